@@ -1,0 +1,52 @@
+"""The only reader of wall time, and the conversion between instants and stored microseconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def now() -> datetime:
+    """Return the current instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def to_us(instant: datetime) -> int:
+    """Return whole microseconds since 1970 UTC; exact, unlike `timestamp()`."""
+    return (instant - EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the aware UTC instant of a stored number of microseconds."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+class Clock:
+    """What loops are given: the time now, and a wait that a stop signal ends early.
+
+    `offset` corrects this machine's clock towards the database's, so that several machines agree.
+    """
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+        self.stopped = threading.Event()
+
+    def now(self) -> datetime:
+        """Return the current instant, corrected by the offset to the database's clock."""
+        return now() + self.offset
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump; only differences mean something."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long, or less when stopped; return whether the loop should stop."""
+        return self.stopped.wait(max(0.0, seconds))
+
+    def stop(self) -> None:
+        """End the present wait and every later one."""
+        self.stopped.set()
