@@ -1,0 +1,136 @@
+"""The contract of an action, what it is given and what it answers, and the registry of kinds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from timers.registry import Registry
+
+MASK = "***"
+
+
+class Ending(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    WAITING = "waiting"  # the work goes on elsewhere; somebody else will finish the execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an attempt came to.
+
+    `result` is shown as the execution's result; `details` is kept with the attempt (request, answer, log).
+    `retryable` and `retry_after` (seconds) count only for FAILED; `pause_timer` is a reason to pause the timer.
+    """
+
+    ending: Ending
+    result: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+    error_message: str | None = None
+    failure_reason: str | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+    pause_timer: str | None = None
+    transfer_id: UUID | None = None
+
+    @classmethod
+    def completed(cls, result: dict[str, Any] | None = None, **more: Any) -> Outcome:
+        return cls(ending=Ending.COMPLETED, result=result, **more)
+
+    @classmethod
+    def failed(cls, message: str, *, reason: str, retryable: bool = False, **more: Any) -> Outcome:
+        return cls(
+            ending=Ending.FAILED, error_message=message, failure_reason=reason, retryable=retryable, **more
+        )
+
+    @classmethod
+    def waiting(cls, **more: Any) -> Outcome:
+        return cls(ending=Ending.WAITING, **more)
+
+    @classmethod
+    def cancelled(cls, message: str = "Cancelled.") -> Outcome:
+        return cls(ending=Ending.CANCELLED, error_message=message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What one attempt knows. `parameters` is the body with its secrets in place; `deadline` ends the attempt."""
+
+    execution_id: UUID
+    timer_id: UUID
+    owner_id: int
+    name: str
+    parameters: Mapping[str, Any]
+    attempt: int
+    scheduled_for: datetime
+    started_at: datetime
+    deadline: datetime | None
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+    """Whether the attempt should stop: cancelled by somebody, or its lease was lost."""
+    signing_secrets: tuple[bytes, ...] = ()
+    """Keys to sign a delivery with, newest first."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Policies of an action where neither the timer nor the door says otherwise (product rules 4.7 and 4.9)."""
+
+    max_attempts: int = 3
+    timeout_seconds: float | None = 30.0
+
+
+class Action(ABC):
+    """One kind of thing that a timer does. Instances hold no state: one serves a whole worker process."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    icon: ClassVar[str]
+    defaults: ClassVar[Defaults] = Defaults()
+
+    @classmethod
+    @abstractmethod
+    def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
+        """Return the body, checked and normalised; raises Invalid with field names relative to the body.
+
+        `owner` is the user whose rights count. Secret values may be MASK: they stay as they are.
+        """
+
+    @abstractmethod
+    def run(self, context: Context) -> Outcome:
+        """Carry out one attempt, outside any transaction.
+
+        Raises ExternalError for faults of the outside; anything else raised is recorded as a defect.
+        """
+
+    def cancel(self, context: Context) -> None:  # noqa: B027  most actions look at context.cancelled instead
+        """Stop what goes on elsewhere for this execution."""
+
+    @classmethod
+    def split_secrets(cls, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the body with every secret replaced by MASK, and the secrets by dotted path."""
+        return dict(body), {}
+
+    @classmethod
+    def join_secrets(cls, body: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+        """Return the body with the secrets back in their places."""
+        return dict(body)
+
+    @classmethod
+    def summary(cls, body: Mapping[str, Any]) -> str:
+        """Return what the action does in a few words, for lists ("POST example.org")."""
+        return cls.label
+
+
+ACTIONS: Registry[Action] = Registry("timer_type")
+ACTIONS.register("transfer", "timers.actions.transfer.TransferAction")
+ACTIONS.register("webhook", "timers.actions.webhook.WebhookAction")
+ACTIONS.register("code", "timers.actions.code.CodeAction")
