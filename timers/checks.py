@@ -1,0 +1,28 @@
+"""System checks for settings that would break promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def time_is_kept_in_utc(**_: Any) -> list[CheckMessage]:
+    if settings.TIME_ZONE == "UTC" and settings.USE_TZ:
+        return []
+    return [Error("TIME_ZONE must be UTC and USE_TZ true: instants are stored and compared in UTC.", id="timers.E001")]
+
+
+@register()
+def django_q_keeps_its_hands_off(**_: Any) -> list[CheckMessage]:
+    cluster = settings.Q_CLUSTER
+    if cluster.get("scheduler") is False and cluster.get("save_limit") == -1 and cluster["retry"] > cluster["timeout"]:
+        return []
+    return [
+        Error(
+            "Q_CLUSTER must have scheduler False, save_limit -1 and retry above timeout: django-q only carries wake-ups.",
+            id="timers.E002",
+        )
+    ]

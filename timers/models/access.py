@@ -1,0 +1,78 @@
+"""Who may call: hashed tokens, client keys, answers kept for repeated requests, and what a person prefers."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from timers.models.fields import InstantField
+
+
+class Token(models.Model):
+    """A bearer token; only its SHA-256 is kept. `scopes` empty: all rights of its user. `prefix` is for recognising it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    prefix = models.CharField(max_length=12)
+    kind = models.CharField(max_length=20, default="personal")
+    scopes = models.JSONField(default=list, blank=True)
+    created_at = InstantField()
+    expires_at = InstantField(null=True)
+    last_used_at = InstantField(null=True)
+    revoked_at = InstantField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest"], name="one_token_per_digest")]
+        indexes = [models.Index(fields=["owner", "-created_at"], name="token_newest_of_owner")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class ClientKey(models.Model):
+    """A pair of identifier and secret that acts as its owner; only the secret's SHA-256 is kept."""
+
+    client_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="client_keys")
+    name = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    created_at = InstantField()
+    last_used_at = InstantField(null=True)
+    revoked_at = InstantField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.client_id})"
+
+
+class IdempotentAnswer(models.Model):
+    """The first answer to a POST with an Idempotency-Key; `status` is null while it is being worked out."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    path = models.CharField(max_length=255)
+    key = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.JSONField(null=True)
+    created_at = InstantField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "path", "key"], name="one_answer_per_idempotency_key")]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_answer_age")]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.key}"
+
+
+class Preference(models.Model):
+    """How one person wants to see the pages."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preference")
+    timezone = models.CharField(max_length=60, blank=True, default="")
+    theme = models.CharField(max_length=10, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"preferences of {self.owner_id}"

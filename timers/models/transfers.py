@@ -1,0 +1,193 @@
+"""Collections, and transfer tasks with their items, files and events."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from timers.lifecycle import TRANSFER_MOVES, UNFINISHED_TRANSFER, TransferStatus, check_move
+from timers.models.fields import EncryptedJSONField, InstantField
+
+
+class CollectionQuerySet(models.QuerySet["Collection"]):
+    def visible_to(self, user: Any) -> CollectionQuerySet:
+        """Collections that the user may know of and that were not deleted."""
+        present = self.filter(deleted_at__isnull=True)
+        return present if user.is_staff else present.filter(owner=user)
+
+
+class Collection(models.Model):
+    """A place with files. `storage` is its kind's parameters without the secrets."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="collections")
+    display_name = models.CharField(max_length=255)
+    description = models.TextField(blank=True, default="")
+    kind = models.CharField(max_length=20)
+    storage = models.JSONField(default=dict)
+    secrets = EncryptedJSONField(default=dict, blank=True)
+    default_directory = models.CharField(max_length=1024, default="/")
+    entity_type = models.CharField(max_length=60, default="GCSv5_guest_collection")
+    high_assurance = models.BooleanField(default=False)
+    created_at = InstantField()
+    updated_at = InstantField()
+    deleted_at = InstantField(null=True)
+
+    objects = CollectionQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at", "id"], name="collection_newest_of_owner")]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class TransferQuerySet(models.QuerySet["Transfer"]):
+    def visible_to(self, user: Any) -> TransferQuerySet:
+        return self if user.is_staff else self.filter(owner=user)
+
+    def unfinished(self) -> TransferQuerySet:
+        return self.filter(status__in=UNFINISHED_TRANSFER)
+
+    def move(self, pk: uuid.UUID, source: str, target: str, **changes: Any) -> bool:
+        """Change the state of one transfer if it still is `source`; return whether we did it."""
+        check_move(TRANSFER_MOVES, source, target)
+        return self.filter(pk=pk, status=source).update(status=target, **changes) == 1
+
+
+class Transfer(models.Model):
+    """A request to make a destination match a source. It goes on in slices; `slice` is the fencing number of the newest.
+
+    `run_at` is when the next slice may begin, `lease_until` the instant after which the reaper wakes it again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="transfers")
+    submission_id = models.UUIDField(null=True)
+    timer_id = models.UUIDField(null=True)
+    execution_id = models.UUIDField(null=True)
+    attempt = models.PositiveIntegerField(null=True)
+    source = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
+    destination = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
+    label = models.CharField(max_length=255, blank=True, default="")
+    options = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, default=TransferStatus.PENDING)
+    phase = models.CharField(max_length=10, default="scan")
+    error_message = models.TextField(null=True)
+    failure_reason = models.CharField(max_length=40, null=True)
+    deadline_at = InstantField(null=True)
+    requested_at = InstantField()
+    started_at = InstantField(null=True)
+    finished_at = InstantField(null=True)
+    run_at = InstantField(null=True)
+    lease_until = InstantField(null=True)
+    lease_owner = models.CharField(max_length=64, null=True)
+    slice = models.PositiveIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    files = models.BigIntegerField(default=0)
+    directories = models.BigIntegerField(default=0)
+    bytes_total = models.BigIntegerField(default=0)
+    files_transferred = models.BigIntegerField(default=0)
+    files_skipped = models.BigIntegerField(default=0)
+    files_failed = models.BigIntegerField(default=0)
+    bytes_transferred = models.BigIntegerField(default=0)
+    bytes_checksummed = models.BigIntegerField(default=0)
+    faults = models.BigIntegerField(default=0)
+
+    objects = TransferQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "submission_id"],
+                name="one_transfer_per_submission",
+                condition=Q(submission_id__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["execution_id"],
+                name="one_transfer_per_execution",
+                condition=Q(execution_id__isnull=False),
+            ),
+            models.CheckConstraint(condition=Q(status__in=list(TransferStatus)), name="transfer_status_known"),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-requested_at", "id"], name="transfer_newest_of_owner"),
+            models.Index(
+                fields=["lease_until"], name="transfer_unfinished", condition=Q(status__in=list(UNFINISHED_TRANSFER))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label or str(self.id)
+
+
+class TransferItem(models.Model):
+    """A pair of paths that was asked for."""
+
+    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="items")
+    number = models.PositiveIntegerField()
+    source_path = models.TextField()
+    destination_path = models.TextField()
+    recursive = models.BooleanField(null=True)
+    external_checksum = models.CharField(max_length=128, null=True)
+    checksum_algorithm = models.CharField(max_length=20, null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["transfer", "number"], name="one_item_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.source_path} to {self.destination_path}"
+
+
+class TransferFile(models.Model):
+    """One thing to do that an item expanded to: a file to copy, a folder to make, a path to delete.
+
+    `step` is copy, mkdir or delete; `state` is pending, done, skipped or failed; `level` the comparison really used.
+    """
+
+    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="file_rows")
+    item = models.PositiveIntegerField()
+    step = models.CharField(max_length=10)
+    source_path = models.TextField()
+    destination_path = models.TextField()
+    size = models.BigIntegerField(default=0)
+    modified_at = InstantField(null=True)
+    state = models.CharField(max_length=10, default="pending")
+    level = models.CharField(max_length=10, null=True)
+    checksum = models.CharField(max_length=140, null=True)
+    bytes_done = models.BigIntegerField(default=0)
+    faults = models.PositiveIntegerField(default=0)
+    error_message = models.TextField(null=True)
+    failure_reason = models.CharField(max_length=40, null=True)
+    finished_at = InstantField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["transfer", "id"], name="file_in_order"),
+            models.Index(fields=["transfer", "step", "id"], name="file_to_do", condition=Q(state="pending")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.destination_path}"
+
+
+class TransferEvent(models.Model):
+    """One line of a transfer's history, append-only: a phase begun, a fault with path and text, the end."""
+
+    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="events")
+    at = InstantField()
+    code = models.CharField(max_length=40)
+    is_fault = models.BooleanField(default=False)
+    phase = models.CharField(max_length=10, blank=True, default="")
+    path = models.TextField(null=True)
+    text = models.TextField(blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["transfer", "-id"], name="transfer_event_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"

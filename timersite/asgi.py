@@ -1,0 +1,14 @@
+"""The ASGI application: `an ASGI server and timersite.asgi`."""
+
+import os
+import sys
+
+from django.core.asgi import get_asgi_application
+
+from timersite.env import SettingError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timersite.settings")
+try:
+    application = get_asgi_application()
+except SettingError as error:
+    sys.exit(f"timersite: {error}")

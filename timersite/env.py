@@ -1,0 +1,157 @@
+"""Typed readers of environment variables; each failure is one sentence that names the variable."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+class SettingError(Exception):
+    """A variable that is missing or malformed; the message is one sentence for the operator."""
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable without blanks around it, or `default` when unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """Return whether the variable says yes (1, true, yes, on)."""
+    value = text(name).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    if value == "":
+        return default
+    raise SettingError(f"{name} must be one of 1, true, yes, on, 0, false, no, off; it is {value!r}.")
+
+
+def number(name: str, default: int, *, least: int, most: int) -> int:
+    """Return a whole number within the bounds."""
+    value = text(name)
+    if value == "":
+        return default
+    if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+        raise SettingError(f"{name} must be a whole number from {least} to {most}; it is {value!r}.")
+    return int(value)
+
+
+def folder(name: str, default: str) -> Path:
+    """Return an absolute folder; makes it when missing."""
+    path = Path(text(name, default)).expanduser().resolve()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"{name} names a folder that cannot be made: {path} ({error.strerror}).") from error
+    return path
+
+
+def folders(name: str, default: Path) -> tuple[Path, ...]:
+    """Return the absolute folders of a list separated by ':'; they need not exist yet."""
+    return tuple(Path(part).expanduser().resolve() for part in text(name, str(default)).split(":") if part.strip())
+
+
+def words(name: str) -> tuple[str, ...]:
+    """Return the parts of a list separated by ','."""
+    return tuple(part.strip() for part in text(name).split(",") if part.strip())
+
+
+def secret(name: str, *, kept_in: Path | None) -> str:
+    """Return the secret from the variable, else from the file `kept_in` (made once, mode 0600)."""
+    value = text(name)
+    if value:
+        if len(value) < 16:
+            raise SettingError(f"{name} must have at least 16 characters.")
+        return value
+    if kept_in is None:
+        raise SettingError(f"{name} must be set when DATABASE_URL is not SQLite.")
+    try:
+        descriptor = os.open(kept_in, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise SettingError(f"{name} is unset and {kept_in} cannot be written ({error.strerror}).") from error
+    return _kept_secret(name, kept_in)
+
+
+def _kept_secret(name: str, path: Path) -> str:
+    value = path.read_text().strip()
+    if len(value) < 16:
+        raise SettingError(f"{name} is unset and the secret in {path} is damaged.")
+    return value
+
+
+def url(name: str, default: str) -> str:
+    """Return an http or https URL without a slash at its end."""
+    value = text(name, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingError(f"{name} must be a URL like https://timers.example.org; it is {value!r}.")
+    return value
+
+
+def database(name: str, default: Path) -> dict[str, object]:
+    """Return Django's settings of the database behind a URL; `default` is the SQLite file when unset."""
+    value = text(name)
+    if not value:
+        return sqlite(default)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise SettingError(f"{name} is not a URL ({error}).") from error
+    if parts.scheme in {"sqlite", "sqlite3"}:
+        path = unquote(parts.path)
+        # sqlite:///relative and sqlite:////absolute, as everywhere
+        return sqlite(Path(path[1:] if path.startswith("/") else path).resolve())
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise SettingError(f"{name} must begin with postgresql:// or sqlite:///; it begins with {parts.scheme!r}.")
+    if not parts.path.strip("/"):
+        raise SettingError(f"{name} must name a database, like postgresql://user:password@host:5432/name.")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    return postgresql(
+        name=unquote(parts.path.strip("/")),
+        user=unquote(parts.username or query.pop("user", "")),
+        password=unquote(parts.password or query.pop("password", "")),
+        host=unquote(query.pop("host", "") or parts.hostname or ""),
+        port=str(port or query.pop("port", "")),
+        options=query,
+    )
+
+
+def sqlite(path: Path) -> dict[str, object]:
+    """Return Django's settings of an SQLite file as this product needs it: WAL, IMMEDIATE, fully synchronous."""
+    if not path.parent.is_dir():
+        raise SettingError(f"DATABASE_URL names an SQLite file in a folder that does not exist: {path.parent}.")
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;",
+        },
+    }
+
+
+def postgresql(
+    *, name: str, user: str, password: str, host: str, port: str, options: dict[str, str]
+) -> dict[str, object]:
+    """Return Django's settings of a PostgreSQL database; connections stay open and are checked before use."""
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": user,
+        "PASSWORD": password,
+        "HOST": host,
+        "PORT": port,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 10, **options},
+    }

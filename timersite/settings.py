@@ -1,0 +1,192 @@
+"""Every setting of the site. The environment is read through env.py only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF
+from timers.targets import parse_networks
+from timersite import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where things are kept
+
+TIMERS_DATA_DIR = env.folder("TIMERS_DATA_DIR", str(BASE_DIR / "data"))
+DATABASES = {"default": env.database("DATABASE_URL", TIMERS_DATA_DIR / "timers.sqlite3")}
+_ON_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+SECRET_KEY = env.secret("TIMERS_SECRET_KEY", kept_in=TIMERS_DATA_DIR / "secret_key" if _ON_SQLITE else None)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# What the operator decides
+
+TIMERS_BASE_URL = env.url("TIMERS_BASE_URL", "http://127.0.0.1:8000")
+TIMERS_LOCAL_ROOTS = env.folders("TIMERS_LOCAL_ROOTS", TIMERS_DATA_DIR / "collections")
+TIMERS_WORKERS = env.number("TIMERS_WORKERS", os.cpu_count() or 1, least=1, most=256)
+TIMERS_CODE_MODULES = env.words("TIMERS_CODE_MODULES")
+TIMERS_METRICS_TOKEN = env.text("TIMERS_METRICS_TOKEN")
+TIMERS_CONDUCTOR_OPEN = env.text("TIMERS_CONDUCTOR_OPEN")
+TIMERS_ADMIN_USERNAME = env.text("TIMERS_ADMIN_USERNAME", "admin")
+TIMERS_ADMIN_PASSWORD = env.text("TIMERS_ADMIN_PASSWORD")
+TIMERS_ADMIN_TOKEN = env.text("TIMERS_ADMIN_TOKEN")
+try:
+    TIMERS_WEBHOOK_NETWORKS = parse_networks(env.text("TIMERS_WEBHOOK_NETWORKS"))
+except ValueError as error:
+    raise env.SettingError(f"TIMERS_WEBHOOK_NETWORKS: {error}") from error
+
+# What `manage.py up` tells its children: the one loopback target of the demo, and where the site listens
+TIMERS_DEMO_TARGET = env.text("TIMERS_DEMO_TARGET")
+TIMERS_LISTEN = tuple(
+    (parts.hostname, parts.port) for part in env.words("TIMERS_LISTEN") if (parts := urlsplit(f"//{part}"))
+)
+
+# The web site
+
+DEBUG = False
+ROOT_URLCONF = "timersite.urls"
+WSGI_APPLICATION = "timersite.wsgi.application"
+ALLOWED_HOSTS = [
+    *(env.words("TIMERS_ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]")),
+    urlsplit(TIMERS_BASE_URL).hostname,
+]
+_ON_HTTPS = TIMERS_BASE_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [TIMERS_BASE_URL]
+APPEND_SLASH = False
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "django_htmx",
+    "csp",
+    "django_q",
+    "timers",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # no collectstatic step between cloning and looking at the pages
+WHITENOISE_AUTOREFRESH = False
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Safety of the pages
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _ON_HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _ON_HTTPS else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024  # a little above the 10 MiB that the API allows and answers 413 for
+
+# Language and time: UTC inside, the reader's zone only in templates (timers/checks.py insists)
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["timers.auth.BearerAuthentication", "timers.auth.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "timers.api.errors.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Timers",
+    "DESCRIPTION": "Runs things on time: transfers, webhooks, workflows and Python functions.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+}
+
+# The workers: django-q carries wake-ups, the truth is in our tables
+
+Q_CLUSTER = {
+    "name": "timers",
+    "workers": TIMERS_WORKERS,
+    "scheduler": False,
+    "save_limit": -1,
+    "recycle": 100_000,
+    "max_rss": 600_000,  # kilobytes
+    "bulk": 20,
+    "queue_limit": 4 * TIMERS_WORKERS,
+    "timeout": 600,
+    "retry": 3600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "guard_cycle": 0.5,
+    "log_level": "WARNING",
+    "orm": "default",
+    "ALT_CLUSTERS": {},
+}
+if env.text("REDIS_URL"):
+    Q_CLUSTER["redis"] = env.text("REDIS_URL")
+else:
+    Q_CLUSTER["broker_class"] = "timers.engine.broker.DatabaseBroker"
+
+# Logs are for operators; what users look at are events and executions
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"timers": {"level": "INFO"}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,10 @@
+"""Mounts the doors."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("api/v1/", include("timers.api.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("timers.web.urls")),
+]

@@ -1,0 +1,14 @@
+"""The WSGI application: `gunicorn timersite.wsgi`."""
+
+import os
+import sys
+
+from django.core.wsgi import get_wsgi_application
+
+from timersite.env import SettingError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timersite.settings")
+try:
+    application = get_wsgi_application()
+except SettingError as error:
+    sys.exit(f"timersite: {error}")
