@@ -84,9 +84,7 @@ EXECUTION_MOVES: dict[str, frozenset[str]] = {
             ExecutionStatus.PENDING,  # a lost attempt, or one handed back when a worker stops
         }
     ),
-    ExecutionStatus.RETRYING: frozenset(
-        {ExecutionStatus.PENDING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}
-    ),
+    ExecutionStatus.RETRYING: frozenset({ExecutionStatus.PENDING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}),
     ExecutionStatus.COMPLETED: frozenset(),
     ExecutionStatus.FAILED: frozenset(),
     ExecutionStatus.CANCELLED: frozenset(),

@@ -1,13 +1,19 @@
-"""The one place that makes messages. A message is a mere wake-up for a row that the reaper knows.
+"""The one place that makes messages and rings bells. A message is a mere wake-up for a row that the reaper knows.
 
 With the database broker a message joins the caller's transaction: it exists exactly when the row it speaks of does.
 With Redis it goes out after the commit, and the reaper covers the gap.
+
+A bell tells processes that wait (engine/bell.py) that something was committed: by NOTIFY in PostgreSQL; beside an
+SQLite file by named pipes, one per waiting process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +21,6 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
 from django_q.humanhash import uuid
-from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 RUN_GROUP = "timers.engine.tasks.run_group"
@@ -23,7 +28,13 @@ RUN_SLICE = "timers.engine.tasks.run_slice"
 CANARY = "timers.engine.tasks.answer_canary"
 
 CHANNEL = "timers_messages"
-"""PostgreSQL channel on which the broker is told that messages were committed."""
+"""The bell of brokers: messages were committed."""
+
+CHANGES = "timers_changed"
+"""The bell of dispatchers: something may be due earlier than they know."""
+
+GROUP_LIMIT = 50
+"""How many executions travel in one message at most."""
 
 
 def package(task: str, *args: Any) -> str:
@@ -39,6 +50,18 @@ def enqueue(task: str, *args: Any) -> None:
     send([package(task, *args)])
 
 
+def enqueue_executions(items: Sequence[tuple[str, int, int]]) -> int:
+    """Send messages for executions (id as hex, instant to start at in microseconds, definition); return how many.
+
+    One execution travels alone and at once, a burst in full groups, spread over the workers.
+    """
+    ordered = sorted(items, key=lambda item: item[1])
+    size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.Q_CLUSTER["workers"]))))
+    packages = [package(RUN_GROUP, ordered[start : start + size]) for start in range(0, len(ordered), size)]
+    send(packages)
+    return len(packages)
+
+
 def send(packages: Iterable[str]) -> None:
     """Send packed messages together, with one notification for all of them."""
     packages = list(packages)
@@ -47,16 +70,53 @@ def send(packages: Iterable[str]) -> None:
     if settings.Q_CLUSTER.get("redis"):
         transaction.on_commit(lambda: _send_by_redis(packages))
         return
-    now = timezone.now()
-    OrmQ.objects.bulk_create(OrmQ(key=settings.Q_CLUSTER["name"], payload=text, lock=now) for text in packages)
+    key, since = settings.Q_CLUSTER["name"], connection.ops.adapt_datetimefield_value(timezone.now())
+    places = ", ".join(["(%s, %s, %s)"] * len(packages))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"insert into django_q_ormq (key, payload, lock) values {places}",
+            [value for text in packages for value in (key, text, since)],
+        )
     notify()
 
 
 def notify() -> None:
-    """Tell waiting brokers, on commit, that there are messages. SQLite needs no word: brokers watch the file."""
+    """Tell waiting brokers, on commit, that there are messages."""
+    ring(CHANNEL)
+
+
+def wake_dispatchers() -> None:
+    """Tell waiting dispatchers, on commit, that something may be due earlier than they know."""
+    ring(CHANGES)
+
+
+def ring(channel: str) -> None:
+    """Ring a bell when the present transaction is committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("select pg_notify(%s, '')", [CHANNEL])
+            cursor.execute("select pg_notify(%s, '')", [channel])
+    elif (folder := bell_folder(connection.settings_dict["NAME"])) is not None:
+        transaction.on_commit(lambda: _write_to_pipes(folder, channel))
+
+
+def bell_folder(database: object) -> Path | None:
+    """Return where the pipes of an SQLite file's bells lie; None for a database in memory."""
+    name = str(database)
+    return None if ":memory:" in name or "mode=memory" in name else Path(f"{name}.bells")
+
+
+def _write_to_pipes(folder: Path, channel: str) -> None:
+    """Write one byte to each pipe of the channel; one that nobody reads any more is removed."""
+    for pipe in folder.glob(f"{channel}.*"):
+        try:
+            descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            with contextlib.suppress(OSError):
+                pipe.unlink()
+            continue
+        with contextlib.suppress(BlockingIOError):  # full: it has been rung already
+            os.write(descriptor, b".")
+        os.close(descriptor)
 
 
 def _send_by_redis(packages: list[str]) -> None:

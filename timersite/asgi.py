@@ -1,4 +1,4 @@
-"""The ASGI application: `an ASGI server and timersite.asgi`."""
+"""The ASGI application: for servers that speak ASGI."""
 
 import os
 import sys

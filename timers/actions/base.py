@@ -48,9 +48,7 @@ class Outcome:
 
     @classmethod
     def failed(cls, message: str, *, reason: str, retryable: bool = False, **more: Any) -> Outcome:
-        return cls(
-            ending=Ending.FAILED, error_message=message, failure_reason=reason, retryable=retryable, **more
-        )
+        return cls(ending=Ending.FAILED, error_message=message, failure_reason=reason, retryable=retryable, **more)
 
     @classmethod
     def waiting(cls, **more: Any) -> Outcome:

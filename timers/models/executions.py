@@ -74,9 +74,7 @@ class Execution(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["timer", "scheduled_for", "serial"], name="one_execution_per_occurrence"
-            ),
+            models.UniqueConstraint(fields=["timer", "scheduled_for", "serial"], name="one_execution_per_occurrence"),
             models.CheckConstraint(
                 condition=Q(trigger__in=list(PLANNED_TRIGGERS), serial=0)
                 | Q(trigger__in=[Trigger.MANUAL, Trigger.RERUN], serial__gt=0),

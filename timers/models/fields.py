@@ -66,7 +66,9 @@ class EncryptedJSONField(models.TextField):
         try:
             return json.loads(cipher().decrypt(value.encode()))
         except InvalidToken as error:
-            raise ValueError("A stored secret cannot be read: TIMERS_SECRET_KEY is not the one it was made with.") from error
+            raise ValueError(
+                "A stored secret cannot be read: TIMERS_SECRET_KEY is not the one it was made with."
+            ) from error
 
     def get_prep_value(self, value: Mapping[str, Any] | None) -> str:
         return cipher().encrypt(json.dumps(value).encode()).decode() if value else ""

@@ -47,7 +47,8 @@ class Schedule(models.Model):
                 condition=Q(interval_us__isnull=True) | Q(interval_us__gte=100_000), name="interval_from_a_tenth_second"
             ),
             models.CheckConstraint(
-                condition=Q(max_runs__isnull=True) | Q(fired_count__lte=F("max_runs")), name="never_more_runs_than_asked"
+                condition=Q(max_runs__isnull=True) | Q(fired_count__lte=F("max_runs")),
+                name="never_more_runs_than_asked",
             ),
         ]
         indexes = [

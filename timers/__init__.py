@@ -1,0 +1,5 @@
+"""Timers: runs things on time. Code timers need no more than `from timers import timer, Config, RpcProxy`."""
+
+from timers.codetimers import Config, RpcProxy, timer
+
+__all__ = ["Config", "RpcProxy", "timer"]

@@ -1,0 +1,22 @@
+"""Brings the code timers that modules declare into the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from timers import clock
+from timers.codetimers import DeclarationError
+from timers.services import codetimers
+
+
+class Command(BaseCommand):
+    help = "Bring the code timers that modules declare into the database."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            synced = codetimers.sync(now=clock.now())
+        except DeclarationError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{len(synced)} code timers.")

@@ -1,0 +1,79 @@
+"""Runs everything on one machine: web server, dispatcher and cluster, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from timers import clock
+from timers.codetimers import DeclarationError
+from timers.engine.supervisor import Supervisor
+from timers.services import accounts, codetimers, demo
+
+
+class Command(BaseCommand):
+    help = "Run everything on this machine: web server, dispatcher and cluster, until Ctrl-C."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+        parser.add_argument("--workers", type=int, default=2, help="worker processes of the cluster (2)")
+        parser.add_argument("--demo", action="store_true", help="load collections and timers to look at")
+
+    def handle(self, *, host: str, port: int, workers: int, demo: bool, **_: Any) -> None:  # type: ignore[override]
+        _check_port(host, port)
+        loop_clock = clock.Clock()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: loop_clock.stop())
+        environment = _environment(host, port, workers=workers, with_demo=demo)
+        settings.TIMERS_DEMO_TARGET = environment["TIMERS_DEMO_TARGET"]
+        self._prepare(with_demo=demo)
+        connections.close_all()
+        Supervisor(host=host, port=port, environment=environment, clock=loop_clock).run(
+            lambda url: self.stdout.write(f"Ready: {url}")
+        )
+
+    def _prepare(self, *, with_demo: bool) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        account = accounts.make_first(now=clock.now())
+        if account is not None:
+            self.stdout.write("The first account was made. This is shown once:")
+            self.stdout.write(f"  username: {account.username}")
+            self.stdout.write(f"  password: {account.password}")
+            self.stdout.write(f"  API token: {account.token}")
+        try:
+            codetimers.sync(now=clock.now())
+        except DeclarationError as error:
+            raise CommandError(str(error)) from error
+        if with_demo:
+            demo.load(now=clock.now())
+        self.stdout.flush()
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Cannot listen on {host}:{port}: {error}. Choose another --port or --host.") from error
+
+
+def _environment(host: str, port: int, *, workers: int, with_demo: bool) -> dict[str, str]:
+    """Return what the children are told beyond our own environment."""
+    here = f"{f'[{host}]' if ':' in host else host}:{port}"
+    return {
+        "TIMERS_BASE_URL": os.environ.get("TIMERS_BASE_URL") or f"http://{here}",
+        "TIMERS_LISTEN": here,
+        "TIMERS_WORKERS": str(workers),
+        "TIMERS_DEMO_TARGET": f"http://{here}/demo/echo" if with_demo else "",
+    }

@@ -1,0 +1,5 @@
+"""Read models for pages and searches: each is a dataclass made from a fixed number of queries."""
+
+from timers.queries.timers import Bar
+
+__all__ = ["Bar"]

@@ -1,0 +1,408 @@
+"""What can be done to a timer. Each use case locks the schedule row first, then the timer, in one transaction."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from timers import queue
+from timers.errors import Conflict, Invalid
+from timers.lifecycle import TimerStatus
+from timers.models import Definition, Execution, Schedule, SigningSecret, Timer, TimerTag
+from timers.scheduling.bounds import BoundedSchedule
+from timers.scheduling.catchup import SkippedRun, missed_in_pause
+from timers.scheduling.policies import merge_policies
+from timers.services import definitions, events, executions, schedules, words
+
+SECRET_BYTES = 32
+ROTATION = timedelta(hours=24)
+"""How long deliveries are signed with the old secret too, after a new one was made."""
+
+
+def create(
+    *,
+    owner: Any,
+    action: str,
+    name: str,
+    schedule: Mapping[str, Any],
+    body: Mapping[str, Any],
+    policies: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str = "",
+    paused: bool = False,
+    by: Any = None,
+    now: datetime,
+    minimum_interval: float = 0.1,
+) -> Timer:
+    """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
+
+    Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
+    """
+    pairs = words.tags(tags or {})
+    text = words.paragraph(description or "", "description")
+    wish = definitions.check(
+        owner=owner,
+        name=name,
+        action=action,
+        schedule=schedule,
+        body=body,
+        policies=policies,
+        old=None,
+        now=now,
+        minimum_interval=minimum_interval,
+    )
+    first = wish.schedule.first(created=now)
+    status = TimerStatus.ENDED if first is None else TimerStatus.PAUSED if paused else TimerStatus.ACTIVE
+    with transaction.atomic():
+        timer = Timer.objects.create(
+            owner=owner,
+            name=wish.name,
+            description=text,
+            action=wish.action,
+            status=status,
+            status_reason="The schedule was over when the timer was made." if first is None else "",
+            status_changed_at=now,
+            status_changed_by=by,
+            created_at=now,
+            updated_at=now,
+        )
+        timer.definition = definitions.store(timer, wish, number=1, by=by, now=now)
+        timer.save(update_fields=["definition"])
+        timer.schedule = Schedule(timer=timer, **schedules.rule_fields(wish.schedule, wish.policies))
+        _plan(timer, first)
+        timer.schedule.save(force_insert=True)
+        _write_tags(timer, pairs)
+        _ensure_signing_secret(timer, now=now)
+        events.record("created", now=now, by=by, owner=owner, timer_id=timer.pk, text=wish.name)
+        queue.wake_dispatchers()
+    return timer
+
+
+def update(timer: Timer, *, changes: Mapping[str, Any], by: Any, now: datetime, minimum_interval: float = 0.1) -> Timer:
+    """Return the timer with some of its creation fields changed; they count from now on.
+
+    Policies are merged by key, the rest is replaced. A changed schedule starts anew, also its count of runs, and makes
+    an ended timer active when it has a next run. Raises Invalid as `create` does, Conflict when deleted.
+    """
+    _only_known(changes)
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status == TimerStatus.DELETED:
+            raise Conflict("A deleted timer cannot be changed.")
+        if "tags" in changes:
+            _write_tags(timer, words.tags(changes["tags"] or {}))
+        if "description" in changes:
+            timer.description = words.paragraph(changes["description"] or "", "description")
+        if changes.keys() & {"name", "timer_type", "schedule", "body", "policies"}:
+            _redefine(timer, changes, by=by, now=now, minimum_interval=minimum_interval)
+        timer.updated_at = now
+        timer.save()
+        timer.schedule.save()
+        events.record(
+            "updated", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=timer.name, fields=sorted(changes)
+        )
+        queue.wake_dispatchers()
+        if changes.get("paused") is not None:
+            return pause(timer, by=by, now=now) if changes["paused"] else resume(timer, by=by, now=now)
+    return timer
+
+
+CHANGEABLE = frozenset({"name", "timer_type", "schedule", "body", "policies", "tags", "description", "paused"})
+
+
+def _only_known(changes: Mapping[str, Any]) -> None:
+    unknown = sorted(set(changes) - CHANGEABLE)
+    if unknown:
+        raise Invalid(dict.fromkeys(unknown, f"Unknown field; known: {', '.join(sorted(CHANGEABLE))}."))
+    if changes.get("paused") not in (None, True, False):
+        raise Invalid({"paused": "This must be true or false."})
+
+
+def _redefine(timer: Timer, changes: Mapping[str, Any], *, by: Any, now: datetime, minimum_interval: float) -> None:
+    """Give the timer a new definition, and its schedule row what follows from it. The caller saves both."""
+    old = timer.definition
+    if old is None:
+        raise Conflict("The timer has no definition to change.")
+    policies = changes.get("policies")
+    if policies is not None and not isinstance(policies, Mapping):
+        raise Invalid({"policies": "Policies are an object of names and values."})
+    wish = definitions.check(
+        owner=timer.owner,
+        name=changes.get("name", old.name),
+        action=changes.get("timer_type", old.action),
+        schedule=changes.get("schedule", old.schedule),
+        body=changes.get("body", old.body),
+        policies=merge_policies(old.policies, policies or {}),
+        old=old,
+        now=now,
+        minimum_interval=minimum_interval if "schedule" in changes else 0.1,
+    )
+    row = timer.schedule
+    unclaimed = _take_back(timer, now=now)
+    timer.definition = definitions.store(timer, wish, number=old.number + 1, by=by, now=now)
+    timer.name, timer.action = wish.name, wish.action
+    _ensure_signing_secret(timer, now=now)
+    for field, value in schedules.rule_fields(wish.schedule, wish.policies).items():
+        setattr(row, field, value)
+    if wish.schedule.document() == old.schedule:
+        _plan(timer, unclaimed)
+        return
+    row.fired_count = row.planning_failures = row.consecutive_failures = 0
+    _record_pause(timer, old, until=now, now=now)
+    first = wish.schedule.first(created=now)
+    if first is not None and timer.status == TimerStatus.ENDED:
+        _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
+    _plan(timer, first)
+
+
+def pause(timer: Timer, *, by: Any, now: datetime, reason: str = "", until: datetime | None = None) -> Timer:
+    """Return the timer paused, until somebody resumes it or the instant `until` comes.
+
+    What is claimed ahead is taken back; what runs goes on. Paused already: nothing changes. Raises Conflict when ended
+    or deleted, Invalid when `until` is not to come.
+    """
+    if until is not None and until <= now:
+        raise Invalid({"until": "This must lie in the future."})
+    reason = words.paragraph(reason or "", "reason")
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status == TimerStatus.PAUSED:
+            return timer
+        if timer.status != TimerStatus.ACTIVE:
+            raise Conflict(f"A timer that is {timer.status} cannot be paused.")
+        _set_status(timer, TimerStatus.PAUSED, by=by, now=now, reason=reason)
+        timer.paused_until = until
+        _plan(timer, _take_back(timer, now=now))
+        timer.save()
+        timer.schedule.save()
+        events.record("paused", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=reason)
+    return timer
+
+
+def resume(timer: Timer, *, by: Any, now: datetime, run_missed: bool = False) -> Timer:
+    """Return the timer active again. Occurrences of the pause become one skipped row; the last may run after all.
+
+    Active already: nothing changes. Raises Conflict when ended or deleted.
+    """
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status == TimerStatus.ACTIVE:
+            return timer
+        if timer.status != TimerStatus.PAUSED or timer.definition is None:
+            raise Conflict(f"A timer that is {timer.status} cannot be resumed.")
+        missed = _record_pause(timer, timer.definition, until=now, now=now, keep_last=run_missed)
+        rule = schedules.stored(timer.definition.schedule)
+        row = timer.schedule
+        if missed is not None:
+            row.watermark_at = missed.last
+            row.next_planned_at = _within_runs(row, rule.next_after(max(now, missed.last)))
+        row.consecutive_failures = 0
+        _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
+        timer.paused_until = None
+        _plan(timer, row.next_planned_at)
+        timer.save()
+        row.save()
+        events.record("resumed", now=now, by=by, owner=timer.owner, timer_id=timer.pk)
+        end_finished([timer.pk], now=now)
+        queue.wake_dispatchers()
+    timer.refresh_from_db()
+    return timer
+
+
+def delete(timer: Timer, *, by: Any, now: datetime) -> Timer:
+    """Return the timer deleted: out of lists, never run again, its history kept. What waits is cancelled."""
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status == TimerStatus.DELETED:
+            return timer
+        if timer.definition is not None:
+            _record_pause(timer, timer.definition, until=now, now=now)
+        _take_back(timer, now=now)
+        executions.cancel_waiting(timer.pk, by=by, now=now)
+        _set_status(timer, TimerStatus.DELETED, by=by, now=now)
+        timer.paused_until = None
+        _plan(timer, None)
+        timer.save()
+        timer.schedule.save()
+        events.record("deleted", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=timer.name)
+    return timer
+
+
+def run_now(timer: Timer, *, by: Any, now: datetime) -> Execution:
+    """Return an execution that starts at once, whatever the overlap policy, also when paused or ended.
+
+    Raises Conflict when deleted.
+    """
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status == TimerStatus.DELETED:
+            raise Conflict("A deleted timer cannot be run.")
+        execution = executions.create_manual(timer, by=by, now=now)
+        events.record("ran", now=now, by=by, owner=timer.owner, timer_id=timer.pk, object_id=execution.pk)
+    return execution
+
+
+def set_tags(timer: Timer, *, tags: Mapping[str, Any], by: Any, now: datetime) -> Timer:
+    """Return the timer with exactly these tags. Raises Invalid naming tags.*, Conflict when deleted."""
+    return update(timer, changes={"tags": tags}, by=by, now=now)
+
+
+def tags_of(timer: Timer) -> dict[str, str | list[str]]:
+    """Return the tags as {key: value}, with a list where a key has several values."""
+    found: dict[str, list[str]] = {}
+    for row in sorted(timer.tag_rows.all(), key=lambda row: row.pk):
+        found.setdefault(row.key, []).append(row.value)
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def _write_tags(timer: Timer, pairs: Iterable[tuple[str, str]]) -> None:
+    timer.tag_rows.all().delete()
+    TimerTag.objects.bulk_create(TimerTag(timer=timer, key=key, value=value) for key, value in pairs)
+
+
+# What the service itself does to timers
+
+
+def pause_by_service(timer_id: UUID, *, reason: str, now: datetime) -> bool:
+    """Pause a timer whose failures or whose target ask for it; return whether it was active."""
+    timer = Timer.objects.get(pk=timer_id)
+    if timer.status != TimerStatus.ACTIVE:
+        return False
+    pause(timer, by=None, now=now, reason=reason)
+    return True
+
+
+def resume_snoozed(*, now: datetime) -> int:
+    """Resume the timers whose pause has an end that has come; return how many."""
+    due = list(Timer.objects.filter(status=TimerStatus.PAUSED, paused_until__lte=now)[:100])
+    for timer in due:
+        resume(timer, by=None, now=now)
+    return len(due)
+
+
+def end_finished(timer_ids: Iterable[UUID], *, now: datetime) -> None:
+    """End those of the timers that are active, have no next run, and nothing unfinished."""
+    unfinished = Execution.objects.unfinished().filter(timer=OuterRef("pk"))
+    ending = Timer.objects.filter(
+        ~Exists(unfinished),
+        Q(pk__in=list(timer_ids), status=TimerStatus.ACTIVE, schedule__next_run_at__isnull=True),
+    )
+    for timer_id in list(ending.values_list("pk", flat=True)):
+        if Timer.objects.move(
+            timer_id,
+            TimerStatus.ACTIVE,
+            TimerStatus.ENDED,
+            status_changed_at=now,
+            status_changed_by=None,
+            status_reason="The schedule has no further occurrence.",
+        ):
+            owner = Timer.objects.select_related("owner").get(pk=timer_id).owner
+            events.record("ended", now=now, owner=owner, timer_id=timer_id)
+
+
+# Signing secrets
+
+
+def rotate_signing_secret(timer: Timer, *, by: Any, now: datetime) -> str:
+    """Return a new secret ("whsec_..."), shown this once; the ones before stay valid for a day."""
+    with transaction.atomic():
+        SigningSecret.objects.filter(timer=timer, expires_at__isnull=True).update(expires_at=now + ROTATION)
+        SigningSecret.objects.filter(timer=timer, expires_at__lte=now).delete()
+        key = _add_signing_secret(timer, now=now)
+        events.record("signing_secret_rotated", now=now, by=by, owner=timer.owner, timer_id=timer.pk)
+    return "whsec_" + key
+
+
+def signing_secrets(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
+    """Return the keys that deliveries are signed with, newest first."""
+    valid = SigningSecret.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), timer_id=timer_id)
+    return tuple(base64.b64decode(row.secret["key"]) for row in valid.order_by("-pk"))
+
+
+def _ensure_signing_secret(timer: Timer, *, now: datetime) -> None:
+    if timer.action == "webhook" and not timer.signing_secrets.exists():
+        _add_signing_secret(timer, now=now)
+
+
+def _add_signing_secret(timer: Timer, *, now: datetime) -> str:
+    key = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    SigningSecret.objects.create(timer=timer, secret={"key": key}, created_at=now)
+    return key
+
+
+# Steps shared by the use cases
+
+
+def _locked(timer: Timer) -> Timer:
+    """Return the timer as it is now, with its schedule; both rows are ours until the transaction ends."""
+    row = Schedule.objects.select_for_update().get(pk=timer.pk)
+    fresh = Timer.objects.select_for_update(of=("self",)).select_related("owner", "definition").get(pk=timer.pk)
+    fresh.schedule = row
+    return fresh
+
+
+def _set_status(timer: Timer, status: TimerStatus, *, by: Any, now: datetime, reason: str = "") -> None:
+    timer.status = status
+    timer.status_reason = reason
+    timer.status_changed_at = now
+    timer.status_changed_by = by
+
+
+def _plan(timer: Timer, planned: datetime | None) -> None:
+    """Let the schedule row stand before that planned instant. It fires only while the timer is active."""
+    row = timer.schedule
+    row.definition_id = timer.definition_id or 0
+    row.next_planned_at = planned
+    fires = planned is not None and timer.status == TimerStatus.ACTIVE
+    jitter = timedelta(microseconds=row.jitter_us)
+    row.next_run_at = schedules.run_at(timer.pk, planned, jitter) if fires and planned is not None else None
+
+
+def _take_back(timer: Timer, *, now: datetime) -> datetime | None:
+    """Undo what was claimed ahead and is not due yet; return the first planned instant not dealt with."""
+    taken = executions.take_back(timer.pk, now=now)
+    row = timer.schedule
+    row.fired_count = Schedule.objects.values_list("fired_count", flat=True).get(pk=row.pk)
+    return min([*taken, *([row.next_planned_at] if row.next_planned_at else [])], default=None)
+
+
+def _record_pause(
+    timer: Timer, definition: Definition, *, until: datetime, now: datetime, keep_last: bool = False
+) -> SkippedRun | None:
+    """Write the skipped row of a pause that ends now; return the whole run of missed occurrences, if any.
+
+    With `keep_last` the last one runs after all, if the schedule has a run left.
+    """
+    row = timer.schedule
+    if timer.status != TimerStatus.PAUSED or row.next_planned_at is None or row.next_planned_at > until:
+        return None
+    rule = schedules.stored(definition.schedule)
+    missed = missed_in_pause(rule, since=row.next_planned_at, until=until)
+    if missed is None:
+        return None
+    skipped: SkippedRun | None = missed
+    if keep_last and (row.max_runs is None or row.fired_count < row.max_runs):
+        executions.create_caught_up(timer, planned=missed.last, now=now)
+        row.fired_count += 1
+        skipped = _without_last(rule, missed)
+    if skipped is not None:
+        executions.record_skipped(timer.pk, definition.pk, skipped, now=now)
+    return missed
+
+
+def _without_last(rule: BoundedSchedule, run: SkippedRun) -> SkippedRun | None:
+    before = rule.last_until(run.last - timedelta(microseconds=1))
+    if run.count <= 1 or before is None:
+        return None
+    return SkippedRun(first=run.first, last=before, count=run.count - 1, reason=run.reason)
+
+
+def _within_runs(row: Schedule, planned: datetime | None) -> datetime | None:
+    return planned if row.max_runs is None or row.fired_count < row.max_runs else None
