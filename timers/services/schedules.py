@@ -92,6 +92,7 @@ def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPl
         policy=CatchUpPolicy(row.catch_up),
         window=window,
         runs_left=None if row.max_runs is None else row.max_runs - row.fired_count,
+        jitter=timedelta(microseconds=row.jitter_us),
     )
 
 

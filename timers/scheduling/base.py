@@ -1,0 +1,65 @@
+"""What every kind of schedule can answer, and the registry of kinds.
+
+An instant is always an aware datetime. A schedule is a value: no clock, no state, no stepping through what was missed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from timers.registry import Registry
+
+TICK = timedelta(microseconds=1)
+"""The smallest distance of two instants: `instant - TICK` turns "strictly after" into "at or after"."""
+
+BOUND_KEYS = frozenset({"type", "start", "end"})
+"""Keys that stand beside the rule of every repeating kind; `bounds.py` reads them."""
+
+
+class Schedule(ABC):
+    """The rule that yields occurrences; its subclasses are frozen dataclasses, so equal rules are equal values."""
+
+    kind: ClassVar[str]
+    main_field: ClassVar[str]
+    """The field that a complaint about the rule as a whole is shown at."""
+    repeats: ClassVar[bool] = True
+    """Whether there can be more than one occurrence; one that does not repeat runs late rather than never."""
+    timezone: str = "UTC"
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
+        """Return the schedule of a document; raises Invalid with field names relative to the document."""
+
+    @abstractmethod
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first occurrence strictly after `instant`, or None for never."""
+
+    @abstractmethod
+    def last_until(self, instant: datetime) -> datetime | None:
+        """Return the latest occurrence at or before `instant`, or None when there is none."""
+
+    @abstractmethod
+    def count_between(self, after: datetime, until: datetime) -> int:
+        """Return the number of occurrences later than `after` and not later than `until`."""
+
+    @abstractmethod
+    def document(self) -> dict[str, Any]:
+        """Return the normalised wire form, with everything that was left to defaults filled in."""
+
+    def smallest_gap(self) -> timedelta | None:
+        """Return what two occurrences are at least apart, or None when there are no two."""
+        return None
+
+    def anchor(self) -> datetime | None:
+        """Return occurrence number 0 of a rule that lies on a grid; None for a rule of the calendar."""
+        return None
+
+
+KINDS: Registry[Schedule] = Registry("type")
+KINDS.register("once", "timers.scheduling.once.OnceSchedule")
+KINDS.register("recurring", "timers.scheduling.interval.IntervalSchedule")
+KINDS.register("cron", "timers.scheduling.cron.CronSchedule")

@@ -1,0 +1,238 @@
+"""A cron expression read on the wall clock of a zone, and what becomes of times that the clock skips or repeats.
+
+A local time has no instant (in a gap), one, or two (in an overlap); product-facts 4.4 says which of them fire.
+With `skip` and `both` an instant fires exactly when its reading matches, which is Spring's rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
+
+from timers.errors import Invalid
+from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
+from timers.scheduling.clock_changes import ClockChange, change_at, changes_between, load_zone, read_zone_name
+from timers.scheduling.cron_calendar import GIVE_UP_YEARS
+from timers.scheduling.cron_expression import CronExpression, parse_expression
+from timers.scheduling.fields import FIRST_INSTANT, LAST_INSTANT, known_keys, read_word
+
+_SECOND = timedelta(seconds=1)
+_LONGEST_OVERLAP = timedelta(days=1)
+_REFERENCE = (
+    datetime(2020, 1, 1, tzinfo=UTC),
+    datetime(2048, 1, 1, tzinfo=UTC),
+)  # 28 years: every weekday of every date
+
+
+class DstGap(StrEnum):
+    """What becomes of a fixed time that the clock skips."""
+
+    SHIFT = "shift"
+    """It fires at the first valid instant after the gap; several become one."""
+    SKIP = "skip"
+    """It does not fire that day."""
+
+
+class DstOverlap(StrEnum):
+    """Which pass of a fixed time that comes twice fires."""
+
+    FIRST = "first"
+    SECOND = "second"
+    BOTH = "both"
+
+
+@dataclass(frozen=True)
+class CronSchedule(Schedule):
+    """Occurrences at every local time that the expression names, from 1970 on."""
+
+    kind: ClassVar[str] = "cron"
+    main_field: ClassVar[str] = "expression"
+
+    expression: str
+    timezone: str = "UTC"
+    dst_gap: DstGap = DstGap.SHIFT
+    dst_overlap: DstOverlap = DstOverlap.FIRST
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
+        known_keys(document, BOUND_KEYS | {"expression", "timezone", "dst_gap", "dst_overlap"})
+        given = {key: value for key, value in document.items() if value is not None}
+        return cls(
+            expression=_read_expression(given.get("expression")),
+            timezone=read_zone_name(given.get("timezone", "UTC"), "timezone"),
+            dst_gap=read_word(given.get("dst_gap", DstGap.SHIFT), "dst_gap", DstGap),
+            dst_overlap=read_word(given.get("dst_overlap", DstOverlap.FIRST), "dst_overlap", DstOverlap),
+        )
+
+    @property
+    def parsed(self) -> CronExpression:
+        return parse_expression(self.expression)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return load_zone(self.timezone)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a missing time fires after the gap; expressions that follow the clock never do that."""
+        return self.dst_gap is DstGap.SHIFT and not self.parsed.floating
+
+    @property
+    def passes(self) -> DstOverlap:
+        """Which pass of a repeated time fires; expressions that follow the clock take both."""
+        return DstOverlap.BOTH if self.parsed.floating else self.dst_overlap
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "type": self.kind,
+            "expression": self.expression,
+            "timezone": self.timezone,
+            "dst_gap": self.dst_gap.value,
+            "dst_overlap": self.dst_overlap.value,
+        }
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first occurrence strictly after `instant`; None when there is none within 41 years.
+
+        The readings before `instant` are behind us, except that a repeated stretch is still ahead for the pass that
+        has not come yet. So the search begins at one local time, or at two inside the first pass.
+        """
+        if instant >= LAST_INSTANT:
+            return None
+        instant = max(instant, FIRST_INSTANT - TICK)
+        local = _naive(instant, self.zone)
+        found = [self._fire_after(begin, instant) for begin in self._read_so_far(local, instant)]
+        return min((fire for fire in found if fire is not None and fire <= LAST_INSTANT), default=None)
+
+    def last_until(self, instant: datetime) -> datetime | None:
+        instant = min(instant, LAST_INSTANT)
+        if instant < FIRST_INSTANT:
+            return None
+        local = _naive(instant, self.zone)
+        found = [self._fire_until(begin, instant) for begin in self._read_so_far(local, instant)]
+        return max((fire for fire in found if fire is not None and fire >= FIRST_INSTANT), default=None)
+
+    def _read_so_far(self, local: datetime, instant: datetime) -> tuple[datetime, ...]:
+        """Return up to which local time, inclusive, the clock has been read at `instant`, by each pass that fires.
+
+        For the first pass that is the furthest reading so far; for the second one all that will not be read again.
+        """
+        change = change_at(self.zone, local)
+        if change is None:
+            return (local,)
+        in_first_pass = instant < change.at
+        furthest = local if in_first_pass else change.local_end - _SECOND
+        settled = change.local_start - _SECOND if in_first_pass else local
+        if self.passes is DstOverlap.FIRST:
+            return (furthest,)
+        return (settled,) if self.passes is DstOverlap.SECOND else (furthest, settled)
+
+    def _fire_after(self, begin: datetime, instant: datetime) -> datetime | None:
+        """Return the first fire after `instant` by a local time after `begin`."""
+        calendar, last_year = self.parsed.calendar, begin.year + GIVE_UP_YEARS
+        local = calendar.next_after(begin, last_year=last_year)
+        while local is not None:
+            change = change_at(self.zone, local)
+            for fire in self._fires(local, change):
+                if fire > instant:
+                    return fire
+            begin = change.local_end - _SECOND if change is not None and change.is_gap else local
+            local = calendar.next_after(begin, last_year=last_year)
+        return None
+
+    def _fire_until(self, begin: datetime, instant: datetime) -> datetime | None:
+        """Return the last fire up to `instant` by a local time up to `begin`."""
+        calendar, first_year = self.parsed.calendar, begin.year - GIVE_UP_YEARS
+        local = calendar.last_until(begin, first_year=first_year)
+        while local is not None:
+            change = change_at(self.zone, local)
+            for fire in reversed(self._fires(local, change)):
+                if fire <= instant:
+                    return fire
+            begin = change.local_start if change is not None and change.is_gap else local
+            local = calendar.last_until(begin - _SECOND, first_year=first_year)
+        return None
+
+    def _fires(self, local: datetime, change: ClockChange | None) -> tuple[datetime, ...]:
+        """Return the instants at which a local time fires, in order; `change` is the one it falls into."""
+        if change is None:
+            return (local.replace(tzinfo=self.zone).astimezone(UTC),)
+        if change.is_gap:
+            return (change.at,) if self.shifts else ()
+        both = ((local - change.before).replace(tzinfo=UTC), (local - change.after).replace(tzinfo=UTC))
+        return {DstOverlap.FIRST: both[:1], DstOverlap.SECOND: both[1:], DstOverlap.BOTH: both}[self.passes]
+
+    def count_between(self, after: datetime, until: datetime) -> int:
+        """Return the number of occurrences later than `after` and not later than `until`.
+
+        Local times are counted by the calendar; then every gap takes away what does not fire, and with `both` every
+        overlap adds its second pass.
+        """
+        after, until = max(after, FIRST_INSTANT - TICK), min(until, LAST_INSTANT)
+        if after >= until:
+            return 0
+        changes = changes_between(self.timezone, after - _LONGEST_OVERLAP, until)
+        count = self.parsed.calendar.count_between(self._counted_so_far(after), self._counted_so_far(until))
+        count -= sum(self._lost_in(change) for change in changes if change.is_gap and change.at > after)
+        if self.passes is DstOverlap.BOTH:
+            count += sum(self._repeated_in(change, after, until) for change in changes if not change.is_gap)
+        return count
+
+    def _counted_so_far(self, instant: datetime) -> datetime:
+        """Return the local time up to which each one has had its fire: the first one, unless only the second counts."""
+        return self._read_so_far(_naive(instant, self.zone), instant)[0]
+
+    def _lost_in(self, gap: ClockChange) -> int:
+        """Return how many local times of a gap do not fire; of those shifted one does, if nothing else fires there."""
+        calendar = self.parsed.calendar
+        missing = calendar.count_between(gap.local_start - _SECOND, gap.local_end - _SECOND)
+        if self.shifts and missing and not calendar.has(gap.local_end):
+            return missing - 1
+        return missing
+
+    def _repeated_in(self, overlap: ClockChange, after: datetime, until: datetime) -> int:
+        """Return how many fires of an overlap's second pass are later than `after` and not later than `until`."""
+        begin = max(after, overlap.at - TICK) + overlap.after
+        end = min(until, overlap.at + overlap.size - TICK) + overlap.after
+        return self.parsed.calendar.count_between(begin.replace(tzinfo=None), end.replace(tzinfo=None))
+
+    def smallest_gap(self) -> timedelta | None:
+        """Return the least distance of two occurrences, also where the clock changes; None for fewer than two."""
+        ordinary = self.parsed.calendar.smallest_gap()
+        if ordinary is None:
+            return None
+        return min(
+            [ordinary, *(gap for change in changes_between(self.timezone, *_REFERENCE) for gap in self._gaps(change))]
+        )
+
+    def _gaps(self, change: ClockChange) -> list[timedelta]:
+        """Return the distances of the two occurrences before a change and the two from it on."""
+        earlier = self.last_until(change.at - TICK)
+        later = self.next_after(change.at - TICK)
+        around = [
+            earlier and self.last_until(earlier - TICK),
+            earlier,
+            later,
+            later and self.next_after(later),
+        ]
+        return [after - before for before, after in pairwise(around) if before is not None and after is not None]
+
+
+def _naive(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def _read_expression(value: object) -> str:
+    """Return the expression in single blanks, a macro in lower case; raises Invalid when it cannot be read."""
+    if not isinstance(value, str):
+        raise Invalid({"expression": "Give a cron expression, such as 0 0 9 * * MON-FRI."})
+    text = " ".join(value.split())
+    if text.startswith("@"):
+        text = text.lower()
+    parse_expression(text)
+    return text

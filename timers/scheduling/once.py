@@ -1,0 +1,40 @@
+"""A single instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from timers.scheduling.base import Schedule
+from timers.scheduling.fields import known_keys, read_instant, write_instant
+
+
+@dataclass(frozen=True)
+class OnceSchedule(Schedule):
+    """One occurrence, at `at`; when that is past already, it is due at once and keeps its planned instant."""
+
+    kind: ClassVar[str] = "once"
+    main_field: ClassVar[str] = "datetime"
+    repeats: ClassVar[bool] = False
+
+    at: datetime
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
+        known_keys(document, {"type", "datetime"})
+        value = document.get("datetime")
+        return cls(at=now if value is None else read_instant(value, "datetime"))
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        return self.at if self.at > instant else None
+
+    def last_until(self, instant: datetime) -> datetime | None:
+        return self.at if self.at <= instant else None
+
+    def count_between(self, after: datetime, until: datetime) -> int:
+        return int(after < self.at <= until)
+
+    def document(self) -> dict[str, Any]:
+        return {"type": self.kind, "datetime": write_instant(self.at)}

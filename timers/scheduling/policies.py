@@ -1,0 +1,173 @@
+"""The policies of a timer: what may overlap, what is made up for, how often and how long it is tried."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from timers.errors import Invalid
+from timers.scheduling.bounds import BoundedSchedule
+from timers.scheduling.catchup import CatchUpPolicy
+from timers.scheduling.fields import known_keys, read_number, read_whole, read_word, write_number
+from timers.scheduling.overlap import OverlapPolicy
+
+DEFAULT_WINDOW_SECONDS = 86_400
+DEFAULT_BACKOFF_SECONDS = 30
+
+MOST_ATTEMPTS = 100
+MOST_FAILURES = 10_000
+MOST_NAMES = 20
+LONGEST_NAME = 255
+_DAY = 86_400
+_YEAR = 366 * _DAY
+
+
+@dataclass(frozen=True)
+class Policies:
+    """One value per policy, all defaults filled in (product-facts 4.5 to 4.10); durations are in seconds."""
+
+    overlap: OverlapPolicy
+    catch_up: CatchUpPolicy
+    catch_up_window_seconds: float | None
+    """How old a missed occurrence may be to run; None for any age."""
+    max_attempts: int
+    backoff_seconds: float
+    """The delay before the second attempt; it doubles from there."""
+    timeout_seconds: float | None
+    """How long one attempt may take; None for as long as it likes."""
+    jitter_seconds: float
+    pause_after_failures: int
+    """How many failed executions in a row pause the timer; 0 for never."""
+    notify: tuple[str, ...] = ()
+    """Names of the channels that are told."""
+
+    @property
+    def catch_up_window(self) -> timedelta | None:
+        return None if self.catch_up_window_seconds is None else timedelta(seconds=self.catch_up_window_seconds)
+
+    @property
+    def jitter(self) -> timedelta:
+        return timedelta(seconds=self.jitter_seconds)
+
+    def document(self) -> dict[str, Any]:
+        """Return the wire form; `parse_policies` makes an equal value of it."""
+        return {
+            **asdict(self),
+            "overlap": self.overlap.value,
+            "catch_up": self.catch_up.value,
+            "notify": list(self.notify),
+        }
+
+
+def parse_policies(
+    document: object,
+    *,
+    max_attempts: int,
+    timeout_seconds: float | None,
+    schedule: BoundedSchedule | None,
+) -> Policies:
+    """Return the policies of a wire document; raises Invalid naming every field that is wrong.
+
+    `max_attempts` and `timeout_seconds` are the defaults of the timer's action. A value of null is the default, but
+    for the window, where it means any age. `schedule` is what jitter is measured against, None to leave that out.
+    """
+    given = _mapping(document)
+    known_keys(given, _READERS)
+    values: dict[str, Any] = {
+        "overlap": OverlapPolicy.SKIP,
+        "catch_up": CatchUpPolicy.LATEST,
+        "catch_up_window_seconds": None if "catch_up_window_seconds" in given else DEFAULT_WINDOW_SECONDS,
+        "max_attempts": max_attempts,
+        "backoff_seconds": DEFAULT_BACKOFF_SECONDS,
+        "timeout_seconds": timeout_seconds,
+        "jitter_seconds": 0,
+        "pause_after_failures": 0,
+    }
+    policies = Policies(**{**values, **_read(given)})
+    _check_catch_up(policies)
+    _check_jitter(policies, schedule)
+    return policies
+
+
+def merge_policies(old: Mapping[str, Any], changes: object) -> dict[str, Any]:
+    """Return the document `old` with the keys of `changes` replaced; it still has to be parsed."""
+    return {**old, **_mapping(changes)}
+
+
+def _mapping(document: object) -> Mapping[str, Any]:
+    if document is None:
+        return {}
+    if not isinstance(document, Mapping):
+        raise Invalid({"": "Policies are an object."})
+    return document
+
+
+def _read(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are given, all complaints in one error."""
+    values: dict[str, Any] = {}
+    wrong: dict[str, list[str]] = {}
+    for name, value in document.items():
+        if value is None:
+            continue
+        try:
+            values[name] = _READERS[name](value, name)
+        except Invalid as error:
+            wrong |= error.fields
+    if wrong:
+        raise Invalid(wrong)
+    return values
+
+
+def _seconds(least: float, most: float) -> Callable[[object, str], int | float]:
+    return lambda value, field: write_number(read_number(value, field, least=least, most=most))
+
+
+def _whole(least: int, most: int) -> Callable[[object, str], int]:
+    return lambda value, field: read_whole(value, field, least=least, most=most)
+
+
+def _read_names(value: object, field: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise Invalid({field: "Give a list of names."})
+    if len(value) > MOST_NAMES:
+        raise Invalid({field: f"Give at most {MOST_NAMES} names."})
+    if not all(_is_name(name) for name in value):
+        raise Invalid({field: f"A name has 1 to {LONGEST_NAME} characters and no control characters."})
+    return tuple(dict.fromkeys(value))
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_NAME and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+
+
+_READERS: dict[str, Callable[[object, str], Any]] = {
+    "overlap": lambda value, field: read_word(value, field, OverlapPolicy),
+    "catch_up": lambda value, field: read_word(value, field, CatchUpPolicy),
+    "catch_up_window_seconds": _seconds(0, 100 * _YEAR),
+    "max_attempts": _whole(1, MOST_ATTEMPTS),
+    "backoff_seconds": _seconds(0, _DAY),
+    "timeout_seconds": _seconds(0.1, 30 * _DAY),
+    "jitter_seconds": _seconds(0, _YEAR),
+    "pause_after_failures": _whole(0, MOST_FAILURES),
+    "notify": _read_names,
+}
+
+
+def _check_catch_up(policies: Policies) -> None:
+    if policies.catch_up is CatchUpPolicy.ALL and policies.overlap is OverlapPolicy.SKIP:
+        raise Invalid(
+            {
+                "catch_up": "With overlap 'skip' only the first of all missed occurrences could run; "
+                "choose another overlap, such as 'queue_all', or catch up 'latest'."
+            }
+        )
+
+
+def _check_jitter(policies: Policies, schedule: BoundedSchedule | None) -> None:
+    gap = schedule.smallest_gap() if schedule is not None and policies.jitter_seconds else None
+    if gap is not None and policies.jitter >= gap / 2:
+        most = write_number(gap.total_seconds() / 2)
+        raise Invalid({"jitter_seconds": f"Must be below {most:,}, half of the time between two occurrences."})
