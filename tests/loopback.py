@@ -98,9 +98,8 @@ def _accept(
 
 
 def _serve(connection: socket.socket, server: Scripted, reply: Reply, tls: ssl.SSLContext | None, reads: bool) -> None:
-    with suppress(OSError), connection:
-        connection.settimeout(10)
-        speaking = tls.wrap_socket(connection, server_side=True) if tls else connection
+    connection.settimeout(10)
+    with suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as speaking:
         if reads:
             server.requests.append(_read(speaking))
         reply(speaking, server.closing)

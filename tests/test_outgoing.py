@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import ssl
@@ -182,15 +183,38 @@ def test_an_endless_chunked_answer_is_left_after_the_limit() -> None:
 def test_a_bomb_is_unpacked_up_to_the_limit_only(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     feed = http._Inflater.feed
-    monkeypatch.setattr(
-        http._Inflater, "feed", lambda self, chunk, limit: made.append(len(out := feed(self, chunk, limit))) or out
-    )
+
+    def counting(self: http._Inflater, chunk: bytes, limit: int) -> bytes:
+        unpacked = feed(self, chunk, limit)
+        made.append(len(unpacked))
+        return unpacked
+
+    monkeypatch.setattr(http._Inflater, "feed", counting)
 
     with scripted(answers(gzip.compress(b"\x20" * 50_000_000), "Content-Encoding: gzip")) as server:
         answer = outgoing.call("GET", server.url())
 
     assert answer.truncated
     assert sum(made) == outgoing.MAX_BYTES + 1
+
+
+def test_endless_rubbish_behind_a_packed_answer_is_left_after_the_limit() -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"short")
+    with scripted(drips(start, b"x" * 65_536, pause=0)) as server:
+        answer = outgoing.call("GET", server.url(), timeout=10)
+
+    assert (answer.text, answer.truncated) == ("short", True)
+
+
+def test_an_answer_before_the_whole_body_was_taken_is_understood() -> None:
+    def refuses(connection: socket.socket, closing: threading.Event) -> None:
+        connection.recv(1_024)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+
+    with scripted(refuses, reads=False) as server:
+        answer = outgoing.call("POST", server.url(), body=b"x" * 10 * 1024 * 1024)
+
+    assert (answer.status, answer.text) == (413, "large")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +271,19 @@ def test_a_handshake_that_does_not_happen_is_left_in_time() -> None:
     assert error.reason == "timed_out"
 
 
+def test_an_address_that_does_not_even_refuse_is_left_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):  # more than it queues: further ones get no answer at all
+            attempt = waiting.enter_context(socket.socket())
+            attempt.setblocking(False)
+            attempt.connect_ex(full.getsockname())
+        began = time.monotonic()
+        error = failure("GET", f"http://127.0.0.1:{full.getsockname()[1]}/", connect_timeout=0.2)
+
+    assert (error.reason, error.retryable) == ("timed_out", True)
+    assert time.monotonic() - began < 5
+
+
 def test_no_time_left_is_found_before_connecting() -> None:
     with scripted(answers()) as server:
         assert failure("GET", server.url(), timeout=-1).reason == "timed_out"
@@ -256,10 +293,18 @@ def test_no_time_left_is_found_before_connecting() -> None:
 
 def test_a_call_stops_when_it_is_cancelled() -> None:
     cancelled = threading.Event()
-    with scripted(lambda *_: cancelled.set() or stays_silent(*_)) as server:
+
+    def cancels(connection: socket.socket, closing: threading.Event) -> None:
+        closing.wait(0.05)  # by then the call is waiting for the answer
+        cancelled.set()
+        closing.wait()
+
+    with scripted(cancels) as server:
+        began = time.monotonic()
         error = failure("GET", server.url(), timeout=20, cancelled=cancelled.is_set)
 
     assert (error.reason, error.retryable) == ("cancelled", False)
+    assert time.monotonic() - began < 5
 
 
 # Faults

@@ -2,4 +2,6 @@
 
 from timers.codetimers import Config, RpcProxy, timer
 
-__all__ = ["Config", "RpcProxy", "timer"]
+__all__ = ["Config", "RpcProxy", "__version__", "timer"]
+
+__version__ = "0.1.0"

@@ -80,7 +80,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Defaults:
-    """Policies of an action where neither the timer nor the door says otherwise (product rules 4.7 and 4.9)."""
+    """Policies of an action where neither the timer nor the door says otherwise (docs/policies.md)."""
 
     max_attempts: int = 3
     timeout_seconds: float | None = 30.0
@@ -114,7 +114,10 @@ class Action(ABC):
 
     @classmethod
     def split_secrets(cls, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the body with every secret replaced by MASK, and the secrets by dotted path."""
+        """Return the body with every secret replaced by MASK, and the secrets by dotted path.
+
+        A secret that was given as MASK is among them as MASK: who stores it knows what it stands for.
+        """
         return dict(body), {}
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from timers.services import codetimers
 
 
 class CodeAction(Action):
-    """`{"function": "registered.name", "kwargs"?: {...}}`. What the function returns is the result, as far as it is JSON."""
+    """Calls `{"function": "registered.name", "kwargs"?: {...}}`; what the function returns is the result."""
 
     kind: ClassVar[str] = "code"
     label: ClassVar[str] = "Code"
@@ -61,7 +62,7 @@ def _is_json(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_json(each) for each in value)
     if isinstance(value, float):
-        return value == value and abs(value) != float("inf")
+        return math.isfinite(value)
     return value is None or isinstance(value, str | int | bool)
 
 

@@ -87,7 +87,7 @@ class WebhookAction(Action):
         if not found:
             return dict(body), {}
         masked = {**headers, **dict.fromkeys(found, MASK)}
-        return {**body, "headers": masked}, {f"headers.{name}": value for name, value in found.items() if value != MASK}
+        return {**body, "headers": masked}, {f"headers.{name}": value for name, value in found.items()}
 
     @classmethod
     def join_secrets(cls, body: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:

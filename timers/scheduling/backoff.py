@@ -1,4 +1,4 @@
-"""How long to wait before another attempt (product-facts 4.7)."""
+"""How long to wait before another attempt (docs/policies.md)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from timers.scheduling.fields import known_keys, read_instant, read_number, read
 from timers.scheduling.interval import LEAST_SECONDS, MOST_SECONDS, IntervalSchedule
 
 START_GRACE = timedelta(seconds=60)
-"""A start this far back is still an occurrence and due: the request meant now and took its time (product-facts 4.3)."""
+"""A start this far back is still an occurrence and due: the request meant now and took its time (docs/policies.md)."""
 
 MOST_RUNS = 2**31 - 1
 

@@ -1,4 +1,4 @@
-"""Which of the occurrences that are due run, which are left out and why, and what comes next (product-facts 4.6).
+"""Which of the occurrences that are due run, which are left out and why, and what comes next (docs/policies.md).
 
 Everything here costs a few look-ups in the schedule and one per occurrence that runs, however long an outage was.
 """

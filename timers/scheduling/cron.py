@@ -1,6 +1,6 @@
 """A cron expression read on the wall clock of a zone, and what becomes of times that the clock skips or repeats.
 
-A local time has no instant (in a gap), one, or two (in an overlap); product-facts 4.4 says which of them fire.
+A local time has no instant (in a gap), one, or two (in an overlap); docs/policies.md says which of them fire.
 With `skip` and `both` an instant fires exactly when its reading matches, which is Spring's rule.
 """
 

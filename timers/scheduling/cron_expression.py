@@ -1,6 +1,6 @@
 """The grammar of cron expressions: Spring's six fields and macros, and Unix's five with second 0.
 
-The rules are those of Spring's CronExpression, written down in `protocols/conductor.md` section 8 of the design papers.
+The rules are those of Spring's CronExpression, written down in docs/policies.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens to an occurrence that comes due while the last one is still at it (product-facts 4.5)."""
+"""What happens to an occurrence that comes due while the last one is still at it (docs/policies.md)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _YEAR = 366 * _DAY
 
 @dataclass(frozen=True)
 class Policies:
-    """One value per policy, all defaults filled in (product-facts 4.5 to 4.10); durations are in seconds."""
+    """One value per policy, all defaults filled in (docs/policies.md); durations are in seconds."""
 
     overlap: OverlapPolicy
     catch_up: CatchUpPolicy

@@ -1,0 +1,93 @@
+"""What `@timer` records, and the one sentence when a declaration cannot work."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+from timers import timer
+from timers.codetimers import DeclarationError, declared_in
+
+
+def _module(**contents: Any) -> types.ModuleType:
+    module = types.ModuleType("someapp.timers")
+    for name, value in contents.items():
+        value.__module__ = module.__name__
+        setattr(module, name, value)
+    return module
+
+
+def test_a_function_is_named_after_its_module() -> None:
+    @timer(interval=60)
+    def refresh() -> None: ...
+
+    refresh.__qualname__ = "refresh"
+
+    (entry,) = declared_in(_module(refresh=refresh))
+
+    assert (entry.name, entry.declaration.interval, entry.service) == ("someapp.timers.refresh", 60, None)
+
+
+def test_a_method_is_named_after_its_service() -> None:
+    class Maintenance:
+        name = "maintenance"
+
+        @timer(interval=0.1, eager=True)
+        def sample(self) -> None: ...
+
+        def helper(self) -> None: ...
+
+    (entry,) = declared_in(_module(Maintenance=Maintenance))
+
+    assert (entry.name, entry.service, entry.declaration.eager) == ("maintenance.sample", Maintenance, True)
+
+
+def test_a_class_without_a_name_is_no_service() -> None:
+    class Plain:
+        @timer(interval=1)
+        def sample(self) -> None: ...
+
+    assert list(declared_in(_module(Plain=Plain))) == []
+
+
+def test_what_a_module_imported_is_not_declared_again() -> None:
+    @timer(name="elsewhere")
+    def imported() -> None: ...
+
+    module = types.ModuleType("someapp.timers")
+    module.imported = imported  # type: ignore[attr-defined]
+
+    assert list(declared_in(module)) == []
+
+
+def test_a_function_may_be_registered_only() -> None:
+    @timer(name="reports.daily")
+    def report() -> None: ...
+
+    (entry,) = declared_in(_module(report=report))
+
+    assert (entry.name, entry.declaration.runs_on_time) == ("reports.daily", False)
+
+
+@pytest.mark.parametrize("interval", [0, 0.05, -1, True, "60", float("nan"), float("inf")])
+def test_an_interval_that_cannot_work_names_file_and_line(interval: Any) -> None:
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: interval"):
+
+        @timer(interval=interval)
+        def wrong() -> None: ...
+
+
+def test_interval_and_cron_exclude_each_other() -> None:
+    with pytest.raises(DeclarationError, match="not both"):
+
+        @timer(interval=60, cron="0 0 * * * *")
+        def wrong() -> None: ...
+
+
+def test_the_decorated_function_stays_an_ordinary_one() -> None:
+    @timer(interval=60)
+    def double(value: int) -> int:
+        return 2 * value
+
+    assert double(21) == 42
