@@ -7,6 +7,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ _names = itertools.count(1)
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, for tests that start processes of their own."""
+    with empty_database(postgresql_server) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(postgresql_server: str) -> Iterator[str]:
+    """Make a database, and remove it afterwards with whoever is still connected."""
     import psycopg
 
     name = f"timers_{os.getpid()}_{next(_names)}"

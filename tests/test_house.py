@@ -58,8 +58,8 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     },
 }
 
-# the two files of the engine that speak to the database themselves, and their hand-written SQL
-WRITERS = {"timers/engine/claim.py", "timers/engine/broker.py"}
+# the files of the engine that speak to the database themselves, and their hand-written SQL
+WRITERS = {"timers/engine/claim.py", "timers/engine/planning.py", "timers/engine/broker.py"}
 
 
 def _files(folder: Path) -> Iterator[Path]:

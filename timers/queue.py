@@ -36,6 +36,9 @@ CHANGES = "timers_changed"
 GROUP_LIMIT = 50
 """How many executions travel in one message at most."""
 
+LONG = 1000
+"""So many waiting messages are a long queue: no canary is added to it."""
+
 
 def package(task: str, *args: Any) -> str:
     """Return the signed message that makes a worker call `task` with plain arguments."""
@@ -56,7 +59,7 @@ def enqueue_executions(items: Sequence[tuple[str, int, int]]) -> int:
     One execution travels alone and at once, a burst in full groups, spread over the workers.
     """
     ordered = sorted(items, key=lambda item: item[1])
-    size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.Q_CLUSTER["workers"]))))
+    size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.TIMERS_WORKERS))))
     packages = [package(RUN_GROUP, ordered[start : start + size]) for start in range(0, len(ordered), size)]
     send(packages)
     return len(packages)
@@ -70,7 +73,7 @@ def send(packages: Iterable[str]) -> None:
     if settings.Q_CLUSTER.get("redis"):
         transaction.on_commit(lambda: _send_by_redis(packages))
         return
-    key, since = settings.Q_CLUSTER["name"], connection.ops.adapt_datetimefield_value(timezone.now())
+    key, since = str(settings.Q_CLUSTER["name"]), connection.ops.adapt_datetimefield_value(timezone.now())
     places = ", ".join(["(%s, %s, %s)"] * len(packages))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -78,6 +81,18 @@ def send(packages: Iterable[str]) -> None:
             [value for text in packages for value in (key, text, since)],
         )
     notify()
+
+
+def is_long() -> bool:
+    """Return whether many messages wait: nobody takes them, or more than can be done at once."""
+    if settings.Q_CLUSTER.get("redis"):
+        return _redis_broker().queue_size() >= LONG
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from (select 1 from django_q_ormq where key = %s limit %s) waiting",
+            [str(settings.Q_CLUSTER["name"]), LONG],
+        )
+        return cursor.fetchone()[0] >= LONG
 
 
 def notify() -> None:

@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         return entry  # type: ignore[return-value]
 
     def __contains__(self, kind: object) -> bool:
-        return kind in self._entries
+        return isinstance(kind, str) and kind in self._entries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -90,6 +90,10 @@ class Installation:
         wanted = self.output.count("Ready: ") + 1
         until(lambda: self.output.count("Ready: ") >= wanted or self._died(), seconds=seconds, what="the ready line")
 
+    def ensure_running(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
     def _died(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"It ended with {self.process.returncode}:\n{self.output}")
@@ -97,11 +101,17 @@ class Installation:
 
     def part(self, name: str) -> psutil.Process:
         """Return the child process of that name: gunicorn, dispatch or qcluster."""
+        return until(lambda: self._part(name), seconds=15, what=f"a running {name}")
+
+    def _part(self, name: str) -> psutil.Process | None:
         assert self.process is not None
         for child in psutil.Process(self.process.pid).children():
-            if any(name in word for word in child.cmdline()):
-                return child
-        raise AssertionError(f"No child {name} is running:\n{self.output}")
+            try:
+                if any(name in word for word in child.cmdline()):
+                    return child
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return None
 
     def family(self) -> list[psutil.Process]:
         assert self.process is not None

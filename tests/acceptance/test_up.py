@@ -145,7 +145,11 @@ def test_killing_everything_loses_and_doubles_nothing(running: Installation, rec
     _every_occurrence_has_one_row(running, timer_id, 0.5)
 
 
-def test_a_cluster_that_stands_still_is_noticed_and_restarted(running: Installation, receiver: Receiver) -> None:
+def test_a_cluster_that_stands_still_is_noticed_and_restarted(
+    install: Callable[..., Installation], receiver: Receiver
+) -> None:
+    running = install()
+    running.start()
     _every(running, receiver, 1)
     until(lambda: receiver.seen, seconds=10, what="the first delivery")
     cluster = running.part("qcluster")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -104,3 +104,17 @@ def test_a_preview_stops_after_the_last_run(now: datetime) -> None:
     rule = {"type": "recurring", "interval_seconds": 60, "end": {"condition": "iterations", "n": 2}}
 
     assert preview(rule, limit=10, after=None, now=now).next == [now, now + timedelta(minutes=1)]
+
+
+def test_a_preview_ends_where_the_calendar_does(now: datetime) -> None:
+    rule = {"type": "cron", "expression": "0 0 0 29 2 *"}
+
+    shown = preview(rule, limit=5, after=datetime(9991, 1, 1, tzinfo=UTC), now=now)
+
+    assert [instant.year for instant in shown.next] == [9992, 9996]
+
+
+def test_a_once_rule_without_an_instant_is_now_and_surprises_nobody(now: datetime) -> None:
+    shown = preview({"type": "once"}, limit=5, after=None, now=now)
+
+    assert (shown.next, shown.warnings) == ([now], [])

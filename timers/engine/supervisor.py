@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -69,8 +70,8 @@ class Supervisor:
         python = [sys.executable, "-u"]
         self.parts = [
             Part("web", [*python, "-m", "gunicorn", *_gunicorn(host, port)], self._web_answers),
-            Part("dispatch", [*python, manage, "dispatch"], self._beats("dispatcher")),
-            Part("qcluster", [*python, manage, "qcluster"], self._beats("cluster")),
+            Part("dispatch", [*python, manage, "dispatch"], self._beats(processes.DISPATCHER)),
+            Part("qcluster", [*python, manage, "qcluster"], self._beats(processes.CLUSTER)),
         ]
         self.environment = dict(environment)
 
@@ -118,7 +119,7 @@ class Supervisor:
             part.command,
             env={**os.environ, **self.environment, **part.environment},
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  the supervisor has no threads
         )
         part.started = self.clock.monotonic()
 
@@ -164,7 +165,7 @@ class Supervisor:
 
     def _beats(self, role: str) -> Callable[[Part], bool]:
         def seen(part: Part) -> bool:
-            return processes.seen_since(role, pid=part.pid, since=self.clock.now() - STILL)
+            return processes.seen_since(role, processes.name(part.pid), since=self.clock.now() - STILL)
 
         return seen
 
@@ -216,10 +217,8 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _kill_quietly(process: psutil.Process) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def _reap() -> None:

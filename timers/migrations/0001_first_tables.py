@@ -270,6 +270,7 @@ class Migration(migrations.Migration):
                 ('run_at', timers.models.fields.InstantField(null=True)),
                 ('lease_until', timers.models.fields.InstantField(null=True)),
                 ('lease_owner', models.CharField(max_length=64, null=True)),
+                ('busy_until', timers.models.fields.InstantField(null=True)),
                 ('slice', models.PositiveIntegerField(default=0)),
                 ('cancel_requested', models.BooleanField(default=False)),
                 ('files', models.BigIntegerField(default=0)),
@@ -281,6 +282,7 @@ class Migration(migrations.Migration):
                 ('bytes_transferred', models.BigIntegerField(default=0)),
                 ('bytes_checksummed', models.BigIntegerField(default=0)),
                 ('faults', models.BigIntegerField(default=0)),
+                ('failures', models.PositiveIntegerField(default=0)),
                 ('destination', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='timers.collection')),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to=settings.AUTH_USER_MODEL)),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='timers.collection')),
@@ -296,7 +298,7 @@ class Migration(migrations.Migration):
                 ('phase', models.CharField(blank=True, default='', max_length=10)),
                 ('path', models.TextField(null=True)),
                 ('text', models.TextField(blank=True, default='')),
-                ('transfer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='timers.transfer')),
+                ('transfer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='timers.transfer')),
             ],
         ),
         migrations.CreateModel(
@@ -304,20 +306,24 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('item', models.PositiveIntegerField()),
+                ('parent', models.BigIntegerField(null=True)),
                 ('step', models.CharField(max_length=10)),
                 ('source_path', models.TextField()),
                 ('destination_path', models.TextField()),
                 ('size', models.BigIntegerField(default=0)),
                 ('modified_at', timers.models.fields.InstantField(null=True)),
                 ('state', models.CharField(default='pending', max_length=10)),
+                ('unlisted', models.BooleanField(default=False)),
                 ('level', models.CharField(max_length=10, null=True)),
                 ('checksum', models.CharField(max_length=140, null=True)),
+                ('part', models.CharField(max_length=80, null=True)),
                 ('bytes_done', models.BigIntegerField(default=0)),
                 ('faults', models.PositiveIntegerField(default=0)),
+                ('retry_at', timers.models.fields.InstantField(null=True)),
                 ('error_message', models.TextField(null=True)),
                 ('failure_reason', models.CharField(max_length=40, null=True)),
                 ('finished_at', timers.models.fields.InstantField(null=True)),
-                ('transfer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='file_rows', to='timers.transfer')),
+                ('transfer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='file_rows', to='timers.transfer')),
             ],
         ),
         migrations.CreateModel(
@@ -330,6 +336,7 @@ class Migration(migrations.Migration):
                 ('recursive', models.BooleanField(null=True)),
                 ('external_checksum', models.CharField(max_length=128, null=True)),
                 ('checksum_algorithm', models.CharField(max_length=20, null=True)),
+                ('expanded', models.BooleanField(default=False)),
                 ('transfer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='timers.transfer')),
             ],
         ),
@@ -443,7 +450,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transfer',
-            constraint=models.UniqueConstraint(condition=models.Q(('execution_id__isnull', False)), fields=('execution_id',), name='one_transfer_per_execution'),
+            constraint=models.UniqueConstraint(condition=models.Q(('execution_id__isnull', False)), fields=('execution_id', 'attempt'), name='one_transfer_per_attempt'),
         ),
         migrations.AddConstraint(
             model_name='transfer',
@@ -460,6 +467,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='transferfile',
             index=models.Index(condition=models.Q(('state', 'pending')), fields=['transfer', 'step', 'id'], name='file_to_do'),
+        ),
+        migrations.AddIndex(
+            model_name='transferfile',
+            index=models.Index(condition=models.Q(('unlisted', True)), fields=['transfer', 'id'], name='folder_to_list'),
         ),
         migrations.AddConstraint(
             model_name='transferitem',

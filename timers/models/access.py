@@ -11,7 +11,7 @@ from timers.models.fields import InstantField
 
 
 class Token(models.Model):
-    """A bearer token; only its SHA-256 is kept. `scopes` empty: all rights of its user. `prefix` is for recognising it."""
+    """A bearer token; only its SHA-256 and its first letters are kept. `scopes` empty: all rights of its user."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")

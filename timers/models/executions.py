@@ -36,10 +36,10 @@ class Execution(models.Model):
 
     `serial` is 0 for occurrences of the schedule and sets apart what else runs at the same instant, so that one unique
     index states the promise "one record per occurrence" and lists a timer's history.
-    `run_at` is when it may start (planned time plus jitter). `lease_until` is the instant after which somebody must look
-    at an unfinished row: pending, its message got lost; running, its worker died; retrying, it is due. It is null while
-    the work goes on elsewhere. `attempt` is the fencing number: a result of an older attempt changes nothing.
-    Nothing has a foreign key to this table, and its own are not checked by the database: it will be partitioned by time.
+    `run_at` is when it may start (planned time plus jitter). `lease_until` is the instant after which somebody must
+    look at an unfinished row: pending, its message got lost; running, its worker died; retrying, it is due. It is null
+    while the work goes on elsewhere. `attempt` is the fencing number: a result of an older attempt changes nothing.
+    Nothing has a foreign key to this table, and its own are not checked by the database: it will be partitioned.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

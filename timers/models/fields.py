@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
 from django.db import models
+from django.db.models.expressions import Combinable
 
 from timers import clock
 
@@ -27,6 +28,11 @@ class InstantField(models.BigIntegerField):
 
     description = "Instant (microseconds since 1970 UTC)"
 
+    # what type checkers are told: the class that this one inherits from holds numbers
+    _pyi_private_set_type: datetime | Combinable  # type: ignore[assignment]
+    _pyi_private_get_type: datetime  # type: ignore[assignment]
+    _pyi_lookup_exact_type: datetime  # type: ignore[assignment]
+
     def from_db_value(self, value: int | None, *_: Any) -> datetime | None:
         return None if value is None else clock.from_us(value)
 
@@ -38,7 +44,7 @@ class InstantField(models.BigIntegerField):
 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)
-        return "" if value is None else value.isoformat()
+        return "" if value is None else str(value.isoformat())
 
     def formfield(self, **kwargs: Any) -> forms.Field | None:
         return models.Field.formfield(self, **{"form_class": forms.DateTimeField, **kwargs})

@@ -6,7 +6,7 @@ PostgreSQL takes one array per column, SQLite one JSON text. Identifiers are 32 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -62,14 +62,14 @@ def as_hex(value: UUID | str) -> str:
     return value.hex if isinstance(value, UUID) else value
 
 
-def fetch(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def fetch(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Carry out one statement and return the rows that it answers with."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 
 
-def change(sql: str, parameters: Sequence[Any] = ()) -> int:
+def change(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
     """Carry out one statement and return how many rows it changed."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)

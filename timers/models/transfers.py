@@ -60,7 +60,7 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
 
 
 class Transfer(models.Model):
-    """A request to make a destination match a source. It goes on in slices; `slice` is the fencing number of the newest.
+    """A request to make a destination match a source. It goes on in slices; `slice` is the newest one's fencing number.
 
     `run_at` is when the next slice may begin, `lease_until` the instant after which the reaper wakes it again.
     """
@@ -86,6 +86,7 @@ class Transfer(models.Model):
     run_at = InstantField(null=True)
     lease_until = InstantField(null=True)
     lease_owner = models.CharField(max_length=64, null=True)
+    busy_until = InstantField(null=True)
     slice = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
     files = models.BigIntegerField(default=0)
@@ -97,6 +98,7 @@ class Transfer(models.Model):
     bytes_transferred = models.BigIntegerField(default=0)
     bytes_checksummed = models.BigIntegerField(default=0)
     faults = models.BigIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
 
     objects = TransferQuerySet.as_manager()
 
@@ -108,8 +110,8 @@ class Transfer(models.Model):
                 condition=Q(submission_id__isnull=False),
             ),
             models.UniqueConstraint(
-                fields=["execution_id"],
-                name="one_transfer_per_execution",
+                fields=["execution_id", "attempt"],
+                name="one_transfer_per_attempt",
                 condition=Q(execution_id__isnull=False),
             ),
             models.CheckConstraint(condition=Q(status__in=list(TransferStatus)), name="transfer_status_known"),
@@ -135,6 +137,7 @@ class TransferItem(models.Model):
     recursive = models.BooleanField(null=True)
     external_checksum = models.CharField(max_length=128, null=True)
     checksum_algorithm = models.CharField(max_length=20, null=True)
+    expanded = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["transfer", "number"], name="one_item_per_number")]
@@ -146,21 +149,27 @@ class TransferItem(models.Model):
 class TransferFile(models.Model):
     """One thing to do that an item expanded to: a file to copy, a folder to make, a path to delete.
 
-    `step` is copy, mkdir or delete; `state` is pending, done, skipped or failed; `level` the comparison really used.
+    `step` is copy, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
+    failed; `level` the comparison really used. A folder whose content is not known yet is `unlisted`; `parent` is the
+    row of the folder that a row was found in. `part` is the temporary file that holds the first `bytes_done` bytes.
     """
 
-    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="file_rows")
+    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, db_index=False, related_name="file_rows")
     item = models.PositiveIntegerField()
+    parent = models.BigIntegerField(null=True)
     step = models.CharField(max_length=10)
     source_path = models.TextField()
     destination_path = models.TextField()
     size = models.BigIntegerField(default=0)
     modified_at = InstantField(null=True)
     state = models.CharField(max_length=10, default="pending")
+    unlisted = models.BooleanField(default=False)
     level = models.CharField(max_length=10, null=True)
     checksum = models.CharField(max_length=140, null=True)
+    part = models.CharField(max_length=80, null=True)
     bytes_done = models.BigIntegerField(default=0)
     faults = models.PositiveIntegerField(default=0)
+    retry_at = InstantField(null=True)
     error_message = models.TextField(null=True)
     failure_reason = models.CharField(max_length=40, null=True)
     finished_at = InstantField(null=True)
@@ -169,6 +178,7 @@ class TransferFile(models.Model):
         indexes = [
             models.Index(fields=["transfer", "id"], name="file_in_order"),
             models.Index(fields=["transfer", "step", "id"], name="file_to_do", condition=Q(state="pending")),
+            models.Index(fields=["transfer", "id"], name="folder_to_list", condition=Q(unlisted=True)),
         ]
 
     def __str__(self) -> str:
@@ -178,7 +188,7 @@ class TransferFile(models.Model):
 class TransferEvent(models.Model):
     """One line of a transfer's history, append-only: a phase begun, a fault with path and text, the end."""
 
-    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="events")
+    transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, db_index=False, related_name="events")
     at = InstantField()
     code = models.CharField(max_length=40)
     is_fault = models.BooleanField(default=False)

@@ -134,7 +134,7 @@ class CronSchedule(Schedule):
 
     def _fire_after(self, begin: datetime, instant: datetime) -> datetime | None:
         """Return the first fire after `instant` by a local time after `begin`."""
-        calendar, last_year = self.parsed.calendar, begin.year + GIVE_UP_YEARS
+        calendar, last_year = self.parsed.calendar, min(begin.year + GIVE_UP_YEARS, LAST_INSTANT.year)
         local = calendar.next_after(begin, last_year=last_year)
         while local is not None:
             change = change_at(self.zone, local)

@@ -66,7 +66,7 @@ def warnings(schedule: BoundedSchedule, *, now: datetime, limit: int = 10) -> li
     if first is None:
         return [_why_never(schedule, now)]
     if not schedule.rule.repeats:
-        return ["That instant has passed: it runs at once."] if first <= now else []
+        return ["That instant has passed: it runs at once."] if first < now else []
     found = []
     gap = schedule.smallest_gap()
     if gap is not None and gap < _MINUTE:

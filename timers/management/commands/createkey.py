@@ -15,7 +15,9 @@ from timers.services import access
 
 
 class Command(BaseCommand):
-    help = "Prints a new client key of a user: OAuth2 client credentials, or keyId and keySecret. It is shown this once."
+    help = (
+        "Prints a new client key of a user: OAuth2 client credentials, or keyId and keySecret. It is shown this once."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

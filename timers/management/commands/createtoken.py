@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if owner is None:
             raise CommandError(f"There is no user {username!r}.")
         try:
-            _, text = access.create_token(owner=owner, name=name, days=days, now=clock.now())
+            text = access.create_token(owner=owner, name=name, days=days, now=clock.now())[1]
         except Invalid as error:
             raise CommandError(error.message) from error
         self.stdout.write(text)

@@ -1,0 +1,225 @@
+"""Reading a transfer's document: what is known, what it means, what contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.factories import make_collection
+from timers.errors import Invalid
+from timers.models import Collection
+from timers.services import transfers
+from timers.services.transfer_submissions import Submission, read
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def places(tmp_path: Path, settings: Any, owner: Any) -> tuple[Collection, Collection]:
+    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    return make_collection(owner, tmp_path / "a"), make_collection(owner, tmp_path / "b", default_directory="/home/")
+
+
+@pytest.fixture
+def body(places: tuple[Collection, Collection]) -> Callable[..., dict[str, Any]]:
+    def _body(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
+        source, destination = places
+        return {
+            "source_endpoint": str(source.pk),
+            "destination_endpoint": str(destination.pk),
+            "DATA": list(items) or [{"source_path": "/f", "destination_path": "/f"}],
+            **more,
+        }
+
+    return _body
+
+
+@pytest.fixture
+def understood(body: Any, owner: Any) -> Callable[..., Submission]:
+    return lambda *items, **more: read(body(*items, **more), owner=owner)
+
+
+@pytest.fixture
+def within(body: Any, places: tuple[Collection, Collection], owner: Any) -> Callable[..., Submission]:
+    """Read a transfer inside one collection."""
+    return lambda *items: read(body(*items, destination_endpoint=str(places[0].pk)), owner=owner)
+
+
+def item(source: str = "/s", destination: str = "/d", **more: Any) -> dict[str, Any]:
+    return {"DATA_TYPE": "transfer_item", "source_path": source, "destination_path": destination, **more}
+
+
+def invalid(field: str) -> Any:
+    return pytest.raises(
+        Invalid,
+        check=lambda error: list(error.fields) == [field] and all(t[0].endswith(".") for t in error.fields.values()),
+    )
+
+
+def test_everything_that_globus_clients_send_is_understood(body: Any, owner: Any) -> None:
+    document = body(
+        item("/~/x", "~/y", recursive=True, external_checksum=None),
+        DATA_TYPE="transfer",
+        submission_id=str(uuid4()),
+        label="nightly",
+        sync_level="checksum",
+        verify_checksum=True,
+        preserve_timestamp=True,
+        encrypt_data=False,
+        deadline="2030-01-01 00:00:00",
+        skip_source_errors=True,
+        fail_on_quota_errors=True,
+        delete_destination_extra=True,
+        notify_on_succeeded=False,
+        notify_on_failed=False,
+        notify_on_inactive=False,
+        store_base_path_info=False,
+        recursive_symlinks="ignore",
+        source_local_user=None,
+        destination_local_user="alice",
+        filter_rules=[{"DATA_TYPE": "filter_rule", "method": "exclude", "name": "*.tmp"}],
+        additional_fields={},
+    )
+
+    cleaned = transfers.check_body(document, owner=owner)
+
+    assert cleaned == {**document, "sync_level": 3}
+    assert transfers.check_body(cleaned, owner=owner) == cleaned
+
+
+def test_what_is_absent_has_its_default(understood: Any) -> None:
+    options = understood().options
+
+    assert options["verify_checksum"] is True
+    assert options["preserve_timestamp"] is False
+    assert options["sync_level"] is None
+    assert options["filter_rules"] is None
+    assert options["notify_on_failed"] is True
+
+
+def test_null_means_absent(understood: Any) -> None:
+    nothing = dict.fromkeys(
+        ("label", "sync_level", "deadline", "filter_rules", "verify_checksum", "submission_id", "recursive_symlinks")
+    )
+
+    assert understood(**nothing).options == understood().options
+
+
+@pytest.mark.parametrize(("given", "level"), [(0, 0), (3, 3), ("exists", 0), ("SIZE", 1), ("mtime", 2), (None, None)])
+def test_sync_levels_are_numbers_or_names(understood: Any, given: Any, level: int | None) -> None:
+    assert understood(sync_level=given).options["sync_level"] == level
+
+
+def test_paths_start_where_their_collection_says(understood: Any) -> None:
+    (found,) = understood(item("~/x", "/~/y")).items
+
+    assert (found.source_path, found.destination_path) == ("/x", "/home/y")
+
+
+def test_a_destination_that_is_written_as_a_folder_takes_the_file_in(understood: Any) -> None:
+    into, exact, tree = understood(item("/a/f", "/d/"), item("/a/f", "/d/g"), item("/a", "/e/", recursive=True)).items
+
+    assert (into.target, exact.target, tree.target) == ("/d/f", "/d/g", "/e")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"source_endpoint": None}, "source_endpoint"),
+        ({"source_endpoint": "nonsense"}, "source_endpoint"),
+        ({"source_endpoint": 7}, "source_endpoint"),
+        ({"destination_endpoint": str(uuid4())}, "destination_endpoint"),
+        ({"DATA": None}, "DATA"),
+        ({"DATA": []}, "DATA"),
+        ({"DATA": {}}, "DATA"),
+        ({"DATA": ["/f"]}, "DATA.0"),
+        ({"DATA": [{"source_path": "/f"}]}, "DATA.0.destination_path"),
+        ({"DATA": [item("/a/../b")]}, "DATA.0.source_path"),
+        ({"DATA": [item(), item("/x", "/\0")]}, "DATA.1.destination_path"),
+        ({"DATA": [item(recursive="yes")]}, "DATA.0.recursive"),
+        ({"DATA": [item(size=3)]}, "DATA.0.size"),
+        ({"DATA": [item(external_checksum="xyz")]}, "DATA.0.external_checksum"),
+        ({"DATA": [item(external_checksum="ab" * 32, checksum_algorithm="crc")]}, "DATA.0.checksum_algorithm"),
+        ({"DATA": [item(external_checksum="ab" * 32, recursive=True)]}, "DATA.0.external_checksum"),
+        ({"DATA": [item(), item()]}, "DATA.1"),
+        ({"DATA": [item(), item("/other")]}, "DATA.1.destination_path"),
+        ({"sync_level": 4}, "sync_level"),
+        ({"sync_level": True}, "sync_level"),
+        ({"sync_level": "all"}, "sync_level"),
+        ({"sync_level": []}, "sync_level"),
+        ({"verify_checksum": "true"}, "verify_checksum"),
+        ({"skip_source_errors": 1}, "skip_source_errors"),
+        ({"label": "x" * 129}, "label"),
+        ({"label": "two\nlines"}, "label"),
+        ({"label": 7}, "label"),
+        ({"deadline": "soon"}, "deadline"),
+        ({"deadline": 7}, "deadline"),
+        ({"submission_id": "x"}, "submission_id"),
+        ({"filter_rules": [{"method": "exclude"}]}, "filter_rules.0.name"),
+        ({"recursive_symlinks": "copy"}, "recursive_symlinks"),
+        ({"recursive_symlinks": []}, "recursive_symlinks"),
+        ({"source_local_user": 7}, "source_local_user"),
+        ({"delete_destination_extra": True, "DATA": [item(recursive=False)]}, "delete_destination_extra"),
+        ({"max_delete": 3}, "max_delete"),
+        ({"max_delete": -1, "delete_destination_extra": True}, "max_delete"),
+        ({"bandwith": 3}, "bandwith"),
+    ],
+)
+def test_what_cannot_work_is_named(body: Any, owner: Any, changes: dict[str, Any], field: str) -> None:
+    with invalid(field):
+        read(body(**changes), owner=owner)
+
+
+def test_a_document_that_is_none_is_refused(owner: Any) -> None:
+    with invalid("body"):
+        read([], owner=owner)
+
+
+def test_collections_of_others_are_unknown(body: Any, stranger: Any) -> None:
+    with invalid("source_endpoint"):
+        read(body(), owner=stranger)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "recursive", "field"),
+    [
+        ("/a", "/a", None, "DATA.0.destination_path"),
+        ("/a", "/a", False, "DATA.0.destination_path"),
+        ("/a/f", "/a/", None, "DATA.0.destination_path"),
+        ("/a", "/a/b", True, "DATA.0.destination_path"),
+        ("/a", "/a/b", None, "DATA.0.destination_path"),
+        ("/", "/b", True, "DATA.0.destination_path"),
+        ("/a/b", "/a", True, "DATA.0.source_path"),
+        ("/a/b", "/", True, "DATA.0.source_path"),
+    ],
+)
+def test_source_and_destination_may_not_lie_in_each_other(
+    within: Any, source: str, destination: str, recursive: bool | None, field: str
+) -> None:
+    with invalid(field):
+        within(item(source, destination, recursive=recursive))
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "recursive"), [("/a", "/ab", True), ("/a/f", "/a/g", False), ("/a/f", "/b/", None)]
+)
+def test_neighbours_in_one_collection_are_fine(
+    within: Any, source: str, destination: str, recursive: bool | None
+) -> None:
+    assert within(item(source, destination, recursive=recursive)).items
+
+
+def test_two_collections_over_one_folder_are_seen_through(body: Any, owner: Any, tmp_path: Path) -> None:
+    (tmp_path / "a" / "sub").mkdir()
+    inner = make_collection(owner, tmp_path / "a" / "sub")
+
+    with invalid("DATA.0.destination_path"):
+        read(body(item("/", "/x", recursive=True), destination_endpoint=str(inner.pk)), owner=owner)
+    with invalid("DATA.0.destination_path"):
+        read(body(item("/sub/f", "/f"), destination_endpoint=str(inner.pk)), owner=owner)

@@ -1,0 +1,214 @@
+"""Examples of documents, for the OpenAPI document and its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TIMER_ORDERS = ["created_at", "-created_at", "name", "-name", "next_run", "-next_run"]
+
+TAGS: dict[str, Any] = {"team": "data", "reviewers": ["ana", "bo"]}
+CRON = {"type": "cron", "expression": "0 0 9 * * *", "timezone": "UTC"}
+NEXT = ["2026-12-01T09:00:00+00:00", "2026-12-02T09:00:00+00:00", "2026-12-03T09:00:00+00:00"]
+
+_TIMER_ID = "4f5ab2a1-6f3e-4c0c-9a35-0b7e6f1d2c33"
+_EXECUTION_ID = "a3f4b9d2-58a1-4b0e-8f0e-6a7f3f0c9e11"
+_TRANSFER_ID = "7c1d8f50-2b7e-4f2a-b1f8-9a4f4f6d1e22"
+_SOURCE_ID = "aaaaaaaa-0000-4000-8000-000000000001"
+_DESTINATION_ID = "aaaaaaaa-0000-4000-8000-000000000002"
+
+_WEBHOOK = {"url": "https://example.org/hooks/nightly", "method": "POST", "json": {"job": "nightly"}}
+
+NEW_TIMER: dict[str, Any] = {
+    "timer": {
+        "timer_type": "webhook",
+        "name": "Nightly report",
+        "schedule": CRON,
+        "body": _WEBHOOK,
+        "tags": TAGS,
+        "policies": {"overlap": "skip", "max_attempts": 5},
+    }
+}
+NEW_JOB = {
+    "name": "Periodic trigger",
+    "callback_url": "https://example.org/hooks/trigger",
+    "callback_body": {"input": "value"},
+    "start_time": "2026-12-01T00:00:00+00:00",
+    "interval": 86400,
+    "stop_after": {"n_runs": 30},
+}
+
+EXECUTION: dict[str, Any] = {
+    "id": _EXECUTION_ID,
+    "timer_id": _TIMER_ID,
+    "status": "completed",
+    "trigger": "schedule",
+    "scheduled_for": "2026-11-30T09:00:00+00:00",
+    "started_at": "2026-11-30T09:00:00.004000+00:00",
+    "completion_time": "2026-11-30T09:00:00.254000+00:00",
+    "lateness_seconds": 0.004,
+    "duration_seconds": 0.25,
+    "attempt": 1,
+    "result": {"status": 200},
+    "error_message": None,
+    "failure_reason": None,
+    "skip_reason": None,
+    "occurrences": 1,
+    "scheduled_until": None,
+    "transfer_id": None,
+}
+MANUAL_EXECUTION = {
+    **EXECUTION,
+    "status": "pending",
+    "trigger": "manual",
+    "started_at": None,
+    "completion_time": None,
+    "lateness_seconds": None,
+    "duration_seconds": None,
+    "attempt": 0,
+    "result": None,
+}
+EXECUTION_PAGE = {"executions": [EXECUTION], "marker": None}
+
+TIMER: dict[str, Any] = {
+    "id": _TIMER_ID,
+    "job_id": _TIMER_ID,
+    "name": "Nightly report",
+    "description": "",
+    "timer_type": "webhook",
+    "status": "active",
+    "status_reason": None,
+    "paused_until": None,
+    "schedule": {**CRON, "dst_gap": "shift", "dst_overlap": "first"},
+    "body": _WEBHOOK,
+    "tags": TAGS,
+    "policies": {
+        "overlap": "skip",
+        "catch_up": "latest",
+        "catch_up_window_seconds": 86400,
+        "max_attempts": 5,
+        "backoff_seconds": 30,
+        "timeout_seconds": 30.0,
+        "jitter_seconds": 0,
+        "pause_after_failures": 0,
+        "notify": [],
+    },
+    "owner": "ana",
+    "created_at": "2026-11-29T17:20:05.123456+00:00",
+    "updated_at": "2026-11-29T17:20:05.123456+00:00",
+    "next_run": NEXT[0],
+    "next_run_time": NEXT[0],
+    "last_run_at": "2026-11-30T09:00:00.004000+00:00",
+    "run_count": 1,
+    "failure_count": 0,
+    "consecutive_failures": 0,
+}
+_RESTING = {"next_run": None, "next_run_time": None}
+TIMER_PAGE = {"timers": [TIMER], "marker": None}
+TIMER_ANSWER = {"timer": {**TIMER, "results": [EXECUTION]}}
+PAUSED_TIMER = {"timer": {**TIMER_ANSWER["timer"], "status": "paused", "status_reason": "Disk replaced.", **_RESTING}}
+DELETED_TIMER = {"timer": {**TIMER_ANSWER["timer"], "status": "deleted", **_RESTING}}
+BULK_ANSWER = {
+    "results": [
+        {"timer": TIMER},
+        {"error": {"code": "invalid", "message": "name: Give it a name.", "fields": {"name": ["Give it a name."]}}},
+    ]
+}
+
+NEW_COLLECTION: dict[str, Any] = {
+    "display_name": "Archive",
+    "storage": {
+        "kind": "s3",
+        "bucket": "archive",
+        "endpoint_url": "https://s3.example.org",
+        "access_key_id": "AKIAEXAMPLE",
+        "secret_access_key": "shown to nobody",
+    },
+}
+COLLECTION: dict[str, Any] = {
+    "id": _DESTINATION_ID,
+    "display_name": "Archive",
+    "description": "",
+    "storage": {"kind": "s3", "bucket": "archive", "endpoint_url": "https://s3.example.org"},
+    "default_directory": "/",
+    "entity_type": "GCSv5_guest_collection",
+    "high_assurance": False,
+    "owner": "ana",
+    "created_at": "2026-11-29T17:20:05.123456+00:00",
+    "updated_at": "2026-11-29T17:20:05.123456+00:00",
+}
+COLLECTION_PAGE = {"collections": [COLLECTION], "marker": None}
+LISTING = {
+    "path": "/reports",
+    "entries": [
+        {"name": "2026", "type": "dir", "size": 0, "modified_at": "2026-11-01T08:00:00+00:00"},
+        {"name": "summary.csv", "type": "file", "size": 4096, "modified_at": "2026-11-30T08:00:00+00:00"},
+    ],
+    "truncated": False,
+}
+NEW_TRANSFER: dict[str, Any] = {
+    "source_endpoint": _SOURCE_ID,
+    "destination_endpoint": _DESTINATION_ID,
+    "label": "Nightly copy",
+    "sync_level": 3,
+    "DATA": [{"source_path": "/reports/", "destination_path": "/backup/reports/", "recursive": True}],
+}
+TRANSFER: dict[str, Any] = {
+    "id": _TRANSFER_ID,
+    "status": "succeeded",
+    "label": "Nightly copy",
+    "source_endpoint": _SOURCE_ID,
+    "destination_endpoint": _DESTINATION_ID,
+    "files": 2,
+    "directories": 1,
+    "bytes_total": 8192,
+    "files_transferred": 1,
+    "files_skipped": 1,
+    "files_failed": 0,
+    "bytes_transferred": 4096,
+    "bytes_checksummed": 8192,
+    "bytes_per_second": 2048,
+    "faults": 0,
+    "phase": "done",
+    "error_message": None,
+    "failure_reason": None,
+    "deadline": "2026-12-01T09:00:00+00:00",
+    "requested_at": "2026-11-30T09:00:00+00:00",
+    "started_at": "2026-11-30T09:00:00.100000+00:00",
+    "completion_time": "2026-11-30T09:00:02.100000+00:00",
+    "execution_id": None,
+    "timer_id": None,
+    "owner": "ana",
+}
+TRANSFER_PAGE = {"transfers": [TRANSFER], "marker": None}
+FILE_PAGE = {
+    "files": [
+        {
+            "step": "copy",
+            "source_path": "/reports/summary.csv",
+            "destination_path": "/backup/reports/summary.csv",
+            "size": 4096,
+            "status": "done",
+            "level": "checksum",
+            "checksum": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "bytes_transferred": 4096,
+            "faults": 0,
+            "error_message": None,
+            "failure_reason": None,
+            "completion_time": "2026-11-30T09:00:02+00:00",
+        }
+    ],
+    "marker": None,
+}
+EVENT_PAGE = {
+    "events": [
+        {
+            "time": "2026-11-30T09:00:00.100000+00:00",
+            "code": "STARTED",
+            "is_fault": False,
+            "phase": "scan",
+            "path": None,
+            "text": "started",
+        }
+    ],
+    "marker": None,
+}

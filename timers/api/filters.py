@@ -1,0 +1,80 @@
+"""What the query parameters of lists leave over, and the orders that lists can have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import QueryDict
+
+from timers.actions.base import ACTIONS
+from timers.api import parameters
+from timers.api.pages import Key, Order
+from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger
+from timers.models import Timer
+from timers.models.executions import ExecutionQuerySet
+from timers.models.timers import TimerQuerySet
+from timers.models.transfers import TransferQuerySet
+
+_ID = Key("pk", UUID)
+
+TIMER_ORDERS = (
+    Order("-created_at", (Key("created_at", datetime, descending=True), _ID)),
+    Order("created_at", (Key("created_at", datetime), Key("pk", UUID, descending=True))),
+    Order("name", (Key("name", str), _ID)),
+    Order("-name", (Key("name", str, descending=True), _ID)),
+    Order("next_run", (Key("schedule__next_run_at", datetime, nullable=True), _ID)),
+    Order("-next_run", (Key("schedule__next_run_at", datetime, descending=True, nullable=True), _ID)),
+)
+EXECUTION_ORDER = Order(
+    "-scheduled_for", (Key("scheduled_for", datetime, descending=True), Key("pk", UUID, descending=True))
+)
+HISTORY_ORDER = Order(
+    "-scheduled_for", (Key("scheduled_for", datetime, descending=True), Key("serial", int, descending=True))
+)
+"""Of one timer's executions: the order of the index that keeps occurrences unique."""
+COLLECTION_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
+TRANSFER_ORDER = Order("-requested_at", (Key("requested_at", datetime, descending=True), _ID))
+FILE_ORDER = Order("id", (Key("pk", int),))
+EVENT_ORDER = Order("-id", (Key("pk", int, descending=True),))
+
+
+def timers(rows: TimerQuerySet, query: QueryDict) -> TimerQuerySet:
+    """Return the timers that are asked for; deleted ones are gone from lists."""
+    rows = rows.not_deleted()
+    if statuses := parameters.words(query, "status", list(TimerStatus)):
+        rows = rows.filter(status__in=statuses)
+    if actions := parameters.words(query, "action", list(ACTIONS)):
+        rows = rows.filter(action__in=actions)
+    for key, value in parameters.tags(query):
+        rows = rows.tagged(key, value)
+    if text := parameters.text(query, "q"):
+        rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
+    return rows
+
+
+def executions(rows: ExecutionQuerySet, query: QueryDict) -> ExecutionQuerySet:
+    """Return the executions that are asked for."""
+    if statuses := parameters.words(query, "status", list(ExecutionStatus)):
+        rows = rows.filter(status__in=statuses)
+    if triggers := parameters.words(query, "trigger", list(Trigger)):
+        rows = rows.filter(trigger__in=triggers)
+    if actions := parameters.words(query, "action", list(ACTIONS)):
+        rows = rows.filter(timer__action__in=actions)
+    if timer_id := parameters.uuid(query, "timer_id"):
+        rows = rows.filter(timer_id=timer_id)
+    for key, value in parameters.tags(query):
+        rows = rows.filter(timer_id__in=Timer.objects.tagged(key, value).values("pk"))
+    if since := parameters.instant(query, "since"):
+        rows = rows.filter(scheduled_for__gte=since)
+    if until := parameters.instant(query, "until"):
+        rows = rows.filter(scheduled_for__lte=until)
+    return rows
+
+
+def transfers(rows: TransferQuerySet, query: QueryDict) -> TransferQuerySet:
+    """Return the transfers that are asked for."""
+    if statuses := parameters.words(query, "status", list(TransferStatus)):
+        rows = rows.filter(status__in=statuses)
+    return rows

@@ -1,0 +1,100 @@
+"""Reading query parameters; every function raises Invalid with the parameter's name, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.http import QueryDict
+
+from timers.api.documents import read_id
+from timers.api.pages import Order
+from timers.errors import Invalid
+from timers.scheduling.fields import read_instant
+
+MOST_ROWS = 1_000
+USUAL_ROWS = 50
+LONGEST_TEXT = 255
+
+
+def check(query: QueryDict) -> None:
+    """Raise Invalid for text that no database can compare."""
+    for name, values in query.lists():
+        if "\0" in name or any("\0" in value for value in values):
+            raise Invalid({name.replace("\0", "?"): "NUL characters are not allowed."})
+
+
+def limit(query: QueryDict, *, usual: int = USUAL_ROWS, most: int = MOST_ROWS) -> int:
+    """Return how many rows are wanted at most."""
+    text = query.get("limit", "")
+    return whole(text, "limit", most=most) if text else usual
+
+
+def whole(text: str, name: str, *, most: int) -> int:
+    """Return a whole number from 1 on."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+    if not 1 <= number <= most:
+        raise Invalid({name: f"Give a whole number from 1 to {most:,}."})
+    return number
+
+
+def marker(query: QueryDict) -> str | None:
+    """Return the marker of the page that is wanted, None for the first one."""
+    return query.get("marker") or None
+
+
+def order(query: QueryDict, orders: Iterable[Order]) -> Order:
+    """Return the order that is wanted; the first one when none is named."""
+    known = {each.name: each for each in orders}
+    return known[one_of(query.get("order") or next(iter(known)), "order", known)]
+
+
+def one_of(text: str, name: str, known: Collection[str]) -> str:
+    """Return the text when it is known."""
+    if text not in known:
+        raise Invalid({name: f"{text[:LONGEST_TEXT]!r} is not known; choose from {', '.join(known)}."})
+    return text
+
+
+def words(query: QueryDict, name: str, known: Collection[str]) -> list[str]:
+    """Return the words of a comma list, given once or repeatedly; an empty list when there is none."""
+    parts = [part.strip() for text in query.getlist(name) for part in text.split(",")]
+    return [one_of(part, name, known) for part in parts if part]
+
+
+def tags(query: QueryDict) -> list[tuple[str, str | None]]:
+    """Return the tags that a row must all have, as key and value; the value is None when any will do."""
+    return [_tag(text) for text in query.getlist("tag")]
+
+
+def _tag(text: str) -> tuple[str, str | None]:
+    key, colon, value = text.partition(":")
+    if not key or len(text) > 2 * LONGEST_TEXT + 1:
+        raise Invalid({"tag": "Give key or key:value."})
+    return key, value if colon else None
+
+
+def text(query: QueryDict, name: str) -> str:
+    """Return a short text; an empty one when there is none."""
+    value = query.get(name, "").strip()
+    if len(value) > LONGEST_TEXT:
+        raise Invalid({name: f"At most {LONGEST_TEXT} characters."})
+    return value
+
+
+def instant(query: QueryDict, name: str) -> datetime | None:
+    """Return an instant in UTC. A blank after the date stands for the plus sign that it was before it was decoded."""
+    value = query.get(name, "").strip()
+    return read_instant(value[:11] + value[11:].replace(" ", "+"), name) if value else None
+
+
+def uuid(query: QueryDict, name: str) -> UUID | None:
+    """Return an id."""
+    value = query.get(name)
+    if not value:
+        return None
+    found = read_id(value)
+    if found is None:
+        raise Invalid({name: "This is no UUID."})
+    return found

@@ -1,0 +1,64 @@
+"""Fields of documents: how they are written, and how the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from timers.scheduling.fields import write_instant
+
+ANY_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": {}}
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class Instant(serializers.Field):
+    """An instant as ISO 8601 text with +00:00."""
+
+    def to_representation(self, value: datetime) -> str:
+        return write_instant(value)
+
+
+@extend_schema_field(ANY_OBJECT)
+class Object(serializers.JSONField):
+    """A JSON object whose content is not described here."""
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "example": {"team": "data", "urgent": ""},
+    }
+)
+class Tags(serializers.JSONField):
+    """Keys and values; a list where one key has several values."""
+
+
+def one_of(values: Iterable[str]) -> type[serializers.CharField]:
+    """Return a field of text that is always one of these."""
+
+    @extend_schema_field({"type": "string", "enum": [str(value) for value in values]})
+    class OneOf(serializers.CharField):
+        pass
+
+    return OneOf
+
+
+class Document(serializers.Serializer):
+    """A document that can be trimmed: `only` names the fields that are wanted."""
+
+    def __init__(self, *args: Any, only: Iterable[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if only is not None:
+            for name in set(self.fields) - set(only):
+                self.fields.pop(name)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all fields, in their order."""
+        return list(cls._declared_fields)

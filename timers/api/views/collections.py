@@ -1,0 +1,129 @@
+"""Collections: created, listed, read, changed, deleted, and what a folder of one holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.api import examples, filters, pages, parameters
+from timers.api import serializers as shapes
+from timers.api.base import Door, body, find, repeatable
+from timers.api.documents import only
+from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.models import Collection
+from timers.services import collections
+
+
+def found(request: Request, collection_id: str) -> Collection:
+    """Return the collection of that id that the caller may know of."""
+    return find(Collection.objects.visible_to(request.user).select_related("owner"), collection_id)
+
+
+def answer(collection: Collection) -> Any:
+    """Return the document of a collection."""
+    return shapes.CollectionSerializer(collection).data
+
+
+class Collections(Door):
+    @described(
+        "list_collections",
+        "List collections",
+        tag="collections",
+        answer=shapes.CollectionPage,
+        example=examples.COLLECTION_PAGE,
+        parameters=[LIMIT, MARKER, FIELDS],
+        description="Newest first.",
+    )
+    def get(self, request: Request) -> Response:
+        wanted = request.query_params
+        only = parameters.words(wanted, "fields", shapes.CollectionSerializer.names()) or None
+        page = pages.page(
+            Collection.objects.visible_to(request.user).select_related("owner"),
+            order=filters.COLLECTION_ORDER,
+            limit=parameters.limit(wanted),
+            marker=parameters.marker(wanted),
+        )
+        shown = shapes.CollectionSerializer(page.rows, many=True, only=only).data
+        return Response({"collections": shown, "marker": page.marker})
+
+    @described(
+        "create_collection",
+        "Create a collection",
+        tag="collections",
+        status=201,
+        request=shapes.NewCollection,
+        sends=examples.NEW_COLLECTION,
+        answer=shapes.CollectionSerializer,
+        example=examples.COLLECTION,
+        description="Only administrators may create local ones, inside TIMERS_LOCAL_ROOTS.",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        fields = only(body(request), shapes.NewCollection.names())
+        collection = collections.create(owner=request.user, by=request.user, fields=fields, now=clock.now())
+        return Response(answer(collection), status=201)
+
+
+class CollectionOne(Door):
+    @described(
+        "get_collection",
+        "Read a collection",
+        tag="collections",
+        answer=shapes.CollectionSerializer,
+        example=examples.COLLECTION,
+    )
+    def get(self, request: Request, collection_id: str) -> Response:
+        return Response(answer(found(request, collection_id)))
+
+    @described(
+        "update_collection",
+        "Change a collection",
+        tag="collections",
+        request=shapes.CollectionChanges,
+        sends={"display_name": "Archive of 2026"},
+        answer=shapes.CollectionSerializer,
+        example=examples.COLLECTION,
+        description="`storage` is replaced as a whole; a secret sent as *** stays as it is.",
+    )
+    def patch(self, request: Request, collection_id: str) -> Response:
+        collection = found(request, collection_id)
+        changes = only(body(request), shapes.NewCollection.names())
+        collections.update(collection, changes=changes, by=request.user, now=clock.now())
+        return Response(answer(found(request, collection_id)))
+
+    @described(
+        "delete_collection",
+        "Delete a collection",
+        tag="collections",
+        answer=shapes.CollectionSerializer,
+        example=examples.COLLECTION,
+        description="Its files and finished transfers are left alone.",
+    )
+    def delete(self, request: Request, collection_id: str) -> Response:
+        collection = found(request, collection_id)
+        return Response(answer(collections.delete(collection, by=request.user, now=clock.now())))
+
+
+class CollectionListing(Door):
+    @described(
+        "list_directory",
+        "List a folder of a collection",
+        tag="collections",
+        answer=shapes.ListingSerializer,
+        example=examples.LISTING,
+        parameters=[
+            query("path", "The folder; the default directory if left out."),
+            query("limit", "How many entries at most.", type={"type": "integer", "minimum": 1, "maximum": 100000}),
+        ],
+        description="By name.",
+        outside=True,
+    )
+    def get(self, request: Request, collection_id: str) -> Response:
+        collection = found(request, collection_id)
+        most = collections.MAX_LISTED
+        limit = parameters.limit(request.query_params, usual=most, most=most)
+        listing = collections.list_directory(collection, request.query_params.get("path"), limit=limit)
+        return Response(shapes.ListingSerializer(listing).data)

@@ -1,0 +1,131 @@
+"""Executions: what ran, what was skipped and why, what waits."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.api import examples, filters, pages, parameters
+from timers.api import serializers as shapes
+from timers.api.base import Door, find, repeatable
+from timers.api.pages import Order
+from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.views import timers as views
+from timers.models import Execution
+from timers.models.executions import ExecutionQuerySet
+from timers.services import executions
+
+FILTERS = [
+    LIMIT,
+    MARKER,
+    FIELDS,
+    query("status", "A comma list of pending, running, retrying, completed, failed, cancelled, skipped."),
+    query("trigger", "A comma list of schedule, manual, catch_up, rerun."),
+    query("since", "Planned at or after this instant."),
+    query("until", "Planned at or before this instant."),
+]
+
+
+def found(request: Request, execution_id: str) -> Execution:
+    """Return the execution of that id that the caller may know of."""
+    return find(Execution.objects.visible_to(request.user), execution_id)
+
+
+def answer(execution_id: UUID) -> dict[str, object]:
+    """Return the document of an execution as it is now."""
+    return shapes.ExecutionSerializer(Execution.objects.get(pk=execution_id)).data
+
+
+def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
+    wanted = request.query_params
+    only = parameters.words(wanted, "fields", shapes.ExecutionSerializer.names()) or None
+    page = pages.page(
+        filters.executions(rows, wanted),
+        order=order,
+        limit=parameters.limit(wanted),
+        marker=parameters.marker(wanted),
+    )
+    shown = shapes.ExecutionSerializer(page.rows, many=True, only=only).data
+    return Response({"executions": shown, "marker": page.marker})
+
+
+class Executions(Door):
+    @described(
+        "list_executions",
+        "List executions",
+        tag="executions",
+        answer=shapes.ExecutionPage,
+        example=examples.EXECUTION_PAGE,
+        parameters=[
+            *FILTERS,
+            query("timer_id", "Of this timer.", type={"type": "string", "format": "uuid"}),
+            query("action", "A comma list of timer types."),
+            query("tag", "key or key:value of the timer; repeated, all must be there.", many=True),
+        ],
+        description="Newest first, by planned instant; skipped occurrences included.",
+    )
+    def get(self, request: Request) -> Response:
+        return _page(Execution.objects.visible_to(request.user), request, filters.EXECUTION_ORDER)
+
+
+class TimerExecutions(Door):
+    @described(
+        "list_timer_executions",
+        "List a timer's executions",
+        tag="executions",
+        answer=shapes.ExecutionPage,
+        example=examples.EXECUTION_PAGE,
+        parameters=FILTERS,
+        description="Newest first, by planned instant; skipped occurrences included. Also after the timer was deleted.",
+    )
+    def get(self, request: Request, timer_id: str) -> Response:
+        timer = views.found(request, timer_id)
+        return _page(Execution.objects.filter(timer=timer), request, filters.HISTORY_ORDER)
+
+
+class ExecutionOne(Door):
+    @described(
+        "get_execution",
+        "Read an execution",
+        tag="executions",
+        answer=shapes.ExecutionSerializer,
+        example=examples.EXECUTION,
+    )
+    def get(self, request: Request, execution_id: str) -> Response:
+        return Response(shapes.ExecutionSerializer(found(request, execution_id)).data)
+
+
+class ExecutionCancel(Door):
+    @described(
+        "cancel_execution",
+        "Cancel an execution",
+        tag="executions",
+        status=202,
+        answer=shapes.ExecutionSerializer,
+        example=examples.EXECUTION,
+        description="What waits is cancelled at once; what runs is asked to stop. A finished one: 409.",
+    )
+    @repeatable
+    def post(self, request: Request, execution_id: str) -> Response:
+        execution = found(request, execution_id)
+        executions.cancel(execution, by=request.user, now=clock.now())
+        return Response(answer(execution.pk), status=202)
+
+
+class ExecutionRerun(Door):
+    @described(
+        "rerun_execution",
+        "Run an execution again",
+        tag="executions",
+        status=202,
+        answer=shapes.ExecutionSerializer,
+        example=examples.MANUAL_EXECUTION,
+        description="A new execution of what the timer is told to do now, with the trigger `rerun`.",
+    )
+    @repeatable
+    def post(self, request: Request, execution_id: str) -> Response:
+        execution = executions.rerun(found(request, execution_id), by=request.user, now=clock.now())
+        return Response(answer(execution.pk), status=202)

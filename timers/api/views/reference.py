@@ -1,0 +1,75 @@
+"""The OpenAPI document, and the same as a page to read. Both are open to all: they tell nothing that is stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers.api import schema
+from timers.api.base import Door
+
+
+class Schema(Door):
+    """The OpenAPI document."""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    def get(self, request: Request) -> Response:
+        return Response(schema.document())
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, as the page shows it."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    group: str
+    parameters: list[dict[str, Any]]
+    sends: str
+    status: str
+    answers: str
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """Show every operation with its parameters and examples, made on the server from the OpenAPI document."""
+    operations = sorted(
+        (_operation(*each) for each in schema.operations(schema.document())), key=lambda each: each.group
+    )
+    groups = [(name, list(found)) for name, found in groupby(operations, key=lambda each: each.group)]
+    return render(request, "timers/reference.html", {"groups": groups, "errors": schema.ERRORS})
+
+
+def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
+    status = next(status for status in described["responses"] if status.startswith("2"))
+    return Operation(
+        name=described["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=described["summary"],
+        description=described["description"],
+        group=described["tags"][0],
+        parameters=[each for each in described.get("parameters", ()) if each["in"] == "query"],
+        sends=_example(described.get("requestBody", {})),
+        status=status,
+        answers=_example(described["responses"][status]),
+    )
+
+
+def _example(part: dict[str, Any]) -> str:
+    """Return the first example of a request or an answer, for people; empty when there is none."""
+    examples = part.get("content", {}).get("application/json", {}).get("examples", {})
+    return next((json.dumps(each["value"], indent=2) for each in examples.values()), "")

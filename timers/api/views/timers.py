@@ -1,0 +1,246 @@
+"""Timers: created, listed, read, changed, deleted; their tags and signing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.api import examples, filters, pages, parameters
+from timers.api import serializers as shapes
+from timers.api.base import Door, body, find, repeatable
+from timers.api.documents import only, read_flag, read_object, read_text
+from timers.api.errors import document as error_document
+from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.errors import Invalid, TimersError
+from timers.models import Execution, Timer
+from timers.models.timers import TimerQuerySet
+from timers.services import batches, timers
+
+MOST_AT_ONCE = 1_000
+RESULTS_SHOWN = 10
+
+
+def rows() -> TimerQuerySet:
+    """Return timers with all that their documents need."""
+    return Timer.objects.select_related("owner", "definition", "schedule").prefetch_related("tag_rows")
+
+
+def answer(timer_id: UUID) -> dict[str, Any]:
+    """Return the document of a timer as it is now, with its last results."""
+    results = Execution.objects.filter(timer_id=timer_id, started_at__isnull=False)
+    newest = results.order_by("-scheduled_for", "-serial")[:RESULTS_SHOWN]
+    return {"timer": shapes.TimerWithResultsSerializer(rows().get(pk=timer_id), context={"results": newest}).data}
+
+
+def found(request: Request, timer_id: str) -> Timer:
+    """Return the timer of that id that the caller may know of."""
+    return find(Timer.objects.visible_to(request.user), timer_id)
+
+
+class Timers(Door):
+    @described(
+        "list_timers",
+        "List timers",
+        tag="timers",
+        answer=shapes.TimerPage,
+        example=examples.TIMER_PAGE,
+        parameters=[
+            LIMIT,
+            MARKER,
+            FIELDS,
+            query("status", "A comma list of active, paused, ended; deleted timers are gone from lists."),
+            query("action", "A comma list of timer types."),
+            query("tag", "key or key:value; repeated, all must be there.", many=True),
+            query("q", "Text that name or description contain."),
+            query("order", "created_at, name or next_run; a minus sign turns it round.", enum=examples.TIMER_ORDERS),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        wanted = request.query_params
+        only = parameters.words(wanted, "fields", shapes.TimerSerializer.names()) or None
+        page = pages.page(
+            filters.timers(rows().visible_to(request.user), wanted),
+            order=parameters.order(wanted, filters.TIMER_ORDERS),
+            limit=parameters.limit(wanted),
+            marker=parameters.marker(wanted),
+        )
+        return Response({"timers": shapes.TimerSerializer(page.rows, many=True, only=only).data, "marker": page.marker})
+
+    @described(
+        "create_timer",
+        "Create a timer",
+        tag="timers",
+        status=201,
+        request=shapes.NewTimerRequest,
+        sends=examples.NEW_TIMER,
+        answer=shapes.TimerAnswer,
+        example=examples.TIMER_ANSWER,
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        timer = _create(body(request), owner=request.user, now=clock.now())
+        return Response(answer(timer.pk), status=201)
+
+
+class TimerBulk(Door):
+    @described(
+        "create_timers",
+        "Create up to 1,000 timers",
+        tag="timers",
+        request=shapes.BulkRequest,
+        sends={"timers": [examples.NEW_TIMER["timer"]]},
+        answer=shapes.BulkAnswer,
+        example=examples.BULK_ANSWER,
+        description="Each one succeeds or fails by itself; the results are in the order of the request.",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        wishes = _wishes(only(body(request), ["timers"]))
+        now = clock.now()
+        made = list(batches.each(partial(_create, wish, owner=request.user, now=now) for wish in wishes))
+        return Response({"results": _results(made)})
+
+
+class TimerOne(Door):
+    @described(
+        "get_timer",
+        "Read a timer",
+        tag="timers",
+        answer=shapes.TimerAnswer,
+        example=examples.TIMER_ANSWER,
+        description="The timer with its last 10 executions that ran; also after it was deleted.",
+    )
+    def get(self, request: Request, timer_id: str) -> Response:
+        return Response(answer(found(request, timer_id).pk))
+
+    @described(
+        "update_timer",
+        "Change a timer",
+        tag="timers",
+        request=shapes.TimerChanges,
+        sends={"name": "Nightly copy", "policies": {"max_attempts": 5}},
+        answer=shapes.TimerAnswer,
+        example=examples.TIMER_ANSWER,
+        description="Any of the fields that a timer is made of, bare or inside `timer`. Policies are merged by key, "
+        "the rest is replaced. Changes count from now on.",
+    )
+    def patch(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        changes = _inside(body(request))
+        timers.update(timer, changes=_checked_changes(changes), by=request.user, now=clock.now())
+        return Response(answer(timer.pk))
+
+    @described(
+        "delete_timer",
+        "Delete a timer",
+        tag="timers",
+        answer=shapes.TimerAnswer,
+        example=examples.DELETED_TIMER,
+        description="It is gone from lists and never runs again; its history stays readable by id. "
+        "What runs goes on, what waits is cancelled.",
+    )
+    def delete(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        timers.delete(timer, by=request.user, now=clock.now())
+        return Response(answer(timer.pk))
+
+
+class TimerTags(Door):
+    @described(
+        "get_tags", "Read a timer's tags", tag="timers", answer=shapes.TagsDocument, example={"tags": examples.TAGS}
+    )
+    def get(self, request: Request, timer_id: str) -> Response:
+        return Response({"tags": timers.tags_of(found(request, timer_id))})
+
+    @described(
+        "set_tags",
+        "Replace a timer's tags",
+        tag="timers",
+        request=shapes.TagsDocument,
+        sends={"tags": examples.TAGS},
+        answer=shapes.TagsDocument,
+        example={"tags": examples.TAGS},
+    )
+    def put(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        tags = read_object(only(body(request), ["tags"]), "tags")
+        timers.set_tags(timer, tags=tags, by=request.user, now=clock.now())
+        return Response({"tags": timers.tags_of(found(request, timer_id))})
+
+
+class TimerSigningSecret(Door):
+    @described(
+        "rotate_signing_secret",
+        "Make a new signing secret",
+        tag="timers",
+        answer=shapes.SecretAnswer,
+        example={"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwZ2w1x0VY3fI="},
+        description="The key that signs webhook deliveries (Standard Webhooks), shown this once. "
+        "Deliveries are signed with the one before, too, for 24 hours.",
+    )
+    @repeatable
+    def post(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        return Response({"signing_secret": timers.rotate_signing_secret(timer, by=request.user, now=clock.now())})
+
+
+# Reading what is sent
+
+
+def _inside(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a timer, which stand bare or inside `timer`; raises Invalid for unknown ones."""
+    if not isinstance(document, Mapping):
+        raise Invalid({"timer": "This must be an object."})
+    if "timer" in document:
+        document = read_object(only(document, ["timer"]), "timer")
+    read_text(document, "timer_type")
+    return only(document, shapes.NewTimer.names())
+
+
+def _create(document: Mapping[str, Any], *, owner: Any, now: datetime) -> Timer:
+    wish: Mapping[str, Any] = {"timer_type": None, "name": None, "schedule": None, "body": None, **_inside(document)}
+    return timers.create(
+        owner=owner,
+        action=wish["timer_type"],
+        name=wish["name"],
+        schedule=wish["schedule"],
+        body=wish["body"],
+        policies=wish.get("policies"),
+        tags=wish.get("tags"),
+        description=wish.get("description") or "",
+        paused=read_flag(wish, "paused"),
+        by=owner,
+        now=now,
+    )
+
+
+def _checked_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the changes; raises Invalid for null, which would leave open whether to reset or to keep."""
+    empty = [name for name, value in changes.items() if value is None]
+    if empty:
+        raise Invalid(dict.fromkeys(empty, "This must not be null; leave it out to keep what is there."))
+    read_flag(changes, "paused")
+    return changes
+
+
+def _wishes(document: Mapping[str, Any]) -> list[Any]:
+    wishes = document.get("timers")
+    if not isinstance(wishes, list):
+        raise Invalid({"timers": "Give a list of timers."})
+    if len(wishes) > MOST_AT_ONCE:
+        raise Invalid({"timers": f"At most {MOST_AT_ONCE:,} timers at once; these are {len(wishes):,}."})
+    return wishes
+
+
+def _results(made: Sequence[Timer | TimersError]) -> list[dict[str, Any]]:
+    """Return the document of each timer or error, in order."""
+    fresh = rows().in_bulk([each.pk for each in made if isinstance(each, Timer)])
+    write = shapes.TimerSerializer().to_representation
+    return [{"timer": write(fresh[each.pk])} if isinstance(each, Timer) else error_document(each) for each in made]

@@ -1,0 +1,147 @@
+"""Tokens and client keys: made, recognised and revoked. Only hashes of secrets are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from timers.errors import Conflict, Invalid
+from timers.models import ClientKey, Token
+from timers.services import events, words
+
+API_SCOPE = "api"
+"""What a token needs for the native REST API, if it is not for everything."""
+
+TOKEN_MARK = "tmr_"
+"""How our tokens begin, so that people and secret scanners recognise them."""
+
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
+MOST_DAYS = 36_500
+
+
+def create_token(
+    *,
+    owner: Any,
+    name: str,
+    days: int | None = None,
+    scopes: Iterable[str] = (),
+    kind: str = "personal",
+    now: datetime,
+    value: str | None = None,
+) -> tuple[Token, str]:
+    """Return a new token and its text, which is shown this once; no scopes means all rights of the owner.
+
+    `value` is a text to use instead of a random one. Raises Invalid naming name, days or value, Conflict when that
+    text is a token already.
+    """
+    text = TOKEN_MARK + secrets.token_urlsafe(32) if value is None else _usable(value)
+    token = Token(
+        owner=owner,
+        name=words.name(name),
+        digest=digest(text),
+        prefix=text[: min(12, len(text) // 3)],
+        kind=kind,
+        scopes=list(scopes),
+        created_at=now,
+        expires_at=_expiry(days, now),
+    )
+    with transaction.atomic():
+        _insert(token)
+        events.record("token_created", now=now, by=owner, owner=owner, object_id=token.pk, text=token.name)
+    return token, text
+
+
+def create_key(*, owner: Any, name: str, now: datetime) -> tuple[ClientKey, str]:
+    """Return a new client key and its secret, which is shown this once. Raises Invalid naming name."""
+    secret = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        key = ClientKey.objects.create(owner=owner, name=words.name(name), digest=digest(secret), created_at=now)
+        events.record("key_created", now=now, by=owner, owner=owner, object_id=key.pk, text=key.name)
+    return key, secret
+
+
+def authenticate_token(value: str, *, now: datetime) -> Token | None:
+    """Return the token with this text when it is valid and its owner active; notes that it was used."""
+    token = Token.objects.select_related("owner").filter(digest=digest(value), revoked_at__isnull=True).first()
+    if token is None or not token.owner.is_active or (token.expires_at is not None and token.expires_at <= now):
+        return None
+    _note_use(token, now=now)
+    return token
+
+
+def authenticate_key(client_id: str | UUID, secret: str, *, now: datetime) -> ClientKey | None:
+    """Return the client key when the pair fits, it is not revoked and its owner active; notes that it was used."""
+    try:
+        wanted = client_id if isinstance(client_id, UUID) else UUID(client_id)
+    except ValueError:
+        return None
+    key = ClientKey.objects.select_related("owner").filter(client_id=wanted, revoked_at__isnull=True).first()
+    if key is None or not hmac.compare_digest(key.digest, digest(secret)) or not key.owner.is_active:
+        return None
+    _note_use(key, now=now)
+    return key
+
+
+def allows(token: Token, scope: str) -> bool:
+    """Return whether the token opens what needs `scope`; one without scopes opens everything."""
+    return not token.scopes or scope in token.scopes
+
+
+def revoke_token(token: Token, *, by: Any, now: datetime) -> None:
+    """End a token for good; a revoked one stays as it is."""
+    _revoke(token, "token_revoked", by=by, now=now)
+
+
+def revoke_key(key: ClientKey, *, by: Any, now: datetime) -> None:
+    """End a client key for good; a revoked one stays as it is."""
+    _revoke(key, "key_revoked", by=by, now=now)
+
+
+def digest(text: str) -> str:
+    """Return what is kept of a secret text: random ones need no salt and no slow hash."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _usable(value: str) -> str:
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise Invalid({"value": "A token consists of visible ASCII characters without blanks."})
+    return value
+
+
+def _expiry(days: int | None, now: datetime) -> datetime | None:
+    if days is None:
+        return None
+    if not 0 < days <= MOST_DAYS:
+        raise Invalid({"days": f"Give a number of days from 1 to {MOST_DAYS:,}."})
+    return now + timedelta(days=days)
+
+
+def _insert(token: Token) -> None:
+    try:
+        with transaction.atomic():
+            token.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict("This token exists already.") from error
+
+
+def _note_use(credential: Token | ClientKey, *, now: datetime) -> None:
+    """Write down the use, but not more often than it is of interest: reading must not become writing."""
+    last = credential.last_used_at
+    if last is None or last <= now - USE_IS_NOTED_EVERY:
+        unknown_or_older = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now)
+        type(credential).objects.filter(unknown_or_older, pk=credential.pk).update(last_used_at=now)
+
+
+def _revoke(credential: Token | ClientKey, verb: str, *, by: Any, now: datetime) -> None:
+    with transaction.atomic():
+        if type(credential).objects.filter(pk=credential.pk, revoked_at__isnull=True).update(revoked_at=now):
+            owner, name = credential.owner, credential.name
+            events.record(verb, now=now, by=by, owner=owner, object_id=credential.pk, text=name)
