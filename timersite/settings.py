@@ -170,7 +170,7 @@ Q_CLUSTER = {
     "retry": 3600,
     "max_attempts": 1,
     "ack_failures": True,
-    "guard_cycle": 0.5,
+    "guard_cycle": 1,
     "log_level": "WARNING",
     "orm": "default",
     "ALT_CLUSTERS": {},

@@ -118,3 +118,11 @@ def test_a_once_rule_without_an_instant_is_now_and_surprises_nobody(now: datetim
     shown = preview({"type": "once"}, limit=5, after=None, now=now)
 
     assert (shown.next, shown.warnings) == ([now], [])
+
+
+def test_a_preview_of_later_days_warns_of_their_clock_changes(now: datetime) -> None:
+    rule = {"type": "cron", "expression": "0 30 2 * * ?", "timezone": "America/New_York"}
+
+    shown = preview(rule, limit=3, after=datetime(2027, 3, 12, tzinfo=UTC), now=now)
+
+    assert any("14 Mar 2027" in warning for warning in shown.warnings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -63,8 +65,10 @@ def executions_page(user: Any, *, now: datetime, filters: Filters, marker: str |
     found = _filtered(Execution.objects.visible_to(user), filters)
     place = read_marker(marker, 2)
     if place is not None:
-        found = found.filter(_after(["scheduled_for", "pk"], place))
-    return _page(found.order_by("-scheduled_for", "-pk"), lambda last: (clock.to_us(last.scheduled_for), last.pk), now=now)
+        found = found.filter(_after(["-scheduled_for", "-pk"], place))
+    return _page(
+        found.order_by("-scheduled_for", "-pk"), lambda last: (clock.to_us(last.scheduled_for), last.pk), now=now
+    )
 
 
 def executions_of(
@@ -74,7 +78,7 @@ def executions_of(
     found = Execution.objects.filter(timer=timer).filter(_has_status(status))
     place = read_marker(marker, 2)
     if place is not None:
-        found = found.filter(_after(["scheduled_for", "serial"], place, last_is_id=False))
+        found = found.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
     ordered = found.order_by("-scheduled_for", "-serial")
     return _page(ordered, lambda last: (clock.to_us(last.scheduled_for), last.serial), now=now, limit=limit)
 
@@ -119,7 +123,7 @@ def said(execution: Execution) -> str:
     result = execution.result
     if isinstance(result, dict):
         return _result_words(result)
-    return "" if result is None else str(result)[:200]
+    return _plain_words(result)[:200]
 
 
 def _result_words(result: dict[str, Any]) -> str:
@@ -127,8 +131,16 @@ def _result_words(result: dict[str, Any]) -> str:
         return f"HTTP {result['status_code']}"
     if "files_transferred" in result:
         return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged"
-    value = result.get("value", result)
-    return "" if value in ({}, None) else str(value)[:200]
+    return _plain_words(result.get("value", result))[:200]
+
+
+def _plain_words(value: Any) -> str:
+    """Return what a function gave back: the pairs of a small object, else as JSON writes it."""
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, dict) and all(isinstance(each, str | int | float) for each in value.values()):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _attempts(execution: Execution) -> str:
@@ -136,16 +148,20 @@ def _attempts(execution: Execution) -> str:
         return ""
     most = (execution.definition.policies or {}).get("max_attempts") if execution.definition else None
     counted = execution.attempt - execution.losses
-    return f"{execution.attempt} of {most + execution.losses}" if most and counted >= 1 and most > 1 else str(execution.attempt)
+    return (
+        f"{execution.attempt} of {most + execution.losses}"
+        if most and counted >= 1 and most > 1
+        else str(execution.attempt)
+    )
 
 
-def _page(found: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE) -> Page[ExecutionRow]:
+def _page(
+    found: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
+) -> Page[ExecutionRow]:
     rows = list(found.select_related("timer", "definition")[: limit + 1])
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page(
-        [execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None
-    )
+    return Page([execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None)
 
 
 def _after(names: list[str], place: list[Any], *, last_is_id: bool = True) -> Q:
@@ -153,16 +169,14 @@ def _after(names: list[str], place: list[Any], *, last_is_id: bool = True) -> Q:
         values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1])) if last_is_id else int(place[1])]
     except (ValueError, OverflowError):
         return Q()
-    return after(names, values, descending=True)
+    return after(names, values)
 
 
 def _filtered(found: models.QuerySet[Execution], filters: Filters) -> models.QuerySet[Execution]:
     if filters.q:
         words = Q(timer__name__icontains=filters.q) | Q(error_message__icontains=filters.q)
-        try:
+        with contextlib.suppress(ValueError):
             words |= Q(pk=uuid.UUID(filters.q)) | Q(timer_id=uuid.UUID(filters.q))
-        except ValueError:
-            pass
         found = found.filter(words)
     if filters.trigger:
         found = found.filter(trigger=filters.trigger)

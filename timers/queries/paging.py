@@ -27,7 +27,9 @@ class Page(Generic[T]):
 
 def write_marker(*values: Any) -> str:
     """Return the place of a row in its order, as text for an address."""
-    text = json.dumps([str(value) if hasattr(value, "hex") and not isinstance(value, float) else value for value in values])
+    text = json.dumps(
+        [str(value) if hasattr(value, "hex") and not isinstance(value, float) else value for value in values]
+    )
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -43,11 +45,12 @@ def read_marker(marker: str | None, length: int) -> list[Any] | None:
     return values if plain and len(values) == length else None
 
 
-def after(names: Sequence[str], values: Sequence[Any], *, descending: bool = False) -> Q:
-    """Return the condition of rows that come after those values in the order of those columns."""
-    verb = "lt" if descending else "gt"
+def after(order: Sequence[str], values: Sequence[Any]) -> Q:
+    """Return the condition of rows that come after those values in that order ("-name" for falling ones)."""
+    names = [name.removeprefix("-") for name in order]
     condition = Q(pk__in=[])
     for index, name in enumerate(names):
         same = dict(zip(names[:index], values[:index], strict=True))
+        verb = "lt" if order[index].startswith("-") else "gt"
         condition |= Q(**same, **{f"{name}__{verb}": values[index]})
     return condition

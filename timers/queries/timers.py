@@ -17,7 +17,7 @@ from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Event, Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
 from timers.scheduling import text
-from timers.services import schedules
+from timers.scheduling.bounds import parse_schedule
 
 PAGE_SIZE = 50
 BARS = 24
@@ -26,7 +26,12 @@ NEVER = 2**62
 """Stands behind every instant, for timers without a next run."""
 
 STATUSES = ("active", "paused", "failing", "running", "late", "due", "ended")
-ORDERS = ("attention", "name", "newest")
+ORDERS = {
+    "attention": ("sort_failing", "sort_next"),
+    "name": ("sort_name",),
+    "newest": ("-created_at",),
+}
+"""Columns of each order; the id breaks ties."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,6 @@ class TimerDetail:
     """One timer and what its page shows beside its executions."""
 
     row: TimerRow
-    next_runs: list[datetime]
     events: list[Event]
     unfinished: int
 
@@ -149,7 +153,6 @@ def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
     """Return what the page of one timer shows, from five queries."""
     return TimerDetail(
         row=timer_row(timer, now=now),
-        next_runs=schedules.next_runs(timer, limit=5, now=now),
         events=list(Event.objects.filter(timer_id=timer.pk).select_related("actor").order_by("-id")[:20]),
         unfinished=Execution.objects.filter(timer=timer).unfinished().count(),
     )
@@ -158,8 +161,8 @@ def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
 def words_for(document: dict[str, Any]) -> Words:
     """Return a stored schedule in words; a rule that can no longer be read is shown as its kind."""
     try:
-        schedule = schedules.stored(document)
-        return Words(text.describe(schedule), schedule.timezone)
+        schedule = parse_schedule(document, now=clock.EPOCH, refuse_never=False)
+        return Words(text.describe(schedule).replace(f" ({schedule.timezone})", ""), schedule.timezone)
     except Exception:  # one broken rule must not hide the list that helps to find it
         return Words(f"{document.get('type', 'unknown')} (unreadable)", "")
 
@@ -167,40 +170,47 @@ def words_for(document: dict[str, Any]) -> Words:
 # The list
 
 
-def _page(
-    visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None
-) -> Page[TimerRow]:
-    found, names = _ordered(_filtered(visible, filters, now=now), filters.order)
-    place = read_marker(marker, len(names) + 1)
+def _page(visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None) -> Page[TimerRow]:
+    order = [*ORDERS.get(filters.order, ORDERS["attention"]), "pk"]
+    found = _with_sort_keys(_filtered(visible, filters, now=now), filters.order).order_by(*order)
+    place = read_marker(marker, len(order))
     if place is not None:
-        found = found.filter(_after_place(filters.order, names, place))
+        found = found.filter(_after_place(order, place))
     timers = list(found.select_related("schedule", "definition")[: PAGE_SIZE + 1])
     more = len(timers) > PAGE_SIZE
     timers = timers[:PAGE_SIZE]
-    last = [getattr(timers[-1], name) for name in names] if more else []
-    return Page(_rows(timers, now=now), write_marker(*last, timers[-1].pk) if more else None)
+    return Page(_rows(timers, now=now), write_marker(*_place(timers[-1], order)) if more else None)
 
 
-def _ordered(found: models.QuerySet[Timer], order: str) -> tuple[models.QuerySet[Timer], list[str]]:
-    """Return the timers in an order without ties, and the columns that make it beside the id."""
+def _with_sort_keys(found: models.QuerySet[Timer], order: str) -> models.QuerySet[Timer]:
+    """Return the timers with what their order needs that is no column."""
     if order == "name":
-        return found.annotate(sort_name=Lower("name")).order_by("sort_name", "pk"), ["sort_name"]
+        return found.annotate(sort_name=Lower("name"))
     if order == "newest":
-        made = Value(NEVER, models.BigIntegerField()) - Coalesce("created_at", Value(0), output_field=models.BigIntegerField())
-        return found.annotate(sort_made=made).order_by("sort_made", "pk"), ["sort_made"]
+        return found
     failing = Case(When(schedule__consecutive_failures__gt=0, then=Value(0)), default=Value(1))
     upcoming = Coalesce("schedule__next_run_at", Value(NEVER), output_field=models.BigIntegerField())
-    annotated = found.annotate(sort_failing=failing, sort_next=upcoming)
-    return annotated.order_by("sort_failing", "sort_next", "pk"), ["sort_failing", "sort_next"]
+    return found.annotate(sort_failing=failing, sort_next=upcoming)
 
 
-def _after_place(order: str, names: list[str], place: Sequence[Any]) -> Q:
-    expected = str if order == "name" else int
-    try:
-        values = [*place[:-1], uuid.UUID(str(place[-1]))]
-    except ValueError:
+def _place(timer: Timer, order: Sequence[str]) -> list[Any]:
+    """Return where a timer stands in the order, as plain values."""
+    values = [getattr(timer, name.removeprefix("-")) for name in order]
+    return [clock.to_us(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _after_place(order: Sequence[str], place: Sequence[Any]) -> Q:
+    """Return the condition of what comes after a place; none at all for one that nobody gave out."""
+    kinds = {"sort_name": str, "pk": str}
+    if not all(isinstance(value, kinds.get(name, int)) for name, value in zip(order, place, strict=True)):
         return Q()
-    return after([*names, "pk"], values) if all(isinstance(value, expected) for value in place[:-1]) else Q()
+    try:
+        values = [*place[:-1], uuid.UUID(place[-1])]
+        if order[0] == "-created_at":
+            values[0] = clock.from_us(values[0])
+    except (ValueError, OverflowError):
+        return Q()
+    return after(order, values)
 
 
 def _filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime) -> models.QuerySet[Timer]:
@@ -247,8 +257,8 @@ def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
     """Return the rows for these timers from three queries: tags, last runs, what is unfinished."""
     ids = [timer.pk for timer in timers]
     tags: dict[uuid.UUID, list[tuple[str, str]]] = {}
-    for timer_id, key, value in TimerTag.objects.filter(timer__in=ids).order_by("id").values_list(
-        "timer_id", "key", "value"
+    for timer_id, key, value in (
+        TimerTag.objects.filter(timer__in=ids).order_by("id").values_list("timer_id", "key", "value")
     ):
         tags.setdefault(timer_id, []).append((key, value))
     bars = last_runs(ids, now=now)
@@ -337,9 +347,7 @@ def _figures(visible: models.QuerySet[Timer], user: Any, *, now: datetime) -> Fi
         paused=Count("pk", filter=Q(status=TimerStatus.PAUSED)),
         auto_paused=Count(
             "pk",
-            filter=Q(
-                status=TimerStatus.PAUSED, status_changed_by__isnull=True, schedule__consecutive_failures__gt=0
-            ),
+            filter=Q(status=TimerStatus.PAUSED, status_changed_by__isnull=True, schedule__consecutive_failures__gt=0),
         ),
         failing=Count("pk", filter=_has_status("failing", now=now)),
         late=Count("pk", filter=_has_status("late", now=now)),
@@ -353,5 +361,3 @@ def _figures(visible: models.QuerySet[Timer], user: Any, *, now: datetime) -> Fi
         waiting=busy.get(ExecutionStatus.PENDING, 0),
         retrying=busy.get(ExecutionStatus.RETRYING, 0),
     )
-
-

@@ -77,7 +77,7 @@ def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | 
     if place is not None:
         try:
             values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            found = found.filter(after(["requested_at", "pk"], values, descending=True))
+            found = found.filter(after(["-requested_at", "-pk"], values))
         except (ValueError, OverflowError):
             pass
     rows = list(found.order_by("-requested_at", "-pk")[: PAGE_SIZE + 1])
@@ -89,7 +89,12 @@ def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | 
 
 def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
     """Return the transfer, or None when the user may not know of it."""
-    return Transfer.objects.visible_to(user).filter(pk=transfer_id).select_related("source", "destination", "owner").first()
+    return (
+        Transfer.objects.visible_to(user)
+        .filter(pk=transfer_id)
+        .select_related("source", "destination", "owner")
+        .first()
+    )
 
 
 def transfer_detail(transfer: Transfer, *, now: datetime, state: str = "") -> TransferDetail:

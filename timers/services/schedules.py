@@ -127,7 +127,7 @@ def preview(document: object, *, limit: int, after: datetime | None, now: dateti
     """Return what a schedule would do. Raises Invalid naming schedule.*; one that never fires is no error."""
     schedule = parse_schedule(document, now=now, refuse_never=False)
     upcoming = list(islice(_from(schedule, created=now, after=after), limit))
-    return Preview(upcoming, text.describe(schedule), text.warnings(schedule, now=now))
+    return Preview(upcoming, text.describe(schedule), text.warnings(schedule, now=now if after is None else after))
 
 
 def _from(schedule: BoundedSchedule, *, created: datetime, after: datetime | None) -> Any:

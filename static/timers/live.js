@@ -1,0 +1,69 @@
+// Live parts: elements with data-live="seconds" ask for themselves again through htmx (event "live").
+// Never while the page is hidden, nor while somebody points at, types in or has opened something in the part.
+(() => {
+  "use strict";
+  const last = new WeakMap();
+  let pointer = null;
+
+  const busy = (part) =>
+    part.contains(document.activeElement) ||
+    (pointer !== null && part.contains(pointer)) ||
+    part.querySelector("details[open]") !== null ||
+    part.classList.contains("htmx-request") ||
+    part.querySelector(".htmx-request") !== null;
+
+  const tick = () => {
+    if (leaving || document.visibilityState !== "visible" || !window.htmx) return;
+    const now = Date.now();
+    for (const part of document.querySelectorAll("[data-live]")) {
+      if (!last.has(part)) last.set(part, now);
+      if (now - last.get(part) < Number(part.dataset.live) * 1000 || busy(part)) continue;
+      last.set(part, now);
+      window.htmx.trigger(part, "live");
+    }
+  };
+
+  // Requests that were cut off (the reader went elsewhere, or typed on) are no errors to report.
+  let leaving = false;
+  for (const name of ["beforeunload", "pagehide"]) window.addEventListener(name, () => { leaving = true; });
+  window.addEventListener("pageshow", () => { leaving = false; });
+  const cutOff = ["htmx:afterRequest", "htmx:sendAbort", "htmx:sendError", "htmx:timeout"];
+  if (window.htmx) {
+    window.htmx.logger = (_element, name, detail) => {
+      if (detail?.error && cutOff.includes(name)) delete detail.error;
+    };
+  }
+
+  // A button that got no answer says so.
+  document.addEventListener("htmx:sendError", (event) => {
+    const place = document.getElementById("messages");
+    if (leaving || !place || event.target.matches("[data-live]")) return;
+    place.innerHTML = '<div class="alert is-bad" role="alert"><div><strong>The server did not answer. Try again.</strong></div></div>';
+  });
+
+  document.addEventListener("pointermove", (event) => {
+    pointer = event.pointerType === "mouse" ? event.target : null;
+  }, { passive: true });
+  document.documentElement.addEventListener("pointerleave", () => { pointer = null; });
+  setInterval(tick, 500);
+
+  // The browser's zone, so that times are shown in it until the reader chooses one.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.split("; ").includes("zone=" + encodeURIComponent(zone))) {
+    document.cookie = "zone=" + encodeURIComponent(zone) + "; path=/; max-age=31536000; samesite=lax";
+  }
+
+  // Errors are read first: the summary of a form that came back takes the focus.
+  document.querySelector("[role=alert][tabindex]")?.focus();
+
+  // Copy buttons exist only where they can work.
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+      button.textContent = "Copied";
+    });
+  }
+  document.documentElement.classList.add("with-script");
+})();

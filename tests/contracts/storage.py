@@ -1,0 +1,348 @@
+"""What every storage must do. Inherit StorageContract and supply the fixture `storage`, opened on an empty place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from timers.copying import checksums
+from timers.errors import ExternalError
+from timers.storages.base import REASONS, STORAGES, Entry, Kind, Part, Storage, is_part
+
+PART = ".timers-0123456789ab-1-1.part"
+NAMES = [
+    "plain.txt",
+    "with space",
+    "zażółć 名前 🐟",
+    "two\nlines",
+    "-rf",
+    "*",
+    "'\"",
+    "%41",
+    "#?&",
+    ".hidden",
+    "a" * 200,
+]
+
+
+def put(storage: Storage, path: str, data: bytes, *, part: str = PART, modified_ns: int | None = None) -> None:
+    """Write a whole file, as the copier does."""
+    writer = storage.write(path, part=part)
+    writer.write(data)
+    storage.settle([writer])
+    writer.commit(modified_ns=modified_ns)
+
+
+def get(storage: Storage, path: str, *, offset: int = 0) -> bytes:
+    """Read a whole file."""
+    pieces = []
+    with storage.open(path, offset=offset) as reader:
+        while piece := reader.read(100_000):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def names(storage: Storage, path: str = "/") -> list[str]:
+    return sorted(entry.name for entry in storage.list(path))
+
+
+class StorageContract:
+    """The suite. Set `registered` to False for a storage that is not offered to people."""
+
+    registered = True
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        raise NotImplementedError
+
+    def fails(self, reason: str, *, about: str | None = None) -> Any:
+        """Expect an ExternalError with that reason, naming the path."""
+        return _Fails(reason, about)
+
+    # What is there
+
+    def test_an_empty_place_holds_nothing(self, storage: Storage) -> None:
+        assert names(storage) == []
+        assert storage.stat("/").kind is Kind.DIR
+
+    def test_it_is_found_by_its_kind(self, storage: Storage) -> None:
+        assert (storage.kind in STORAGES) == self.registered
+        assert storage.label.strip()
+
+    def test_its_abilities_can_be_shown(self, storage: Storage) -> None:
+        shown = storage.abilities.document()
+
+        assert json.loads(json.dumps(shown)) == shown
+        assert set(shown["checksums"]) <= set(checksums.ALGORITHMS)
+
+    def test_a_file_is_listed_and_described(self, storage: Storage) -> None:
+        put(storage, "/a.txt", b"hello")
+
+        (listed,) = storage.list("/")
+        found = storage.stat("/a.txt")
+
+        assert (found.name, found.kind, found.size) == ("a.txt", Kind.FILE, 5)
+        assert listed[:3] == found[:3]
+        assert found.modified_at is not None
+
+    def test_listing_streams_and_shows_only_one_level(self, storage: Storage) -> None:
+        storage.mkdir("/d/e")
+        put(storage, "/d/f", b"")
+        put(storage, "/g", b"")
+
+        assert sorted((entry.name, entry.kind) for entry in storage.list("/")) == [("d", Kind.DIR), ("g", Kind.FILE)]
+        assert names(storage, "/d") == ["e", "f"]
+        assert not isinstance(storage.list("/"), list)
+
+    def test_names_are_looked_up_in_one_folder(self, storage: Storage) -> None:
+        put(storage, "/a", b"123")
+
+        with storage.looking("/") as look:
+            found = look("a")
+
+            assert isinstance(found, Entry)
+            assert (found.kind, found.size) == (Kind.FILE, 3)
+            assert look("b") is None
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_any_name_can_be_used(self, storage: Storage, name: str) -> None:
+        storage.mkdir(f"/{name}")
+        put(storage, f"/{name}/{name}", b"x")
+
+        assert names(storage) == [name]
+        assert names(storage, f"/{name}") == [name]
+        assert get(storage, f"/{name}/{name}") == b"x"
+
+    def test_what_is_missing_is_not_found(self, storage: Storage) -> None:
+        with self.fails("not_found", about="/no"):
+            storage.stat("/no")
+        with self.fails("not_found", about="/no"):
+            storage.open("/no")
+        with self.fails("not_found", about="/no"):
+            list(storage.list("/no"))
+        with self.fails("not_found", about="/no"):
+            storage.delete("/no")
+        with self.fails("not_found"), storage.looking("/no/sub"):
+            pass
+
+    # Reading
+
+    @pytest.mark.parametrize("size", [0, 1, 4096, 700_001])
+    def test_what_was_written_is_read(self, storage: Storage, size: int) -> None:
+        data = bytes(range(256)) * (size // 256 + 1)
+
+        put(storage, "/f", data[:size])
+
+        assert get(storage, "/f") == data[:size]
+        assert storage.stat("/f").size == size
+
+    def test_reading_begins_at_an_offset(self, storage: Storage) -> None:
+        put(storage, "/f", b"0123456789")
+
+        assert get(storage, "/f", offset=7) == b"789"
+        assert get(storage, "/f", offset=10) == b""
+
+    def test_a_reader_feeds_a_digest_and_knows_where_it_is(self, storage: Storage) -> None:
+        data = b"x" * 600_000
+        put(storage, "/f", data)
+        digest = checksums.new()
+
+        with storage.open("/f") as reader:
+            assert reader.opened.size == len(data)
+            assert reader.feed(digest, 500_000) == 500_000
+            assert reader.position == 500_000
+            assert reader.feed(digest, 500_000) == 100_000
+
+        assert digest.hexdigest() == hashlib.sha256(data).hexdigest()
+
+    def test_a_folder_is_not_read_as_a_file(self, storage: Storage) -> None:
+        storage.mkdir("/d")
+
+        with self.fails("not_a_file", about="/d"):
+            storage.open("/d")
+
+    def test_a_file_is_not_listed_as_a_folder(self, storage: Storage) -> None:
+        put(storage, "/f", b"")
+
+        with self.fails("not_a_folder", about="/f"):
+            list(storage.list("/f"))
+
+    # Writing
+
+    def test_nothing_stands_under_the_final_name_before_commit(self, storage: Storage) -> None:
+        writer = storage.write("/f", part=PART)
+        writer.write(b"half")
+
+        assert [name for name in names(storage) if not is_part(name)] == []
+
+        writer.commit()
+        assert names(storage) == ["f"]
+
+    def test_discarding_leaves_nothing(self, storage: Storage) -> None:
+        put(storage, "/f", b"old")
+        writer = storage.write("/f", part=PART)
+        writer.write(b"new")
+
+        writer.discard()
+        writer.discard()
+
+        assert names(storage) == ["f"]
+        assert get(storage, "/f") == b"old"
+
+    def test_committing_replaces_what_was_there(self, storage: Storage) -> None:
+        put(storage, "/f", b"something long")
+        put(storage, "/f", b"short")
+
+        assert get(storage, "/f") == b"short"
+
+    def test_what_was_written_can_be_read_back_before_commit(self, storage: Storage) -> None:
+        writer = storage.write("/f", part=PART)
+        writer.write(b"01234")
+        with writer.read_back(0) as back:
+            assert back.read(3) == b"012"
+            writer.write(b"56789")
+            assert back.read(100) == b"3456789"
+        with writer.read_back(8) as back:
+            assert back.read(100) == b"89"
+
+        assert writer.written == 10
+        writer.discard()
+
+    def test_a_writer_takes_from_a_reader_and_feeds_a_digest(self, storage: Storage) -> None:
+        data = bytes(range(256)) * 4000
+        put(storage, "/source", data)
+        digest = checksums.new()
+
+        with storage.open("/source") as reader:
+            writer = storage.write("/target", part=PART)
+            while writer.take(reader, 300_000, digest):
+                pass
+            writer.commit()
+
+        assert get(storage, "/target") == data
+        assert digest.hexdigest() == hashlib.sha256(data).hexdigest()
+
+    def test_a_file_keeps_the_time_that_it_is_given(self, storage: Storage) -> None:
+        if not storage.abilities.times:
+            pytest.skip("This storage keeps no times.")
+
+        put(storage, "/f", b"", modified_ns=1_234_567_890_123_456_000)
+
+        assert storage.stat("/f").modified_ns == 1_234_567_890_123_456_000
+
+    def test_a_missing_folder_is_not_found_when_writing(self, storage: Storage) -> None:
+        if not storage.abilities.folders:
+            pytest.skip("This storage has no folders of their own.")
+
+        with self.fails("not_found"):
+            storage.write("/no/f", part=PART)
+
+    def test_a_file_never_replaces_a_folder(self, storage: Storage) -> None:
+        storage.mkdir("/d")
+        writer = storage.write("/d", part=PART)
+
+        with self.fails("not_a_file", about="/d"):
+            writer.commit()
+
+        writer.discard()
+        assert names(storage) == ["d"]
+
+    def test_a_part_is_gone_on_with_from_where_it_counts(self, storage: Storage) -> None:
+        if not storage.abilities.resume:
+            pytest.skip("This storage cannot go on with a part.")
+        writer = storage.write("/f", part=PART)
+        writer.write(b"0123456789")
+        kept = writer.keep()
+        assert kept == Part(PART, 10)
+
+        again = storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part(kept.name, 4))
+        again.write(b"xyz")
+        again.commit()
+
+        assert names(storage) == ["f"]
+        assert get(storage, "/f") == b"0123xyz"
+
+    def test_a_part_that_is_gone_or_too_short_is_not_found(self, storage: Storage) -> None:
+        if not storage.abilities.resume:
+            pytest.skip("This storage cannot go on with a part.")
+        writer = storage.write("/f", part=PART)
+        writer.write(b"01")
+        kept = writer.keep()
+
+        with self.fails("not_found"):
+            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part("gone", 1))
+        with self.fails("not_found"):
+            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part(kept.name, 3))
+
+    # Folders, deleting, moving
+
+    def test_a_folder_is_made_with_its_parents_and_only_once(self, storage: Storage) -> None:
+        assert storage.mkdir("/a/b/c") is True
+        assert storage.mkdir("/a/b/c") is False
+        assert storage.stat("/a/b").kind is Kind.DIR
+
+    def test_a_folder_is_not_made_where_a_file_stands(self, storage: Storage) -> None:
+        put(storage, "/f", b"")
+
+        with self.fails("not_a_folder"):
+            storage.mkdir("/f")
+        with self.fails("not_a_folder"):
+            storage.mkdir("/f/sub")
+
+    def test_files_and_empty_folders_are_deleted(self, storage: Storage) -> None:
+        storage.mkdir("/d")
+        put(storage, "/d/f", b"")
+
+        with self.fails("not_empty", about="/d"):
+            storage.delete("/d")
+        storage.delete("/d/f")
+        storage.delete("/d")
+
+        assert names(storage) == []
+
+    def test_entries_are_moved_and_never_over_others(self, storage: Storage) -> None:
+        if not storage.abilities.rename:
+            pytest.skip("This storage cannot rename.")
+        storage.mkdir("/d")
+        put(storage, "/d/f", b"1")
+        put(storage, "/g", b"2")
+
+        with self.fails("already_exists", about="/g"):
+            storage.rename("/d/f", "/g")
+        storage.rename("/d", "/e")
+
+        assert get(storage, "/e/f") == b"1"
+        assert names(storage) == ["e", "g"]
+        with self.fails("not_found"):
+            storage.rename("/d", "/h")
+
+    def test_its_address_is_the_same_each_time(self, storage: Storage) -> None:
+        assert storage.address() == storage.address()
+        assert all(isinstance(part, str) for part in storage.address())
+
+    def test_it_can_be_used_after_work_in_many_folders(self, storage: Storage) -> None:
+        for number in range(150):
+            storage.mkdir(f"/d{number}")
+            put(storage, f"/d{number}/f", b"x")
+
+        assert all(get(storage, f"/d{number}/f") == b"x" for number in range(150))
+        storage.settle_folders([f"/d{number}" for number in range(150)])
+
+
+class _Fails:
+    def __init__(self, reason: str, about: str | None) -> None:
+        self.reason, self.about = reason, about
+
+    def __enter__(self) -> None:
+        assert self.reason in REASONS
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> bool:
+        assert isinstance(error, ExternalError), f"no fault, or another one: {error!r}"
+        assert error.reason == self.reason
+        assert error.retryable == REASONS[self.reason]
+        assert error.message.endswith(".")
+        assert self.about is None or self.about in error.message
+        return True

@@ -1,0 +1,132 @@
+"""What is to be done with each entry, given what stands at its destination."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from timers.copying.filters import Filter, parse_rules
+from timers.copying.plan import (
+    TOLERANCE_NS,
+    Entry,
+    Kind,
+    Step,
+    SyncLevel,
+    What,
+    extras,
+    file_step,
+    folder_step,
+    folder_steps,
+    may_delete,
+)
+
+T = 1_700_000_000_000_000_000
+
+
+def file(name: str = "f", size: int = 10, modified_ns: int | None = T) -> Entry:
+    return Entry(name, Kind.FILE, size, modified_ns)
+
+
+def folder(name: str = "d") -> Entry:
+    return Entry(name, Kind.DIR)
+
+
+SAME, OTHER_SIZE = file(), file(size=11)
+OLDER, NEWER, A_LITTLE_OLDER = file(modified_ns=T - 10**10), file(modified_ns=T + 10**10), file(modified_ns=T - 10**9)
+LINK = Entry("f", Kind.SYMLINK)
+
+
+@pytest.mark.parametrize(
+    ("there", "level", "what", "used"),
+    [
+        (None, None, What.COPY, None),
+        (None, SyncLevel.EXISTS, What.COPY, None),
+        (None, SyncLevel.CHECKSUM, What.COPY, None),
+        (SAME, None, What.COPY, None),
+        (OTHER_SIZE, SyncLevel.EXISTS, What.SKIP, "exists"),
+        (OTHER_SIZE, SyncLevel.SIZE, What.COPY, "size"),
+        (OLDER, SyncLevel.SIZE, What.SKIP, "size"),
+        (OTHER_SIZE, SyncLevel.MTIME, What.COPY, "size"),
+        (OLDER, SyncLevel.MTIME, What.COPY, "mtime"),
+        (A_LITTLE_OLDER, SyncLevel.MTIME, What.SKIP, "mtime"),
+        (NEWER, SyncLevel.MTIME, What.SKIP, "mtime"),
+        (SAME, SyncLevel.CHECKSUM, What.COMPARE, "checksum"),
+        (OTHER_SIZE, SyncLevel.CHECKSUM, What.COPY, "size"),
+        (LINK, SyncLevel.EXISTS, What.COPY, None),
+        (folder("f"), None, What.CLASH, None),
+        (file(modified_ns=None), SyncLevel.MTIME, What.CLASH, None),
+    ],
+)
+def test_a_file_is_judged_by_the_level_that_was_asked_for(
+    there: Entry | None, level: SyncLevel | None, what: What, used: str | None
+) -> None:
+    step = file_step(file(), there, level)
+
+    assert (step.what, step.level) == (what, used)
+
+
+def test_the_tolerance_is_two_seconds_and_not_more() -> None:
+    assert file_step(file(), file(modified_ns=T - TOLERANCE_NS), SyncLevel.MTIME).what is What.SKIP
+    assert file_step(file(), file(modified_ns=T - TOLERANCE_NS - 1), SyncLevel.MTIME).what is What.COPY
+
+
+def test_a_folder_is_made_where_it_is_missing_and_never_replaces_a_file() -> None:
+    assert folder_step(folder(), None).what is What.MKDIR
+    assert folder_step(folder(), folder()).what is What.SKIP
+    assert folder_step(folder(), file("d")).what is What.CLASH
+
+
+def test_links_and_devices_are_left_alone() -> None:
+    listing = [Entry("l", Kind.SYMLINK), Entry("p", Kind.OTHER), file("f")]
+
+    steps = list(folder_steps(listing, there=None, rules=None, level=None))
+
+    assert [step.what for step in steps] == [What.IGNORE, What.IGNORE, What.COPY]
+
+
+def test_an_excluded_folder_is_not_even_looked_at() -> None:
+    rules = Filter(parse_rules([{"method": "exclude", "name": "tmp"}]))
+    asked = []
+
+    def there(name: str) -> None:
+        asked.append(name)
+
+    steps = list(folder_steps([folder("tmp"), folder("data")], there=there, rules=rules, level=None))
+
+    assert [step.what for step in steps] == [What.IGNORE, What.MKDIR]
+    assert asked == ["data"]
+
+
+def test_planning_streams() -> None:
+    def endless():
+        number = 0
+        while True:
+            number += 1
+            yield file(str(number))
+
+    steps = folder_steps(endless(), there=None, rules=None, level=None)
+
+    assert next(steps) == Step(What.COPY, file("1"))
+
+
+def test_only_what_the_source_lacks_is_extra_and_what_rules_leave_out_is_not() -> None:
+    rules = Filter(parse_rules([{"method": "exclude", "name": "*.log"}]))
+    source = {"a": file("a")}
+
+    found = list(extras([file("a"), file("b"), file("c.log"), folder("d")], in_source=source.get, rules=rules))
+
+    assert [entry.name for entry in found] == ["b", "d"]
+
+
+def test_deletions_are_bounded_by_number_or_by_share() -> None:
+    assert may_delete(1000, of=1000, most=None)
+    assert not may_delete(1001, of=4003, most=None)
+    assert may_delete(1001, of=4004, most=None)
+    assert may_delete(5, of=5, most=5)
+    assert not may_delete(6, of=100_000, most=5)
+
+
+def test_an_entry_tells_its_instant_to_the_microsecond() -> None:
+    assert file(modified_ns=T + 123_456_789).modified_at == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC)
+    assert file(modified_ns=None).modified_at is None

@@ -1,0 +1,21 @@
+"""Two folders to copy between."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.copier.transferring import Bench
+from tests.factories import make_collection
+
+
+@pytest.fixture
+def bench(tmp_path: Path, settings: Any, owner: Any, now: datetime) -> Bench:
+    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    return Bench(owner, make_collection(owner, here), make_collection(owner, there), here, there, now)

@@ -1,0 +1,290 @@
+"""A real browser uses the pages: with and without scripts, wide and narrow, light and dark, checked by axe."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.db import DEFAULT_DB_ALIAS, connections
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.factories import make_webhook_timer
+from tests.web.conftest import ran
+from timers import clock
+from timers.models import Attempt, Collection, Process, Timer, Transfer, TransferFile, TransferItem
+from timers.services import access
+from timers.services import timers as service
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PASSWORD = "correct horse battery"
+SIZES = ((1280, 900), (360, 740))
+
+
+@pytest.fixture(autouse=True)
+def still_clock() -> None:
+    """Here time goes on."""
+
+
+@pytest.fixture
+def chromium(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """A browser of this machine; without one the test is skipped, or fails where CI asks for all tests."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("The browser tests need Chromium: apt-get install chromium")
+        pytest.skip("No Chromium on this machine; the browser tests need one: apt-get install chromium")
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps an event loop in the thread of the tests
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        # inside the loop Django has a connection of its own, which must not outlive the database it points at
+        connections[DEFAULT_DB_ALIAS].close()
+        del connections[DEFAULT_DB_ALIAS]
+
+
+class Problems(list[str]):
+    """What the browser complained about."""
+
+    def listen(self, page: Page) -> None:
+        page.on(
+            "console",
+            lambda message: (
+                self.append(f"{page.url}: {message.text} {message.location}") if message.type == "error" else None
+            ),
+        )
+        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
+
+
+def open_page(context: BrowserContext, problems: Problems) -> Page:
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    problems.listen(page)
+    return page
+
+
+def log_in(page: Page, address: str) -> None:
+    page.goto(f"{address}/login/")
+    page.get_by_label("Username").fill("owner")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Timers", exact=True)).to_be_visible()
+
+
+def create_webhook(page: Page, name: str) -> None:
+    page.get_by_role("link", name="New timer").first.click()
+    page.get_by_role("radio", name="Webhook").check()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("URL", exact=True).fill("https://hooks.example.org/timers")
+    page.get_by_role("radio", name="Cron").check()
+    page.get_by_label("Cron expression").fill("0 0 9 ? * MON")
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Create timer").click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def test_a_day_with_timers(
+    chromium: Browser, live_server: Any, owner: Any, places: tuple[Collection, Collection]
+) -> None:
+    context = chromium.new_context(timezone_id="Europe/Berlin", viewport={"width": 1280, "height": 900})
+    problems = Problems()
+    page = open_page(context, problems)
+    log_in(page, live_server.url)
+
+    create_webhook(page, "Tell the hook")
+    expect(page.get_by_text("Every Monday at 09:00").first).to_be_visible()
+
+    page.get_by_role("link", name="Timers, home").click()
+    page.get_by_role("link", name="New timer").first.click()
+    page.get_by_label("Name", exact=True).fill("Nightly copy")
+    page.get_by_label("From").select_option(label="raw")
+    page.get_by_label("To", exact=True).select_option(label="archive")
+    page.get_by_label("Source path").first.fill("/home/")
+    page.get_by_label("Destination path").first.fill("/copy/")
+    page.get_by_label("Interval").fill("2")
+    expect(page.locator("#preview")).to_contain_text("Every 2 hours")
+    page.get_by_role("button", name="Create timer").click()
+    expect(page.get_by_role("heading", name="Nightly copy")).to_be_visible()
+
+    page.get_by_role("link", name="Timers", exact=True).first.click()
+    rows = page.locator("#list tbody tr")
+    expect(rows).to_have_count(2)
+    page.get_by_role("searchbox").press_sequentially("hook")
+    expect(rows).to_have_count(1)
+    assert "q=hook" in page.url
+
+    page.get_by_role("button", name="Pause: Tell the hook").click()
+    expect(page.get_by_role("button", name="Resume: Tell the hook")).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Tell the hook is paused.")
+    page.get_by_role("button", name="Resume: Tell the hook").click()
+    page.get_by_role("button", name="Run now: Tell the hook").click()
+    expect(page.get_by_role("status").first).to_contain_text("Tell the hook runs now.")
+
+    page.get_by_role("link", name="Tell the hook").click()
+    expect(page.locator("#executions tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Run now").click()
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Name", exact=True).fill("Told the hook")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Told the hook")).to_be_visible()
+
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete Told the hook?")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    assert problems == []
+    context.close()
+
+
+def test_errors_are_announced_and_lead_to_their_fields(chromium: Browser, live_server: Any, owner: Any) -> None:
+    context = chromium.new_context()
+    problems = Problems()
+    page = open_page(context, problems)
+    log_in(page, live_server.url)
+    page.goto(f"{live_server.url}/timers/new/")
+    page.get_by_role("radio", name="Webhook").check()
+    page.get_by_label("URL", exact=True).fill("http://10.0.0.5/")
+    page.get_by_role("button", name="Create timer").click()
+
+    alert = page.get_by_role("alert").filter(has_text="The timer was not created.")
+    expect(alert).to_be_focused()
+    alert.get_by_role("link", name=re.compile("URL")).click()
+    expect(page.get_by_label("URL", exact=True)).to_be_focused()
+    expect(page.get_by_label("URL", exact=True)).to_have_attribute("aria-invalid", "true")
+    assert problems == []
+    context.close()
+
+
+def test_lists_refresh_themselves(chromium: Browser, live_server: Any, owner: Any) -> None:
+    timer = make_webhook_timer(owner, now=clock.now())
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    problems = Problems()
+    page = open_page(context, problems)
+    log_in(page, live_server.url)
+    expect(page.locator("#list .badge")).to_have_text("active")
+
+    service.pause(timer, by=owner, now=clock.now(), reason="from elsewhere")
+
+    expect(page.locator("#list .badge")).to_have_text("paused", timeout=9000)
+    assert problems == []
+    context.close()
+
+
+def test_everything_works_without_scripts(chromium: Browser, live_server: Any, owner: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page = open_page(context, Problems())
+    log_in(page, live_server.url)
+    create_webhook(page, "Without scripts")
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#timer-why")).to_contain_text("Paused by owner")
+    page.goto(live_server.url)
+    page.get_by_role("searchbox").fill("nothing like it")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("No timer matches.")).to_be_visible()
+    page.get_by_role("link", name="Show all timers").click()
+    page.get_by_role("button", name="Resume: Without scripts").click()
+    page.get_by_role("button", name="Run now: Without scripts").click()
+    expect(page.get_by_text("Without scripts runs now.")).to_be_visible()
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Activity").click()
+    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
+    page.get_by_role("link", name=re.compile("Details: Without scripts")).click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#execution")).to_contain_text("cancelled")
+    context.close()
+
+
+def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str]:
+    """Fill every page with something of each kind; return the pages."""
+    now = clock.now()
+    for role in ("dispatcher", "cluster"):
+        Process.objects.create(role=role, name="here:1", started_at=now, seen_at=now + timedelta(hours=1))
+    timer = make_webhook_timer(
+        owner, now=now, name="Tell the hook", tags={"prod": "", "team": "data"}, description="Words."
+    )
+    for hours, status in enumerate(("completed", "failed", "skipped", "cancelled", "retrying", "running"), start=1):
+        more = {"skip_reason": "overlap", "started_at": None} if status == "skipped" else {}
+        failed = ran(timer, now - timedelta(hours=hours), status=status, **more)
+        if status == "failed":
+            execution = failed
+    Attempt.objects.create(
+        execution_id=execution.pk, number=1, started_at=now, finished_at=now, outcome="failed", error_message="Busy.",
+        details={
+            "request": {"method": "GET", "url": "https://x.example/", "headers": {"Authorization": "***"}, "body": ""},
+            "answer": {"status_code": 503, "headers": {"retry-after": "9"}, "text": "busy", "elapsed_seconds": 0.3},
+        },
+    )  # fmt: skip
+    transfer = Transfer.objects.create(
+        owner=owner, source=places[0], destination=places[1], status="active", phase="copy", requested_at=now,
+        started_at=now, files=2, bytes_total=100, bytes_transferred=60, files_transferred=1,
+    )  # fmt: skip
+    TransferItem.objects.create(transfer=transfer, number=1, source_path="/home/", destination_path="/copy/")
+    TransferFile.objects.create(
+        transfer=transfer, item=1, step="copy", source_path="/a", destination_path="/b", size=90
+    )
+    service.pause(make_webhook_timer(owner, now=now, name="A paused one"), by=owner, now=now, reason="cabling")
+    access.create_token(owner=owner, name="laptop", now=now)
+    access.create_key(owner=owner, name="client", now=now)
+    return {
+        "timers": "/",
+        "no match": "/?q=nothing",
+        "new": "/timers/new/",
+        "timer": f"/timers/{timer.pk}/",
+        "edit": f"/timers/{timer.pk}/edit/",
+        "delete": f"/timers/{timer.pk}/delete/",
+        "activity": "/activity/",
+        "execution": f"/executions/{execution.pk}/",
+        "transfers": "/transfers/",
+        "transfer": f"/transfers/{transfer.pk}/",
+        "collections": "/collections/",
+        "collection": f"/collections/{places[0].pk}/?path=/home",
+        "new collection": "/collections/new/",
+        "tokens": "/tokens/",
+        "account": "/account/",
+    }
+
+
+def test_every_page_is_accessible_in_both_themes_wide_and_narrow(
+    chromium: Browser, live_server: Any, owner: Any, places: tuple[Collection, Collection], database: str
+) -> None:
+    if database != "sqlite":
+        pytest.skip("Looks do not depend on the database; they are checked on SQLite.")
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    pages = _furnish(owner, places)
+    context = chromium.new_context()
+    problems = Problems()
+    page = open_page(context, problems)
+    log_in(page, live_server.url)
+    axe = Axe()
+
+    wrong: list[str] = []
+    for name, path in pages.items():
+        page.goto(live_server.url + path)
+        page.evaluate(axe.axe_script)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                options = {} if scheme == "light" else {"runOnly": ["color-contrast"]}  # a theme changes only colours
+                where = f"{name} at {width} px, {scheme}"
+                wrong += [
+                    f"{where}: {found['id']} {found['nodes'][0]['html'][:160]}"
+                    for found in page.evaluate("options => axe.run(document, options)", options)["violations"]
+                    if found["impact"] in ("serious", "critical")
+                ]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wrong.append(f"{name} scrolls sideways at {width} px")
+
+    assert wrong == []
+    assert problems == []
+    assert Timer.objects.count() == 2
+    context.close()

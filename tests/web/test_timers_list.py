@@ -1,0 +1,267 @@
+"""The list of timers: what it shows, finds and pages through, and what its buttons do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.factories import make_webhook_timer
+from tests.web.conftest import ran
+from timers.lifecycle import ExecutionStatus
+from timers.models import Execution, Schedule, Timer
+from timers.queries import timers as queries
+from timers.services import timers as service
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def names(response: Any) -> list[str]:
+    return re.findall(r'<a class="name" href="/timers/[^"]+">([^<]*)</a>', response.content.decode())
+
+
+def test_an_empty_list_says_what_a_timer_is_and_offers_a_new_one(owners_browser: Client) -> None:
+    page = owners_browser.get("/").content.decode()
+
+    assert "A timer says what should happen and when" in page
+    assert 'href="/timers/new/"' in page
+    assert 'role="search"' not in page
+
+
+def test_the_navigation_leads_to_the_four_places(owners_browser: Client) -> None:
+    page = owners_browser.get("/").content.decode()
+
+    assert re.search(r'<nav class="nav" id="nav" popover aria-label="Main">', page)
+    assert re.findall(r'<a href="(/[a-z]*/?)"[^>]*>(Timers|Activity|Transfers|Collections)</a>', page) == [
+        ("/", "Timers"),
+        ("/activity/", "Activity"),
+        ("/transfers/", "Transfers"),
+        ("/collections/", "Collections"),
+    ]
+
+
+def test_a_row_shows_schedule_zone_next_run_and_last_runs(owners_browser: Client, owner: Any, now: datetime) -> None:
+    document = {"type": "cron", "expression": "0 0 1 * * ?", "timezone": "Europe/Berlin"}
+    timer = make_webhook_timer(owner, name="Nightly", schedule=document, tags={"team": "data"})
+    for hours in range(3):
+        ran(timer, now - timedelta(hours=hours), status="failed" if hours == 1 else "completed")
+
+    page = owners_browser.get("/").content.decode()
+
+    assert "Every day at 01:00" in page
+    assert "Europe/Berlin" in page
+    assert "in 12\u00a0h" in page
+    assert "Tue 3 Mar 00:00 UTC" in page
+    assert 'role="img" aria-label="Last 3: 2 completed, 1 failed"' in page
+    assert "team:data" in page
+
+
+def test_times_are_shown_in_the_zone_of_the_browser(owners_browser: Client, owner: Any) -> None:
+    make_webhook_timer(owner)
+    owners_browser.cookies["zone"] = "America%2FNew_York"
+
+    page = owners_browser.get("/").content.decode()
+
+    assert "Mon 2 Mar 07:00 EST" in page
+    assert "Times in EST (America/New_York)" in page
+
+
+def test_a_zone_that_does_not_exist_is_ignored(owners_browser: Client) -> None:
+    owners_browser.cookies["zone"] = "../../etc/passwd"
+
+    assert "Times in UTC" in owners_browser.get("/").content.decode()
+
+
+def test_strangers_see_nothing_and_administrators_everything(
+    strangers_browser: Client, admins_browser: Client, owner: Any
+) -> None:
+    make_webhook_timer(owner, name="Mine")
+
+    assert names(strangers_browser.get("/")) == []
+    assert names(admins_browser.get("/")) == ["Mine"]
+
+
+def test_deleted_timers_are_gone(owners_browser: Client, owner: Any, now: datetime) -> None:
+    service.delete(make_webhook_timer(owner), by=owner, now=now)
+
+    assert names(owners_browser.get("/")) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=nightly", ["Nightly copy"]),
+        ("q=PROD", ["Nightly copy"]),
+        ("tag=env:prod", ["Nightly copy"]),
+        ("tag=env", ["Morning call", "Nightly copy"]),
+        ("status=paused", ["Evening call"]),
+        ("status=active&order=name", ["Morning call", "Nightly copy"]),
+        ("action=webhook&order=name", ["Evening call", "Morning call", "Nightly copy"]),
+        ("action=transfer", []),
+        ("q=%25", []),
+        ("status=nonsense&order=name&marker=broken", ["Evening call", "Morning call", "Nightly copy"]),
+    ],
+)
+def test_filters_stand_in_the_address(
+    owners_browser: Client, owner: Any, now: datetime, query: str, found: list[str]
+) -> None:
+    make_webhook_timer(owner, name="Nightly copy", tags={"env": "prod"})
+    make_webhook_timer(owner, name="Morning call", tags={"env": "test"})
+    service.pause(make_webhook_timer(owner, name="Evening call"), by=owner, now=now)
+
+    assert sorted(names(owners_browser.get(f"/?{query}"))) == found
+
+
+def test_a_timer_is_found_by_its_id(owners_browser: Client, owner: Any) -> None:
+    timer = make_webhook_timer(owner)
+    make_webhook_timer(owner, name="Another")
+
+    assert names(owners_browser.get(f"/?q={timer.pk}")) == [timer.name]
+
+
+def test_no_match_differs_from_no_timers(owners_browser: Client, owner: Any) -> None:
+    make_webhook_timer(owner)
+
+    page = owners_browser.get("/?q=nothing-like-it").content.decode()
+
+    assert "No timer matches." in page
+    assert "Show all timers" in page
+
+
+def test_htmx_gets_only_the_part_that_changes(owners_browser: Client, owner: Any) -> None:
+    make_webhook_timer(owner)
+
+    part = owners_browser.get("/?q=hook", headers=HTMX).content.decode()
+
+    assert "<html" not in part
+    assert 'id="list"' in part
+    assert 'id="figures" hx-swap-oob="true"' in part
+
+
+def test_going_back_in_history_gets_the_whole_page(owners_browser: Client) -> None:
+    page = owners_browser.get("/", headers={**HTMX, "HX-History-Restore-Request": "true"}).content.decode()
+
+    assert "<html" in page
+
+
+def test_failing_timers_come_first_then_the_next_to_run(owners_browser: Client, owner: Any) -> None:
+    make_webhook_timer(
+        owner, name="later", schedule={"type": "recurring", "interval_seconds": 60, "start": "2027-01-01T00:00"}
+    )
+    make_webhook_timer(owner, name="soon")
+    failing = make_webhook_timer(owner, name="failing", paused=True)
+    Schedule.objects.filter(timer=failing).update(consecutive_failures=2)
+
+    assert names(owners_browser.get("/")) == ["failing", "soon", "later"]
+
+
+@pytest.mark.parametrize("order", ["attention", "name", "newest"])
+def test_pages_follow_each_other_without_gaps(
+    owners_browser: Client, owner: Any, monkeypatch: pytest.MonkeyPatch, now: datetime, order: str
+) -> None:
+    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
+    for number in range(5):
+        make_webhook_timer(owner, name=f"timer {number}", now=now + timedelta(minutes=number % 3))
+
+    seen: list[str] = []
+    address: str | None = f"/?order={order}"
+    while address is not None:
+        response = owners_browser.get(address)
+        seen += names(response)
+        more = re.search(r'href="(\?[^"]*marker=[^"]*)">Next', response.content.decode())
+        address = "/" + more[1].replace("&amp;", "&") if more else None
+
+    assert sorted(seen) == [f"timer {number}" for number in range(5)]
+
+
+def test_the_figures_count_what_matters(owners_browser: Client, owner: Any, now: datetime) -> None:
+    running, failing = make_webhook_timer(owner), make_webhook_timer(owner, name="failing")
+    ran(running, now, status=ExecutionStatus.RUNNING)
+    Schedule.objects.filter(timer=failing).update(consecutive_failures=1, next_run_at=now - timedelta(minutes=1))
+
+    figures = queries.timers_page(owner, now=now, filters=queries.Filters()).figures
+
+    assert (figures.total, figures.active, figures.failing, figures.running, figures.late) == (2, 2, 1, 1, 1)
+    assert 'class="badge is-run"' in owners_browser.get("/").content.decode()
+
+
+def test_the_list_takes_the_same_few_queries_for_many_timers(
+    owners_browser: Client, owner: Any, now: datetime, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    for number in range(12):
+        timer = make_webhook_timer(owner, name=f"timer {number}", tags={"n": str(number)})
+        ran(timer, now - timedelta(hours=1))
+
+    # session, user, preference, processes, oldest due;
+    # the page, its tags, last runs and unfinished ones; two of figures; tags to choose from
+    with django_assert_num_queries(12):
+        assert len(names(owners_browser.get("/"))) == 12
+
+
+def test_pause_resume_and_run_now_are_buttons_in_the_row(owners_browser: Client, owner: Any) -> None:
+    timer = make_webhook_timer(owner)
+
+    page = owners_browser.get("/").content.decode()
+    assert f'aria-label="Pause: {timer.name}">Pause</button>' in page
+    assert f'aria-label="Run now: {timer.name}">Run now</button>' in page
+
+    response = owners_browser.post(f"/timers/{timer.pk}/pause/", {"next": "/?q=hook"})
+    assert response["Location"] == "/?q=hook"
+    page = owners_browser.get("/?q=hook").content.decode()
+    assert "is paused." in page
+    assert f'aria-label="Resume: {timer.name}">Resume</button>' in page
+
+    owners_browser.post(f"/timers/{timer.pk}/resume/")
+    owners_browser.post(f"/timers/{timer.pk}/run/")
+
+    assert Timer.objects.get().status == "active"
+    assert Execution.objects.filter(trigger="manual").count() == 1
+
+
+def test_a_button_pressed_through_htmx_gets_the_changed_row_and_a_message(owners_browser: Client, owner: Any) -> None:
+    timer = make_webhook_timer(owner)
+
+    part = owners_browser.post(f"/timers/{timer.pk}/pause/", {"next": "/"}, headers=HTMX).content.decode()
+
+    assert f'<tr id="timer-{timer.pk}" hx-swap-oob="true">' in part
+    assert "Resume" in part
+    assert 'id="messages" class="stack close" hx-swap-oob="true"' in part
+
+
+@pytest.mark.parametrize("deed", ["pause", "resume", "run", "delete"])
+def test_strangers_find_no_buttons_to_press(strangers_browser: Client, owner: Any, deed: str) -> None:
+    timer = make_webhook_timer(owner)
+
+    assert strangers_browser.post(f"/timers/{timer.pk}/{deed}/").status_code == 404
+    assert Timer.objects.get().status == "active"
+
+
+def test_a_button_needs_the_token_of_the_page(owner: Any) -> None:
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(owner)
+
+    response = careful.post(f"/timers/{make_webhook_timer(owner).pk}/pause/")
+
+    assert response.status_code == 403
+    assert "The form was too old" in response.content.decode()
+
+
+def test_buttons_do_nothing_on_get(owners_browser: Client, owner: Any) -> None:
+    assert owners_browser.get(f"/timers/{make_webhook_timer(owner).pk}/pause/").status_code == 405
+
+
+def test_a_banner_says_that_scheduling_stands_still(owners_browser: Client, owner: Any) -> None:
+    assert "no dispatcher is alive" in owners_browser.get("/").content.decode()
+
+
+@pytest.mark.usefixtures("alive")
+def test_no_banner_when_all_is_well(owners_browser: Client, owner: Any) -> None:
+    page = owners_browser.get("/").content.decode()
+
+    assert 'class="banner"' not in page
+    assert "On time" in page

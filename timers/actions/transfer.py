@@ -1,0 +1,58 @@
+"""The action that copies files: it submits a transfer and waits for it without holding a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from timers import clock
+from timers.actions.base import Action, Context, Defaults, Outcome
+from timers.errors import Invalid
+from timers.services import transfers
+
+
+class TransferAction(Action):
+    """Makes a destination match a source. The body is Globus' TransferData document."""
+
+    kind = "transfer"
+    label = "Transfer"
+    icon = "transfer"
+    defaults = Defaults(max_attempts=3, timeout_seconds=86_400.0)
+
+    @classmethod
+    def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
+        return transfers.check_body(body, owner=owner)
+
+    def run(self, context: Context) -> Outcome:
+        """Submit the transfer; one that an earlier attempt of this execution began is gone on with."""
+        try:
+            transfer = transfers.submit(
+                owner=get_user_model().objects.get(pk=context.owner_id),
+                body=context.parameters,
+                now=clock.now(),
+                timer_id=context.timer_id,
+                execution_id=context.execution_id,
+                attempt=context.attempt,
+                deadline=context.deadline,
+            )
+        except Invalid as error:  # a collection that was deleted since, a deadline that has passed
+            return Outcome.failed(error.message, reason="invalid")
+        return transfers.outcome_of(transfer)
+
+    def cancel(self, context: Context) -> None:
+        transfers.cancel_of_execution(context.execution_id, now=clock.now())
+
+    @classmethod
+    def summary(cls, body: Mapping[str, Any]) -> str:
+        """Return "/from → /to", by paths: names of collections would cost lists one look-up per timer."""
+        items = [item for item in body.get("DATA") or [] if isinstance(item, Mapping)]
+        if not items:
+            return cls.label
+        more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+        return f"{_line(items[0].get('source_path'))} → {_line(items[0].get('destination_path'))}{more}"
+
+
+def _line(path: object) -> str:
+    return "".join(character if character.isprintable() else "�" for character in str(path))

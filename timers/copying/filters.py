@@ -1,0 +1,97 @@
+"""Include and exclude rules on names inside recursive items: the first that matches decides, none includes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import translate
+from typing import Any
+
+from timers.copying.plan import Kind
+from timers.errors import Invalid
+
+MAX_RULES = 1000
+MAX_PATTERN = 1024
+_KEYS = {"DATA_TYPE", "method", "name", "type"}
+
+
+class Method(StrEnum):
+    """What a rule does with the names that it matches."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+@dataclass(frozen=True)
+class FilterRule:
+    """One rule; without a `type` it counts for files and folders. Patterns know `*`, `?` and `[abc]`, and mind case."""
+
+    method: Method
+    name: str
+    type: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the rule as it is written in a submission."""
+        written = {"DATA_TYPE": "filter_rule", "method": self.method.value, "name": self.name}
+        return written if self.type is None else {**written, "type": self.type}
+
+
+class Filter:
+    """All rules of a transfer. A folder that is excluded takes all that it holds with it: nobody looks inside."""
+
+    def __init__(self, rules: tuple[FilterRule, ...] = ()) -> None:
+        self.rules = rules
+        self._compiled = [(rule.method, rule.type, re.compile(translate(rule.name)).match) for rule in rules]
+
+    def includes(self, name: str, kind: str) -> bool:
+        """Return whether an entry of that name and kind belongs to the transfer."""
+        for method, only, match in self._compiled:
+            if only in {None, kind} and match(name):
+                return method is Method.INCLUDE
+        return True
+
+
+def parse_rules(document: object, *, field: str = "filter_rules") -> tuple[FilterRule, ...]:
+    """Return the rules of a submission; raises Invalid naming the rule ("filter_rules.2.method")."""
+    if document is None:
+        return ()
+    if not isinstance(document, list):
+        raise Invalid({field: "Give a list of rules."})
+    if len(document) > MAX_RULES:
+        raise Invalid({field: f"At most {MAX_RULES} rules."})
+    return tuple(_rule(rule, f"{field}.{number}") for number, rule in enumerate(document))
+
+
+def _rule(document: object, field: str) -> FilterRule:
+    if not isinstance(document, Mapping):
+        raise Invalid({field: "A rule is an object with method and name."})
+    unknown = [str(key) for key in document if key not in _KEYS]
+    if unknown:
+        raise Invalid({f"{field}.{key}": f"Unknown field; known here: {', '.join(sorted(_KEYS))}." for key in unknown})
+    return FilterRule(
+        _method(document.get("method"), f"{field}.method"),
+        _pattern(document.get("name"), f"{field}.name"),
+        _type(document.get("type"), f"{field}.type"),
+    )
+
+
+def _method(value: object, field: str) -> Method:
+    if not isinstance(value, str) or value not in list(Method):
+        raise Invalid({field: f"Must be one of {', '.join(Method)}."})
+    return Method(value)
+
+
+def _pattern(value: object, field: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_PATTERN or "\0" in value:
+        raise Invalid({field: f"Give a name or pattern such as *.txt, at most {MAX_PATTERN} characters."})
+    if "/" in value:
+        raise Invalid({field: "A rule looks at names, not at paths: leave out the slash."})
+    return value
+
+
+def _type(value: object, field: str) -> str | None:
+    if value is None or value in (Kind.FILE, Kind.DIR):
+        return None if value is None else str(value)
+    raise Invalid({field: f"Must be {Kind.FILE} or {Kind.DIR}, or absent for both."})

@@ -1,0 +1,96 @@
+"""Paths inside a collection: always absolute, always below its root, whatever was typed.
+
+A collection path is "/" or "/a/b": no empty, "." or ".." part, no slash at the end.
+"""
+
+from __future__ import annotations
+
+from timers.errors import Invalid
+
+MAX_PATH_BYTES = 4096
+MAX_NAME_BYTES = 255
+ROOT = "/"
+
+
+def normalise(path: object, *, default_directory: str = ROOT, field: str = "path") -> str:
+    """Return the collection path that `path` means; raises Invalid naming `field`.
+
+    "~", "~/x", "/~/x" and relative paths start at the default directory; "/x" starts at the collection's root.
+    """
+    if not isinstance(path, str) or not path:
+        raise Invalid({field: "Give a path as text, such as /folder/file.txt."})
+    complaint = _complaint(path)
+    if complaint:
+        raise Invalid({field: complaint})
+    return _assemble(_home(path, default_directory))
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path of `name` in `folder`; the name must be one part (ValueError otherwise)."""
+    if not is_name(name):
+        raise ValueError(f"{name!r} is no name of a file or folder.")
+    return f"{folder}/{name}" if folder != ROOT else f"/{name}"
+
+
+def is_name(name: str) -> bool:
+    """Return whether `name` can be one part of a path."""
+    return bool(name) and name not in {".", ".."} and "/" not in name and "\0" not in name
+
+
+def parts(path: str) -> list[str]:
+    """Return the names that lead from the collection's root to `path`."""
+    return [part for part in path.split("/") if part]
+
+
+def parent(path: str) -> str:
+    """Return the folder that holds `path`; the root is its own parent."""
+    return path.rpartition("/")[0] or ROOT
+
+
+def name_of(path: str) -> str:
+    """Return the last part of a path; empty for the root."""
+    return path.rpartition("/")[2]
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Return whether `path` is `folder` or lies below it."""
+    return folder in (ROOT, path) or path.startswith(f"{folder}/")
+
+
+def means_folder(path: str) -> bool:
+    """Return whether the text as it was typed says that it is a folder: "into here"."""
+    return path.endswith("/") or path in {"~", "."}
+
+
+def is_storable(name: str) -> bool:
+    """Return whether a name found in a store is text; names that are no UTF-8 cannot be shown or recorded."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _complaint(path: str) -> str | None:
+    if "\0" in path:
+        return "A path cannot contain the character NUL."
+    if not is_storable(path):
+        return "A path must be valid Unicode text."
+    if len(path.encode()) > MAX_PATH_BYTES:
+        return f"A path can have at most {MAX_PATH_BYTES} bytes."
+    if ".." in path.split("/"):
+        return "A path cannot contain '..'."
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/")):
+        return f"A name can have at most {MAX_NAME_BYTES} bytes."
+    return None
+
+
+def _home(path: str, default_directory: str) -> str:
+    for prefix in ("/~", "~"):
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return f"{default_directory}/{path[len(prefix) :]}"
+    return path if path.startswith("/") else f"{default_directory}/{path}"
+
+
+def _assemble(path: str) -> str:
+    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})

@@ -1,0 +1,147 @@
+"""What is to be done so that a destination matches a source: decided entry by entry, without touching either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import NamedTuple, Protocol
+
+from timers.clock import from_us
+
+Lookup = Callable[[str], "Entry | None"]
+"""What a folder holds under a name; None for nothing."""
+
+TOLERANCE_NS = 2_000_000_000
+"""How far two modification times may differ and still count as the same: FAT keeps even seconds only."""
+
+
+class Kind(StrEnum):
+    """What an entry of a folder is. Links are never followed; `other` are sockets, devices and pipes."""
+
+    FILE = "file"
+    DIR = "dir"
+    SYMLINK = "symlink"
+    OTHER = "other"
+
+
+class Entry(NamedTuple):
+    """One name in a folder, as a store tells it. A tuple, because a million of them pass through."""
+
+    name: str
+    kind: Kind
+    size: int = 0
+    modified_ns: int | None = None
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When it was last changed, to the microsecond; None when the store does not say."""
+        return None if self.modified_ns is None else from_us(self.modified_ns // 1000)
+
+
+class SyncLevel(IntEnum):
+    """How an existing file is compared. Each level above SIZE also looks at the size first."""
+
+    EXISTS = 0
+    SIZE = 1
+    MTIME = 2
+    CHECKSUM = 3
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class What(StrEnum):
+    """What a step does. COMPARE is decided by reading both files; the last three change nothing."""
+
+    COPY = "copy"
+    MKDIR = "mkdir"
+    DELETE = "delete"
+    COMPARE = "compare"
+    SKIP = "skip"
+    IGNORE = "ignore"
+    CLASH = "clash"
+
+
+class Step(NamedTuple):
+    """One decision about one entry. `level` is the comparison that was really used; `why` explains a CLASH."""
+
+    what: What
+    entry: Entry
+    level: str | None = None
+    why: str = ""
+
+
+class Names(Protocol):
+    """What a filter answers."""
+
+    def includes(self, name: str, kind: str) -> bool: ...
+
+
+_COPY, _IGNORE = What.COPY, What.IGNORE
+_FILE, _DIR = Kind.FILE, Kind.DIR
+
+
+def folder_steps(
+    listing: Iterable[Entry], *, there: Lookup | None, rules: Names | None, level: SyncLevel | None
+) -> Iterator[Step]:
+    """Yield one step for each entry of a source folder; `there` is None when the destination folder does not exist."""
+    for entry in listing:
+        if rules is not None and not rules.includes(entry.name, entry.kind):
+            yield Step(_IGNORE, entry)
+        elif entry.kind is _FILE:
+            yield Step(_COPY, entry) if there is None else file_step(entry, there(entry.name), level)
+        elif entry.kind is _DIR:
+            yield folder_step(entry, there(entry.name) if there else None)
+        else:
+            yield Step(_IGNORE, entry)
+
+
+def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> Step:
+    """Return what a source file asks for, given what stands at its destination."""
+    if there is not None and there.kind is _DIR:
+        return Step(What.CLASH, entry, why="a folder stands where the file should go")
+    if there is None or there.kind is not _FILE or level is None:
+        return Step(_COPY, entry)
+    if level is SyncLevel.EXISTS:
+        return Step(What.SKIP, entry, level.word)
+    if entry.size != there.size:
+        return Step(_COPY, entry, SyncLevel.SIZE.word)
+    return _same_size(entry, there, level)
+
+
+def folder_step(entry: Entry, there: Entry | None) -> Step:
+    """Return what a source folder asks for; SKIP means that it is there already."""
+    if there is None:
+        return Step(What.MKDIR, entry)
+    if there.kind is _DIR:
+        return Step(What.SKIP, entry, SyncLevel.EXISTS.word)
+    return Step(What.CLASH, entry, why="something that is no folder stands where the folder should go")
+
+
+def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) -> Iterator[Entry]:
+    """Yield what a destination folder holds that the source does not; what the rules leave out is left alone."""
+    for entry in listing:
+        if (rules is None or rules.includes(entry.name, entry.kind)) and in_source(entry.name) is None:
+            yield entry
+
+
+def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> Step:
+    if level is SyncLevel.SIZE:
+        return Step(What.SKIP, entry, level.word)
+    if level is SyncLevel.CHECKSUM:
+        return Step(What.COMPARE, entry, level.word)
+    if entry.modified_ns is None or there.modified_ns is None:
+        return Step(
+            What.CLASH, entry, why="one of the two stores keeps no modification times, so they cannot be compared"
+        )
+    older = there.modified_ns + TOLERANCE_NS < entry.modified_ns
+    return Step(_COPY if older else What.SKIP, entry, level.word)
+
+
+def may_delete(deletions: int, *, of: int, most: int | None) -> bool:
+    """Return whether so many deletions are allowed: up to `most`; by default 1,000, or a quarter of what is there."""
+    if most is not None:
+        return deletions <= most
+    return deletions <= 1000 or deletions * 4 <= of

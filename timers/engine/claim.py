@@ -1,0 +1,146 @@
+"""Claims what is due: one transaction moves schedules on, writes executions, and sends messages for them.
+
+Interval timers that are neither late, jittered nor set aside take the fast way, one or two hand-written statements for
+a whole batch; calendar rules, catch-up and the rest are planned by `scheduling/` (see planning.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from timers import queue
+from timers.clock import from_us, to_us
+from timers.engine import planning
+from timers.models import rows
+from timers.scheduling.catchup import MISSED_AFTER
+from timers.services.queues import MESSAGE_LEASE
+
+BATCH = 500
+"""More gain nothing, and the first timer of a batch waits for the last one."""
+
+# A regular timer: on its grid, on time, not set aside. Its next occurrence is the only one that has come due.
+_REGULAR = """
+s.next_run_at <= %(horizon)s and s.kind = 'recurring' and s.jitter_us = 0 and s.planning_failures = 0
+and s.next_planned_at = s.next_run_at and s.next_planned_at > %(missed)s
+and s.next_planned_at + s.interval_us > %(now)s and (s.max_runs is null or s.fired_count < s.max_runs)
+and (s.end_at is null or s.next_planned_at <= s.end_at)"""
+
+# How many occurrences lie between the next one and the horizon, the end and the last run, all inclusive.
+_COUNT = """
+{least}((%(horizon)s - s.next_planned_at) / s.interval_us + 1,
+  coalesce((s.end_at - s.next_planned_at) / s.interval_us + 1, 1000000),
+  coalesce(s.max_runs - s.fired_count, 1000000))"""
+
+_COLUMNS = """(id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at, lease_until,
+  attempt, losses, cancel_requested, occurrences)"""
+
+_POSTGRESQL = f"""
+with due as materialized (
+  select s.timer_id, s.definition_id, s.next_planned_at as planned, s.interval_us as step, s.end_at,
+    s.fired_count, s.max_runs, {_COUNT.format(least="least")} as n
+  from timers_schedule s where {_REGULAR}
+  order by s.next_run_at limit %(batch)s for no key update of s skip locked),
+moved as (
+  update timers_schedule s set fired_count = due.fired_count + n, watermark_at = planned + (n - 1) * step,
+    next_planned_at = {{following}}, next_run_at = {{following}}
+  from due where s.timer_id = due.timer_id)
+insert into timers_execution {_COLUMNS}
+select gen_random_uuid(), timer_id, definition_id, 'schedule', 0, 'pending', planned + i * step, planned + i * step,
+  %(now)s, planned + i * step + %(lease)s, 0, 0, false, 1
+from due, generate_series(0, n - 1) as i
+on conflict do nothing returning id, run_at, definition_id""".format(
+    following="""case when planned + n * step > due.end_at or due.fired_count + n >= due.max_runs then null
+      else planned + n * step end"""
+)
+
+_CHOSEN = f"""
+select s.timer_id from timers_schedule s where {_REGULAR} order by s.next_run_at, s.rowid limit %(batch)s"""
+
+_SQLITE_INSERT = f"""
+with recursive i(value) as (select 0 union all select value + 1 from i where value < %(most)s)
+insert into timers_execution {_COLUMNS}
+select lower(hex(randomblob(16))), timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
+  0, 0, 0, 1
+from (
+  select s.timer_id, s.definition_id, s.next_planned_at + i.value * s.interval_us as at
+  from timers_schedule s cross join i on i.value < {_COUNT.format(least="min")}
+  where s.timer_id in ({_CHOSEN})) where true
+on conflict do nothing returning id, run_at, definition_id"""
+
+_SQLITE_MOVE = f"""
+update timers_schedule as s set fired_count = fired_count + v.n, watermark_at = v.planned + (v.n - 1) * v.step,
+  next_planned_at = case when v.is_last then null else v.planned + v.n * v.step end,
+  next_run_at = case when v.is_last then null else v.planned + v.n * v.step end
+from (
+  select timer_id, planned, step, n,
+    coalesce(planned + n * step > end_at, 0) or coalesce(fired_count + n >= max_runs, 0) as is_last
+  from (
+    select s.timer_id, s.next_planned_at as planned, s.interval_us as step, s.end_at, s.fired_count, s.max_runs,
+      {_COUNT.format(least="min")} as n
+    from timers_schedule s where s.timer_id in ({_CHOSEN}))) as v
+where s.timer_id = v.timer_id"""
+
+LEAST_INTERVAL = timedelta(milliseconds=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one batch did: executions made, occurrences left out, and whether there may be more that is due."""
+
+    executions: int = 0
+    skipped: int = 0
+    timers_failed: int = 0
+    full: bool = False
+
+
+def claim(*, now: datetime, horizon: datetime, batch: int = BATCH) -> Claimed:
+    """Claim one batch of the timers that are due up to the horizon, all or nothing."""
+    with transaction.atomic():
+        items = _claim_regular(now=now, horizon=horizon, batch=batch)
+        full = len(items) >= batch
+        # in a burst look at what was due before it only, so as not to go through the rest of the burst each time
+        until = from_us(min(item[1] for item in items)) if full else horizon
+        planned = planning.claim_planned(
+            now=now, horizon=horizon, until=until, batch=batch, regular=_regular(now, horizon)
+        )
+        items += planned.items
+        if items:
+            queue.enqueue_executions(items)
+    return Claimed(
+        executions=len(items),
+        skipped=planned.skipped,
+        timers_failed=planned.failed,
+        full=full or planned.read >= batch,
+    )
+
+
+def next_instant() -> datetime | None:
+    """Return when the next timer is due: one look into an index."""
+    found = rows.fetch("select min(next_run_at) from timers_schedule where next_run_at is not null")[0][0]
+    return None if found is None else from_us(found)
+
+
+def _claim_regular(*, now: datetime, horizon: datetime, batch: int) -> list[tuple[str, int, int]]:
+    values = _values(now, horizon) | {"batch": batch, "lease": MESSAGE_LEASE // timedelta(microseconds=1)}
+    if rows.on_postgresql():
+        found = rows.fetch(_POSTGRESQL, values)
+    elif rows.fetch(_CHOSEN, values | {"batch": 1}):
+        values["most"] = (horizon - now) // LEAST_INTERVAL + 1
+        found = rows.fetch(_SQLITE_INSERT, values)
+        rows.change(_SQLITE_MOVE, values)
+    else:
+        return []
+    return [(rows.as_hex(row[0]), row[1], row[2]) for row in found]
+
+
+def _regular(now: datetime, horizon: datetime) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a schedule takes the fast way, and its parameters."""
+    return _REGULAR, _values(now, horizon)
+
+
+def _values(now: datetime, horizon: datetime) -> dict[str, Any]:
+    return {"now": to_us(now), "horizon": to_us(horizon), "missed": to_us(now - MISSED_AFTER)}

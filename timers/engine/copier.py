@@ -1,0 +1,139 @@
+"""One slice of a transfer: take it, go on where the last one stopped, hand over. Never longer than a few seconds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import datetime
+
+from timers.engine import comparer, filebatch, remover, scanner
+from timers.engine.watch import Cancelled, Watch
+from timers.engine.work import Final, Options, Wait, Work, again_at
+from timers.errors import ExternalError
+from timers.lifecycle import TransferStatus
+from timers.services import collections
+from timers.services import transfer_progress as progress
+from timers.services import transfer_slices as slices
+from timers.services.transfer_progress import Fault
+from timers.services.transfer_slices import Slice, SliceLost
+
+BUDGET = 2.0
+BATCH = 1000
+TIMED_OUT = "timed_out"
+PHASES = ("scan", "compare", "copy", "delete")
+
+log = logging.getLogger(__name__)
+
+
+def run_slice(
+    transfer_id: str,
+    *,
+    now: datetime,
+    budget: float = BUDGET,
+    batch: int = BATCH,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Carry out one slice; return False when it was not its time or somebody else is at it."""
+    held = slices.take(transfer_id, owner=f"{socket.gethostname()[:40]}:{os.getpid()}", now=now)
+    if held is None:
+        return False
+    watch = Watch(held, now=now, budget=budget, monotonic=monotonic)
+    with suppress(SliceLost):
+        try:
+            _open_and_work(held, watch, batch)
+        except SliceLost:
+            raise
+        except ExternalError as error:
+            _fault(held, watch, error)
+        except Exception as error:
+            log.exception("A slice met a defect.", extra={"transfer": str(held.transfer_id)})
+            slices.end(held, TransferStatus.FAILED, now=watch.now(), message=f"Defect: {error!r}", reason="error")
+    return True
+
+
+def _open_and_work(held: Slice, watch: Watch, batch: int) -> None:
+    with ExitStack() as stack:
+        source = stack.enter_context(collections.storage_for(held.source))
+        destination = stack.enter_context(collections.storage_for(held.destination))
+        work = Work(held, source, destination, Options.read(held.options), watch, batch)
+        try:
+            _attempt(work)
+        except Cancelled:
+            _end(work, TransferStatus.CANCELLED, message="Cancelled.")
+        except Final as final:
+            _end(work, TransferStatus.FAILED, message=final.error.message, reason=final.error.reason)
+        except Wait as wait:
+            work.flush()
+            slices.wait(held, until=_not_after(held.deadline_at, wait.until))
+
+
+def _attempt(work: Work) -> None:
+    try:
+        _check_start(work)
+        _carry_on(work)
+    except ExternalError as error:
+        if not work.can_heal(error):
+            raise Final(error) from error
+        work.flush()
+        raise
+
+
+def _check_start(work: Work) -> None:
+    if work.held.cancel_requested:
+        raise Cancelled
+    deadline = work.held.deadline_at
+    if deadline is not None and work.watch.now() >= deadline:
+        last = progress.last_fault(work.held)
+        message = f"The deadline passed. {last}" if last else "The deadline passed before everything was copied."
+        raise Final(ExternalError(message, retryable=False, reason=TIMED_OUT))
+
+
+def _carry_on(work: Work) -> None:
+    """Go through the phases from the present one; hand over when the slice's time is used."""
+    for phase in PHASES[PHASES.index(work.held.phase) :]:
+        if not _step(work, phase):
+            work.flush()
+            slices.release(work.held, now=work.watch.now())
+            return
+    _end(work, TransferStatus.SUCCEEDED)
+
+
+def _step(work: Work, phase: str) -> bool:
+    if phase == "scan":
+        return scanner.scan(work)
+    if phase == "delete" and phase != work.held.phase and not remover.guard(work):
+        return True
+    if phase != work.held.phase and (phase != "compare" or progress.to_do(work.held, phase, 1, now=work.watch.now())):
+        work.enter(phase)
+    return {"compare": comparer.compare, "copy": filebatch.copy, "delete": remover.delete}[phase](work)
+
+
+def _end(work: Work, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
+    if status is not TransferStatus.SUCCEEDED:
+        if work.held.taken_over:
+            with suppress(ExternalError, Cancelled):
+                filebatch.sweep(work)
+        filebatch.remove_kept(work)
+    work.flush()
+    retryable = reason == TIMED_OUT and not work.held.options.get("deadline")
+    slices.end(work.held, status, now=work.watch.now(), message=message, reason=reason, retryable=retryable)
+
+
+def _fault(held: Slice, watch: Watch, error: ExternalError) -> None:
+    """A store failed as a whole: wait and try again, or give up where that cannot help."""
+    if not error.retryable:
+        slices.end(held, TransferStatus.FAILED, now=watch.now(), message=error.message, reason=error.reason)
+        return
+    changes = progress.Changes(faults=[Fault(error.reason, "", error.message)])
+    changes.counts["faults"] += 1
+    progress.record(held, changes, now=watch.now())
+    failures = held.failures + 1
+    slices.wait(held, until=_not_after(held.deadline_at, again_at(failures, now=watch.now())), failures=failures)
+
+
+def _not_after(deadline: datetime | None, instant: datetime) -> datetime:
+    return instant if deadline is None else min(deadline, instant)

@@ -1,0 +1,143 @@
+"""The loop that fires timers: tick, wait, tick. Any number of dispatchers may run at once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from timers import queue
+from timers.clock import Clock
+from timers.engine import bell
+from timers.engine.claim import BATCH, claim, next_instant
+from timers.engine.reaper import Every, Reaper
+from timers.services import executions, processes
+
+log = logging.getLogger(__name__)
+
+AHEAD = 0.5
+"""Seconds before its instant that a timer is claimed: the transaction and the message are paid by then."""
+
+LONGEST_WAIT = 4.0
+"""Seconds between two ticks at most: well within what `readyz` calls alive."""
+
+LEAST_GAP = 0.01
+"""Seconds between two ticks at least, so that a dense stream of timers is gathered into batches."""
+
+MOST_BATCHES = 20
+"""How many batches one tick claims at most, so that chores and signs of life are not put off for long."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two attempts to reach a database that went away."""
+
+
+NOTHING = executions.Reaped()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did, and the instant of the next thing that is known to be due."""
+
+    claimed: int = 0
+    skipped: int = 0
+    reaped: executions.Reaped = NOTHING
+    next_instant: datetime | None = None
+
+
+class Dispatcher:
+    """Claims what is due and does the chores around it."""
+
+    def __init__(self, clock: Clock, *, ahead: float = AHEAD, batch: int = BATCH) -> None:
+        self.clock = clock
+        self.ahead = timedelta(seconds=ahead)
+        self.batch = batch
+        self.reaper = Reaper()
+        self._name = processes.name()
+        self._sign_of_life = Every(timedelta(seconds=3))
+        self._canary = Every(timedelta(seconds=5))
+        self._clock_check = Every(timedelta(minutes=1))
+        self._bell: bell.Bell | None = None
+        self._pause = FIRST_PAUSE
+
+    def tick(self, now: datetime) -> Tick:
+        """Do everything that is due: claim, repeat what was lost, say that we are alive; return what that was."""
+        claimed = skipped = 0
+        for _ in range(MOST_BATCHES):
+            batch = claim(now=now, horizon=now + self.ahead, batch=self.batch)
+            claimed += batch.executions
+            skipped += batch.skipped
+            if not batch.full or self.clock.stopped.is_set():
+                break
+        reaped = self.reaper.pass_by(now)
+        if self._sign_of_life.is_due(now):
+            processes.beat(processes.DISPATCHER, self._name, now=now)
+        if self._canary.is_due(now) and not queue.is_long():
+            queue.enqueue(queue.CANARY, now.isoformat())
+        return Tick(claimed, skipped, reaped, self._next(now))
+
+    def run(self) -> None:
+        """Tick until stopped. A database that goes away is waited for."""
+        while not self.clock.stopped.is_set():
+            try:
+                self._listen()
+                began = self.clock.monotonic()
+                tick = self.tick(self.clock.now())
+                self._pause = FIRST_PAUSE
+                self._wait(tick, began)
+            except (DatabaseError, InterfaceError, OSError) as error:
+                self._recover(error)
+            except Exception:
+                log.exception("A tick failed; the next one follows.")
+                self.clock.wait(1.0)
+        self._leave()
+
+    def stop(self) -> None:
+        """End `run` soon; may be called by a signal handler."""
+        self.clock.stop()
+        if self._bell is not None:
+            self._bell.interrupt()
+
+    def _next(self, now: datetime) -> datetime | None:
+        """Return when the next timer is to be claimed or the next retry is due, whichever is first."""
+        due = next_instant()
+        known = [due - self.ahead] if due is not None else []
+        if self.reaper.next_retry is not None:
+            known.append(self.reaper.next_retry)
+        return min(known, default=None)
+
+    def _listen(self) -> None:
+        if self._bell is None:
+            self._bell = bell.hang(queue.CHANGES)
+        if self._clock_check.is_due(self.clock.now()):
+            self.clock.offset = processes.clock_offset()
+
+    def _wait(self, tick: Tick, began: float) -> None:
+        """Wait for the next known instant or the bell, but keep the least gap since the last tick began."""
+        gap = began + LEAST_GAP - self.clock.monotonic()
+        if gap > 0 and self.clock.wait(gap):
+            return
+        seconds = LONGEST_WAIT
+        if tick.next_instant is not None:
+            seconds = min(seconds, (tick.next_instant - self.clock.now()).total_seconds())
+        if seconds > 0 and self._bell is not None:
+            self._bell.wait(seconds)
+
+    def _recover(self, error: Exception) -> None:
+        log.warning("The dispatcher lost the database and tries again: %s", error)
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+        connection.close()
+        self._clock_check.last = None
+        self.clock.wait(self._pause)
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+
+    def _leave(self) -> None:
+        try:
+            processes.leave(processes.DISPATCHER, self._name)
+        except DatabaseError:
+            log.warning("The dispatcher stopped without a database to say so.")
+        if self._bell is not None:
+            self._bell.close()

@@ -1,0 +1,54 @@
+"""Takes back what nobody works on: in every dispatcher, every few seconds, bounded per pass."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from timers.services import executions, processes, timers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Every:
+    """Something that is done once in a while; a clock that jumps back does not put it off."""
+
+    period: timedelta
+    last: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is time again, and take it as done."""
+        if self.last is not None and self.last <= now < self.last + self.period:
+            return False
+        self.last = now
+        return True
+
+
+@dataclass
+class Reaper:
+    """The chores of a dispatcher beside claiming."""
+
+    leases: Every = field(default_factory=lambda: Every(timedelta(seconds=2)))
+    retries: Every = field(default_factory=lambda: Every(timedelta(seconds=0.5)))
+    snoozes: Every = field(default_factory=lambda: Every(timedelta(seconds=1)))
+    processes: Every = field(default_factory=lambda: Every(timedelta(minutes=1)))
+    next_retry: datetime | None = None
+
+    def pass_by(self, now: datetime) -> executions.Reaped:
+        """Do the chores that are due; return what was taken back."""
+        if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
+            _, self.next_retry = executions.release_retries(now=now)
+        if self.snoozes.is_due(now):
+            timers.resume_snoozed(now=now)
+        if self.processes.is_due(now):
+            processes.prune(now=now)
+        if not self.leases.is_due(now):
+            return executions.Reaped()
+        reaped = executions.reap(now=now)
+        if reaped.lost or reaped.repeated:
+            log.warning(
+                "Took back what was lost.", extra={"repeated_messages": reaped.repeated, "lost_attempts": reaped.lost}
+            )
+        return reaped

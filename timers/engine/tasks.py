@@ -1,0 +1,77 @@
+"""Entry points for django-q: a few lines each, never raising."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+
+import psutil
+from django.db import connections
+
+from timers import clock
+from timers.engine import runner
+from timers.engine.pool import Pool
+from timers.services import processes
+
+log = logging.getLogger(__name__)
+
+SLICES_AT_ONCE = 4
+
+_slices: tuple[int, Pool[str]] | None = None
+
+
+def run_group(items: list[tuple[str, int, int]]) -> None:
+    """Have executions carried out: (id as hex, instant to start at in microseconds, definition) each."""
+    try:
+        runner.of_this_process().put(items)
+    except BaseException:  # the queue's own time-out too: what got lost has a lease
+        log.exception("A group of executions was not taken.")
+
+
+def run_slice(transfer_id: str) -> None:
+    """Have the next slice of a transfer carried out, by threads of its own so that it holds back nothing."""
+    try:
+        _slice_threads().submit([transfer_id])
+    except BaseException:
+        log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
+
+
+def answer_canary(sent_at: str) -> None:
+    """Say that messages reach a worker: from the database over broker and queue to here, and back into it."""
+    try:
+        runner.of_this_process()
+        processes.beat(
+            processes.CLUSTER,
+            processes.name(_cluster()),
+            now=clock.now(),
+            canary_sent_at=sent_at,
+            worker=processes.name(),
+        )
+    except BaseException:
+        log.exception("A canary was not answered.")
+
+
+@lru_cache(maxsize=1)
+def _cluster() -> int:
+    """Return the process id of this worker's cluster, the parent of the sentinel that started it."""
+    return psutil.Process(os.getppid()).ppid()
+
+
+def _slice_threads() -> Pool[str]:
+    global _slices  # noqa: PLW0603  one per process: threads do not survive a fork
+    if _slices is None or _slices[0] != os.getpid():
+        _slices = (os.getpid(), Pool(_run_slice, most=SLICES_AT_ONCE))
+    return _slices[1]
+
+
+def _run_slice(transfer_id: str) -> bool:
+    from timers.engine import copier
+
+    try:
+        copier.run_slice(transfer_id, now=clock.now())
+    except BaseException:
+        log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})
+    finally:
+        connections.close_all()
+    return True

@@ -1,0 +1,80 @@
+"""Counts the runs of timers as they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from timers.clock import to_us
+from timers.lifecycle import ExecutionStatus
+from timers.models import rows
+
+_COUNT = """
+update timers_schedule as s
+set run_count = s.run_count + v.runs, failure_count = s.failure_count + v.failures,
+  consecutive_failures = case when v.succeeded > 0 then 0 else s.consecutive_failures end + v.in_a_row,
+  last_run_at = {greater}(coalesce(s.last_run_at, v.last_run_at), v.last_run_at)
+from {table}
+where s.timer_id = v.id
+returning timer_id, next_run_at, overlap, consecutive_failures"""
+
+_COLUMNS = {
+    "id": "uuid",
+    "runs": "bigint",
+    "failures": "bigint",
+    "succeeded": "integer",
+    "in_a_row": "bigint",
+    "last_run_at": "bigint",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A run that ended; `in_series` says whether it counts for failures in a row."""
+
+    timer_id: UUID
+    status: str
+    started_at: datetime
+    in_series: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a timer's schedule stands after its runs were counted."""
+
+    next_run_at: int | None
+    overlap: str
+    consecutive_failures: int
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.runs = self.failures = self.succeeded = self.in_a_row = self.last_run_at = 0
+
+    def add(self, run: Run) -> None:
+        self.runs += 1
+        self.last_run_at = max(self.last_run_at, to_us(run.started_at))
+        failed = run.status == ExecutionStatus.FAILED
+        self.failures += failed
+        if not run.in_series:
+            return
+        if run.status == ExecutionStatus.COMPLETED:
+            self.succeeded, self.in_a_row = 1, 0
+        self.in_a_row += failed
+
+
+def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
+    """Count runs in the order in which they ended; return how each of their timers stands now."""
+    tallies: dict[str, _Tally] = {}
+    for run in runs:
+        tallies.setdefault(run.timer_id.hex, _Tally()).add(run)
+    # in one order everywhere, so that two writers cannot lock each other out
+    values = [
+        (key, tally.runs, tally.failures, tally.succeeded, tally.in_a_row, tally.last_run_at)
+        for key, tally in sorted(tallies.items())
+    ]
+    greater = "greatest" if rows.on_postgresql() else "max"
+    found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
+    return {rows.as_uuid(row[0]): Standing(*row[1:]) for row in found}

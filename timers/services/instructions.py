@@ -1,0 +1,120 @@
+"""What a worker needs to know of a definition. Definitions are immutable, so each process keeps those it has read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from timers.actions.base import ACTIONS, Defaults
+from timers.errors import Invalid
+from timers.models import Definition
+from timers.scheduling.overlap import OverlapPolicy
+from timers.scheduling.policies import DEFAULT_BACKOFF_SECONDS
+
+KEPT = 5_000
+LARGEST_KEPT = 64 * 1024
+SECRETS_KEPT = timedelta(minutes=1)  # a rotated signing secret stays valid for a day, so this cannot be noticed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """What to carry out, for whom, and how patiently. `problem` says why it cannot be carried out at all."""
+
+    definition_id: int
+    timer_id: UUID
+    owner_id: int
+    name: str
+    action: str
+    parameters: Mapping[str, Any]
+    overlap: OverlapPolicy
+    timeout_seconds: float | None
+    max_attempts: int
+    backoff_seconds: float
+    pause_after_failures: int
+    problem: str | None = None
+
+
+_kept: dict[int, Instructions] = {}
+_secrets: dict[UUID, tuple[datetime, tuple[bytes, ...]]] = {}
+_lock = threading.Lock()
+
+
+def read(definition_ids: Iterable[int]) -> dict[int, Instructions]:
+    """Return the instructions of each definition that exists; one query for those that are not known yet."""
+    wanted = set(definition_ids)
+    found = {each: known for each in wanted if (known := _kept.get(each)) is not None}
+    missing = wanted - found.keys()
+    if missing:
+        found |= _read(missing)
+    return found
+
+
+def forget() -> None:
+    """Drop everything that is kept, as tests need it whose databases reuse numbers."""
+    with _lock:
+        _kept.clear()
+        _secrets.clear()
+
+
+def signing_secrets(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
+    """Return the keys to sign a timer's deliveries with, newest first; those of a minute ago will do."""
+    from timers.services import timers  # which imports executions, and those this module
+
+    until, secrets = _secrets.get(timer_id, (now, ()))
+    if until <= now:
+        secrets = timers.signing_secrets(timer_id, now=now)
+        with _lock:
+            if len(_secrets) >= KEPT:
+                _secrets.clear()
+            _secrets[timer_id] = (now + SECRETS_KEPT, secrets)
+    return secrets
+
+
+def _read(definition_ids: Iterable[int]) -> dict[int, Instructions]:
+    found = {}
+    columns = ("pk", "timer_id", "timer__owner_id", "name", "action", "body", "secrets", "policies")
+    for row in Definition.objects.filter(pk__in=list(definition_ids)).values_list(*columns):
+        found[row[0]] = made = _instructions(dict(zip(columns, row, strict=True)))
+        if len(str(row[5])) <= LARGEST_KEPT:
+            _keep(made)
+    return found
+
+
+def _keep(instructions: Instructions) -> None:
+    with _lock:
+        if len(_kept) >= KEPT:
+            for oldest in list(_kept)[: KEPT // 10]:
+                del _kept[oldest]
+        _kept[instructions.definition_id] = instructions
+
+
+def _instructions(row: Mapping[str, Any]) -> Instructions:
+    policies = row["policies"]
+    problem = None
+    parameters: Mapping[str, Any] = row["body"]
+    defaults = Defaults(max_attempts=1, timeout_seconds=None)
+    try:
+        kind = ACTIONS.get(row["action"])
+        defaults = kind.defaults
+        parameters = kind.join_secrets(row["body"], row["secrets"])
+    except Invalid as error:
+        problem = error.message
+    backoff_seconds = policies.get("backoff_seconds")
+    return Instructions(
+        definition_id=row["pk"],
+        timer_id=row["timer_id"],
+        owner_id=row["timer__owner_id"],
+        name=row["name"],
+        action=row["action"],
+        parameters=parameters,
+        overlap=OverlapPolicy(policies.get("overlap") or OverlapPolicy.SKIP),
+        timeout_seconds=policies.get("timeout_seconds", defaults.timeout_seconds),
+        max_attempts=policies.get("max_attempts") or defaults.max_attempts,
+        backoff_seconds=DEFAULT_BACKOFF_SECONDS if backoff_seconds is None else backoff_seconds,
+        pause_after_failures=policies.get("pause_after_failures") or 0,
+        problem=problem,
+    )

@@ -1,0 +1,243 @@
+"""Leases of unfinished executions: extended while they are worked on, taken back when nobody does.
+
+Everything here may be done by several processes at once: each statement changes only what still stands as it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from timers import queue
+from timers.actions.base import Outcome
+from timers.clock import from_us, to_us
+from timers.lifecycle import ExecutionStatus
+from timers.models import Execution, Transfer, rows
+from timers.services import endings, queues
+from timers.services.attempts import LEASE, UNFINISHED_SQL, Begun
+from timers.services.instructions import read
+
+MOST_LOSSES = 5
+REAPED_AT_ONCE = 500
+REPEAT_AFTER = timedelta(seconds=20)
+"""How long a repeated message may take; longer than the first one, so that a long queue is not made longer."""
+
+LONG_QUEUE = 1_000
+VERY_LATE = timedelta(minutes=2)
+"""Behind a long queue messages are waiting rather than lost: only those that are so late are repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a worker learns about the attempts it works on: those that are no longer its own, those to be stopped."""
+
+    lost: frozenset[UUID]
+    cancelled: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What one pass took back."""
+
+    repeated: int = 0
+    lost: int = 0
+    woken: int = 0
+    slices: int = 0
+
+
+def extend(running: Sequence[tuple[UUID, int]], *, owner: str, now: datetime) -> Heartbeat:
+    """Extend the leases of running attempts (execution, attempt); return which were lost and which to stop."""
+    if not running:
+        return Heartbeat(frozenset(), frozenset())
+    found = rows.fetch(
+        "update timers_execution as e set lease_until = %s "
+        f"from {rows.table('v', key='uuid', number='integer')} "
+        "where e.id = v.key and e.attempt = v.number and e.lease_owner = %s and e.status = 'running' "
+        "returning id, cancel_requested",
+        [to_us(now + LEASE), *rows.rows([(each.hex, attempt) for each, attempt in running]), owner],
+    )
+    ours = {rows.as_uuid(row[0]): bool(row[1]) for row in found}
+    lost = frozenset(each for each, _ in running if each not in ours)
+    return Heartbeat(lost, frozenset(each for each, cancelled in ours.items() if cancelled))
+
+
+def look(running: Sequence[tuple[UUID, int]], *, owner: str) -> Heartbeat:
+    """Return the same without extending anything: cheap enough to ask every second."""
+    if not running:
+        return Heartbeat(frozenset(), frozenset())
+    found = rows.fetch(
+        "select id, cancel_requested, attempt, lease_owner, status from timers_execution "
+        f"where {rows.among('id')} and (cancel_requested or lease_owner is null or lease_owner <> %s)",
+        [rows.listed([each.hex for each, _ in running]), owner],
+    )
+    attempts = dict(running)
+    lost: set[UUID] = set()
+    cancelled: set[UUID] = set()
+    for row in found:
+        execution_id = rows.as_uuid(row[0])
+        ours = row[2] == attempts[execution_id] and row[3] == owner and row[4] == ExecutionStatus.RUNNING
+        (cancelled if ours else lost).add(execution_id)
+    return Heartbeat(frozenset(lost), frozenset(cancelled))
+
+
+def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
+    """Let others carry these out at once: a worker that stops has not begun them, or not come to their end.
+
+    A running one is pending again; its attempt did not happen and counts neither as one nor as a loss.
+    """
+    wanted = rows.listed([rows.as_hex(each) for each in ids])
+    with transaction.atomic():
+        rows.change(
+            "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null "
+            f"where {rows.among('id')} and status = 'running' and lease_owner = %s",
+            [wanted, owner],
+        )
+        items = rows.fetch(
+            "update timers_execution set lease_until = %s "
+            f"where {rows.among('id')} and status = 'pending' and lease_until is not null "
+            "returning id, run_at, definition_id",
+            [to_us(now + queues.MESSAGE_LEASE), wanted],
+        )
+        queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+    return len(items)
+
+
+def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
+    """Send messages for the retries that are due; return how many, and when the next one is."""
+    with transaction.atomic():
+        items = rows.fetch(
+            "update timers_execution set status = 'pending', lease_until = %s where id in ("
+            f"select id from timers_execution where {UNFINISHED_SQL} and status = 'retrying' and lease_until <= %s "
+            f"order by lease_until limit {REAPED_AT_ONCE}{rows.locked('update skip locked')}) "
+            "and status = 'retrying' returning id, run_at, definition_id",
+            [to_us(now + queues.MESSAGE_LEASE), to_us(now)],
+        )
+        if items:
+            queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+    following = rows.fetch(
+        f"select min(lease_until) from timers_execution where {UNFINISHED_SQL} and status = 'retrying'"
+    )[0][0]
+    return len(items), None if following is None else from_us(following)
+
+
+def reap(*, now: datetime) -> Reaped:
+    """Take back what nobody works on any more, a bounded number at a time; return what that was."""
+    return Reaped(
+        repeated=_repeat_messages(now),
+        lost=_take_back_lost(now),
+        woken=_wake_forgotten(now),
+        slices=_repeat_slices(now),
+    )
+
+
+def _repeat_messages(now: datetime) -> int:
+    """Send messages again for pending executions that nobody has begun in time."""
+    before = now - VERY_LATE if _queue_is_long() else now
+    with transaction.atomic():
+        items = rows.fetch(
+            "update timers_execution set lease_until = %s where id in ("
+            f"select id from timers_execution where {UNFINISHED_SQL} and status = 'pending' and lease_until <= %s "
+            f"order by lease_until limit {REAPED_AT_ONCE}{rows.locked('update skip locked')}) "
+            "and status = 'pending' returning id, run_at, definition_id",
+            [to_us(now + REPEAT_AFTER), to_us(before)],
+        )
+        if items:
+            queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+    return len(items)
+
+
+def _queue_is_long() -> bool:
+    return rows.fetch(f"select count(*) from (select 1 from django_q_ormq limit {LONG_QUEUE}) as m")[0][0] >= LONG_QUEUE
+
+
+def _take_back_lost(now: datetime) -> int:
+    """Make lost attempts of running executions whose lease ran out, and have those repeated at once."""
+    with transaction.atomic():
+        found = (
+            Execution.objects.select_for_update(skip_locked=rows.on_postgresql())
+            .unfinished()
+            .filter(status=ExecutionStatus.RUNNING, lease_until__lte=now)
+            .order_by("lease_until")[:REAPED_AT_ONCE]
+        )
+        lost = list(found)
+        if not lost:
+            return 0
+        for each in lost:
+            each.losses += 1
+        rows.change(
+            f"update timers_execution set losses = losses + 1 where {rows.among('id')}",
+            [rows.listed([each.pk.hex for each in lost])],
+        )
+        repeated = [each for each in lost if each.losses < MOST_LOSSES and not each.cancel_requested]
+        _record_losses(repeated, now)
+        _end_lost([each for each in lost if each not in repeated], now)
+    return len(lost)
+
+
+def _record_losses(lost: Sequence[Execution], now: datetime) -> None:
+    if not lost:
+        return
+    ended = [_lost(each, now) for each in lost]
+    endings.write_attempts(ended, worker=None, outcome=endings.LOST)
+    ids = [each.pk.hex for each in lost]
+    rows.change(
+        "update timers_execution set status = 'pending', lease_owner = null "
+        f"where {rows.among('id')} and status = 'running'",
+        [rows.listed(ids)],
+    )
+    queues.wake(ids, now=now)
+
+
+def _end_lost(lost: Sequence[Execution], now: datetime) -> None:
+    if lost:
+        endings.finish([_lost(each, now) for each in lost], owner=None, now=now)
+
+
+def _lost(execution: Execution, now: datetime) -> endings.Finished:
+    instructions = read([execution.definition_id])[execution.definition_id]
+    outcome = Outcome.failed(f"The worker {execution.lease_owner} did not report any more.", reason=endings.LOST)
+    if execution.cancel_requested:
+        outcome = Outcome.cancelled()
+    begun = Begun(
+        execution.pk,
+        execution.timer_id,
+        execution.trigger,
+        execution.scheduled_for,
+        execution.attempt,
+        execution.losses,
+        instructions,
+    )
+    return endings.Finished(begun, outcome, execution.started_at or now, now)
+
+
+def _wake_forgotten(now: datetime) -> int:
+    """Wake occurrences that wait behind a running one which is not there any more."""
+    found = rows.fetch(
+        f"select distinct e.timer_id from timers_execution e where e.{UNFINISHED_SQL} and e.status = 'pending' "
+        "and e.lease_until is null and not exists (select 1 from timers_execution o where o.timer_id = e.timer_id "
+        f"and o.{UNFINISHED_SQL} and o.id <> e.id and (o.status <> 'pending' or o.lease_until is not null)) "
+        f"limit {REAPED_AT_ONCE}"
+    )
+    if not found:
+        return 0
+    with transaction.atomic():
+        return queues.wake_next([rows.as_uuid(row[0]) for row in found], now=now)
+
+
+def _repeat_slices(now: datetime) -> int:
+    """Send messages again for transfers whose next slice nobody has begun in time."""
+    with transaction.atomic():
+        due = list(
+            Transfer.objects.select_for_update(skip_locked=rows.on_postgresql())
+            .unfinished()
+            .filter(lease_until__lte=now)
+            .order_by("lease_until")
+            .values_list("pk", flat=True)[:REAPED_AT_ONCE]
+        )
+        Transfer.objects.filter(pk__in=due).update(lease_until=now + REPEAT_AFTER)
+        queue.send([queue.package(queue.RUN_SLICE, str(each)) for each in due])
+    return len(due)

@@ -1,0 +1,41 @@
+"""Occurrences that wait until the running one of their timer has ended (overlap queue_* and cancel_previous)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from timers import queue
+from timers.clock import to_us
+from timers.models import rows
+from timers.scheduling.overlap import OverlapPolicy
+from timers.services.attempts import UNFINISHED_SQL
+
+QUEUEING = frozenset({OverlapPolicy.QUEUE_ONE, OverlapPolicy.QUEUE_ALL, OverlapPolicy.CANCEL_PREVIOUS})
+
+MESSAGE_LEASE = timedelta(seconds=5)
+"""How long a pending execution's message may take before the reaper repeats it."""
+
+_FIRST = f"""
+select id from timers_execution
+where timer_id = %s and {UNFINISHED_SQL} and status = 'pending' and serial = 0 and started_at is null and run_at <= %s
+order by scheduled_for limit 1"""
+
+_WAKE = """
+update timers_execution set lease_until = %%s where %s and status = 'pending' returning id, run_at, definition_id"""
+
+
+def wake_next(timer_ids: Iterable[UUID], *, now: datetime) -> int:
+    """Send a message for the first one that waits of each timer; return how many there were."""
+    first = [rows.as_hex(found[0][0]) for each in timer_ids if (found := rows.fetch(_FIRST, [each.hex, to_us(now)]))]
+    return wake(first, now=now) if first else 0
+
+
+def wake(execution_ids: Iterable[str], *, now: datetime) -> int:
+    """Send messages for those of the executions that are pending, and have the reaper look after them."""
+    wanted = rows.listed(execution_ids)
+    items = rows.fetch(_WAKE % rows.among("id"), [to_us(now + MESSAGE_LEASE), wanted])
+    if items:
+        queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+    return len(items)

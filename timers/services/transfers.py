@@ -1,0 +1,236 @@
+"""Transfer tasks: submit, cancel, look up, end. What a slice writes while it works is in `transfer_slices`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from timers import queue
+from timers.actions.base import Outcome
+from timers.errors import Conflict, Invalid, NotFound
+from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
+from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
+from timers.services import executions, transfer_submissions
+from timers.services.transfer_submissions import Submission
+
+MESSAGE_LEASE = timedelta(seconds=15)
+"""How long a message for the next slice may take before the reaper sends it again."""
+
+LONGEST = timedelta(days=1)
+"""How long a transfer may go on when nobody named a deadline (docs/policies.md)."""
+
+
+def check_body(body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
+    """Return a transfer's document, checked against what the owner may use; raises Invalid naming the fields."""
+    return transfer_submissions.read(body, owner=owner).written
+
+
+def submit(
+    *,
+    owner: Any,
+    body: Mapping[str, Any],
+    now: datetime,
+    timer_id: UUID | None = None,
+    execution_id: UUID | None = None,
+    attempt: int | None = None,
+    deadline: datetime | None = None,
+) -> Transfer:
+    """Store a transfer and wake its first slice, in one transaction; return it.
+
+    A `submission_id` that was used before answers with its transfer. An execution has one transfer at a time: a later
+    attempt takes over the one that is still going on or came to a good end, and begins another where it failed. In a
+    timer's body the submission id counts for nothing, since it would make every run but the first a repetition.
+    """
+    wanted = transfer_submissions.read(body, owner=owner)
+    try:
+        with transaction.atomic():
+            before = _before(owner, wanted, execution_id)
+            if before is not None:
+                return _adopt(before, attempt)
+            transfer = _store(wanted, owner=owner, now=now, deadline=deadline)
+            transfer.timer_id, transfer.execution_id, transfer.attempt = timer_id, execution_id, attempt
+            transfer.submission_id = None if execution_id else wanted.submission_id
+            transfer.save(force_insert=True)
+            TransferItem.objects.bulk_create(_items(transfer, wanted))
+            queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+            return transfer
+    except IntegrityError:  # the same submission arrived twice at once, and the other one was stored
+        before = _before(owner, wanted, execution_id)
+        if before is None:
+            raise
+        return before
+
+
+def find_submission(owner: Any, submission_id: UUID) -> Transfer | None:
+    """Return the transfer that this submission id stands for, None for a fresh one."""
+    return Transfer.objects.filter(owner=owner, submission_id=submission_id).first()
+
+
+def get_for(user: Any, id: UUID | str) -> Transfer:
+    """Return a transfer that the user may know of; raises NotFound."""
+    try:
+        found = (
+            Transfer.objects.visible_to(user).select_related("source", "destination").filter(pk=UUID(str(id))).first()
+        )
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound(f"There is no transfer {id}.")
+    return found
+
+
+def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:
+    """Ask a transfer to stop: at once between slices, else the running slice sees it within a second.
+
+    Raises Conflict when it has finished.
+    """
+    with transaction.atomic():
+        transfer = Transfer.objects.select_for_update().get(pk=transfer.pk)
+        if transfer.status not in UNFINISHED_TRANSFER:
+            raise Conflict(f"The transfer has finished: it {_PAST[transfer.status]}.")
+        transfer.cancel_requested = True
+        transfer.save(update_fields=["cancel_requested"])
+        if transfer.lease_owner is None:
+            _cancel_between_slices(transfer, by=by, now=now)
+    return transfer
+
+
+def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> None:
+    if not TransferFile.objects.filter(transfer=transfer, state="pending", part__isnull=False).exists():
+        finish(transfer, TransferStatus.CANCELLED, now=now, message=_who_cancelled(by))
+        return
+    # a part of a file lies at the destination: a slice has to remove it
+    Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + MESSAGE_LEASE)
+    queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+
+
+def cancel_of_execution(execution_id: UUID, *, now: datetime) -> None:
+    """Stop what goes on for an execution, if anything does."""
+    for transfer in Transfer.objects.unfinished().filter(execution_id=execution_id):
+        try:
+            cancel(transfer, by=None, now=now)
+        except Conflict:
+            continue
+
+
+def finish(
+    transfer: Transfer,
+    status: str,
+    *,
+    now: datetime,
+    message: str | None = None,
+    reason: str | None = None,
+    retryable: bool = False,
+) -> bool:
+    """End a transfer, and the execution that waits for it; return False when somebody else ended it.
+
+    Call it inside a transaction in which the transfer's row is yours.
+    """
+    changes = {"error_message": message, "failure_reason": reason, "finished_at": now}
+    free = {"run_at": None, "lease_until": None, "lease_owner": None, "busy_until": None}
+    if not Transfer.objects.move(transfer.pk, transfer.status, status, **changes, **free):
+        return False
+    for name, value in {"status": status, **changes, **free}.items():
+        setattr(transfer, name, value)
+    TransferEvent.objects.create(
+        transfer=transfer, at=now, code=status, phase=transfer.phase, text=message or "Succeeded."
+    )
+    if transfer.execution_id is not None and transfer.attempt is not None:
+        outcome = outcome_of(transfer, retryable=retryable)
+        executions.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    return True
+
+
+def outcome_of(transfer: Transfer, *, retryable: bool = False) -> Outcome:
+    """Return how an execution ends whose transfer is as it is now."""
+    result, known = result_of(transfer), {"transfer_id": transfer.pk}
+    if transfer.status == TransferStatus.SUCCEEDED:
+        return Outcome.completed(result, **known)
+    if transfer.status == TransferStatus.CANCELLED:
+        return Outcome.cancelled(transfer.error_message or "Cancelled.")
+    if transfer.status == TransferStatus.FAILED:
+        message, reason = transfer.error_message or "The transfer failed.", transfer.failure_reason or "failed"
+        return Outcome.failed(message, reason=reason, retryable=retryable, result=result, **known)
+    return Outcome.waiting(**known)
+
+
+def result_of(transfer: Transfer) -> dict[str, Any]:
+    """Return what an execution shows of its transfer."""
+    return {
+        "transfer_id": str(transfer.pk),
+        "files_transferred": transfer.files_transferred,
+        "files_skipped": transfer.files_skipped,
+        "files_failed": transfer.files_failed,
+        "directories": transfer.directories,
+        "bytes_transferred": transfer.bytes_transferred,
+        "faults": transfer.faults,
+    }
+
+
+def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
+    """Return the mean speed from the first slice to the end, or until now."""
+    if transfer.started_at is None:
+        return 0
+    seconds = ((transfer.finished_at or now) - transfer.started_at).total_seconds()
+    return round(transfer.bytes_transferred / seconds) if seconds > 0 else 0
+
+
+_PAST: dict[str, str] = {
+    TransferStatus.SUCCEEDED: "succeeded",
+    TransferStatus.FAILED: "failed",
+    TransferStatus.CANCELLED: "was cancelled",
+}
+
+
+def _before(owner: Any, wanted: Submission, execution_id: UUID | None) -> Transfer | None:
+    if execution_id is None:
+        return find_submission(owner, wanted.submission_id) if wanted.submission_id else None
+    newest = Transfer.objects.select_for_update().filter(execution_id=execution_id).order_by("-attempt").first()
+    return None if newest is None or newest.status == TransferStatus.FAILED else newest
+
+
+def _adopt(transfer: Transfer, attempt: int | None) -> Transfer:
+    if attempt is not None and transfer.attempt != attempt:
+        transfer.attempt = attempt
+        transfer.save(update_fields=["attempt"])
+    return transfer
+
+
+def _store(wanted: Submission, *, owner: Any, now: datetime, deadline: datetime | None) -> Transfer:
+    if wanted.deadline is not None and wanted.deadline <= now:
+        raise Invalid({"deadline": "This instant has passed."})
+    limits = [each for each in (wanted.deadline, deadline) if each is not None]
+    return Transfer(
+        owner=owner,
+        source=wanted.source,
+        destination=wanted.destination,
+        label=wanted.label,
+        options=wanted.options,
+        requested_at=now,
+        run_at=now,
+        lease_until=now + MESSAGE_LEASE,
+        deadline_at=min(limits, default=now + LONGEST),
+    )
+
+
+def _items(transfer: Transfer, wanted: Submission) -> list[TransferItem]:
+    return [
+        TransferItem(
+            transfer=transfer,
+            number=number,
+            source_path=item.source_path,
+            destination_path=f"{item.destination_path.rstrip('/')}/" if item.into else item.destination_path,
+            recursive=item.recursive,
+            external_checksum=item.external_checksum,
+            checksum_algorithm=item.checksum_algorithm,
+        )
+        for number, item in enumerate(wanted.items)
+    ]
+
+
+def _who_cancelled(by: Any) -> str:
+    return "Cancelled." if by is None else f"Cancelled by {by.get_username()}."

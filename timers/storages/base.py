@@ -1,0 +1,279 @@
+"""The contract of a storage: where files of a collection are. And the registry of kinds.
+
+Paths are collection paths ("/", "/a/b"; see `copying.paths`): absolute, normalised, below the storage's own root.
+Whatever goes wrong outside is an ExternalError whose message names the path and whose reason is one of REASONS.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol, Self
+from uuid import UUID
+
+from timers.copying.plan import Entry, Kind, Lookup
+from timers.errors import ExternalError
+from timers.registry import Registry
+
+__all__ = [
+    "REASONS",
+    "STORAGES",
+    "Abilities",
+    "Digest",
+    "Entry",
+    "Kind",
+    "Lookup",
+    "Part",
+    "Reader",
+    "SourceFault",
+    "Storage",
+    "Writer",
+    "fault",
+    "is_part",
+    "part_name",
+    "part_prefix",
+]
+
+REASONS: dict[str, bool] = {
+    "not_found": False,
+    "permission_denied": False,
+    "path_outside": False,
+    "not_a_folder": False,
+    "not_a_file": False,
+    "already_exists": False,
+    "not_empty": False,
+    "clash": False,
+    "name_too_long": False,
+    "bad_name": False,
+    "unsupported": False,
+    "no_space": True,
+    "quota": True,
+    "storage_error": True,
+    "connection_error": True,
+    "login_failed": False,
+    "host_key_refused": False,
+}
+"""Why a storage can fail, and whether trying again can help."""
+
+PIECE = 256 * 1024
+
+_PART = re.compile(r"\.timers-[0-9a-f]{12}-\d+-\d+\.part")
+
+
+def part_name(transfer_id: UUID, file_id: int, slice_number: int) -> str:
+    """Return the temporary name of a file: it says whose it is, so that nobody finishes what another took over."""
+    return f"{part_prefix(transfer_id)}{file_id}-{slice_number}.part"
+
+
+def part_prefix(transfer_id: UUID) -> str:
+    """Return how the names of all parts of one transfer begin."""
+    return f".timers-{transfer_id.hex[-12:]}-"
+
+
+def is_part(name: str) -> bool:
+    """Return whether a name is that of an unfinished part: neither listed nor copied nor deleted as a file."""
+    return name.startswith(".timers-") and _PART.fullmatch(name) is not None
+
+
+class Digest(Protocol):
+    """What digests have in common."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+
+def fault(reason: str, message: str) -> ExternalError:
+    """Return the error for a reason out of REASONS."""
+    return ExternalError(message, retryable=REASONS[reason], reason=reason)
+
+
+class SourceFault(Exception):
+    """A fault met while reading the source, where one of the destination would be met too."""
+
+    def __init__(self, error: ExternalError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a storage can do beyond the six verbs. Shown to people, and asked for by the copier."""
+
+    rename: bool = False  # an entry can be moved without copying it
+    times: bool = False  # a file keeps the modification time that it is given
+    folders: bool = True  # folders exist by themselves, also empty ones
+    resume: bool = False  # an unfinished part can be gone on with
+    checksums: tuple[str, ...] = ()  # digests that the store itself can state
+    quick_stat: bool = False  # looking one name up costs next to nothing
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "checksums": list(self.checksums)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """An unfinished file that an earlier slice left beside its target: its name, and how much of it counts."""
+
+    name: str
+    size: int
+
+
+class Reader(ABC):
+    """A file opened for reading; a context manager. `opened` is what it was like then."""
+
+    position: int
+    opened: Entry
+
+    @abstractmethod
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; nothing at the end."""
+
+    @abstractmethod
+    def stat(self) -> Entry:
+        """Return what the opened file is like now."""
+
+    def feed(self, digest: Digest, size: int) -> int:
+        """Give the next bytes, at most `size`, to a digest; return how many there were."""
+        fed = 0
+        while fed < size and (data := self.read(min(size - fed, PIECE))):
+            digest.update(data)
+            fed += len(data)
+        return fed
+
+    def close(self) -> None:  # noqa: B027  not every store holds something open
+        """Let go of what reading needs."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Writer(ABC):
+    """A file being written under a temporary name beside its target. It ends by one of commit, keep and discard."""
+
+    path: str
+    written: int
+
+    @abstractmethod
+    def write(self, data: bytes | memoryview) -> None:
+        """Append all of `data`."""
+
+    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
+        """Append the reader's next bytes, at most `most`, the fastest way there is; 0 means its end was reached.
+
+        `feed` is given the same bytes, as they were read from the source.
+        """
+        try:
+            data = reader.read(min(most, PIECE))
+        except ExternalError as error:
+            raise SourceFault(error) from error
+        if feed is not None:
+            feed.update(data)
+        self.write(data)
+        return len(data)
+
+    @abstractmethod
+    def read_back(self, offset: int) -> Reader:
+        """Return a reader over what has been written so far, from `offset` on."""
+
+    @abstractmethod
+    def seal(self) -> None:
+        """Make sure that what was written survives a loss of power."""
+
+    @abstractmethod
+    def commit(self, *, modified_ns: int | None = None) -> None:
+        """Move the file into place, replacing what is there, with that modification time if one is given."""
+
+    @abstractmethod
+    def keep(self) -> Part:
+        """Stop for now and leave the part to be gone on with; only where the ability `resume` is declared."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what was written. Harmless after commit and keep."""
+
+
+class Storage(ABC):
+    """One place with files. Opened for a piece of work by one thread, closed afterwards (context manager)."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    abilities: ClassVar[Abilities]
+
+    @classmethod
+    @abstractmethod
+    def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return (public parameters, secrets), checked, both without `kind`.
+
+        Raises Invalid with field names relative to the parameters, and Forbidden when `owner` may not have it.
+        """
+
+    @abstractmethod
+    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def list(self, path: str) -> Iterator[Entry]:
+        """Yield what a folder holds, in no order, without links' targets; streaming."""
+
+    @abstractmethod
+    def stat(self, path: str) -> Entry:
+        """Return what stands at a path; a link is a link. Raises `not_found`."""
+
+    @abstractmethod
+    def open(self, path: str, *, offset: int = 0) -> Reader:
+        """Open a regular file for reading from `offset` on."""
+
+    @abstractmethod
+    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+        """Begin to write a file under the temporary name `part` in the target's folder.
+
+        With `resume`, go on with that older part: it is renamed to `part` and cut to the size that counts.
+        Raises `not_found` when the older part is not there or shorter than that.
+        """
+
+    @abstractmethod
+    def mkdir(self, path: str) -> bool:
+        """Make a folder and its parents; return whether it was missing. Raises `not_a_folder` where a file is."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Remove a file, a link or an empty folder. Raises `not_found` and `not_empty`."""
+
+    @abstractmethod
+    def address(self) -> tuple[str, ...]:
+        """Return where the root really is: it lies in another storage if its address continues that one's."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Move an entry, where the ability `rename` is declared. Raises `already_exists`."""
+        raise fault("unsupported", f"This storage cannot rename {source}.")
+
+    @contextmanager
+    def looking(self, path: str) -> Iterator[Lookup]:
+        """Give a function that tells what a folder holds under a name."""
+        held = {entry.name: entry for entry in self.list(path)}
+        yield held.get
+
+    def settle(self, writers: Sequence[Writer]) -> None:
+        """Seal many parts at once, before they are moved into place."""
+        for writer in writers:
+            writer.seal()
+
+    def settle_folders(self, paths: Sequence[str]) -> None:  # noqa: B027  only disks need it
+        """Make sure that moves into these folders survive a loss of power."""
+
+    def close(self) -> None:  # noqa: B027  not every store holds something open
+        """Let go of connections and handles."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+STORAGES: Registry[Storage] = Registry("kind")
+STORAGES.register("local", "timers.storages.local.LocalStorage")

@@ -1,0 +1,378 @@
+"""Folders of this machine. Confined to a root by directory handles, not by comparing text.
+
+Every step of a path is opened below the handle of the step before and never through a symbolic link (`O_NOFOLLOW`), so
+neither `..` nor a link leads out, also when a folder is swapped for a link while we work. Links are listed as links and
+never followed. A hard link cannot be told from the file itself: whoever may make one in the folder can offer that file.
+Only regular files are read and written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from timers.copying import paths
+from timers.errors import ExternalError, Forbidden, Invalid
+from timers.storages import kernel
+from timers.storages.base import Abilities, Digest, Entry, Kind, Lookup, Part, Reader, Storage, Writer, fault
+from timers.storages.oserrors import told
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # opening a pipe must not wait for its other end
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_HANDLES = 32
+_SYNC_TOGETHER = 16
+
+_KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
+
+
+class LocalReader(Reader):
+    """A regular file of this machine. Reads by position, so that one handle can be shared."""
+
+    def __init__(self, fd: int, path: str, offset: int, found: os.stat_result) -> None:
+        self.fd, self.path, self.position = fd, path, offset
+        self.opened = _entry(paths.name_of(path), found)
+        self.sparse = found.st_blocks * 512 < found.st_size
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = os.pread(self.fd, size, self.position)
+        except OSError as error:
+            raise told(error, self.path) from error
+        self.position += len(data)
+        return data
+
+    def feed(self, digest: Digest, size: int) -> int:
+        try:
+            fed = kernel.feed(self.fd, digest, self.position, size)
+        except OSError as error:
+            raise told(error, self.path) from error
+        self.position += fed
+        return fed
+
+    def stat(self) -> Entry:
+        return _entry(self.opened.name, os.fstat(self.fd))
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class LocalWriter(Writer):
+    """A part beside its target, both below one folder's handle."""
+
+    def __init__(self, folder: int, path: str, part: str, fd: int, written: int = 0) -> None:
+        self._folder, self.path, self._part, self.fd, self.written = folder, path, part, fd, written
+
+    def write(self, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                done = os.pwrite(self.fd, rest, self.written)
+                self.written += done
+                rest = rest[done:]
+        except OSError as error:
+            raise told(error, self.path) from error
+
+    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
+        if not isinstance(reader, LocalReader):
+            return super().take(reader, most, feed)
+        start = reader.position
+        try:
+            copy = kernel.copy_sparse if reader.sparse else kernel.copy
+            moved = copy(reader.fd, self.fd, most, start, self.written)
+        except OSError as error:
+            raise told(error, self.path) from error
+        self.written += moved
+        if feed is None:
+            reader.position += moved
+        else:
+            reader.feed(feed, moved)
+        return moved
+
+    def read_back(self, offset: int) -> Reader:
+        return LocalReader(os.dup(self.fd), self.path, offset, os.fstat(self.fd))
+
+    def seal(self) -> None:
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise told(error, self.path) from error
+
+    def commit(self, *, modified_ns: int | None = None) -> None:
+        try:
+            if modified_ns is not None:
+                os.utime(self.fd, ns=(modified_ns, modified_ns))
+            os.rename(self._part, paths.name_of(self.path), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError as error:
+            raise told(error, self.path) from error
+        self._part = ""
+        self._let_go()
+
+    def keep(self) -> Part:
+        self.seal()
+        part, self._part = Part(self._part, self.written), ""
+        self._let_go()
+        return part
+
+    def discard(self) -> None:
+        if self._part:
+            with suppress(OSError):
+                os.unlink(self._part, dir_fd=self._folder)
+            self._part = ""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            os.close(self._folder)
+            self.fd = -1
+
+
+class LocalStorage(Storage):
+    """A folder of this machine, inside the folders that the operator allows (TIMERS_LOCAL_ROOTS)."""
+
+    kind = "local"
+    label = "Folder of this machine"
+    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True)
+
+    @classmethod
+    def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Check that an administrator names a folder inside the allowed ones; a missing one is made there."""
+        if not owner.is_staff:
+            raise Forbidden("Only administrators can offer folders of this machine.")
+        unknown = [str(key) for key in parameters if key != "root"]
+        if unknown:
+            raise Invalid(dict.fromkeys(unknown, "Unknown field; known here: kind, root."))
+        return {"root": str(_make_root(_read_root(parameters.get("root"))))}, {}
+
+    def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
+        self._root = Path(parameters["root"])
+        self._handles: dict[str, int] = {}
+
+    def list(self, path: str) -> Iterator[Entry]:
+        try:
+            fd = os.open(".", _LISTED, dir_fd=self._reach(path, path))
+        except OSError as error:
+            raise told(error, path) from error
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # removed since it was listed
+                        yield _entry(entry.name, entry.stat(follow_symlinks=False))
+        except OSError as error:
+            raise told(error, path) from error
+        finally:
+            os.close(fd)
+
+    def stat(self, path: str) -> Entry:
+        if path == paths.ROOT:
+            return _entry("", os.fstat(self._folder(path)))
+        name = paths.name_of(path)
+        try:
+            return _entry(name, os.stat(name, dir_fd=self._reach(paths.parent(path), path), follow_symlinks=False))
+        except OSError as error:
+            raise told(error, path) from error
+
+    def open(self, path: str, *, offset: int = 0) -> Reader:
+        folder, _, name = path.rpartition("/")
+        try:
+            fd = os.open(name or ".", _READ, dir_fd=self._reach(folder or "/", path))
+        except OSError as error:
+            raise told(error, path) from error
+        found = os.fstat(fd)
+        if not modes.S_ISREG(found.st_mode):
+            os.close(fd)
+            raise fault("not_a_file", f"{path} is not a file.")
+        return LocalReader(fd, path, offset, found)
+
+    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+        folder = paths.parent(path)
+        handle = self._reach(folder, path)
+        try:
+            fd = _open_older(handle, part, resume) if resume else os.open(part, _NEW, 0o666, dir_fd=handle)
+        except OSError as error:
+            raise told(error, path) from error
+        return LocalWriter(os.dup(handle), path, part, fd, resume.size if resume else 0)
+
+    def mkdir(self, path: str) -> bool:
+        handle, made, walked = self._folder(paths.ROOT), False, ""
+        for name in paths.parts(path):
+            walked = f"{walked}/{name}"
+            try:
+                os.mkdir(name, dir_fd=handle)
+                made = True
+            except FileExistsError:
+                made = False
+            except OSError as error:
+                raise told(error, walked) from error
+            handle = self._folder(walked)
+        return made
+
+    def delete(self, path: str) -> None:
+        if path == paths.ROOT:
+            raise fault("permission_denied", "The root of a collection cannot be deleted.")
+        folder, name = self._reach(paths.parent(path), path), paths.name_of(path)
+        self._forget(path)
+        try:
+            if modes.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.rmdir(name, dir_fd=folder)
+            else:
+                os.unlink(name, dir_fd=folder)
+        except OSError as error:
+            raise told(error, path) from error
+
+    def rename(self, source: str, target: str) -> None:
+        here, there = self._reach(paths.parent(source), source), self._reach(paths.parent(target), target)
+        self._forget(source)
+        with suppress(FileNotFoundError):
+            os.stat(paths.name_of(target), dir_fd=there, follow_symlinks=False)
+            raise fault("already_exists", f"{target} exists already.")
+        try:
+            os.rename(paths.name_of(source), paths.name_of(target), src_dir_fd=here, dst_dir_fd=there)
+        except OSError as error:
+            raise told(error, source) from error
+
+    def address(self) -> tuple[str, ...]:
+        return ("local", *self._root.parts)
+
+    @contextmanager
+    def looking(self, path: str) -> Iterator[Lookup]:
+        handle = os.dup(self._reach(path, path))  # of our own: the cached one may be closed meanwhile
+
+        def look(name: str) -> Entry | None:
+            try:
+                return _entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False))
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise told(error, paths.join(path, name)) from error
+
+        try:
+            yield look
+        finally:
+            os.close(handle)
+
+    def settle(self, writers: Sequence[Writer]) -> None:
+        if len(writers) <= _SYNC_TOGETHER or not kernel.sync_all(self._folder(paths.ROOT)):
+            super().settle(writers)
+
+    def settle_folders(self, folders: Sequence[str]) -> None:
+        if len(folders) > _SYNC_TOGETHER and kernel.sync_all(self._folder(paths.ROOT)):
+            return
+        for path in folders:
+            try:
+                kernel.sync_folder(self._folder(path))
+            except OSError as error:
+                raise told(error, path) from error
+
+    def close(self) -> None:
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    # Handles of folders, the most recently used last
+
+    def _reach(self, folder: str, asked: str) -> int:
+        """Return a folder's handle; faults on the way speak of the path that was asked for."""
+        try:
+            return self._folder(folder)
+        except ExternalError as error:
+            if error.reason == "not_found":
+                raise fault("not_found", f"{asked} does not exist.") from error
+            if asked in error.message:
+                raise
+            raise fault(error.reason, f"{asked}: {error.message}") from error
+
+    def _folder(self, path: str) -> int:
+        """Return a handle of a folder, reached from the root without passing any link."""
+        handle = self._handles.pop(path, None)
+        if handle is None:
+            handle = self._open_folder(path)
+            if len(self._handles) >= _HANDLES:
+                os.close(self._handles.pop(next(iter(self._handles))))
+        self._handles[path] = handle
+        return handle
+
+    def _open_folder(self, path: str) -> int:
+        if path == paths.ROOT:
+            return self._open_root()
+        name, folder = paths.name_of(path), self._folder(paths.parent(path))
+        try:
+            return os.open(name, _FOLDER, dir_fd=folder)
+        except OSError as error:
+            _refuse_link(name, folder, path)
+            raise told(error, path) from error
+
+    def _open_root(self) -> int:
+        for allowed in settings.TIMERS_LOCAL_ROOTS:
+            top = Path(allowed).resolve()
+            if self._root.is_relative_to(top):
+                return _descend(top, self._root.relative_to(top).parts)
+        raise fault("path_outside", "The folder of this collection lies outside the folders that the operator allows.")
+
+    def _forget(self, path: str) -> None:
+        for held in [held for held in self._handles if held != paths.ROOT and paths.is_inside(held, path)]:
+            os.close(self._handles.pop(held))
+
+
+def _entry(name: str, found: os.stat_result) -> Entry:
+    return Entry(name, _KINDS.get(modes.S_IFMT(found.st_mode), Kind.OTHER), found.st_size, found.st_mtime_ns)
+
+
+def _refuse_link(name: str, folder: int, path: str) -> None:
+    with suppress(OSError):
+        if modes.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise fault("path_outside", f"{path} is a symbolic link; links are never followed.")
+
+
+def _open_older(folder: int, part: str, resume: Part) -> int:
+    os.rename(resume.name, part, src_dir_fd=folder, dst_dir_fd=folder)
+    fd = os.open(part, _OLD, dir_fd=folder)
+    if os.fstat(fd).st_size < resume.size:
+        os.close(fd)
+        raise FileNotFoundError(2, "The unfinished part is shorter than it should be")
+    os.ftruncate(fd, resume.size)
+    return fd
+
+
+def _descend(top: Path, names: Sequence[str]) -> int:
+    walked = top
+    try:
+        handle = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        for name in names:
+            walked = walked / name
+            above, handle = handle, os.open(name, _FOLDER, dir_fd=handle)
+            os.close(above)
+    except OSError as error:
+        raise told(error, "/") from error
+    return handle
+
+
+def _read_root(value: object) -> Path:
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        raise Invalid({"root": "Give the absolute path of a folder of this machine."})
+    if ".." in value.split("/"):
+        raise Invalid({"root": "The path cannot contain '..'."})
+    root = Path(value).resolve()
+    if not any(root.is_relative_to(Path(allowed).resolve()) for allowed in settings.TIMERS_LOCAL_ROOTS):
+        shown = ", ".join(str(allowed) for allowed in settings.TIMERS_LOCAL_ROOTS)
+        raise Invalid({"root": f"The folder must lie inside one of the folders that the operator allows: {shown}."})
+    return root
+
+
+def _make_root(root: Path) -> Path:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid({"root": f"The folder cannot be made: {error.strerror}."}) from error
+    return root

@@ -1,0 +1,36 @@
+"""What the operating system's errors mean: a reason, a sentence, and whether trying again can help."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from timers.errors import ExternalError
+from timers.storages.base import fault
+
+_MEANINGS: dict[int, tuple[str, str]] = {
+    errno.ENOENT: ("not_found", "{path} does not exist."),
+    errno.EACCES: ("permission_denied", "Permission denied: {path}."),
+    errno.EPERM: ("permission_denied", "Permission denied: {path}."),
+    errno.EROFS: ("permission_denied", "{path} cannot be written: the disk is mounted read-only."),
+    errno.ELOOP: ("path_outside", "{path} is a symbolic link; links are never followed."),
+    errno.ENOTDIR: ("not_a_folder", "{path} is not a folder, or lies below something that is none."),
+    errno.EISDIR: ("not_a_file", "{path} is a folder."),
+    errno.ENXIO: ("not_a_file", "{path} is not a file."),
+    errno.EEXIST: ("already_exists", "{path} exists already."),
+    errno.ENOTEMPTY: ("not_empty", "{path} is not empty."),
+    errno.EBUSY: ("storage_error", "{path} is in use."),
+    errno.ENAMETOOLONG: ("name_too_long", "The name is too long for this disk: {path}."),
+    errno.EILSEQ: ("bad_name", "This disk does not accept the name: {path}."),
+    errno.ENOSPC: ("no_space", "The disk is full: {path} could not be written."),
+    errno.EDQUOT: ("quota", "The quota is used up: {path} could not be written."),
+    errno.EFBIG: ("quota", "The file is larger than allowed here: {path}."),
+}
+
+
+def told(error: OSError, path: str) -> ExternalError:
+    """Return our error for one of the operating system, naming the collection path it is about."""
+    known = _MEANINGS.get(error.errno or 0)
+    if known is not None:
+        return fault(known[0], known[1].format(path=path))
+    return fault("storage_error", f"{path}: {os.strerror(error.errno) if error.errno else error}.")

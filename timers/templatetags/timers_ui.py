@@ -1,0 +1,300 @@
+"""How instants, durations, states and pictures look. Tags read `now` and `zone` of the page from the context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from timers.actions.base import ACTIONS, MASK
+from timers.errors import UnknownKind
+from timers.models import ClientKey, Collection, Token
+from timers.queries import Bar
+from timers.queries.words import clock_text, duration, number, size
+
+register = template.Library()
+for _words in (duration, number, size):
+    register.filter(_words.__name__, _words)
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "active": ("ok", "clock"),
+    "completed": ("ok", "check"),
+    "succeeded": ("ok", "check"),
+    "done": ("ok", "check"),
+    "valid": ("ok", "check"),
+    "failed": ("bad", "cross"),
+    "auto-paused": ("bad", "alert"),
+    "fault": ("bad", "alert"),
+    "running": ("run", "half"),
+    "pending": ("wait", "wait"),
+    "retrying": ("wait", "retry"),
+    "expires soon": ("wait", "alert"),
+    "paused": ("idle", "pause"),
+    "ended": ("idle", "stop"),
+    "deleted": ("idle", "slash"),
+    "skipped": ("idle", "skip"),
+    "cancelled": ("idle", "slash"),
+    "expired": ("idle", "slash"),
+    "revoked": ("idle", "slash"),
+}
+"""State -> tone and icon; a state is never shown by colour alone."""
+
+SKIP_REASONS: Mapping[str, str] = {
+    "overlap": "The last one still ran (overlap: skip)",
+    "paused": "The timer was paused",
+    "snoozed": "The timer was paused for a while",
+    "maintenance": "A maintenance window",
+    "excluded_date": "An excluded date",
+    "catchup_none": "Missed while the service was down (catch-up: none)",
+    "catchup_coalesced": "Missed while the service was down; only the last one is made up (catch-up: latest)",
+    "catchup_window": "Missed for too long to be made up",
+    "catchup_limit": "Too many were missed to make up all of them",
+    "dst_gap": "The clocks were put forward over this time",
+    "quota": "The quota was used up",
+    "ended": "The timer had ended",
+    "scheduler_error": "The scheduler met an error",
+}
+TRIGGERS: Mapping[str, str] = {
+    "schedule": "schedule",
+    "manual": "by hand",
+    "catch_up": "catch-up",
+    "rerun": "run again",
+}
+
+
+# Icons, badges
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """Return one of our icons; the page holds their outlines once."""
+    return format_html(
+        '<svg class="i{}" viewBox="0 0 16 16" aria-hidden="true"><use href="#i-{}"/></svg>',
+        f" {classes}" if classes else "",
+        name,
+    )
+
+
+@register.simple_tag
+def badge(state: str) -> SafeString:
+    """Return a state by shape, word and tone."""
+    tone, shape = STATES.get(state, ("idle", "clock"))
+    return format_html('<span class="badge is-{}">{}{}</span>', tone, icon(shape), state)
+
+
+@register.simple_tag
+def dot(state: str) -> SafeString:
+    """Return the round mark of a step; a state's, or an icon's without tone."""
+    tone, shape = STATES.get(state, ("idle", state))
+    return format_html('<span class="dot is-{}">{}</span>', tone, icon(shape))
+
+
+@register.filter
+def action_label(kind: str) -> str:
+    """Return the name of an action for people."""
+    try:
+        return ACTIONS.get(kind).label
+    except UnknownKind:
+        return kind.title()
+
+
+@register.filter
+def skip_words(reason: str) -> str:
+    return SKIP_REASONS.get(reason, reason.replace("_", " "))
+
+
+@register.filter
+def trigger_words(trigger: str) -> str:
+    return TRIGGERS.get(trigger, trigger)
+
+
+# Times
+
+
+@register.simple_tag(takes_context=True)
+def when(context: Mapping[str, Any], instant: datetime | None, style: str = "minute", classes: str = "") -> SafeString:
+    """Return an instant in the reader's zone (or in the part's own, `zone`), with ISO and UTC within reach."""
+    if instant is None:
+        return mark_safe("")
+    zone = context.get("zone", UTC)
+    return format_html(
+        '<time{} datetime="{}" title="{}">{}</time>',
+        format_html(' class="{}"', classes) if classes else "",
+        iso(instant),
+        f"{iso(instant)} ({clock_text(instant, UTC, style='second')})",
+        clock_text(instant, zone, now=context.get("now"), style=style),
+    )
+
+
+@register.filter
+def iso(instant: datetime) -> str:
+    """Return the machine form of an instant."""
+    return instant.astimezone(UTC).isoformat()
+
+
+@register.simple_tag(takes_context=True)
+def relative(context: Mapping[str, Any], instant: datetime | None) -> str:
+    """Return how far away an instant is: "in 27 min 53 s", "3 min ago"."""
+    if instant is None:
+        return ""
+    away = instant - context["now"]
+    if abs(away) < timedelta(seconds=1):
+        return "now"
+    return f"in {duration(away)}" if away > timedelta(0) else f"{duration(-away)} ago"
+
+
+# Numbers
+
+
+@register.filter
+def percent(done: int, total: int) -> int:
+    """Return how much is done, from 0 to 100; 100 only when all is."""
+    return 0 if not total else min(100, done * 100 // total)
+
+
+@register.filter
+def pretty(document: Any) -> str:
+    """Return a document as indented JSON."""
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def pretty_text(text: str) -> str:
+    """Return text indented when it is JSON, else as it is."""
+    try:
+        return pretty(json.loads(text))
+    except (ValueError, TypeError):
+        return text
+
+
+@register.filter
+def is_masked(value: object) -> bool:
+    return value == MASK
+
+
+# Pictures
+
+_STEP, _BASE = 5.4, 19
+
+
+@register.simple_tag
+def spark(bars: Iterable[Bar]) -> SafeString:
+    """Return the last runs as bars, oldest at the left: height is duration, failed ones hang below the line."""
+    bars = list(bars)[::-1]
+    if not bars:
+        return mark_safe('<span class="dim">no runs yet</span>')
+    longest = max((bar.seconds for bar in bars), default=0) or 1
+    width = max(len(bars), 24) * _STEP
+    offset = width - len(bars) * _STEP
+    marks = format_html_join("", "{}", ((_bar(bar, offset + i * _STEP, longest),) for i, bar in enumerate(bars)))
+    return format_html(
+        '<svg class="spark" width="{}" height="28" role="img" aria-label="{}">'
+        '<path class="rule" d="M0 {}h{}"/>{}</svg>',
+        round(width),
+        spark_words(bars),
+        _BASE + 0.5,
+        round(width),
+        marks,
+    )
+
+
+def spark_words(bars: Iterable[Bar]) -> str:
+    """Return the name of the picture: its result in words."""
+    states = [bar.status for bar in bars]
+    order = ("completed", "failed", "cancelled", "running", "retrying", "pending", "skipped")
+    said = ", ".join(f"{states.count(state)} {state}" for state in order if state in states)
+    return f"Last {len(states)}: {said}" if len(states) > 1 else f"Last one: {states[0]}"
+
+
+def _bar(bar: Bar, x: float, longest: float) -> SafeString:
+    height = f"{4 + 14 * min(1.0, bar.seconds / longest):.1f}"
+    if bar.status == "completed":
+        return format_html(
+            '<rect class="mark is-ok" x="{}" y="{}" width="3.8" height="{}" rx="1.2"/>',
+            f"{x:.1f}",
+            f"{_BASE - float(height):.1f}",
+            height,
+        )
+    if bar.status == "failed":
+        return format_html('<rect class="mark is-bad" x="{}" y="20.5" width="3.8" height="7" rx="1.2"/>', f"{x:.1f}")
+    if bar.status in ("running", "retrying", "pending"):
+        tone = "run" if bar.status == "running" else "wait"
+        return format_html(
+            '<rect class="mark open is-{}" x="{}" y="7" width="3" height="12" rx="1"/>', tone, f"{x + 0.7:.1f}"
+        )
+    return format_html('<circle class="mark is-idle" cx="{}" cy="18" r="1.2"/>', f"{x + 1.9:.1f}")
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Mapping[str, Any]) -> str:
+    """Return the theme the reader chose, empty for the system's; on pages without a shell the cookie tells."""
+    request = context.get("request")
+    chosen = context.get("theme", request.COOKIES.get("theme", "") if request is not None else "")
+    return chosen if chosen in ("light", "dark") else ""
+
+
+@register.filter
+def lookup(mapping: Mapping[str, Any], key: str) -> Any:
+    """Return an entry of a mapping whose key is known only here."""
+    return mapping.get(key)
+
+
+# Facts of other things
+
+EVENTS: Mapping[str, str] = {
+    "created": "Created",
+    "changed": "Changed",
+    "updated": "Changed",
+    "paused": "Paused",
+    "resumed": "Resumed",
+    "deleted": "Deleted",
+    "ended": "Ended",
+    "ran": "Run now",
+    "reran": "Run again",
+    "cancelled": "Cancelled",
+    "signing_secret_rotated": "New signing secret",
+}
+
+
+@register.filter
+def event_words(verb: str) -> str:
+    return EVENTS.get(verb, verb.replace("_", " ").capitalize())
+
+
+STORAGES: Mapping[str, str] = {"local": "Local disk", "s3": "S3", "sftp": "SFTP", "memory": "Memory"}
+
+
+@register.filter
+def storage_label(kind: str) -> str:
+    return STORAGES.get(kind, kind)
+
+
+@register.filter
+def storage_place(collection: Collection) -> str:
+    """Return where a collection is, in a few words."""
+    storage = collection.storage
+    match collection.kind:
+        case "local":
+            return str(storage.get("root", ""))
+        case "s3":
+            return "/".join(filter(None, [storage.get("endpoint_url"), storage.get("bucket"), storage.get("prefix")]))
+        case "sftp":
+            return f"{storage.get('host', '')}{storage.get('root', '')}"
+        case _:
+            return ""
+
+
+@register.simple_tag(takes_context=True)
+def token_badge(context: Mapping[str, Any], credential: Token | ClientKey) -> SafeString:
+    """Return whether a token or key is still good."""
+    now, expires = context["now"], getattr(credential, "expires_at", None)
+    if credential.revoked_at is not None:
+        return badge("revoked")
+    if expires is not None and expires <= now:
+        return badge("expired")
+    return badge("expires soon" if expires is not None and expires - now < timedelta(days=7) else "valid")

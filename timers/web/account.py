@@ -1,0 +1,105 @@
+"""Log in and out, and how the reader wants to see the pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import LoginView, LogoutView
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from timers import clock
+from timers.models import Preference
+from timers.queries import shell as read
+from timers.web import shell
+from timers.web.forms import AccountForm, LoginForm
+
+MOST_FAILURES = 10
+FAILURES_COUNT_FOR = 5 * 60
+"""Seconds; so many failed log-ins for one name from one address are answered, then none for a while."""
+
+
+class LogIn(LoginView):
+    """Two fields and one button; slow to guess at."""
+
+    template_name = "timers/login.html"
+    authentication_form = LoginForm
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        key = _failures_key(request)
+        if cache.get(key, 0) >= MOST_FAILURES:
+            return self._too_many()
+        response = super().post(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            cache.delete(key)
+        else:
+            cache.set(key, cache.get(key, 0) + 1, FAILURES_COUNT_FOR)
+        return response
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        if not form.cleaned_data["stay"]:
+            self.request.session.set_expiry(0)
+        return response
+
+    def _too_many(self) -> HttpResponse:
+        form = LoginForm(self.request)
+        context = self.get_context_data(form=form, too_many="Too many attempts. Wait five minutes and try again.")
+        return self.render_to_response(context, status=429)
+
+
+def _failures_key(request: HttpRequest) -> str:
+    name = request.POST.get("username", "")[:150].casefold()
+    return f"login-failures:{request.META.get('REMOTE_ADDR', '')}:{name.encode().hex()}"
+
+
+log_in = LogIn.as_view()
+log_out = LogoutView.as_view()
+
+
+@shell.page
+def account(request: HttpRequest) -> HttpResponse:
+    """Show and save the reader's time zone and theme; tell how the service is."""
+    now = clock.now()
+    preference = read.preference(request.user)
+    form = AccountForm(request.POST or None, preference=preference)
+    if request.method == "POST" and form.is_valid():
+        _keep(request, **form.cleaned_data)
+        messages.success(request, "Saved.")
+        response = HttpResponseRedirect(reverse("account"))
+        return _remember_theme(response, form.cleaned_data["theme"])
+    context = {"form": form, "processes": read.processes(), "current": "account"}
+    return shell.render(request, "timers/account.html", context, now=now, status=400 if form.errors else 200)
+
+
+@require_POST
+@shell.page
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the theme chosen in the menu."""
+    chosen = request.POST.get("theme", "")
+    chosen = chosen if chosen in shell.THEMES else ""
+    _keep(request, theme=chosen)
+    return _remember_theme(shell.back(request, reverse("timers")), chosen)
+
+
+def _keep(request: HttpRequest, **fields: str) -> None:
+    Preference.objects.update_or_create(owner_id=request.user.pk, defaults=fields)
+
+
+def _remember_theme(response: HttpResponseRedirect, chosen: str) -> HttpResponse:
+    if chosen:
+        response.set_cookie(
+            shell.THEME_COOKIE,
+            chosen,
+            max_age=shell.YEAR_IN_SECONDS,
+            samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )
+    else:
+        response.delete_cookie(shell.THEME_COOKIE)
+    return response

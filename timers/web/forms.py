@@ -1,0 +1,132 @@
+"""Forms of the pages around the timers: log in, account, tokens, collections. The timer's own is in timer_form.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from timers.models import Preference
+from timers.web.shell import zone_names
+
+
+class LoginForm(AuthenticationForm):
+    """Username and password."""
+
+    stay = forms.BooleanField(required=False, initial=True, label="Stay logged in on this device")
+    use_required_attribute = False
+    error_messages = {
+        "invalid_login": "Username and password do not belong together.",
+        "inactive": "This account is switched off.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})
+        self.fields["username"].label = "Username"
+
+
+class PlainForm(forms.Form):
+    """A form whose fields have their names as ids; the server does the complaining."""
+
+    use_required_attribute = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})
+
+    def take(self, fields: dict[str, list[str]], places: dict[str, str]) -> None:
+        """Show what a service complained about at the fields it belongs to."""
+        for path, texts in fields.items():
+            place = place_of(path, places, self.fields)
+            for text in texts:
+                self.add_error(place, text if place else f"{path}: {text}" if path else text)
+
+
+def place_of(path: str, places: dict[str, str], known: Any) -> str | None:
+    """Return the field at which a complaint about `path` is shown: the longest known beginning of the path counts."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        head = ".".join(parts[:length])
+        name = places.get(head, head if head in known else None)
+        if name in known:
+            return name
+    return None
+
+
+def zone_choices() -> list[tuple[str, str]]:
+    return [(name, name) for name in zone_names()]
+
+
+class AccountForm(PlainForm):
+    """How the reader wants to see the pages."""
+
+    timezone = forms.ChoiceField(required=False, label="Time zone", help_text="All times on the pages are shown in it.")
+    theme = forms.ChoiceField(
+        required=False, label="Theme", choices=[("", "as the system"), ("light", "light"), ("dark", "dark")]
+    )
+
+    def __init__(self, *args: Any, preference: Preference | None, **kwargs: Any) -> None:
+        chosen = {"timezone": preference.timezone, "theme": preference.theme} if preference else {}
+        super().__init__(*args, **{"initial": chosen, **kwargs})
+        self.fields["timezone"].choices = [("", "as the browser, else UTC"), *zone_choices()]  # type: ignore[attr-defined]
+
+
+class TokenForm(PlainForm):
+    """A new token."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=255,
+        widget=forms.TextInput(attrs={"placeholder": "where it is used", "autocomplete": "off"}),
+    )
+    days = forms.TypedChoiceField(
+        label="Expires",
+        choices=[("90", "in 90 days"), ("365", "in a year"), ("30", "in 30 days"), ("", "never")],
+        coerce=int,
+        initial="90",
+        empty_value=None,
+        required=False,
+    )
+
+
+class KeyForm(PlainForm):
+    """A new client key."""
+
+    prefix = "key"
+    name = forms.CharField(
+        label="Name of the client",
+        max_length=255,
+        widget=forms.TextInput(attrs={"placeholder": "which client", "autocomplete": "off"}),
+    )
+
+
+class CollectionForm(PlainForm):
+    """A new collection on a local disk."""
+
+    display_name = forms.CharField(label="Name", max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    root = forms.CharField(
+        label="Folder on this machine",
+        max_length=1024,
+        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off"}),
+    )
+    default_directory = forms.CharField(
+        label="Opens at",
+        max_length=1024,
+        required=False,
+        initial="/",
+        help_text="What /~/ means.",
+        widget=forms.TextInput(attrs={"class": "mono"}),
+    )
+    description = forms.CharField(label="Description", required=False)
+
+    PLACES = {"storage.root": "root", "storage": "root", "display_name": "display_name"}
+
+    def document(self) -> dict[str, Any]:
+        """Return the collection in our terms."""
+        data = self.cleaned_data
+        return {
+            "display_name": data["display_name"],
+            "description": data["description"],
+            "default_directory": data["default_directory"] or "/",
+            "storage": {"kind": "local", "root": data["root"]},
+        }

@@ -1,0 +1,100 @@
+"""Tokens and client keys: made and shown once, listed, revoked."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from timers import clock
+from timers.errors import Invalid, TimersError
+from timers.models import ClientKey, Token
+from timers.queries import transfers as queries
+from timers.services import access
+from timers.web import shell
+from timers.web.forms import KeyForm, PlainForm, TokenForm
+
+
+@shell.page
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Show the reader's tokens and keys, and how to use them."""
+    return _page(request)
+
+
+@require_POST
+@shell.page
+def create_token(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it, this once: it is in no address, no message and no log."""
+    form = TokenForm(request.POST)
+
+    def make(name: str, days: int | None) -> dict[str, Any]:
+        token, value = access.create_token(owner=request.user, name=name, days=days, now=clock.now())
+        return {"made_token": token, "value": value}
+
+    return _page(request, token_form=form, **_made(form, make))
+
+
+@require_POST
+@shell.page
+def create_key(request: HttpRequest) -> HttpResponse:
+    """Make a client key and show its secret, this once."""
+    form = KeyForm(request.POST)
+
+    def make(name: str) -> dict[str, Any]:
+        key, secret = access.create_key(owner=request.user, name=name, now=clock.now())
+        return {"made_key": key, "value": secret}
+
+    return _page(request, key_form=form, **_made(form, make))
+
+
+@require_POST
+@shell.page
+def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
+    """End a token for good."""
+    token = shell.found(Token.objects.filter(owner=request.user.pk, pk=token_id).first())
+    access.revoke_token(token, by=request.user, now=clock.now())
+    messages.success(request, f"The token “{token.name}” is revoked.")
+    return HttpResponseRedirect(reverse("tokens"))
+
+
+@require_POST
+@shell.page
+def revoke_key(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
+    """End a client key for good."""
+    key = shell.found(ClientKey.objects.filter(owner=request.user.pk, pk=client_id).first())
+    access.revoke_key(key, by=request.user, now=clock.now())
+    messages.success(request, f"The client key “{key.name}” is revoked.")
+    return HttpResponseRedirect(reverse("tokens"))
+
+
+def _made(form: PlainForm, make: Any) -> dict[str, Any]:
+    """Return what was made, or nothing after noting at the fields what is wrong."""
+    if not form.is_valid():
+        return {}
+    try:
+        return make(**form.cleaned_data)
+    except Invalid as error:
+        form.take(error.fields, {})
+    except TimersError as error:
+        form.add_error(None, error.message)
+    return {}
+
+
+def _page(
+    request: HttpRequest, *, token_form: TokenForm | None = None, key_form: KeyForm | None = None, **made: Any
+) -> HttpResponse:
+    context = {
+        "tokens": queries.tokens(request.user),
+        "keys": queries.client_keys(request.user),
+        "token_form": token_form if token_form is not None and not made else TokenForm(),
+        "key_form": key_form if key_form is not None and not made else KeyForm(),
+        "base_url": settings.TIMERS_BASE_URL,
+        "current": "tokens",
+        **made,
+    }
+    return shell.render(request, "timers/tokens.html", context, now=clock.now())

@@ -1,0 +1,55 @@
+"""Addresses of the browser door, grouped by noun."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import URLPattern, path
+from django.views.generic import RedirectView
+
+from timers.web import account, collections, dashboard, demo, executions, health, metrics, timers, tokens, transfers
+
+timer_urls = [
+    path("", dashboard.timers_list, name="timers"),
+    path("timers/new/", timers.new, name="timer-new"),
+    path("timers/new/preview/", timers.preview, name="timer-preview"),
+    path("timers/<uuid:timer_id>/", timers.detail, name="timer"),
+    path("timers/<uuid:timer_id>/edit/", timers.edit, name="timer-edit"),
+    path("timers/<uuid:timer_id>/delete/", timers.delete, name="timer-delete"),
+    path("timers/<uuid:timer_id>/pause/", timers.pause, name="timer-pause"),
+    path("timers/<uuid:timer_id>/resume/", timers.resume, name="timer-resume"),
+    path("timers/<uuid:timer_id>/run/", timers.run_now, name="timer-run"),
+]
+execution_urls = [
+    path("activity/", dashboard.activity, name="activity"),
+    path("executions/<uuid:execution_id>/", executions.detail, name="execution"),
+    path("executions/<uuid:execution_id>/cancel/", executions.cancel, name="execution-cancel"),
+    path("executions/<uuid:execution_id>/rerun/", executions.rerun, name="execution-rerun"),
+]
+transfer_urls = [
+    path("transfers/", transfers.transfers_list, name="transfers"),
+    path("transfers/<uuid:transfer_id>/", transfers.detail, name="transfer"),
+    path("transfers/<uuid:transfer_id>/cancel/", transfers.cancel, name="transfer-cancel"),
+    path("collections/", collections.collections_list, name="collections"),
+    path("collections/new/", collections.new, name="collection-new"),
+    path("collections/<uuid:collection_id>/", collections.browse, name="collection"),
+]
+access_urls = [
+    path("login/", account.log_in, name="login"),
+    path("logout/", account.log_out, name="logout"),
+    path("account/", account.account, name="account"),
+    path("account/theme/", account.theme, name="theme"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/new/", tokens.create_token, name="token-new"),
+    path("tokens/<uuid:token_id>/revoke/", tokens.revoke_token, name="token-revoke"),
+    path("tokens/keys/new/", tokens.create_key, name="key-new"),
+    path("tokens/keys/<uuid:client_id>/revoke/", tokens.revoke_key, name="key-revoke"),
+]
+service_urls = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("demo/echo", demo.echo, name="demo-echo"),
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}timers/icon.svg", permanent=True)),
+]
+
+urlpatterns: list[URLPattern] = [*timer_urls, *execution_urls, *transfer_urls, *access_urls, *service_urls]
