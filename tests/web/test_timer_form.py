@@ -192,6 +192,14 @@ def test_the_preview_names_what_is_wrong_with_the_schedule(owners_browser: Clien
     assert "<ol" not in part
 
 
+def test_the_preview_stays_when_the_schedule_is_not_what_is_wrong(owners_browser: Client) -> None:
+    page = owners_browser.post("/timers/new/", fields_of_webhook(name="", interval="0.001", unit="1"))
+    good = owners_browser.post("/timers/new/", fields_of_webhook(name=""))
+
+    assert "Say how long" not in text_of(page)
+    assert "Every 2 hours" in text_of(good)
+
+
 def test_the_preview_works_without_a_script_and_makes_nothing(owners_browser: Client) -> None:
     page = owners_browser.post("/timers/new/", fields_of_webhook(preview="1", name="")).content.decode()
 

@@ -232,6 +232,18 @@ class TimerForm(PlainForm):
         shown.is_valid()
         return shown
 
+    def read_again(self) -> TimerForm:
+        """Return the form read anew: where an error was noted at a field, this one no longer has its value."""
+        if not self.is_bound:
+            return self.as_shown()
+        again = TimerForm(self.data, collections=[], zone=str(self.initial["timezone"]))
+        again.is_valid()
+        return again
+
+    @property
+    def policies_need_a_look(self) -> bool:
+        return any(name in self.errors for name in (*POLICIES, "description"))
+
     def keeps_schedule(self) -> bool:
         """Return whether the fields still say when it runs as they did: a changed schedule would start anew."""
         try:

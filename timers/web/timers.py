@@ -230,10 +230,7 @@ def _form_page(
 
 def _preview(form: TimerForm, *, now: datetime) -> dict[str, Any]:
     """Return what the schedule in the fields would do, or the sentence why that cannot be told."""
-    if form.is_bound:
-        form.is_valid()
-    else:
-        form = form.as_shown()
+    form = form.read_again()
     try:
         document = form.schedule()
         seen = schedules.preview(document, limit=PREVIEWED, after=None, now=now)
