@@ -6,6 +6,7 @@ import types
 from typing import Any
 
 import pytest
+
 from timers import timer
 from timers.codetimers import DeclarationError, declared_in
 

@@ -17,12 +17,12 @@ def time_is_kept_in_utc(**_: Any) -> list[CheckMessage]:
 
 @register()
 def django_q_keeps_its_hands_off(**_: Any) -> list[CheckMessage]:
-    cluster = settings.Q_CLUSTER
+    cluster: dict[str, Any] = settings.Q_CLUSTER
     if cluster.get("scheduler") is False and cluster.get("save_limit") == -1 and cluster["retry"] > cluster["timeout"]:
         return []
     return [
         Error(
-            "Q_CLUSTER must have scheduler False, save_limit -1 and retry above timeout: django-q only carries wake-ups.",
+            "Q_CLUSTER needs scheduler False, save_limit -1 and retry above timeout: django-q only carries wake-ups.",
             id="timers.E002",
         )
     ]

@@ -75,9 +75,9 @@ def _assert_gapless(rows: list[tuple[Any, ...]]) -> None:
 
 def _all_have_finished(engine: Engine) -> bool:
     rows = engine.executions()
-    return sum(row[3] for row in rows) >= TIMERS * (round(SECONDS / INTERVAL) + 1) and {
-        row[4] for row in rows
-    } <= FINISHED
+    return (
+        sum(row[3] for row in rows) >= TIMERS * (round(SECONDS / INTERVAL) + 1) and {row[4] for row in rows} <= FINISHED
+    )
 
 
 def _end_all_connections(url: str) -> None:

@@ -133,6 +133,7 @@ def _wait_for_finished(number: int, seconds: float) -> int:
 def _lateness(since: object = None, until: object = None) -> list[float]:
     """Return how late each first attempt started, in milliseconds, sorted."""
     from django.db import connection
+
     from timers import clock
 
     condition, values = "", []
@@ -140,8 +141,8 @@ def _lateness(since: object = None, until: object = None) -> list[float]:
         condition, values = "where e.scheduled_for between %s and %s", [clock.to_us(since), clock.to_us(until)]
     with connection.cursor() as cursor:
         cursor.execute(
-            "select a.started_at - e.scheduled_for from timers_attempt a join timers_execution e on e.id = a.execution_id "
-            + condition,
+            "select a.started_at - e.scheduled_for from timers_attempt a "
+            f"join timers_execution e on e.id = a.execution_id {condition}",
             values,
         )
         return sorted(row[0] / 1000 for row in cursor.fetchall())
@@ -149,6 +150,7 @@ def _lateness(since: object = None, until: object = None) -> list[float]:
 
 def _last_end() -> object:
     from django.db.models import Max
+
     from timers.models import Execution
 
     return Execution.objects.aggregate(last=Max("finished_at"))["last"]

@@ -8,23 +8,23 @@ from datetime import timedelta
 from statistics import median
 
 from django.db import connection
+
 from timers import clock
 
-_TABLES = {
-    "postgresql": "create table lean_timer (id bigserial primary key, next_run bigint, step bigint, fired int default 0); "
-    "create table lean_execution (id bigserial primary key, timer_id bigint, due bigint, status varchar(12), "
-    "created bigint); "
-    "create index lean_due on lean_timer (next_run); create index lean_of_timer on lean_execution (timer_id, due)",
-    "sqlite": "create table lean_timer (id integer primary key, next_run bigint, step bigint, fired int default 0); "
-    "create table lean_execution (id integer primary key, timer_id bigint, due bigint, status varchar(12), "
-    "created bigint); "
-    "create index lean_due on lean_timer (next_run); create index lean_of_timer on lean_execution (timer_id, due)",
-}
+_KEY = {"postgresql": "bigserial", "sqlite": "integer"}
+_TABLES = (
+    "create table lean_timer (id {key} primary key, next_run bigint, step bigint, fired int default 0)",
+    "create table lean_execution "
+    "(id {key} primary key, timer_id bigint, due bigint, status varchar(12), created bigint)",
+    "create index lean_due on lean_timer (next_run)",
+    "create index lean_of_timer on lean_execution (timer_id, due)",
+)
 _FILL = """
 with recursive s(g) as (select 1 union all select g + 1 from s where g < %s)
 insert into lean_timer (next_run, step) select %s + g, 86400000000 from s"""
 _POSTGRESQL = """
-with due as (select id, next_run from lean_timer where next_run <= %s order by next_run limit %s for update skip locked),
+with due as (
+  select id, next_run from lean_timer where next_run <= %s order by next_run limit %s for update skip locked),
 moved as (update lean_timer t set next_run = t.next_run + t.step, fired = fired + 1 from due where t.id = due.id
   returning t.id, due.next_run as due)
 insert into lean_execution (timer_id, due, status, created) select id, due, 'pending', %s from moved returning id"""
@@ -41,8 +41,8 @@ def fill(number: int) -> None:
     with connection.cursor() as cursor:
         for statement in ("drop table if exists lean_timer", "drop table if exists lean_execution"):
             cursor.execute(statement)
-        for statement in _TABLES[connection.vendor].split("; "):
-            cursor.execute(statement)
+        for statement in _TABLES:
+            cursor.execute(statement.format(key=_KEY[connection.vendor]))
         cursor.execute(_FILL, [number, clock.to_us(clock.now()) - 3_600_000_000])
         cursor.execute("analyze")
 

@@ -61,6 +61,7 @@ def set_up(url: str, folder: Path) -> None:
 def fill(number: int, *, first: datetime, interval: float, spread: float = 0.0) -> None:
     """Store so many timers, their first instants spread evenly over `spread` seconds from `first` on."""
     from django.contrib.auth import get_user_model
+
     from timers import clock
     from timers.models import Definition, Schedule, Timer
 
@@ -71,24 +72,43 @@ def fill(number: int, *, first: datetime, interval: float, spread: float = 0.0) 
         part = range(start, min(number, start + 2_000))
         instants = [first + timedelta(seconds=spread * each / number) for each in part]
         timers = [
-            Timer(id=uuid4(), owner=owner, name="bench", action="code", status_changed_at=now, created_at=now, updated_at=now)
+            Timer(
+                id=uuid4(),
+                owner=owner,
+                name="bench",
+                action="code",
+                status_changed_at=now,
+                created_at=now,
+                updated_at=now,
+            )
             for _ in part
         ]
         Timer.objects.bulk_create(timers)
         definitions = Definition.objects.bulk_create(
             Definition(
-                timer=timer, number=1, name="bench", action="code", body={"function": "bench.empty"}, created_at=now,
+                timer=timer,
+                number=1,
+                name="bench",
+                action="code",
+                body={"function": "bench.empty"},
+                created_at=now,
                 schedule={"type": "recurring", "interval_seconds": interval, "start": at.isoformat()},
                 policies={"overlap": "skip", "max_attempts": 1, "timeout_seconds": 3600},
             )
             for timer, at in zip(timers, instants, strict=True)
         )
         if definitions[0].pk is None:
-            definitions = list(Definition.objects.filter(pk__gt=number_before).order_by("pk"))[-len(timers):]
+            definitions = list(Definition.objects.filter(pk__gt=number_before).order_by("pk"))[-len(timers) :]
         Schedule.objects.bulk_create(
             Schedule(
-                timer=timer, definition_id=definition.pk, kind="recurring", interval_us=round(interval * 1e6),
-                next_planned_at=at, next_run_at=at, overlap="skip", catch_up="latest",
+                timer=timer,
+                definition_id=definition.pk,
+                kind="recurring",
+                interval_us=round(interval * 1e6),
+                next_planned_at=at,
+                next_run_at=at,
+                overlap="skip",
+                catch_up="latest",
                 catch_up_window_us=86_400_000_000,
             )
             for timer, definition, at in zip(timers, definitions, instants, strict=True)
@@ -106,6 +126,7 @@ def analyse() -> None:
 def empty() -> None:
     """Remove all timers and what they left."""
     from django.db import connection
+
     from timers.models import Attempt, Definition, Execution, Schedule, Timer
 
     with connection.cursor() as cursor:
@@ -123,7 +144,10 @@ def processes(*commands: str, log: Path) -> Iterator[list[psutil.Process]]:
                 started.append(
                     subprocess.Popen(
                         [sys.executable, str(ROOT / "manage.py"), *command.split()],
-                        cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                        cwd=ROOT,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
                     )
                 )
             yield [psutil.Process(each.pid) for each in started]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pytest
+
 from timers.actions.base import ACTIONS, Action, Context, Defaults, Outcome
 from timers.services import instructions
 

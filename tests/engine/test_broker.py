@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, transaction
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
+
 from timers import queue
 from timers.engine import bell, broker
 from timers.engine.broker import DatabaseBroker

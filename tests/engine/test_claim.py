@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
+
 from tests.engine.steps import claim_at, planned, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers import queue

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+
 from tests.engine.steps import BROKEN, begin_due, end, planned, seconds
 from tests.factories import make_webhook_timer
 from timers import queue

@@ -9,6 +9,7 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.engine.steps import OK, begin_due, claim_at, end, seconds
 from tests.factories import make_webhook_timer
 from timers.models import Execution, Schedule

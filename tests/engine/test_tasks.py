@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django_q.exceptions import TimeoutException
+
 from timers.engine import runner, tasks
 from timers.models import Process
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
-from timers.lifecycle import ExecutionStatus, TimerStatus, Trigger
-from timers.models import Definition, Execution, Schedule, Timer, TimerTag, Token, Transfer
 
 from tests.factories import make_collection, make_webhook_timer
+from timers.lifecycle import ExecutionStatus, TimerStatus, Trigger
+from timers.models import Definition, Execution, Schedule, Timer, TimerTag, Token, Transfer
 
 pytestmark = pytest.mark.django_db
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
 from timers import timer
 from timers.codetimers import DeclarationError
 from timers.lifecycle import TimerStatus

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django_q.models import OrmQ
+
 from tests.engine.steps import OK, begin_due, claim_at, end, run_due, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers.errors import Conflict

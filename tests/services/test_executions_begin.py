@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django_q.models import OrmQ
+
 from tests.engine.steps import HOPELESS, OK, begin_due, claim_at, end, reloaded, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers.lifecycle import SkipReason
@@ -229,9 +230,7 @@ def test_of_several_that_replace_only_the_newest_starts(owner: Any, now: datetim
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue_one", "queue_all", "cancel_previous", "allow"])
-def test_run_now_starts_whatever_the_policy_and_then_counts_as_active(
-    owner: Any, now: datetime, overlap: str
-) -> None:
+def test_run_now_starts_whatever_the_policy_and_then_counts_as_active(owner: Any, now: datetime, overlap: str) -> None:
     timer = make(owner, overlap)
     claim_at(now)
     begin_due(now)

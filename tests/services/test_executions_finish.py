@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from tests.engine.steps import BROKEN, HOPELESS, OK, begin_due, claim_at, end, reloaded, run_due, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers.actions.base import Outcome

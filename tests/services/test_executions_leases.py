@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
+
 from tests.engine.steps import BROKEN, OK, begin_due, claim_at, end, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers import queue

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+
 from timers.lifecycle import TimerStatus
 from timers.models import Collection, Timer
 from timers.services import access, accounts, demo

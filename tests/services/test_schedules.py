@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from timers.errors import Invalid
 from timers.lifecycle import SkipReason, Trigger
 from timers.services.schedules import DueSchedule, plan_due, preview

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from timers.errors import Conflict, Invalid
-from timers.lifecycle import ExecutionStatus, SkipReason, TimerStatus, Trigger
-from timers.models import Definition, Event, Execution, Timer
-from timers.services import schedules, timers
 
 from tests.factories import HOURLY, make_webhook_timer
+from timers.errors import Conflict, Invalid
+from timers.lifecycle import ExecutionStatus, SkipReason, TimerStatus, Trigger
+from timers.models import Definition, Event, Execution, Schedule, Timer
+from timers.services import schedules, timers
 
 pytestmark = pytest.mark.django_db
 
@@ -202,11 +202,32 @@ def test_a_snoozed_timer_resumes_by_itself(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner, now=now)
     timers.pause(timer, by=owner, now=now, until=now + HOUR)
 
-    early = timers.resume_snoozed(now=now + HOUR / 2)
-    late = timers.resume_snoozed(now=now + HOUR)
+    early = timers.resume_snoozed(until=now + HOUR / 2, now=now + HOUR / 2)
+    late = timers.resume_snoozed(until=now + HOUR, now=now + HOUR)
 
-    assert (early, late) == (0, 1)
+    assert (early, late) == (now + HOUR, None)
     assert Timer.objects.get(pk=timer.pk).status == TimerStatus.ACTIVE
+
+
+def test_what_comes_at_the_end_of_a_snooze_or_after_it_is_no_part_of_the_pause(owner: Any, now: datetime) -> None:
+    timer = make_webhook_timer(owner, now=now)
+    timers.pause(timer, by=owner, now=now, until=now + 2 * HOUR)
+
+    timers.resume_snoozed(until=now + 5 * HOUR, now=now + 5 * HOUR)
+
+    skipped = Execution.objects.get(timer=timer)
+    assert (skipped.scheduled_for, skipped.scheduled_until, skipped.occurrences) == (now, now + HOUR, 2)
+    assert Schedule.objects.get(pk=timer.pk).next_run_at == now + 2 * HOUR
+
+
+def test_a_snooze_ends_a_moment_early_so_that_its_first_run_is_on_time(owner: Any, now: datetime) -> None:
+    timer = make_webhook_timer(owner, now=now)
+    timers.pause(timer, by=owner, now=now, until=now + HOUR)
+
+    timers.resume_snoozed(until=now + HOUR, now=now + HOUR - timedelta(seconds=0.5))
+
+    assert Schedule.objects.get(pk=timer.pk).next_run_at == now + HOUR
+    assert Execution.objects.get(timer=timer).scheduled_for == now
 
 
 def test_an_end_of_a_pause_in_the_past_is_refused(owner: Any, now: datetime) -> None:

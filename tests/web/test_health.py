@@ -64,7 +64,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def test_metrics_count_executions_and_how_late_they_started(admins_browser: Client, owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner)
-    Schedule.objects.filter(timer=timer).update(run_count=5, failure_count=2)
+    Schedule.objects.filter(timer=timer).update(run_count=6, failure_count=2, cancelled_count=1)
     ran(timer, now, started_at=now + timedelta(milliseconds=30))
     ran(timer, now - timedelta(hours=2), started_at=now)
     ran(make_webhook_timer(owner), now, status="running", started_at=now + timedelta(seconds=3))
@@ -73,6 +73,7 @@ def test_metrics_count_executions_and_how_late_they_started(admins_browser: Clie
 
     assert found["timers_executions_total", (("action", "webhook"), ("status", "completed"))] == 3
     assert found["timers_executions_total", (("action", "webhook"), ("status", "failed"))] == 2
+    assert found["timers_executions_total", (("action", "webhook"), ("status", "cancelled"))] == 1
     assert found["timers_running", ()] == 1
     assert found["timers_due", ()] == 2
     assert found["timers_dispatch_lateness_seconds_bucket", (("le", "0.025"),)] == 0

@@ -56,7 +56,7 @@ class Outcome:
 
     @classmethod
     def cancelled(cls, message: str = "Cancelled.") -> Outcome:
-        return cls(ending=Ending.CANCELLED, error_message=message)
+        return cls(ending=Ending.CANCELLED, error_message=message, failure_reason="cancelled")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,10 @@ import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from django.db import connections
+from django.db.backends.signals import connection_created
 
 from timers.actions.base import ACTIONS, Action, Context, Ending, Outcome
 from timers.clock import Clock
@@ -120,8 +122,20 @@ def _action(kind: str) -> Action:
     return ACTIONS.get(kind)()
 
 
+_connected: set[int] = set()
+"""Threads that have opened a connection to a database; asking Django in each of them would take longer than a run."""
+
+
+def _note_connection(**_: Any) -> None:
+    _connected.add(threading.get_ident())
+
+
+connection_created.connect(_note_connection, dispatch_uid="timers.engine.attempt")
+
+
 def _close_connections() -> None:
     """Close what the action opened: this thread holds no connection from one action to the next."""
-    used = connections.all(initialized_only=True)
-    for connection in used:
-        connection.close()
+    me = threading.get_ident()
+    if me in _connected:
+        _connected.discard(me)
+        connections.close_all()

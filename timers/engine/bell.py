@@ -78,11 +78,11 @@ class PostgresqlBell(Bell):
 
 
 class PipeBell(Bell):
-    """A named pipe in the folder beside the SQLite file."""
+    """A named pipe in a folder that all processes on one SQLite file know."""
 
     def __init__(self, folder: Path, channel: str) -> None:
         super().__init__()
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         self._path = folder / f"{channel}.{os.getpid()}.{id(self):x}"
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()

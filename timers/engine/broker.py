@@ -76,7 +76,8 @@ class DatabaseBroker(Broker):
         if not rows.on_postgresql() and not self._anything():
             return []
         sql = _TAKE.format(locked=rows.locked("update skip locked"))
-        taken = sorted(rows.fetch(sql, [self.list_key, Conf.BULK]))
+        with rows.turn():
+            taken = sorted(rows.fetch(sql, [self.list_key, Conf.BULK]))
         return [(None, payload) for _, payload in taken]
 
     def _anything(self) -> bool:

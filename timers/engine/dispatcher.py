@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,7 +71,7 @@ class Dispatcher:
             skipped += batch.skipped
             if not batch.full or self.clock.stopped.is_set():
                 break
-        reaped = self.reaper.pass_by(now)
+        reaped = self.reaper.pass_by(now, horizon=now + self.ahead)
         if self._sign_of_life.is_due(now):
             processes.beat(processes.DISPATCHER, self._name, now=now)
         if self._canary.is_due(now) and not queue.is_long():
@@ -79,6 +80,7 @@ class Dispatcher:
 
     def run(self) -> None:
         """Tick until stopped. A database that goes away is waited for."""
+        gc.freeze()  # what is there by now stays: going through it again and again would make ticks late
         while not self.clock.stopped.is_set():
             try:
                 self._listen()
@@ -100,12 +102,10 @@ class Dispatcher:
             self._bell.interrupt()
 
     def _next(self, now: datetime) -> datetime | None:
-        """Return when the next timer is to be claimed or the next retry is due, whichever is first."""
-        due = next_instant()
-        known = [due - self.ahead] if due is not None else []
-        if self.reaper.next_retry is not None:
-            known.append(self.reaper.next_retry)
-        return min(known, default=None)
+        """Return when the next timer is to be claimed, the next retry is due or the next pause ends."""
+        claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
+        retries = [self.reaper.next_retry] if self.reaper.next_retry is not None else []
+        return min([*claims, *retries], default=None)
 
     def _listen(self) -> None:
         if self._bell is None:

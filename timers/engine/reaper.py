@@ -35,13 +35,14 @@ class Reaper:
     snoozes: Every = field(default_factory=lambda: Every(timedelta(seconds=1)))
     processes: Every = field(default_factory=lambda: Every(timedelta(minutes=1)))
     next_retry: datetime | None = None
+    next_snooze: datetime | None = None
 
-    def pass_by(self, now: datetime) -> executions.Reaped:
-        """Do the chores that are due; return what was taken back."""
+    def pass_by(self, now: datetime, *, horizon: datetime) -> executions.Reaped:
+        """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
         if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
             _, self.next_retry = executions.release_retries(now=now)
-        if self.snoozes.is_due(now):
-            timers.resume_snoozed(now=now)
+        if self.snoozes.is_due(now) or (self.next_snooze is not None and self.next_snooze <= horizon):
+            self.next_snooze = timers.resume_snoozed(until=horizon, now=now)
         if self.processes.is_due(now):
             processes.prune(now=now)
         if not self.leases.is_due(now):

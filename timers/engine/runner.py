@@ -6,6 +6,7 @@ No database connection is held while an action runs, and a slow action holds bac
 
 from __future__ import annotations
 
+import gc
 import heapq
 import logging
 import multiprocessing.util
@@ -292,6 +293,7 @@ def of_this_process() -> Runner:
         runner = Runner(Clock())
         runner.clock.offset = processes.clock_offset()
         sys.setswitchinterval(SWITCH_INTERVAL)
+        gc.freeze()  # what is there by now stays: going through it again and again would stop all threads for long
         runner.start()
         multiprocessing.util.Finalize(None, runner.stop, exitpriority=100)
         _end_in_order_when_terminated()

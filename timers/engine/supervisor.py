@@ -189,7 +189,15 @@ class Supervisor:
 def _gunicorn(host: str, port: int) -> Iterator[str]:
     yield from ("timersite.wsgi", "--bind", f"{_in_url(host)}:{port}")
     yield from ("--workers", "2", "--threads", "8", "--worker-class", "gthread", "--timeout", "60")
-    yield from ("--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket")
+    yield from (
+        "--limit-request-line",
+        "8190",
+        "--graceful-timeout",
+        "5",
+        "--log-level",
+        "warning",
+        "--no-control-socket",
+    )
 
 
 def _in_url(host: str) -> str:

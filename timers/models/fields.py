@@ -43,7 +43,7 @@ class InstantField(models.BigIntegerField):
         return clock.to_us(value) if isinstance(value, datetime) else value
 
     def value_to_string(self, obj: models.Model) -> str:
-        value = self.value_from_object(obj)
+        value: Any = self.value_from_object(obj)
         return "" if value is None else str(value.isoformat())
 
     def formfield(self, **kwargs: Any) -> forms.Field | None:
@@ -65,6 +65,9 @@ def cipher() -> MultiFernet:
 
 class EncryptedJSONField(models.TextField):
     """A JSON object, encrypted with the site's secret key; an empty one is stored as empty text."""
+
+    _pyi_private_set_type: Mapping[str, Any] | Combinable  # type: ignore[assignment]
+    _pyi_private_get_type: dict[str, Any]  # type: ignore[assignment]
 
     def from_db_value(self, value: str | None, *_: Any) -> dict[str, Any]:
         if not value:

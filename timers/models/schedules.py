@@ -34,6 +34,7 @@ class Schedule(models.Model):
     planning_failures = models.PositiveIntegerField(default=0)
     run_count = models.BigIntegerField(default=0)
     failure_count = models.BigIntegerField(default=0)
+    cancelled_count = models.BigIntegerField(default=0)
     consecutive_failures = models.BigIntegerField(default=0)
     last_run_at = InstantField(null=True)
 

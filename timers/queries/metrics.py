@@ -66,11 +66,14 @@ def numbers(now: datetime) -> Numbers:
 
 
 def _finished() -> dict[tuple[str, str], int]:
-    sums = Schedule.objects.values_list("timer__action").annotate(runs=Sum("run_count"), failures=Sum("failure_count"))
+    sums = Schedule.objects.values_list("timer__action").annotate(
+        runs=Sum("run_count"), failures=Sum("failure_count"), cancelled=Sum("cancelled_count")
+    )
     found: dict[tuple[str, str], int] = {}
-    for action, runs, failures in sums.order_by():
-        found["completed", action] = runs - failures
+    for action, runs, failures, cancelled in sums.order_by():
+        found["completed", action] = runs - failures - cancelled
         found["failed", action] = failures
+        found["cancelled", action] = cancelled
     return found
 
 

@@ -13,8 +13,6 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from timers.clock import from_us, to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, SkipReason, TimerStatus
 from timers.models import rows
@@ -140,7 +138,7 @@ def begin(
     `started_at` of an execution is the start of its first attempt.
     """
     wanted = [rows.as_hex(each) for each in ids]
-    with transaction.atomic():
+    with rows.turn():
         if rows.on_postgresql():
             rows.fetch(LOCK, [sorted(_lock_numbers(wanted, definitions))])
         started = _start(START_FREE, wanted, owner=owner, now=now)

@@ -14,6 +14,7 @@ from timers.models import rows
 _COUNT = """
 update timers_schedule as s
 set run_count = s.run_count + v.runs, failure_count = s.failure_count + v.failures,
+  cancelled_count = s.cancelled_count + v.cancelled,
   consecutive_failures = case when v.succeeded > 0 then 0 else s.consecutive_failures end + v.in_a_row,
   last_run_at = {greater}(coalesce(s.last_run_at, v.last_run_at), v.last_run_at)
 from {table}
@@ -24,6 +25,7 @@ _COLUMNS = {
     "id": "uuid",
     "runs": "bigint",
     "failures": "bigint",
+    "cancelled": "bigint",
     "succeeded": "integer",
     "in_a_row": "bigint",
     "last_run_at": "bigint",
@@ -51,13 +53,14 @@ class Standing:
 
 class _Tally:
     def __init__(self) -> None:
-        self.runs = self.failures = self.succeeded = self.in_a_row = self.last_run_at = 0
+        self.runs = self.failures = self.cancelled = self.succeeded = self.in_a_row = self.last_run_at = 0
 
     def add(self, run: Run) -> None:
         self.runs += 1
         self.last_run_at = max(self.last_run_at, to_us(run.started_at))
         failed = run.status == ExecutionStatus.FAILED
         self.failures += failed
+        self.cancelled += run.status == ExecutionStatus.CANCELLED
         if not run.in_series:
             return
         if run.status == ExecutionStatus.COMPLETED:
@@ -72,7 +75,7 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
         tallies.setdefault(run.timer_id.hex, _Tally()).add(run)
     # in one order everywhere, so that two writers cannot lock each other out
     values = [
-        (key, tally.runs, tally.failures, tally.succeeded, tally.in_a_row, tally.last_run_at)
+        (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)
         for key, tally in sorted(tallies.items())
     ]
     greater = "greatest" if rows.on_postgresql() else "max"

@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from timers import queue
 from timers.actions.base import Ending, Outcome
 from timers.clock import to_us
@@ -111,7 +109,7 @@ def finish(batch: Sequence[Finished], *, owner: str | None, now: datetime) -> se
     """
     if not batch:
         return set()
-    with transaction.atomic():
+    with rows.turn():
         endings = [_ending(each, now=now) for each in batch]
         statuses = _write(endings, owner=owner, now=now)
         ours = [each for each in endings if each.finished.begun.execution_id in statuses]

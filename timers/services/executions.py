@@ -157,7 +157,7 @@ def _cancel_waiting(which: Q, *, now: datetime) -> int:
         status=ExecutionStatus.CANCELLED,
         finished_at=now,
         lease_until=None,
-        error_message="Cancelled before it began.",
+        error_message="Cancelled before it began, or before its next attempt.",
         failure_reason="cancelled",
     )
 

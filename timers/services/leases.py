@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
-
 from timers import queue
 from timers.actions.base import Outcome
 from timers.clock import from_us, to_us
@@ -26,7 +24,6 @@ REAPED_AT_ONCE = 500
 REPEAT_AFTER = timedelta(seconds=20)
 """How long a repeated message may take; longer than the first one, so that a long queue is not made longer."""
 
-LONG_QUEUE = 1_000
 VERY_LATE = timedelta(minutes=2)
 """Behind a long queue messages are waiting rather than lost: only those that are so late are repeated."""
 
@@ -90,7 +87,7 @@ def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
     A running one is pending again; its attempt did not happen and counts neither as one nor as a loss.
     """
     wanted = rows.listed([rows.as_hex(each) for each in ids])
-    with transaction.atomic():
+    with rows.turn():
         rows.change(
             "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null "
             f"where {rows.among('id')} and status = 'running' and lease_owner = %s",
@@ -108,7 +105,7 @@ def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
 
 def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
     """Send messages for the retries that are due; return how many, and when the next one is."""
-    with transaction.atomic():
+    with rows.turn():
         items = rows.fetch(
             "update timers_execution set status = 'pending', lease_until = %s where id in ("
             f"select id from timers_execution where {UNFINISHED_SQL} and status = 'retrying' and lease_until <= %s "
@@ -136,8 +133,8 @@ def reap(*, now: datetime) -> Reaped:
 
 def _repeat_messages(now: datetime) -> int:
     """Send messages again for pending executions that nobody has begun in time."""
-    before = now - VERY_LATE if _queue_is_long() else now
-    with transaction.atomic():
+    before = now - VERY_LATE if queue.is_long() else now
+    with rows.turn():
         items = rows.fetch(
             "update timers_execution set lease_until = %s where id in ("
             f"select id from timers_execution where {UNFINISHED_SQL} and status = 'pending' and lease_until <= %s "
@@ -150,13 +147,9 @@ def _repeat_messages(now: datetime) -> int:
     return len(items)
 
 
-def _queue_is_long() -> bool:
-    return rows.fetch(f"select count(*) from (select 1 from django_q_ormq limit {LONG_QUEUE}) as m")[0][0] >= LONG_QUEUE
-
-
 def _take_back_lost(now: datetime) -> int:
     """Make lost attempts of running executions whose lease ran out, and have those repeated at once."""
-    with transaction.atomic():
+    with rows.turn():
         found = (
             Execution.objects.select_for_update(skip_locked=rows.on_postgresql())
             .unfinished()
@@ -224,13 +217,13 @@ def _wake_forgotten(now: datetime) -> int:
     )
     if not found:
         return 0
-    with transaction.atomic():
+    with rows.turn():
         return queues.wake_next([rows.as_uuid(row[0]) for row in found], now=now)
 
 
 def _repeat_slices(now: datetime) -> int:
     """Send messages again for transfers whose next slice nobody has begun in time."""
-    with transaction.atomic():
+    with rows.turn():
         due = list(
             Transfer.objects.select_for_update(skip_locked=rows.on_postgresql())
             .unfinished()

@@ -144,6 +144,7 @@ def next_runs(timer: Timer, *, limit: int, now: datetime) -> list[datetime]:
     row = timer.schedule
     if timer.status != TimerStatus.ACTIVE or row.next_run_at is None or row.next_planned_at is None:
         return []
+    assert timer.definition is not None  # every timer has one from its creation on
     schedule = stored(timer.definition.schedule)
     left = limit if row.max_runs is None else min(limit, row.max_runs - row.fired_count)
     upcoming = [row.next_planned_at]

@@ -45,8 +45,8 @@ def create(
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """
-    pairs = words.tags(tags or {})
-    text = words.paragraph(description or "", "description")
+    pairs = words.tags({} if tags is None else tags)
+    text = words.paragraph(description, "description")
     wish = definitions.check(
         owner=owner,
         name=name,
@@ -97,9 +97,9 @@ def update(timer: Timer, *, changes: Mapping[str, Any], by: Any, now: datetime, 
         if timer.status == TimerStatus.DELETED:
             raise Conflict("A deleted timer cannot be changed.")
         if "tags" in changes:
-            _write_tags(timer, words.tags(changes["tags"] or {}))
+            _write_tags(timer, words.tags(changes["tags"]))
         if "description" in changes:
-            timer.description = words.paragraph(changes["description"] or "", "description")
+            timer.description = words.paragraph(changes["description"], "description")
         if changes.keys() & {"name", "timer_type", "schedule", "body", "policies"}:
             _redefine(timer, changes, by=by, now=now, minimum_interval=minimum_interval)
         timer.updated_at = now
@@ -183,6 +183,8 @@ def pause(timer: Timer, *, by: Any, now: datetime, reason: str = "", until: date
         timer.save()
         timer.schedule.save()
         events.record("paused", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=reason)
+        if until is not None:
+            queue.wake_dispatchers()
     return timer
 
 
@@ -191,18 +193,24 @@ def resume(timer: Timer, *, by: Any, now: datetime, run_missed: bool = False) ->
 
     Active already: nothing changes. Raises Conflict when ended or deleted.
     """
+    return _resume(timer, by=by, now=now, run_missed=run_missed, snoozed=False)
+
+
+def _resume(timer: Timer, *, by: Any, now: datetime, run_missed: bool, snoozed: bool) -> Timer:
+    """Resume a timer; one that was `snoozed` as of the end of its pause, which may lie a moment ahead or long back."""
     with transaction.atomic():
         timer = _locked(timer)
         if timer.status == TimerStatus.ACTIVE:
             return timer
         if timer.status != TimerStatus.PAUSED or timer.definition is None:
             raise Conflict(f"A timer that is {timer.status} cannot be resumed.")
-        missed = _record_pause(timer, timer.definition, until=now, now=now, keep_last=run_missed)
+        ended = _end_of_pause(timer, now=now, snoozed=snoozed)
+        missed = _record_pause(timer, timer.definition, until=ended, now=now, keep_last=run_missed)
         rule = schedules.stored(timer.definition.schedule)
         row = timer.schedule
         if missed is not None:
             row.watermark_at = missed.last
-            row.next_planned_at = _within_runs(row, rule.next_after(max(now, missed.last)))
+            row.next_planned_at = _within_runs(row, rule.next_after(ended))
         row.consecutive_failures = 0
         _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
         timer.paused_until = None
@@ -279,12 +287,15 @@ def pause_by_service(timer_id: UUID, *, reason: str, now: datetime) -> bool:
     return True
 
 
-def resume_snoozed(*, now: datetime) -> int:
-    """Resume the timers whose pause has an end that has come; return how many."""
-    due = list(Timer.objects.filter(status=TimerStatus.PAUSED, paused_until__lte=now)[:100])
-    for timer in due:
-        resume(timer, by=None, now=now)
-    return len(due)
+def resume_snoozed(*, until: datetime, now: datetime) -> datetime | None:
+    """Resume the timers whose pause ends up to `until`; return when the next pause ends.
+
+    What lay in the pause is skipped, what comes from its end on runs, also when that end was missed in an outage.
+    """
+    snoozed = Timer.objects.filter(status=TimerStatus.PAUSED, paused_until__isnull=False).order_by("paused_until")
+    for timer in snoozed.filter(paused_until__lte=until)[:100]:
+        _resume(timer, by=None, now=now, run_missed=False, snoozed=True)
+    return snoozed.values_list("paused_until", flat=True).first()
 
 
 def end_finished(timer_ids: Iterable[UUID], *, now: datetime) -> None:
@@ -395,6 +406,12 @@ def _record_pause(
     if skipped is not None:
         executions.record_skipped(timer.pk, definition.pk, skipped, now=now)
     return missed
+
+
+def _end_of_pause(timer: Timer, *, now: datetime, snoozed: bool) -> datetime:
+    """Return the last instant that the pause covers: now, or just before the end that it was given."""
+    end = timer.paused_until
+    return now if end is None or (end > now and not snoozed) else end - timedelta(microseconds=1)
 
 
 def _without_last(rule: BoundedSchedule, run: SkippedRun) -> SkippedRun | None:
