@@ -223,10 +223,11 @@ def test_of_several_that_replace_only_the_newest_starts(owner: Any, now: datetim
         claim_at(now + seconds(60 * minute))
         begin_due(now + seconds(60 * minute))
 
-    assert statuses(timer) == ["running", "cancelled", "pending"]
+    assert statuses(timer) == ["running", "skipped", "pending"]
     end(first, OK, now + seconds(121))
     begin_due(now + seconds(121))
-    assert statuses(timer) == ["completed", "cancelled", "running"]
+    assert statuses(timer) == ["completed", "skipped", "running"]
+    assert Schedule.objects.get(pk=timer.pk).fired_count == 2
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue_one", "queue_all", "cancel_previous", "allow"])

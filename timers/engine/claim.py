@@ -41,8 +41,8 @@ _FOLLOWING = """case when planned + n * step > due.end_at or due.fired_count + n
   else planned + n * step end"""
 
 # The first ones are taken by the index alone, whatever they are: with all conditions in one place PostgreSQL expects to
-# find next to nothing, and sorts the whole table. Identifiers by md5, with a random salt, are five times as cheap as
-# random ones.
+# find next to nothing, and sorts the whole table. Identifiers are of version 7: they begin with the moment, so that
+# neighbours in time are neighbours in the index; the rest is made by md5 with a random salt, which is cheap.
 _POSTGRESQL = f"""
 with first as materialized (
   select * from timers_schedule where next_run_at <= %(horizon)s
@@ -56,7 +56,8 @@ moved as (
     next_planned_at = {_FOLLOWING}, next_run_at = {_FOLLOWING}
   from due where s.timer_id = due.timer_id)
 insert into timers_execution {_COLUMNS}
-select overlay(md5(timer_id::text || (planned + i * step) || %(salt)s) placing '4' from 13)::uuid,
+select (%(moment)s || overlay(
+  right(md5(timer_id::text || (planned + i * step) || %(salt)s), 19) placing '8' from 4))::uuid,
   timer_id, definition_id, 'schedule', 0, 'pending', planned + i * step, planned + i * step,
   %(now)s, planned + i * step + %(lease)s, 0, 0, false, 1
 from due join generate_series(0, %(most)s) as i on i < n
@@ -68,7 +69,7 @@ select s.timer_id from timers_schedule s where {_REGULAR} order by s.next_run_at
 _SQLITE_INSERT = f"""
 with recursive i(value) as (select 0 union all select value + 1 from i where value < %(most)s)
 insert into timers_execution {_COLUMNS}
-select lower(hex(randomblob(16))), timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
+select %(moment)s || lower(substr(hex(randomblob(2)), 2) || '8' || substr(hex(randomblob(8)), 2)), timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
   0, 0, 0, 1
 from (
   select s.timer_id, s.definition_id, s.next_planned_at + i.value * s.interval_us as at
@@ -134,6 +135,7 @@ def _claim_regular(*, now: datetime, horizon: datetime, batch: int) -> list[tupl
         "batch": batch,
         "lease": MESSAGE_LEASE // timedelta(microseconds=1),
         "most": (horizon - now) // LEAST_INTERVAL + 1,
+        "moment": f"{to_us(now) // 1000:012x}7",
     }
     if rows.on_postgresql():
         found = rows.fetch(_POSTGRESQL, values | {"salt": secrets.token_hex(8)})

@@ -150,8 +150,8 @@ def _source_listing(work: Work, folder: Todo) -> Iterator[Entry]:
     try:
         for entry in work.source.list(folder.source_path):
             if not paths.is_storable(entry.name):
-                raise fault("bad_name", f"A name in {folder.source_path} is no valid text: {entry.name!a}.")
-            if not is_part(entry.name):
+                _name_failed(work, folder, entry.name)
+            elif not is_part(entry.name):
                 yield entry
     except ExternalError as error:
         raise SourceFault(error) from error
@@ -214,6 +214,18 @@ def _add(work: Work, step: Step, source: str, target: str, *, item: int, parent:
 def _item_failed(work: Work, item: Any, error: ExternalError) -> None:
     found = _warning(work, error, item.source_path)
     row = NewFile(item.number, None, "copy", item.source_path, item.destination_path, state="failed")
+    work.changes.new.append(row._replace(error_message=found.text, failure_reason=found.code))
+    work.changes.faults.append(found)
+    work.count(files=1)
+
+
+def _name_failed(work: Work, folder: Todo, name: str) -> None:
+    """Leave out what has a name that is no text, if the source's errors may be; its neighbours are copied."""
+    error = fault("bad_name", f"A name in {folder.source_path} is no valid text: {name!a}.")
+    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    source, target = _prefix(folder.source_path) + shown, _prefix(folder.destination_path) + shown
+    found = _warning(work, error, source)
+    row = NewFile(folder.item, folder.id, "copy", source, target, state="failed")
     work.changes.new.append(row._replace(error_message=found.text, failure_reason=found.code))
     work.changes.faults.append(found)
     work.count(files=1)

@@ -74,11 +74,16 @@ where %s and status = 'pending'
 returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for"""
 
 
-CANCEL_EARLIER = f"""
+CANCEL_RETRYING = f"""
 update timers_execution set status = 'cancelled', finished_at = %s, lease_until = null,
   error_message = 'A later occurrence took its place.', failure_reason = 'replaced'
+where timer_id = %s and id <> %s and {UNFINISHED_SQL} and status = 'retrying'"""
+
+LEAVE_OUT_EARLIER = f"""
+update timers_execution set status = 'skipped', skip_reason = 'overlap', finished_at = %s, lease_until = null
 where timer_id = %s and id <> %s and {UNFINISHED_SQL}
-  and (status = 'retrying' or (status = 'pending' and serial = 0 and started_at is null and scheduled_for < %s))"""
+  and status = 'pending' and serial = 0 and started_at is null and scheduled_for < %s
+returning timer_id"""
 
 ASK_TO_STOP = f"""
 update timers_execution set cancel_requested = %s
@@ -232,7 +237,9 @@ def _replace(replacing: Sequence[_Candidate], *, now: datetime) -> list[_Candida
     """Ask what is active before the newest of each timer to stop; return those that need not wait for that."""
     free = []
     for each in {each.timer_id: each for each in replacing}.values():
-        rows.change(CANCEL_EARLIER, [to_us(now), each.timer_id, each.execution_id, each.scheduled_for])
+        rows.change(CANCEL_RETRYING, [to_us(now), each.timer_id, each.execution_id])
+        left_out = rows.fetch(LEAVE_OUT_EARLIER, [to_us(now), each.timer_id, each.execution_id, each.scheduled_for])
+        iterations.give_back([rows.as_uuid(row[0]) for row in left_out], now=now)
         if ask_to_stop(each.timer_id, but=each.execution_id, now=now):
             _wait([each], until=now + LOOK_AGAIN)
         else:

@@ -127,8 +127,9 @@ def end(
 
 
 def write(held: Slice, **changes: Any) -> None:
-    """Change the transfer if this slice still owns it; raises SliceLost."""
-    if not Transfer.objects.filter(**_ours_as_fields(held)).update(**changes):
+    """Change the transfer if this slice still owns it; raises SliceLost. Nothing to change only asks who owns it."""
+    ours = Transfer.objects.filter(**_ours_as_fields(held))
+    if not (ours.update(**changes) if changes else ours.exists()):
         raise SliceLost
 
 

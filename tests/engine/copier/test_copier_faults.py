@@ -87,6 +87,29 @@ def test_denied_access_fails_at_once_and_is_named(bench: Bench, monkeypatch: Any
     assert "/f" in transfer.error_message
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
+def test_a_folder_inside_that_denies_access_fails_at_once_and_is_named(bench: Bench, monkeypatch: Any) -> None:
+    fill(bench.here, {"deny/a": "1", "deny/in/b": "2"})
+    (bench.here / "deny" / "in").chmod(0)
+    listed = LocalStorage.list
+
+    def as_nobody(self: LocalStorage, path: str) -> Any:
+        self.stat(path)
+        if path != "/deny/in":
+            return listed(self, path)
+        os.seteuid(65534)
+        try:
+            return list(listed(self, path))
+        finally:
+            os.seteuid(0)
+
+    monkeypatch.setattr(LocalStorage, "list", as_nobody)
+    transfer = bench.copy()
+
+    assert (transfer.status, transfer.failure_reason) == ("failed", "permission_denied")
+    assert "/deny/in" in transfer.error_message
+
+
 # skip_source_errors
 
 
@@ -123,7 +146,9 @@ def test_a_name_that_is_no_text_is_a_source_error(bench: Bench) -> None:
     assert (transfer.status, transfer.failure_reason) == ("failed", "bad_name")
     assert "/d" in transfer.error_message
 
-    assert bench.copy(skip_source_errors=True).status == "succeeded"
+    fill(bench.here, {"d/e/too": "2"})
+    transfer = bench.copy(skip_source_errors=True)
+    assert (transfer.status, transfer.files_transferred, transfer.files_failed) == ("succeeded", 2, 1)
 
 
 def test_errors_of_the_destination_are_never_skipped(bench: Bench) -> None:
