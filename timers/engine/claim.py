@@ -69,7 +69,8 @@ select s.timer_id from timers_schedule s where {_REGULAR} order by s.next_run_at
 _SQLITE_INSERT = f"""
 with recursive i(value) as (select 0 union all select value + 1 from i where value < %(most)s)
 insert into timers_execution {_COLUMNS}
-select %(moment)s || lower(substr(hex(randomblob(2)), 2) || '8' || substr(hex(randomblob(8)), 2)), timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
+select %(moment)s || lower(substr(hex(randomblob(2)), 2) || '8' || substr(hex(randomblob(8)), 2)),
+  timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
   0, 0, 0, 1
 from (
   select s.timer_id, s.definition_id, s.next_planned_at + i.value * s.interval_us as at
