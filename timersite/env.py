@@ -59,6 +59,23 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text(name).split(",") if part.strip())
 
 
+def hosts(name: str) -> tuple[str, ...]:
+    """Return host names of a list separated by ','; a leading dot stands for all below it, `*` for any."""
+    found = words(name)
+    for host in found:
+        if any(character.isspace() or character in "/@?#" for character in host):
+            raise SettingError(f"{name} must list host names separated by commas; {host!r} is none.")
+    return found
+
+
+def redis(name: str) -> str:
+    """Return the URL of a Redis server, or empty text when unset."""
+    value = text(name)
+    if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        raise SettingError(f"{name} must begin with redis://, rediss:// or unix://; it is {value!r}.")
+    return value
+
+
 def secret(name: str, *, kept_in: Path | None) -> str:
     """Return the secret from the variable, else from the file `kept_in` (made once, mode 0600)."""
     value = text(name)

@@ -50,8 +50,9 @@ DEBUG = False
 ROOT_URLCONF = "timersite.urls"
 WSGI_APPLICATION = "timersite.wsgi.application"
 ALLOWED_HOSTS = [
-    *(env.words("TIMERS_ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]")),
+    *env.hosts("TIMERS_ALLOWED_HOSTS"),
     urlsplit(TIMERS_BASE_URL).hostname,
+    *("localhost", "127.0.0.1", "[::1]"),  # `manage.py up` and probes on this machine
 ]
 _ON_HTTPS = TIMERS_BASE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [TIMERS_BASE_URL]
@@ -175,8 +176,9 @@ Q_CLUSTER = {
     "orm": "default",
     "ALT_CLUSTERS": {},
 }
-if env.text("REDIS_URL"):
-    Q_CLUSTER["redis"] = env.text("REDIS_URL")
+REDIS_URL = env.redis("REDIS_URL")
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
 else:
     Q_CLUSTER["broker_class"] = "timers.engine.broker.DatabaseBroker"
 
@@ -188,5 +190,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"timers": {"level": "INFO"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "timers": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # answered with 400, that is enough
+    },
 }

@@ -102,3 +102,14 @@ def test_without_an_administrator_there_is_nothing_to_do_yet(declare: Any, owner
     declare(_module("jobs", interval=60))
 
     assert codetimers.sync(now=now) == []
+
+
+def test_a_module_that_cannot_be_imported_names_the_setting(settings: Any, admin: Any, now: datetime) -> None:
+    settings.TIMERS_CODE_MODULES = ("no.such.module",)
+    codetimers._registered.cache_clear()
+
+    with pytest.raises(DeclarationError, match=r"TIMERS_CODE_MODULES names no\.such\.module"):
+        codetimers.sync(now=now)
+
+    settings.TIMERS_CODE_MODULES = ()
+    codetimers._registered.cache_clear()

@@ -85,6 +85,8 @@ def test_a_database_url_that_cannot_work_names_the_variable(
         ("TIMERS_BASE_URL", "timers.example.org"),
         ("TIMERS_WEBHOOK_NETWORKS", "10.0.0.0/99"),
         ("TIMERS_SECRET_KEY", "short"),
+        ("TIMERS_ALLOWED_HOSTS", "one two"),
+        ("REDIS_URL", "somewhere"),
     ],
 )
 def test_a_setting_that_cannot_work_stops_the_start_with_one_sentence(tmp_path: Path, name: str, value: str) -> None:

@@ -51,8 +51,8 @@ class WebhookAction(Action):
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
         _refuse_unknown(body, FIELDS)
         cleaned: dict[str, Any] = {"url": _clean_url(body.get("url")), "method": _clean_method(body.get("method"))}
-        if body.get("headers"):
-            cleaned["headers"] = _clean_headers(body["headers"])
+        if body.get("headers") is not None and (headers := _clean_headers(body["headers"])):
+            cleaned["headers"] = headers
         cleaned.update(_clean_content(body))
         if body.get("expect") is not None:
             cleaned["expect"] = _clean_expect(body["expect"])

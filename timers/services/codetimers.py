@@ -51,7 +51,10 @@ def _modules() -> Iterator[ModuleType]:
             if find_spec(name) is not None:
                 yield import_module(name)
     for name in settings.TIMERS_CODE_MODULES:
-        yield import_module(name)
+        try:
+            yield import_module(name)
+        except ImportError as error:
+            raise DeclarationError(f"TIMERS_CODE_MODULES names {name}, which cannot be imported: {error}.") from error
 
 
 def sync(*, now: datetime) -> list[Timer]:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import OperationalError, connections
 
 from timers import clock
 from timers.codetimers import DeclarationError
@@ -42,7 +42,11 @@ class Command(BaseCommand):
         )
 
     def _prepare(self, *, with_demo: bool) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        except OperationalError as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"DATABASE_URL names a database that cannot be used: {reason}") from error
         account = accounts.make_first(now=clock.now())
         if account is not None:
             self.stdout.write("The first account was made. This is shown once:")
