@@ -168,9 +168,11 @@ def _start_judged(wanted: Sequence[str], *, owner: str, now: datetime) -> list[t
     verdicts = _judge([_Candidate(rows.as_hex(row[0]), rows.as_hex(row[1]), *row[2:]) for row in found])
     started = _start(START, [each.execution_id for each in verdicts.start], owner=owner, now=now)
     _wait(verdicts.wait, until=None)
-    free = _replace(verdicts.replace, now=now)
+    free, replaced = _replace(verdicts.replace, now=now)
     started += _start(START, [each.execution_id for each in free], owner=owner, now=now)
-    _leave_out(verdicts.skip, now=now)
+    left_out = _leave_out(verdicts.skip, now=now)
+    # schedules last and all at once: whoever ends attempts locks rows in this order too
+    iterations.give_back([*replaced, *left_out], now=now)
     return started
 
 
@@ -233,18 +235,22 @@ def _wait(waiting: Sequence[_Candidate], *, until: datetime | None) -> None:
         )
 
 
-def _replace(replacing: Sequence[_Candidate], *, now: datetime) -> list[_Candidate]:
-    """Ask what is active before the newest of each timer to stop; return those that need not wait for that."""
-    free = []
+def _replace(replacing: Sequence[_Candidate], *, now: datetime) -> tuple[list[_Candidate], list[UUID]]:
+    """Ask what is active before the newest of each timer to stop.
+
+    Returns those that need not wait for that, and the timer of each occurrence that was left out for a newer one.
+    """
+    free: list[_Candidate] = []
+    replaced: list[UUID] = []
     for each in {each.timer_id: each for each in replacing}.values():
         rows.change(CANCEL_RETRYING, [to_us(now), each.timer_id, each.execution_id])
         left_out = rows.fetch(LEAVE_OUT_EARLIER, [to_us(now), each.timer_id, each.execution_id, each.scheduled_for])
-        iterations.give_back([rows.as_uuid(row[0]) for row in left_out], now=now)
+        replaced += [rows.as_uuid(row[0]) for row in left_out]
         if ask_to_stop(each.timer_id, but=each.execution_id, now=now):
             _wait([each], until=now + LOOK_AGAIN)
         else:
             free.append(each)
-    return free
+    return free, replaced
 
 
 def ask_to_stop(timer_id: str, *, but: str, now: datetime) -> int:
@@ -254,8 +260,9 @@ def ask_to_stop(timer_id: str, *, but: str, now: datetime) -> int:
     return len(asked)
 
 
-def _leave_out(skipped: Sequence[tuple[_Candidate, SkipReason]], *, now: datetime) -> None:
-    """Record them as skipped; their runs are given back to the schedules that count them."""
+def _leave_out(skipped: Sequence[tuple[_Candidate, SkipReason]], *, now: datetime) -> list[UUID]:
+    """Record them as skipped; return the timer of each, whose run is to be given back."""
+    timer_ids: list[UUID] = []
     for reason, group in groupby(sorted(skipped, key=lambda each: each[1]), key=lambda each: each[1]):
         wanted = rows.listed([each.execution_id for each, _ in group])
         found = rows.fetch(
@@ -263,4 +270,5 @@ def _leave_out(skipped: Sequence[tuple[_Candidate, SkipReason]], *, now: datetim
             f"where {rows.among('id')} and status = 'pending' returning timer_id",
             [ExecutionStatus.SKIPPED, reason, to_us(now), wanted],
         )
-        iterations.give_back([rows.as_uuid(row[0]) for row in found], now=now)
+        timer_ids += [rows.as_uuid(row[0]) for row in found]
+    return timer_ids

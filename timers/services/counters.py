@@ -21,6 +21,8 @@ from {table}
 where s.timer_id = v.id
 returning timer_id, next_run_at, overlap, consecutive_failures"""
 
+_LOCK = "select from timers_schedule where timer_id = any(%s::uuid[]) order by timer_id for no key update"
+
 _COLUMNS = {
     "id": "uuid",
     "runs": "bigint",
@@ -78,6 +80,8 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
         (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)
         for key, tally in sorted(tallies.items())
     ]
+    if rows.on_postgresql():  # an update of several rows takes them in any order
+        rows.fetch(_LOCK, [rows.listed([value[0] for value in values])])
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
     return {rows.as_uuid(row[0]): Standing(*row[1:]) for row in found}
