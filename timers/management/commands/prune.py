@@ -1,0 +1,29 @@
+"""Deletes history that is older than it is to be kept."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from timers import clock
+from timers.services import retention
+
+
+class Command(BaseCommand):
+    help = "Delete finished executions and transfers, and events, that are old. Each timer's last ten runs stay."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--days", type=int, default=90, help="how many days of history to keep (90)")
+
+    def handle(self, *, days: int, **_: Any) -> None:  # type: ignore[override]
+        if not 0 <= days <= 36_500:
+            raise CommandError("--days must be a number from 0 to 36500.")
+        now = clock.now()
+        pruned = retention.prune(before=now - timedelta(days=days), now=now)
+        self.stdout.write(
+            f"Deleted {pruned.executions} executions, {pruned.transfers} transfers, {pruned.events} events "
+            f"and {pruned.answers} kept answers."
+        )

@@ -1,0 +1,73 @@
+"""Prunes what is old: history beyond its keeping time. What is unfinished, and each timer's last runs, stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from timers.lifecycle import FINISHED, UNFINISHED_TRANSFER
+from timers.models import Attempt, Event, Execution, IdempotentAnswer, Transfer
+
+KEPT_RUNS = 10
+"""The last runs that a timer's document shows, whatever their age."""
+
+ANSWERS_KEPT = timedelta(hours=24)
+AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows of each kind went away."""
+
+    executions: int
+    transfers: int
+    events: int
+    answers: int
+
+
+def prune(*, before: datetime, now: datetime) -> Pruned:
+    """Delete finished executions and transfers, and events, from before that instant; in small transactions."""
+    return Pruned(
+        executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
+        transfers=_prune_transfers(before),
+        events=_delete(Event.objects.filter(at__lt=before)),
+        answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
+    )
+
+
+def _timers_with_history(before: datetime) -> Iterator[UUID]:
+    old = Execution.objects.filter(scheduled_for__lt=before, status__in=FINISHED)
+    yield from list(old.order_by().values_list("timer_id", flat=True).distinct())
+
+
+def _prune_timer(timer_id: UUID, before: datetime) -> int:
+    runs = Execution.objects.that_ran().filter(timer_id=timer_id, started_at__isnull=False)
+    kept = list(runs.order_by("-scheduled_for").values_list("pk", flat=True)[:KEPT_RUNS])
+    old = Execution.objects.filter(timer_id=timer_id, scheduled_for__lt=before, status__in=FINISHED).exclude(
+        pk__in=kept
+    )
+    return _delete(old, attempts=True)
+
+
+def _prune_transfers(before: datetime) -> int:
+    execution = Execution.objects.filter(pk=OuterRef("execution_id"))
+    finished = Transfer.objects.filter(finished_at__lt=before).exclude(status__in=UNFINISHED_TRANSFER)
+    return _delete(finished.filter(~Exists(execution)))
+
+
+def _delete(old: Any, *, attempts: bool = False) -> int:
+    """Delete the rows of a QuerySet, some at a time; return how many those were."""
+    number = 0
+    while ids := list(old.values_list("pk", flat=True)[:AT_ONCE]):
+        with transaction.atomic():
+            if attempts:
+                Attempt.objects.filter(execution_id__in=ids).delete()
+            old.model.objects.filter(pk__in=ids).delete()
+        number += len(ids)
+    return number
