@@ -123,6 +123,16 @@ def django_db_setup(database: str, django_test_environment: None, django_db_bloc
         teardown_databases(old, verbosity=0)
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """Forget definitions that a worker keeps between executions: the tests' databases use their numbers again."""
+    from timers.services import instructions
+
+    instructions.forget()
+    yield
+    instructions.forget()
+
+
 @pytest.fixture
 def now() -> datetime:
     """A Monday at noon, with no clock change near in most zones."""

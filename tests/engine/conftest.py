@@ -1,21 +1,13 @@
-"""What is kept between executions is forgotten between tests, whose databases use numbers again."""
+"""An action whose doings each test supplies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
 
 from timers.actions.base import ACTIONS, Action, Context, Defaults, Outcome
-from timers.services import instructions
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    instructions.forget()
-    yield
-    instructions.forget()
 
 
 @pytest.fixture

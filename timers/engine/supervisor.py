@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,7 +52,6 @@ class Part:
     started: float = 0.0
     deaths: int = 0
     next_start: float = 0.0
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -64,8 +63,8 @@ class Supervisor:
 
     def __init__(self, *, host: str, port: int, environment: Mapping[str, str], clock: Clock) -> None:
         self.clock = clock
-        self.url = f"http://{_in_url(host)}:{port}"
-        self._probe_url = f"http://{_in_url(_reachable(host))}:{port}"
+        self.url = f"http://{authority(host, port)}"
+        self._probe_url = f"http://{authority(_reachable(host), port)}"
         manage = str(Path(sys.argv[0]).resolve())
         python = [sys.executable, "-u"]
         self.parts = [
@@ -117,7 +116,7 @@ class Supervisor:
     def _start(self, part: Part) -> None:
         part.process = subprocess.Popen(
             part.command,
-            env={**os.environ, **self.environment, **part.environment},
+            env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,  # noqa: PLW1509  the supervisor has no threads
         )
@@ -187,7 +186,7 @@ class Supervisor:
 
 
 def _gunicorn(host: str, port: int) -> Iterator[str]:
-    yield from ("timersite.wsgi", "--bind", f"{_in_url(host)}:{port}")
+    yield from ("timersite.wsgi", "--bind", authority(host, port))
     yield from ("--workers", "2", "--threads", "8", "--worker-class", "gthread", "--timeout", "60")
     yield from (
         "--limit-request-line",
@@ -200,8 +199,9 @@ def _gunicorn(host: str, port: int) -> Iterator[str]:
     )
 
 
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def authority(host: str, port: int) -> str:
+    """Return address and port as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -15,7 +15,7 @@ from django.db import OperationalError, connections
 
 from timers import clock
 from timers.codetimers import DeclarationError
-from timers.engine.supervisor import Supervisor
+from timers.engine.supervisor import Supervisor, authority
 from timers.services import accounts, codetimers, demo
 
 
@@ -74,7 +74,7 @@ def _check_port(host: str, port: int) -> None:
 
 def _environment(host: str, port: int, *, workers: int, with_demo: bool) -> dict[str, str]:
     """Return what the children are told beyond our own environment."""
-    here = f"{f'[{host}]' if ':' in host else host}:{port}"
+    here = authority(host, port)
     return {
         "TIMERS_BASE_URL": os.environ.get("TIMERS_BASE_URL") or f"http://{here}",
         "TIMERS_LISTEN": here,
