@@ -121,6 +121,8 @@ def test_a_day_with_timers(
     expect(page.get_by_role("button", name="Resume: Tell the hook")).to_be_visible()
     expect(page.get_by_role("status").first).to_contain_text("Tell the hook is paused.")
     page.get_by_role("button", name="Resume: Tell the hook").click()
+    expect(page.get_by_role("button", name="Pause: Tell the hook")).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Tell the hook is active again.")
     page.get_by_role("button", name="Run now: Tell the hook").click()
     expect(page.get_by_role("status").first).to_contain_text("Tell the hook runs now.")
 
