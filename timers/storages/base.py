@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, Self
 from uuid import UUID
 
+from timers.copying import paths
 from timers.copying.plan import Entry, Kind, Lookup
 from timers.errors import ExternalError
 from timers.registry import Registry
@@ -89,6 +90,15 @@ def fault(reason: str, message: str) -> ExternalError:
     return ExternalError(message, retryable=REASONS[reason], reason=reason)
 
 
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except ExternalError as error:
+        if error.reason != "not_found":
+            raise
+
+
 class SourceFault(Exception):
     """A fault met while reading the source, where one of the destination would be met too."""
 
@@ -107,6 +117,8 @@ class Abilities:
     resume: bool = False  # an unfinished part can be gone on with
     checksums: tuple[str, ...] = ()  # digests that the store itself can state
     quick_stat: bool = False  # looking one name up costs next to nothing
+    links: bool = False  # symbolic links can be read and made
+    streams: int = 1  # how many files at a time make it faster, each over a connection of its own
 
     def document(self) -> dict[str, Any]:
         return {**asdict(self), "checksums": list(self.checksums)}
@@ -155,6 +167,12 @@ class Reader(ABC):
 class Writer(ABC):
     """A file being written under a temporary name beside its target. It ends by one of commit, keep and discard."""
 
+    self_checking: ClassVar[bool] = False
+    """Whether the store compares a digest of all that it receives with ours and refuses what differs.
+
+    Nothing is read back then. Where it is False, `read_back` gives what the store really holds.
+    """
+
     path: str
     written: int
 
@@ -178,7 +196,7 @@ class Writer(ABC):
 
     @abstractmethod
     def read_back(self, offset: int) -> Reader:
-        """Return a reader over what has been written so far, from `offset` on."""
+        """Return a reader over what has been written so far, from `offset` on. Not asked of what is `self_checking`."""
 
     @abstractmethod
     def seal(self) -> None:
@@ -251,11 +269,46 @@ class Storage(ABC):
         """Move an entry, where the ability `rename` is declared. Raises `already_exists`."""
         raise fault("unsupported", f"This storage cannot rename {source}.")
 
+    def read_link(self, path: str) -> str:
+        """Return what a symbolic link says, as it was written; where the ability `links` is declared."""
+        raise fault("unsupported", f"This storage knows no symbolic links: {path}.")
+
+    def make_link(self, path: str, text: str) -> None:
+        """Make a symbolic link that says `text`, in place of a file or link that is there; never follows it.
+
+        Where the ability `links` is declared. Raises `not_found` without the folder, `already_exists` over a folder.
+        """
+        raise fault("unsupported", f"This storage knows no symbolic links: {path}.")
+
+    def digest(self, path: str, algorithm: str) -> str | None:
+        """Return the digest that the store itself states for a file, in lower-case hex; None when it has none.
+
+        Asked only for the algorithms in the ability `checksums`.
+        """
+        return None
+
     @contextmanager
     def looking(self, path: str) -> Iterator[Lookup]:
         """Give a function that tells what a folder holds under a name."""
         held = {entry.name: entry for entry in self.list(path)}
         yield held.get
+
+    def remove_part(self, path: str, part: str) -> None:
+        """Remove an unfinished part (named as `keep` did) of the file at `path`; a part that is gone is no fault."""
+        with _unless_gone():
+            self.delete(paths.join(paths.parent(path), part))
+
+    def sweep(self, files: Sequence[str], *, prefix: str, keep: Container[str]) -> None:
+        """Remove the parts that a worker which died left of these files, but those whose names are to be kept.
+
+        `prefix` is how the names of the parts of this transfer begin.
+        """
+        for folder in {paths.parent(path) for path in files}:
+            with _unless_gone():
+                left = [entry.name for entry in self.list(folder) if entry.name.startswith(prefix)]
+                for name in left:
+                    if name not in keep:
+                        self.remove_part(paths.join(folder, name), name)
 
     def settle(self, writers: Sequence[Writer]) -> None:
         """Seal many parts at once, before they are moved into place."""
@@ -277,3 +330,5 @@ class Storage(ABC):
 
 STORAGES: Registry[Storage] = Registry("kind")
 STORAGES.register("local", "timers.storages.local.LocalStorage")
+STORAGES.register("s3", "timers.storages.s3.S3Storage")
+STORAGES.register("sftp", "timers.storages.sftp.SftpStorage")
