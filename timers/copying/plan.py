@@ -52,10 +52,21 @@ class SyncLevel(IntEnum):
         return self.name.lower()
 
 
+class Verdict(StrEnum):
+    """What a source, or its absence, means for the destination: the words of a dry run."""
+
+    ADD = "add"
+    CHANGE = "change"
+    SAME = "same"
+    DELETE = "delete"
+
+
 class What(StrEnum):
     """What a step does. COMPARE is decided by reading both files; the last three change nothing."""
 
     COPY = "copy"
+    LINK = "link"
+    FOLLOW = "follow"
     MKDIR = "mkdir"
     DELETE = "delete"
     COMPARE = "compare"

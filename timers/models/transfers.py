@@ -33,6 +33,8 @@ class Collection(models.Model):
     default_directory = models.CharField(max_length=1024, default="/")
     entity_type = models.CharField(max_length=60, default="GCSv5_guest_collection")
     high_assurance = models.BooleanField(default=False)
+    health = models.JSONField(default=dict)
+    """What the last test found out (services.collections.test); empty before the first."""
     created_at = InstantField()
     updated_at = InstantField()
     deleted_at = InstantField(null=True)
@@ -60,9 +62,12 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
 
 
 class Transfer(models.Model):
-    """A request to make a destination match a source. It goes on in slices; `slice` is the newest one's fencing number.
+    """A request to make a destination match a source, or (kind `delete`) to remove what the items name at the source.
 
-    `run_at` is when the next slice may begin, `lease_until` the instant after which the reaper wakes it again.
+    It goes on in slices; `slice` is the newest one's fencing number. `run_at` is when the next slice may begin,
+    `lease_until` the instant after which the reaper wakes it again. `cursor` is the row up to which the phase has come,
+    where it goes through finished rows; `current` the files at work when a slice last wrote, `samples` the course of
+    the counters (copying.rates).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -71,8 +76,9 @@ class Transfer(models.Model):
     timer_id = models.UUIDField(null=True)
     execution_id = models.UUIDField(null=True)
     attempt = models.PositiveIntegerField(null=True)
+    kind = models.CharField(max_length=10, default="transfer")
     source = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
-    destination = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
+    destination = models.ForeignKey(Collection, on_delete=models.PROTECT, null=True, related_name="+")
     label = models.CharField(max_length=255, blank=True, default="")
     options = models.JSONField(default=dict)
     status = models.CharField(max_length=10, default=TransferStatus.PENDING)
@@ -89,8 +95,12 @@ class Transfer(models.Model):
     busy_until = InstantField(null=True)
     slice = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
+    cursor = models.BigIntegerField(default=0)
+    current = models.JSONField(default=list)
+    samples = models.JSONField(default=list)
     files = models.BigIntegerField(default=0)
     directories = models.BigIntegerField(default=0)
+    symlinks = models.BigIntegerField(default=0)
     bytes_total = models.BigIntegerField(default=0)
     files_transferred = models.BigIntegerField(default=0)
     files_skipped = models.BigIntegerField(default=0)
@@ -147,11 +157,14 @@ class TransferItem(models.Model):
 
 
 class TransferFile(models.Model):
-    """One thing to do that an item expanded to: a file to copy, a folder to make, a path to delete.
+    """What an item expanded to: a file to copy, a folder to make, a link, a path to delete; or a pack of small things.
 
-    `step` is copy, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
-    failed; `level` the comparison really used. A folder whose content is not known yet is `unlisted`; `parent` is the
-    row of the folder that a row was found in. `part` is the temporary file that holds the first `bytes_done` bytes.
+    `step` is copy, link, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
+    failed; `verdict` what it means for the destination (copying.plan.Verdict); `level` the comparison really used,
+    `verified` how a copy was checked; `there_*` what stood at the destination. A folder whose content is not known yet
+    is `unlisted`; `parent` is the row of the folder that a row was found in. `part` is the temporary file that holds
+    the first `bytes_done` bytes. A pack stands for `count` files of one folder, whose paths its paths are, that share
+    all but name, size, times and digest: those are its `members` (copying.packs). `size` is that of all together.
     """
 
     transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, db_index=False, related_name="file_rows")
@@ -164,9 +177,15 @@ class TransferFile(models.Model):
     modified_at = InstantField(null=True)
     state = models.CharField(max_length=10, default="pending")
     unlisted = models.BooleanField(default=False)
+    count = models.PositiveIntegerField(default=1)
+    members = models.TextField(null=True)
+    verdict = models.CharField(max_length=10, null=True)
     level = models.CharField(max_length=10, null=True)
+    verified = models.CharField(max_length=10, null=True)
     checksum = models.CharField(max_length=140, null=True)
-    part = models.CharField(max_length=80, null=True)
+    there_size = models.BigIntegerField(null=True)
+    there_modified_at = InstantField(null=True)
+    part = models.TextField(null=True)
     bytes_done = models.BigIntegerField(default=0)
     faults = models.PositiveIntegerField(default=0)
     retry_at = InstantField(null=True)
