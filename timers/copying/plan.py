@@ -76,12 +76,26 @@ class What(StrEnum):
 
 
 class Step(NamedTuple):
-    """One decision about one entry. `level` is the comparison that was really used; `why` explains a CLASH."""
+    """One decision about one entry.
+
+    `level` is the comparison that was really used, `verdict` what came of it (None until both were read), `there` what
+    stands at the destination; `why` explains a CLASH.
+    """
 
     what: What
     entry: Entry
     level: str | None = None
+    verdict: str | None = None
+    there: Entry | None = None
     why: str = ""
+
+
+class Links(StrEnum):
+    """What becomes of symbolic links (recursive_symlinks): left out, made again, or replaced by what they lead to."""
+
+    IGNORE = "ignore"
+    KEEP = "keep"
+    COPY = "copy"
 
 
 class Names(Protocol):
@@ -91,44 +105,62 @@ class Names(Protocol):
 
 
 _COPY, _IGNORE = What.COPY, What.IGNORE
+_ADD, _CHANGE, _SAME = Verdict.ADD.value, Verdict.CHANGE.value, Verdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
+_OF_LINKS = {Links.IGNORE: What.IGNORE, Links.KEEP: What.LINK, Links.COPY: What.FOLLOW}
 
 
 def folder_steps(
-    listing: Iterable[Entry], *, there: Lookup | None, rules: Names | None, level: SyncLevel | None
+    listing: Iterable[Entry],
+    *,
+    there: Lookup | None,
+    rules: Names | None,
+    level: SyncLevel | None,
+    links: Links = Links.IGNORE,
 ) -> Iterator[Step]:
     """Yield one step for each entry of a source folder; `there` is None when the destination folder does not exist."""
     for entry in listing:
         if rules is not None and not rules.includes(entry.name, entry.kind):
             yield Step(_IGNORE, entry)
         elif entry.kind is _FILE:
-            yield Step(_COPY, entry) if there is None else file_step(entry, there(entry.name), level)
+            yield Step(_COPY, entry, None, _ADD) if there is None else file_step(entry, there(entry.name), level)
         elif entry.kind is _DIR:
             yield folder_step(entry, there(entry.name) if there else None)
+        elif entry.kind is Kind.SYMLINK and links is not Links.IGNORE:
+            yield link_step(entry, there(entry.name) if there else None, links)
         else:
             yield Step(_IGNORE, entry)
 
 
 def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> Step:
     """Return what a source file asks for, given what stands at its destination."""
-    if there is not None and there.kind is _DIR:
+    if there is None:
+        return Step(_COPY, entry, None, _ADD)
+    if there.kind is _DIR:
         return Step(What.CLASH, entry, why="a folder stands where the file should go")
-    if there is None or there.kind is not _FILE or level is None:
-        return Step(_COPY, entry)
+    if there.kind is not _FILE or level is None:
+        return Step(_COPY, entry, None, _CHANGE, there)
     if level is SyncLevel.EXISTS:
-        return Step(What.SKIP, entry, level.word)
+        return Step(What.SKIP, entry, level.word, _SAME, there)
     if entry.size != there.size:
-        return Step(_COPY, entry, SyncLevel.SIZE.word)
+        return Step(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
     return _same_size(entry, there, level)
 
 
 def folder_step(entry: Entry, there: Entry | None) -> Step:
     """Return what a source folder asks for; SKIP means that it is there already."""
     if there is None:
-        return Step(What.MKDIR, entry)
+        return Step(What.MKDIR, entry, None, _ADD)
     if there.kind is _DIR:
-        return Step(What.SKIP, entry, SyncLevel.EXISTS.word)
+        return Step(What.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
     return Step(What.CLASH, entry, why="something that is no folder stands where the folder should go")
+
+
+def link_step(entry: Entry, there: Entry | None, links: Links) -> Step:
+    """Return what a symbolic link of the source asks for: to be made again, or (FOLLOW) what it leads to."""
+    if links is Links.KEEP and there is not None and there.kind is _DIR:
+        return Step(What.CLASH, entry, why="a folder stands where the link should go")
+    return Step(_OF_LINKS[links], entry, None, _ADD if there is None else _CHANGE, there)
 
 
 def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) -> Iterator[Entry]:
@@ -140,15 +172,16 @@ def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) 
 
 def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> Step:
     if level is SyncLevel.SIZE:
-        return Step(What.SKIP, entry, level.word)
+        return Step(What.SKIP, entry, level.word, _SAME, there)
     if level is SyncLevel.CHECKSUM:
-        return Step(What.COMPARE, entry, level.word)
+        return Step(What.COMPARE, entry, level.word, None, there)
     if entry.modified_ns is None or there.modified_ns is None:
         return Step(
             What.CLASH, entry, why="one of the two stores keeps no modification times, so they cannot be compared"
         )
-    older = there.modified_ns + TOLERANCE_NS < entry.modified_ns
-    return Step(_COPY if older else What.SKIP, entry, level.word)
+    if there.modified_ns + TOLERANCE_NS < entry.modified_ns:
+        return Step(_COPY, entry, level.word, _CHANGE, there)
+    return Step(What.SKIP, entry, level.word, _SAME, there)
 
 
 def may_delete(deletions: int, *, of: int, most: int | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from timers.clock import from_us, to_us
@@ -55,10 +56,9 @@ def recent(samples: Sequence[Sequence[int]], *, now: datetime) -> float | None:
 
 def course(samples: Sequence[Sequence[int]]) -> list[Speed]:
     """Return the speed between each two neighbouring samples."""
-    pairs = zip(samples, samples[1:], strict=False)
     return [
         Speed(from_us(new[0]), max(0.0, (new[1] - old[1]) * 1e6 / (new[0] - old[0])))
-        for old, new in pairs
+        for old, new in pairwise(samples)
         if new[0] > old[0]
     ]
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import datetime
 
-from timers.engine import comparer, filebatch, remover, scanner
+from timers.copying.pace import Pace
+from timers.engine import comparer, copyphase, parts, remover, scanner, verifier
 from timers.engine.watch import Cancelled, Watch
 from timers.engine.work import Final, Options, Wait, Work, again_at
 from timers.errors import ExternalError
@@ -22,9 +23,10 @@ from timers.services.transfer_progress import Fault
 from timers.services.transfer_slices import Slice, SliceLost
 
 BUDGET = 2.0
-BATCH = 1000
+BATCH = 200
+"""Rows that are read at a time; each may be a pack of a thousand files."""
+
 TIMED_OUT = "timed_out"
-PHASES = ("scan", "compare", "copy", "delete")
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,9 @@ def run_slice(
 def _open_and_work(held: Slice, watch: Watch, batch: int) -> None:
     with ExitStack() as stack:
         source = stack.enter_context(collections.storage_for(held.source))
-        destination = stack.enter_context(collections.storage_for(held.destination))
-        work = Work(held, source, destination, Options.read(held.options), watch, batch)
+        destination = stack.enter_context(collections.storage_for(held.destination)) if held.destination else source
+        options = Options.read(held.options)
+        work = Work(held, source, destination, options, watch, batch, Pace(options.bytes_per_second))
         try:
             _attempt(work)
         except Cancelled:
@@ -94,33 +97,67 @@ def _check_start(work: Work) -> None:
 
 def _carry_on(work: Work) -> None:
     """Go through the phases from the present one; hand over when the slice's time is used."""
-    for phase in PHASES[PHASES.index(work.held.phase) :]:
-        if not _step(work, phase):
+    phases = _phases(work)
+    phase: str | None = work.held.phase
+    while phase is not None:
+        if phase != work.held.phase:
+            work.enter(phase)
+        if not _STEPS[phase](work):
             work.flush()
             slices.release(work.held, now=work.watch.now())
             return
+        phase = _next_phase(work, phases, phase)
+    if work.options.dry_run:
+        remover.say_whether_allowed(work)
     _end(work, TransferStatus.SUCCEEDED)
 
 
-def _step(work: Work, phase: str) -> bool:
-    if phase == "scan":
-        return scanner.scan(work)
-    if phase == "delete" and phase != work.held.phase and not remover.guard(work):
-        return True
-    if phase != work.held.phase and (phase != "compare" or progress.to_do(work.held, phase, 1, now=work.watch.now())):
-        work.enter(phase)
-    return {"compare": comparer.compare, "copy": filebatch.copy, "delete": remover.delete}[phase](work)
+_STEPS = {
+    "scan": scanner.scan,
+    "compare": comparer.compare,
+    "copy": copyphase.copy,
+    "verify": verifier.verify,
+    "delete": remover.delete,
+}
+
+
+def _phases(work: Work) -> list[str]:
+    """Return the phases that this transfer goes through."""
+    if work.held.kind == "delete":
+        return ["scan", "delete"]
+    if work.options.dry_run:
+        return ["scan", "compare"]
+    return ["scan", "compare", "copy", *(["verify"] if work.options.verify else []), "delete"]
+
+
+def _next_phase(work: Work, phases: list[str], phase: str) -> str | None:
+    """Return the next phase that has something to do; None after the last."""
+    if phase == "verify" and progress.has(work.held, "copy"):
+        return "copy"
+    for name in phases[phases.index(phase) + 1 :]:
+        if name == "compare" and not progress.has(work.held, "compare"):
+            continue
+        if name == "verify" and not progress.has(work.held, "copy", "done"):
+            continue
+        if name == "delete" and not remover.allowed(work):
+            continue
+        return name
+    return None
 
 
 def _end(work: Work, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
     if status is not TransferStatus.SUCCEEDED:
-        if work.held.taken_over:
+        if work.held.taken_over and not work.cut_short:
             with suppress(ExternalError, Cancelled):
-                filebatch.sweep(work)
-        filebatch.remove_kept(work)
+                parts.sweep(work)
+        parts.remove_kept(work)
+    work.at_work.clear()
     work.flush()
     retryable = reason == TIMED_OUT and not work.held.options.get("deadline")
     slices.end(work.held, status, now=work.watch.now(), message=message, reason=reason, retryable=retryable)
+    if work.cut_short:  # a store that did not answer may do so now, or never: nobody waits for it
+        with suppress(ExternalError):
+            parts.sweep(work)
 
 
 def _fault(held: Slice, watch: Watch, error: ExternalError) -> None:

@@ -30,5 +30,10 @@ class Echo:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread."""
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None

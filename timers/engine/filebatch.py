@@ -1,84 +1,146 @@
-"""The phase `copy`: makes folders, fills parts, and moves many of them into place together."""
+"""Copying files one by one: in lanes where both ends are far away, else many moved into place together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 from timers.copying import paths
-from timers.engine.echo import Echo
-from timers.engine.filecopy import Filled, Stopped, fill
-from timers.engine.work import Wait, Work
+from timers.engine import filecopy
+from timers.engine.filecopy import Filled, Stopped
+from timers.engine.lanes import Lane, Lanes, Result, width
+from timers.engine.packwork import End, PackAtWork
+from timers.engine.work import Work
 from timers.errors import ExternalError
 from timers.services import transfer_progress as progress
 from timers.services.transfer_progress import DoneFile, Kept, Todo
-from timers.storages.base import SourceFault, part_prefix
+from timers.storages.base import Entry, SourceFault
 
 MOST_OPEN = 128  # some slices share a process, and a process may usually hold 1,024 files open
 MOST_BYTES = 64 * 1024 * 1024
 
 
-def copy(work: Work) -> bool:
-    """Copy until the slice's time is used; return whether every file is where it belongs."""
-    if work.held.taken_over:
-        sweep(work)
-    if not _make_folders(work):
-        return False
-    batch = _Batch(work)
-    try:
-        with Echo() as echo:
-            while rows := progress.to_do(work.held, "copy", work.batch, now=work.watch.now()):
-                if not _copy_rows(work, rows, batch, echo):
-                    return False
-    except BaseException:
-        batch.discard()
-        raise
-    retry = progress.next_retry(work.held, ["mkdir", "copy"])
-    if retry is not None:
-        raise Wait(retry)
-    return True
+@dataclass(frozen=True)
+class Moved:
+    """A file that is in place."""
+
+    row: Todo
+    source: Entry
+    checksum: str | None
+    verified: bool
 
 
-def _make_folders(work: Work) -> bool:
-    while rows := progress.to_do(work.held, "mkdir", work.batch, now=work.watch.now()):
-        for row in rows:
-            work.watch.check()
-            try:
-                work.destination.mkdir(row.destination_path)
-                work.changes.made.append(row.id)
-            except ExternalError as error:
-                work.row_failed(row, row.destination_path, error, of_source=False)
-        work.flush()
-        if work.watch.spent():
-            return False
-    return True
-
-
-def _copy_rows(work: Work, rows: list[Todo], batch: _Batch, echo: Echo) -> bool:
-    """Copy these files; return False when the slice's time is used."""
-    wanted = progress.checksums_wanted(work.held, list({row.item for row in rows}))
-    for row in rows:
-        work.watch.check()
-        try:
-            result = fill(work, row, echo, wanted=wanted.get(row.item))
-        except SourceFault as error:
-            work.row_failed(row, row.source_path, error.error, of_source=True)
-        except ExternalError as error:
-            work.row_failed(row, row.destination_path, error, of_source=False)
+def copy_rows(work: Work, rows: list[Todo]) -> None:
+    """Copy these files and members of packs, until the slice's time is used."""
+    copying = _Copying(work, rows)
+    with work.gathering(copying.write_packs):
+        lanes = width(work)
+        if lanes > 1:
+            copying.in_lanes(lanes)
         else:
-            batch.add(result)
-        if batch.is_full or work.watch.spent():
+            copying.in_batches()
+
+
+class _Copying:
+    """Some rows on their way; whatever came of them is in the slice's changes when it ends."""
+
+    def __init__(self, work: Work, rows: list[Todo]) -> None:
+        self._work, self._rows = work, rows
+        self._packs = {row.id: PackAtWork(row) for row in rows if row.members is not None}
+        self._wanted = progress.checksums_wanted(work.held, list({row.item for row in rows}))
+
+    def in_lanes(self, lanes: int) -> None:
+        """Copy several files at a time, each moved into place by its lane."""
+        with Lanes(self._work, self._copy_and_move, width=lanes) as running:
+            for row, result in running.run(self._todos()):
+                self._take(row, result)
+
+    def in_batches(self) -> None:
+        """Copy one file after the other, and move many into place together."""
+        batch = _Batch(self._work, moved=self._moved, failed=self._failed)
+        try:
+            with Lanes(self._work, self._copy, width=1) as running:
+                for row, result in running.run(self._todos()):
+                    if isinstance(result, Filled):
+                        batch.add(result)
+                    else:
+                        self._take(row, result)
+                    if batch.is_full or self._work.watch.spent():
+                        batch.move_into_place()
             batch.move_into_place()
-        if work.watch.spent():
-            work.flush()
-            return False
-    batch.move_into_place()
-    work.flush()
-    return True
+        except BaseException:
+            batch.discard()
+            raise
+
+    def _todos(self) -> Iterator[Todo]:
+        """Yield at least one file, and more while there is time."""
+        first = True
+        for row in self._rows:
+            pack = self._packs.get(row.id)
+            for todo in pack.todos() if pack else (row,):
+                if not first and self._work.watch.spent():
+                    return
+                first = False
+                self._work.breathe()
+                yield todo
+
+    def _copy(self, lane: Lane, row: Todo) -> Filled | Stopped:
+        return filecopy.fill(lane, row, wanted=self._wanted.get(row.item))
+
+    def _copy_and_move(self, lane: Lane, row: Todo) -> Moved | Stopped:
+        filled = self._copy(lane, row)
+        if isinstance(filled, Stopped):
+            return filled
+        try:
+            lane.destination.settle([filled.writer])
+            lane.own()
+            filled.writer.commit(modified_ns=filled.source.modified_ns if lane.options.times else None)
+            lane.destination.settle_folders([paths.parent(row.destination_path)])
+        except BaseException:
+            filled.writer.discard()
+            raise
+        return Moved(row, filled.source, filled.checksum, filled.verified)
+
+    def _take(self, row: Todo, result: Result[Moved | Stopped]) -> None:
+        if isinstance(result, Moved):
+            self._moved(result)
+        elif isinstance(result, Stopped):
+            kept = Kept(row.id, result.part.name, result.part.size, result.source.size, result.source.modified_at)
+            self._work.changes.kept.append(kept)
+        else:
+            self._failed(row, result)
+
+    def _failed(self, row: Todo, error: ExternalError | SourceFault) -> None:
+        of_source = isinstance(error, SourceFault)
+        path = row.source_path if of_source else row.destination_path
+        self._work.row_failed(row, path, error.error if isinstance(error, SourceFault) else error, of_source=of_source)
+        if row.member is not None:
+            self._packs[row.id].gone(row.member)
+
+    def _moved(self, moved: Moved) -> None:
+        row, source, modified_ns = moved.row, moved.source, moved.source.modified_ns
+        modified_us = None if modified_ns is None else modified_ns // 1000
+        if row.member is None:
+            verified = "checksum" if moved.verified else "size"
+            self._work.changes.done.append(DoneFile(row.id, source.size, modified_us, verified, moved.checksum))
+        else:
+            self._packs[row.id].done(row.member, size=source.size, modified_us=modified_us, checksum=moved.checksum)
+        self._work.count(files_transferred=1)
+
+    def write_packs(self) -> None:
+        """Add what came of the members of packs to the slice's changes."""
+        verified = "checksum" if self._work.options.verify else "size"
+        for pack in self._packs.values():
+            pack.write(self._work, End("done", "copy", pack.row.verdict, verified))
 
 
 class _Batch:
     """Parts that are full but not in place: one sync for all before they are moved, one for their folders after."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(
+        self, work: Work, *, moved: Callable[[Moved], None], failed: Callable[[Todo, ExternalError], None]
+    ) -> None:
+        self._work, self._moved, self._failed = work, moved, failed
         self._filled: list[Filled] = []
         self._bytes = 0
 
@@ -86,16 +148,10 @@ class _Batch:
     def is_full(self) -> bool:
         return len(self._filled) >= MOST_OPEN or self._bytes >= MOST_BYTES
 
-    def add(self, result: Filled | Stopped) -> None:
-        """Take a part in; one that is to be gone on with is only written down."""
-        if isinstance(result, Stopped):
-            kept = Kept(
-                result.row.id, result.part.name, result.part.size, result.source.size, result.source.modified_at
-            )
-            self._work.changes.kept.append(kept)
-            return
-        self._filled.append(result)
-        self._bytes += result.source.size
+    def add(self, filled: Filled) -> None:
+        """Take a part in."""
+        self._filled.append(filled)
+        self._bytes += filled.source.size
 
     def move_into_place(self) -> None:
         """Sync, move, sync; what was done is written down with the next ones, once there are enough."""
@@ -110,21 +166,18 @@ class _Batch:
         finally:
             self._note(moved)
         self._filled, self._bytes = [], 0
-        if len(work.changes) >= work.batch:
-            work.flush()
 
     def _note(self, moved: list[Filled]) -> None:
-        work = self._work
-        work.destination.settle_folders(sorted({paths.parent(each.row.destination_path) for each in moved}))
-        work.changes.done.extend(_done(each) for each in moved)
-        work.count(files_transferred=len(moved))
+        self._work.destination.settle_folders(sorted({paths.parent(each.row.destination_path) for each in moved}))
+        for each in moved:
+            self._moved(Moved(each.row, each.source, each.checksum, each.verified))
 
     def _move(self, each: Filled) -> bool:
         try:
             each.writer.commit(modified_ns=each.source.modified_ns if self._work.options.times else None)
         except ExternalError as error:
             each.writer.discard()
-            self._work.row_failed(each.row, each.row.destination_path, error, of_source=False)
+            self._failed(each.row, error)
             return False
         return True
 
@@ -132,39 +185,3 @@ class _Batch:
         """Remove the parts: the slice ends without them."""
         for each in self._filled:
             each.writer.discard()
-
-
-def _done(each: Filled) -> DoneFile:
-    modified_ns = each.source.modified_ns
-    modified_us = None if modified_ns is None else modified_ns // 1000
-    level = "checksum" if each.verified else "size"
-    return DoneFile(each.row.id, each.source.size, modified_us, level, each.checksum)
-
-
-def sweep(work: Work) -> None:
-    """Remove the parts that a slice which died left behind: they lie beside the next files to be copied."""
-    rows = progress.to_do(work.held, "copy", work.batch, now=work.watch.now())
-    kept = {paths.join(paths.parent(path), part) for path, part in progress.parts_kept(work.held)}
-    for folder in {paths.parent(row.destination_path) for row in rows}:
-        work.watch.check()
-        _sweep_folder(work, folder, kept)
-
-
-def _sweep_folder(work: Work, folder: str, kept: set[str]) -> None:
-    prefix = part_prefix(work.held.transfer_id)
-    try:
-        left = [entry.name for entry in work.destination.list(folder) if entry.name.startswith(prefix)]
-        for path in {paths.join(folder, name) for name in left} - kept:
-            work.destination.delete(path)
-    except ExternalError as error:
-        if error.reason != "not_found":
-            raise
-
-
-def remove_kept(work: Work) -> None:
-    """Remove the parts of files that nobody will go on with."""
-    for path, part in progress.parts_kept(work.held):
-        try:
-            work.destination.delete(paths.join(paths.parent(path), part))
-        except ExternalError:
-            continue

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from timers.copying import checksums, paths
-from timers.engine.echo import Echo
-from timers.engine.work import Work
+from timers.engine import digests
+from timers.engine.lanes import Lane
+from timers.engine.work import AtWork
 from timers.errors import ExternalError
 from timers.services.transfer_progress import Todo
 from timers.storages.base import Entry, Part, Reader, SourceFault, Writer, part_name
 
 SEGMENT = 8 * 1024 * 1024
+READ_AGAIN = 8 * 1024 * 1024 * 1024
+"""Up to this size a file that took several slices is read once more for its digest, if the store is a disk."""
 
 
 @dataclass
@@ -43,7 +47,7 @@ class StartOver(Exception):
     """The older part cannot be gone on with."""
 
 
-def fill(work: Work, row: Todo, echo: Echo, *, wanted: tuple[str, str] | None) -> Filled | Stopped:
+def fill(lane: Lane, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | Stopped:
     """Copy a file into a part, once more if the source changes meanwhile; `wanted` is the digest that it must have.
 
     Raises SourceFault for faults of the source, ExternalError for those of the destination.
@@ -51,115 +55,137 @@ def fill(work: Work, row: Todo, echo: Echo, *, wanted: tuple[str, str] | None) -
     tries = 0
     while True:
         try:
-            return _fill(work, row, echo, wanted)
+            return _fill(lane, row, wanted)
         except StartOver:
-            row = _forget_part(work, row)
+            row = _forget_part(lane, row)
         except Changed:
-            row, tries = _forget_part(work, row), tries + 1
+            row, tries = _forget_part(lane, row), tries + 1
             if tries == 2:
                 message = f"{row.source_path} changed while it was copied, twice."
                 raise SourceFault(ExternalError(message, retryable=True, reason="source_changed")) from None
+        finally:
+            lane.work.at_work.pop(row.key, None)
 
 
-def _fill(work: Work, row: Todo, echo: Echo, wanted: tuple[str, str] | None) -> Filled | Stopped:
-    with _open(work, row) as reader:
-        writer = _begin(work, row, reader)
+def _fill(lane: Lane, row: Todo, wanted: tuple[str, str] | None) -> Filled | Stopped:
+    with _open(lane, row) as reader:
+        writer = _begin(lane, row, reader)
         try:
-            if row.part:
-                _check_prefix(work, row, writer)
-            return _Pouring(work, row, reader=reader, writer=writer, echo=echo, wanted=wanted).pour()
+            digest = _check_prefix(lane, row, writer) if row.part else None
+            return _Pouring(lane, row, reader=reader, writer=writer, wanted=wanted, digest=digest).pour()
         except BaseException:
             writer.discard()
             raise
 
 
-def _open(work: Work, row: Todo) -> Reader:
+def _open(lane: Lane, row: Todo) -> Reader:
     try:
-        return work.source.open(row.source_path, offset=row.bytes_done)
+        return lane.source.open(row.source_path, offset=row.bytes_done)
     except ExternalError as error:
         raise SourceFault(error) from error
 
 
-def _begin(work: Work, row: Todo, reader: Reader) -> Writer:
+def _begin(lane: Lane, row: Todo, reader: Reader) -> Writer:
     """Open a part: the older one if the source is still the same, else a new one. Missing folders are made."""
-    name = part_name(work.held.transfer_id, row.id, work.held.number)
+    name = part_name(lane.held.transfer_id, row.key, lane.held.number)
     if not row.part:
-        return _write_new(work, row.destination_path, name)
+        return _write_new(lane, row.destination_path, name)
     if reader.opened.size != row.size or reader.opened.modified_at != row.modified_at:
         raise StartOver
     try:
-        return work.destination.write(row.destination_path, part=name, resume=Part(row.part, row.bytes_done))
+        return lane.destination.write(row.destination_path, part=name, resume=Part(row.part, row.bytes_done))
     except ExternalError as error:
         if error.reason == "not_found":
             raise StartOver from error
         raise
 
 
-def _write_new(work: Work, path: str, name: str) -> Writer:
+def _write_new(lane: Lane, path: str, name: str) -> Writer:
     try:
-        return work.destination.write(path, part=name)
+        return lane.destination.write(path, part=name)
     except ExternalError as error:
         if error.reason != "not_found":
             raise
-    work.destination.mkdir(paths.parent(path))
-    return work.destination.write(path, part=name)
+    lane.destination.mkdir(paths.parent(path))
+    return lane.destination.write(path, part=name)
 
 
-def _forget_part(work: Work, row: Todo) -> Todo:
+def _forget_part(lane: Lane, row: Todo) -> Todo:
     """Begin the file from its first byte; what the older part held no longer counts as transferred."""
     if row.part:
-        work.count(bytes_transferred=-row.bytes_done)
-        try:
-            work.destination.delete(paths.join(paths.parent(row.destination_path), row.part))
-        except ExternalError as error:
-            if error.reason != "not_found":
-                raise
+        lane.counts["bytes_transferred"] -= row.bytes_done
+        lane.destination.remove_part(row.destination_path, row.part)
     return row._replace(bytes_done=0, part=None)
 
 
-def _check_prefix(work: Work, row: Todo, writer: Writer) -> None:
-    """Raise StartOver unless the older part begins as the source does.
+def _check_prefix(lane: Lane, row: Todo, writer: Writer) -> Any:
+    """Return the digest of what the older part holds, if it was read; raises StartOver unless the source begins so.
 
     A part that a slice left on purpose was synced and its stretches verified: only the last one is read again. After a
-    slice that died all of it is.
+    slice that died all of it is. A store that checks what it receives is not asked.
     """
-    start = 0 if work.held.taken_over else max(0, row.bytes_done - SEGMENT)
+    if writer.self_checking:
+        return None
+    start = 0 if lane.held.taken_over else max(0, row.bytes_done - SEGMENT)
+    whole = start == 0
     here, there = checksums.new(), checksums.new()
-    with _open(work, row._replace(bytes_done=start)) as source, writer.read_back(start) as back:
+    with _open(lane, row._replace(bytes_done=start)) as source, writer.read_back(start) as back:
         while start < row.bytes_done:
-            work.watch.check()
+            lane.check()
             stretch = min(SEGMENT, row.bytes_done - start)
             if source.feed(here, stretch) != stretch or back.feed(there, stretch) != stretch:
                 raise StartOver
             start += stretch
     if here.digest() != there.digest():
         raise StartOver
+    return here if whole else None
 
 
 class _Pouring:
     """One file on its way into its part."""
 
     def __init__(
-        self, work: Work, row: Todo, *, reader: Reader, writer: Writer, echo: Echo, wanted: tuple[str, str] | None
+        self,
+        lane: Lane,
+        row: Todo,
+        *,
+        reader: Reader,
+        writer: Writer,
+        wanted: tuple[str, str] | None,
+        digest: Any,
     ) -> None:
-        self.work, self.row, self.reader, self.writer, self.echo, self.wanted = work, row, reader, writer, echo, wanted
+        self.lane, self.row, self.reader, self.writer, self.wanted = lane, row, reader, writer, wanted
         self.began_at = writer.written
-        self.verified = work.options.verify or wanted is not None
-        algorithm = wanted[1] if wanted else checksums.DEFAULT
-        self.here = checksums.new(algorithm) if self.verified else None
-        self.there = checksums.new(algorithm) if self.verified else None
+        self.verified = lane.options.verify or wanted is not None
+        self.algorithm = wanted[1] if wanted else checksums.DEFAULT
+        self.here, self.there, self.whole = self._digests(digest)
+
+    def _digests(self, prefix: Any) -> tuple[Any, Any, bool]:
+        """Return the digests of source and destination to go on with, and whether they begin with the first byte."""
+        if not self.verified:
+            return None, None, False
+        asks_back = not self.writer.self_checking
+        before = digests.take(self.lane.held.transfer_id, self.row.id, self.began_at) if self.began_at else None
+        if before is not None:
+            return *before, True
+        if prefix is not None:
+            return prefix, prefix.copy() if asks_back else None, True
+        fresh = checksums.new(self.algorithm)
+        return fresh, fresh.copy() if asks_back else None, self.began_at == 0
 
     def pour(self) -> Filled | Stopped:
-        size, back = self.reader.opened.size, self.writer.read_back(self.began_at) if self.verified else None
+        size = self.reader.opened.size
+        back = self.writer.read_back(self.began_at) if self.there is not None else None
         try:
             waiting: Callable[[], int] | None = None
             while self.writer.written < size:
-                stretch = self._stretch(min(SEGMENT, size - self.writer.written))
+                stretch = self._stretch(self.lane.work.pace.piece(min(SEGMENT, size - self.writer.written)))
                 if back is not None and self.there is not None:
                     if waiting:
                         waiting()
-                    waiting = self.echo.feed(back, self.there, stretch)
-                if self.writer.written < size and self._must_stop():
+                    waiting = self.lane.echo.feed(back, self.there, stretch)
+                self.lane.pause(stretch)
+                if self.writer.written < size and self._must_stop(size):
                     break
             if waiting:
                 waiting()
@@ -178,10 +204,11 @@ class _Pouring:
             done += moved
         return done
 
-    def _must_stop(self) -> bool:
-        self.work.watch.check()
-        resumable = self.work.destination.abilities.resume and self.wanted is None
-        return resumable and self.work.watch.spent()
+    def _must_stop(self, size: int) -> bool:
+        self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, self.writer.written, size, self.began_at)
+        self.lane.check()
+        resumable = self.lane.destination.abilities.resume and self.wanted is None and self.row.member is None
+        return resumable and self.lane.spent()
 
     def _judge(self, size: int) -> Filled | Stopped:
         self._check_digests()
@@ -189,17 +216,43 @@ class _Pouring:
         if now.size != size or now.modified_ns != self.reader.opened.modified_ns:
             raise Changed
         moved = self.writer.written - self.began_at
-        self.work.count(bytes_transferred=moved, bytes_checksummed=moved if self.verified else 0)
+        self._count(moved)
         if self.writer.written < size:
-            return Stopped(self.row, self.writer.keep(), self.reader.opened)
-        digest = self.here.hexdigest() if self.here is not None and self.began_at == 0 else None
+            return self._stop(moved)
+        digest = self._digest(size)
         self._check_wanted(digest)
         return Filled(self.row, self.writer, self.reader.opened, digest, self.verified)
+
+    def _count(self, moved: int) -> None:
+        self.lane.counts["bytes_transferred"] += moved
+        if self.verified:
+            self.lane.counts["bytes_checksummed"] += moved
+
+    def _stop(self, moved: int) -> Stopped:
+        part = self.writer.keep()
+        dropped = self.began_at + moved - part.size  # some stores keep whole pieces only
+        self._count(-dropped)
+        if self.whole and not dropped:
+            both = digests.Digests(self.here, self.there)
+            digests.keep(self.lane.held.transfer_id, self.row.id, part.size, both)
+        return Stopped(self.row, part, self.reader.opened)
 
     def _check_digests(self) -> None:
         if self.here is not None and self.there is not None and self.here.digest() != self.there.digest():
             message = f"{self.row.destination_path} does not hold what was written to it."
             raise ExternalError(message, retryable=True, reason="checksum_mismatch")
+
+    def _digest(self, size: int) -> str | None:
+        """Return the digest of the whole file, for the manifest; None where it would have to be fetched once more."""
+        if self.whole:
+            return str(self.here.hexdigest())
+        if not self.verified or size > READ_AGAIN or not self.lane.destination.abilities.quick_stat:
+            return None
+        digest = checksums.new()
+        with self.writer.read_back(0) as back:
+            while back.feed(digest, SEGMENT):
+                self.lane.check()
+        return str(digest.hexdigest())
 
     def _check_wanted(self, digest: str | None) -> None:
         if self.wanted is not None and not checksums.agree(digest or "", self.wanted[0]):

@@ -1,29 +1,30 @@
-"""The phase `delete`: removes what the source does not hold, when the guards allow it."""
+"""The phase `delete`: removes what the source does not hold, or what a delete task names, when the guards allow it."""
 
 from __future__ import annotations
 
 from timers.copying.plan import may_delete
+from timers.engine.lanes import Lane, Lanes, Result, width
+from timers.engine.packwork import End, PackAtWork
 from timers.engine.work import Final, Wait, Work
 from timers.errors import ExternalError
 from timers.services import transfer_progress as progress
-from timers.services.transfer_progress import Fault
+from timers.services.transfer_progress import Fault, Todo
+from timers.storages.base import SourceFault
+
+DELETED = End("done", "delete", "delete")
 
 
 def delete(work: Work) -> bool:
     """Delete until the slice's time is used; return whether nothing is left to be deleted. Deepest paths come first."""
     while rows := progress.to_do(work.held, "delete", work.batch, now=work.watch.now(), last_first=True):
         for row in rows:
-            work.watch.check()
-            try:
-                work.destination.delete(row.destination_path)
-            except ExternalError as error:
-                if error.reason == "not_empty":  # it holds what the rules leave alone
-                    work.changes.left.append(row.id)
-                    continue
-                if error.reason != "not_found":
-                    work.row_failed(row, row.destination_path, error, of_source=False)
-                    continue
-            work.changes.made.append(row.id)
+            work.breathe()
+            if row.members is None:
+                _delete_one(work, row)
+            else:
+                _delete_members(work, row)
+            if work.watch.spent():
+                break
         work.flush()
         if work.watch.spent():
             return False
@@ -33,11 +34,52 @@ def delete(work: Work) -> bool:
     return True
 
 
-def guard(work: Work) -> bool:
+def _delete_one(work: Work, row: Todo) -> None:
+    try:
+        work.destination.delete(row.destination_path)
+    except ExternalError as error:
+        if error.reason == "not_empty":  # it holds what the rules leave alone
+            work.changes.left.append(row.id)
+            return
+        if error.reason != "not_found":
+            work.row_failed(row, row.destination_path, error, of_source=False)
+            return
+    work.changes.made.append(row.id)
+
+
+def _delete_members(work: Work, row: Todo) -> None:
+    pack = PackAtWork(row)
+    with work.gathering(lambda: pack.write(work, DELETED)), Lanes(work, _remove, width=width(work)) as running:
+        for todo, result in running.run(iter(pack.todos())):
+            _take(work, pack, todo, result)
+
+
+def _remove(lane: Lane, row: Todo) -> bool:
+    lane.check()
+    try:
+        lane.destination.delete(row.destination_path)
+    except ExternalError as error:
+        if error.reason != "not_found":
+            raise
+    return True
+
+
+def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> None:
+    assert todo.member is not None
+    if isinstance(result, ExternalError):
+        work.row_failed(todo, todo.destination_path, result, of_source=False)
+        pack.gone(todo.member)
+    elif not isinstance(result, SourceFault):
+        pack.done(todo.member)
+
+
+def allowed(work: Work) -> bool:
     """Return whether deleting may begin; raises Final where deleting so much cannot be meant."""
     found = progress.deletions(work.held)
     if not found.planned:
         return False
+    if work.held.kind == "delete":
+        return True
     if progress.skipped_any_source(work.held):
         text = "Nothing was deleted: part of the source could not be read."
         work.changes.faults.append(Fault("delete_skipped", "", text))
@@ -47,6 +89,14 @@ def guard(work: Work) -> bool:
     if not may_delete(found.planned, of=found.present, most=work.options.max_delete):
         raise _refused(f"{found.planned:,} of {found.present:,} entries are more than allowed")
     return True
+
+
+def say_whether_allowed(work: Work) -> None:
+    """Write down why a transfer like this one would delete nothing, for who looks before copying."""
+    try:
+        allowed(work)
+    except Final as final:
+        work.changes.faults.append(Fault(final.error.reason, "", final.error.message))
 
 
 def _refused(why: str) -> Final:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from fnmatch import fnmatchcase
 from typing import Any
 
 from timers.copying import paths
-from timers.copying.plan import Entry, Kind, Step, What, extras, file_step, folder_step, folder_steps
-from timers.engine.work import Final, Work
+from timers.copying.plan import (
+    Entry,
+    Kind,
+    Step,
+    Verdict,
+    What,
+    extras,
+    file_step,
+    folder_step,
+    folder_steps,
+    link_step,
+)
+from timers.engine import following
+from timers.engine.packing import Packing
+from timers.engine.work import Final, Work, with_fault
 from timers.errors import ExternalError
 from timers.services import transfer_progress as progress
 from timers.services.transfer_progress import Fault, NewFile, Todo
 from timers.services.transfer_submissions import overlap
 from timers.storages.base import Lookup, SourceFault, Storage, fault, is_part
+
+FLUSH_AT = 100
+"""Rows that are written together; most of them are packs."""
 
 
 def scan(work: Work) -> bool:
@@ -28,11 +45,11 @@ def scan(work: Work) -> bool:
             _expand(work, item)
             _flush_when_full(work)
         folders = [] if todo else progress.folders_to_list(work.held, work.batch)
-        for step, folder in folders:
+        for folder in folders:
             work.watch.check()
             if work.watch.spent() and len(work.changes):
                 break
-            _list(work, step, folder, protected)
+            _list(work, folder, protected)
         work.flush()
         if not todo and not folders:
             return True
@@ -41,7 +58,7 @@ def scan(work: Work) -> bool:
 
 
 def _flush_when_full(work: Work) -> None:
-    if len(work.changes.new) >= work.batch:
+    if len(work.changes.new) >= FLUSH_AT:
         work.watch.check()
         work.flush()
 
@@ -50,41 +67,57 @@ def _flush_when_full(work: Work) -> None:
 
 
 def _expand(work: Work, item: Any) -> None:
-    """Turn one item into rows: a file, or a folder to be listed."""
+    """Turn one item into rows: a file, or a folder to be listed; all that match, where a delete task has patterns."""
     try:
-        found = _found(work.source, item)
-    except ExternalError as error:
-        _item_failed(work, item, error)
-    else:
-        target = _target(item, found.kind)
-        there = _stat(work.destination, target)
-        if found.kind is Kind.DIR:
-            _refuse_overlap(work, item.source_path, target)
-            step = folder_step(found, there)
+        if work.held.kind == "delete":
+            _expand_deletion(work, item)
         else:
-            step = file_step(found, there, work.options.level)
-        _add(work, step, item.source_path, target, item=item.number)
+            _expand_copy(work, item)
+    except SourceFault as error:
+        _item_failed(work, item, error.error)
     work.changes.expanded.append(item.pk)
 
 
-def _found(source: Storage, item: Any) -> Entry:
-    found = source.stat(item.source_path)
-    if found.kind is Kind.SYMLINK:
-        raise fault("path_outside", f"{item.source_path} is a symbolic link; links are never followed.")
+def _expand_copy(work: Work, item: Any) -> None:
+    source, found = _found(work, item)
+    target = _target(item, found.kind)
+    there = _stat(work.destination, target)
+    if found.kind is Kind.DIR:
+        _refuse_overlap(work, source, target)
+        step = folder_step(found, there)
+    elif found.kind is Kind.SYMLINK:
+        step = link_step(found, there, work.options.links)
+    else:
+        step = file_step(found, there, work.options.level)
+    _add(work, step, source, target, item=item.number)
+
+
+def _found(work: Work, item: Any) -> tuple[str, Entry]:
+    """Return what an item asks for, and where it really is; raises SourceFault."""
+    try:
+        path, found = item.source_path, work.source.stat(item.source_path)
+        if found.kind is Kind.SYMLINK:
+            path, found = following.item(work, path, found)
+        _check_kind(item, found)
+    except ExternalError as error:
+        raise SourceFault(error) from error
+    return path, found
+
+
+def _check_kind(item: Any, found: Entry) -> None:
     if found.kind is Kind.OTHER:
         raise fault("not_a_file", f"{item.source_path} is neither a file nor a folder.")
-    if found.kind is Kind.FILE and item.recursive is True:
+    if found.kind is not Kind.DIR and item.recursive is True:
         raise fault("not_a_folder", f"{item.source_path} is a file, but the item is recursive.")
     if found.kind is Kind.DIR and item.recursive is False:
         raise fault("not_a_file", f"{item.source_path} is a folder, but the item is not recursive.")
-    return found
 
 
 def _target(item: Any, kind: Kind | None) -> str:
     """Return where an item goes: a file into a destination that was written as a folder, all else to its very path."""
     into = item.destination_path.endswith("/")
     folder = item.destination_path.rstrip("/") or paths.ROOT
-    return paths.join(folder, paths.name_of(item.source_path)) if into and kind is Kind.FILE else folder
+    return paths.join(folder, paths.name_of(item.source_path)) if into and kind is not Kind.DIR else folder
 
 
 def _refuse_overlap(work: Work, source: str, target: str) -> None:
@@ -104,13 +137,63 @@ def _stat(storage: Storage, path: str) -> Entry | None:
         raise
 
 
+# What a delete task names
+
+
+def _expand_deletion(work: Work, item: Any) -> None:
+    matching = list(_matching(work, item.source_path)) if work.options.globs else [item.source_path]
+    found = [(path, entry) for path in matching if (entry := _stat(work.destination, path)) is not None]
+    if not found and not work.options.ignore_missing:
+        raise Final(fault("not_found", f"{item.source_path} does not exist."))
+    for path, entry in found:
+        _add_deletion(work, item.number, path, entry)
+
+
+def _matching(work: Work, path: str) -> Iterator[str]:
+    """Yield what a path means whose last part may be a pattern."""
+    name = paths.name_of(path)
+    if not set(name) & set("*?["):
+        yield path
+        return
+    folder = paths.parent(path)
+    try:
+        for entry in work.destination.list(folder):
+            if fnmatchcase(entry.name, name) and paths.is_storable(entry.name) and not is_part(entry.name):
+                yield paths.join(folder, entry.name)
+    except ExternalError as error:
+        if error.reason != "not_found":
+            raise
+
+
+def _add_deletion(work: Work, item: int, path: str, entry: Entry) -> None:
+    is_folder = entry.kind is Kind.DIR
+    if is_folder and not work.options.recursive:
+        raise Final(fault("unsupported", f"{path} is a folder, and the task is not recursive."))
+    work.changes.new.append(_deletion(item, None, path, entry))
+
+
+def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile:
+    return NewFile(
+        item=item,
+        parent=parent,
+        step="delete",
+        source_path="",
+        destination_path=path,
+        size=0 if entry.kind is Kind.DIR else entry.size,
+        unlisted=entry.kind is Kind.DIR,
+        verdict=Verdict.DELETE,
+        there_size=entry.size,
+        there_modified_us=None if entry.modified_ns is None else entry.modified_ns // 1000,
+    )
+
+
 # Folders
 
 
-def _list(work: Work, step: str, folder: Todo, protected: frozenset[str]) -> None:
+def _list(work: Work, folder: Todo, protected: frozenset[str]) -> None:
     """Write down what one folder holds. Its row stays `unlisted` until all of it is written."""
     try:
-        if step == What.DELETE:
+        if folder.step == What.DELETE:
             _list_extra_folder(work, folder, protected)
         else:
             _list_source_folder(work, folder, protected)
@@ -133,17 +216,35 @@ def _list_source_folder(work: Work, folder: Todo, protected: frozenset[str]) -> 
     there_already = folder.state == "skipped"
     with ExitStack() as stack:
         there = stack.enter_context(work.destination.looking(folder.destination_path)) if there_already else None
+        options = work.options
         steps = folder_steps(
-            _source_listing(work, folder), there=there, rules=work.options.rules, level=work.options.level
+            _source_listing(work, folder), there=there, rules=options.rules, level=options.level, links=options.links
         )
-        source, target = _prefix(folder.source_path), _prefix(folder.destination_path)
+        packing = Packing(work, folder)
         for step in steps:
-            if step.what is not What.IGNORE:
-                name = step.entry.name
-                _add(work, step, source + name, target + name, item=folder.item, parent=folder.id)
-                _flush_when_full(work)
+            if packing.takes(step):
+                continue
+            _add_of_folder(work, folder, step)
+            _flush_when_full(work)
+        packing.close()
     if work.options.delete_extra and there_already:
         _list_extras(work, folder, protected)
+
+
+def _add_of_folder(work: Work, folder: Todo, step: Step) -> None:
+    if step.what is What.IGNORE:
+        return
+    name = step.entry.name
+    source, target = paths.join(folder.source_path, name), paths.join(folder.destination_path, name)
+    if step.what is What.FOLLOW:
+        try:
+            source, found = following.in_folder(work, folder, source)
+        except ExternalError as error:
+            _entry_failed(work, folder, source, target, error)
+            return
+        is_folder = found.kind is Kind.DIR
+        step = folder_step(found, step.there) if is_folder else file_step(found, step.there, work.options.level)
+    _add(work, step, source, target, item=folder.item, parent=folder.id)
 
 
 def _source_listing(work: Work, folder: Todo) -> Iterator[Entry]:
@@ -171,15 +272,18 @@ def _list_extra_folder(work: Work, folder: Todo, protected: frozenset[str]) -> N
 
 
 def _add_extras(work: Work, folder: Todo, in_source: Lookup, protected: frozenset[str]) -> None:
-    target = _prefix(folder.destination_path)
-    listing = _destination_listing(work, folder)
-    for entry in extras(listing, in_source=in_source, rules=work.options.rules):
-        if target + entry.name not in protected:
-            is_folder = entry.kind is Kind.DIR
-            work.changes.new.append(
-                NewFile(folder.item, folder.id, "delete", "", target + entry.name, entry.size, unlisted=is_folder)
-            )
-            _flush_when_full(work)
+    packing = Packing(work, folder._replace(source_path=""))
+    rules = None if work.held.kind == "delete" else work.options.rules
+    for entry in extras(_destination_listing(work, folder), in_source=in_source, rules=rules):
+        path = paths.join(folder.destination_path, entry.name)
+        if path in protected:
+            continue
+        if entry.kind is Kind.DIR:
+            work.changes.new.append(_deletion(folder.item, folder.id, path, entry))
+        else:
+            packing.delete(entry)
+        _flush_when_full(work)
+    packing.close()
 
 
 def _destination_listing(work: Work, folder: Todo) -> Iterator[Entry]:
@@ -192,31 +296,48 @@ def _destination_listing(work: Work, folder: Todo) -> Iterator[Entry]:
 
 
 def _add(work: Work, step: Step, source: str, target: str, *, item: int, parent: int | None = None) -> None:
-    entry, what, counts = step.entry, step.what, work.changes.counts
-    size, modified_us = entry.size, None if entry.modified_ns is None else entry.modified_ns // 1000
-    if what is What.CLASH:
+    if step.what is What.CLASH:
         raise Final(fault("clash", f"{source} to {target}: {step.why}."))
-    if entry.kind is Kind.DIR:
-        state = "pending" if what is What.MKDIR else "skipped"
-        row = NewFile(item, parent, "mkdir", source, target, 0, modified_us, state, True, step.level)
-        counts["directories"] += 1
-    elif what is What.SKIP:
-        row = NewFile(item, parent, "copy", source, target, size, modified_us, "skipped", False, step.level)
-        counts["files"] += 1
-        counts["files_skipped"] += 1
-    else:
-        row = NewFile(item, parent, what.value, source, target, size, modified_us, "pending", False, step.level)
-        counts["files"] += 1
-        counts["bytes_total"] += size
+    row = _row(step, source, target, item=item, parent=parent)
+    work.changes.counts.update(progress.counts_of(row.step, row.state, row.size))
     work.changes.new.append(row)
+
+
+def _row(step: Step, source: str, target: str, *, item: int, parent: int | None) -> NewFile:
+    entry, there = step.entry, step.there
+    is_folder, skipped = entry.kind is Kind.DIR, step.what is What.SKIP
+    return NewFile(
+        item=item,
+        parent=parent,
+        step="mkdir" if is_folder else "copy" if skipped else step.what.value,
+        source_path=source,
+        destination_path=target,
+        size=entry.size if entry.kind is Kind.FILE else 0,
+        modified_us=_us(entry),
+        state="skipped" if skipped else "pending",
+        unlisted=is_folder,
+        level=step.level,
+        verdict=step.verdict,
+        there_size=None if there is None or is_folder else there.size,
+        there_modified_us=None if there is None else _us(there),
+    )
+
+
+def _us(entry: Entry) -> int | None:
+    return None if entry.modified_ns is None else entry.modified_ns // 1000
+
+
+# What could not be read
 
 
 def _item_failed(work: Work, item: Any, error: ExternalError) -> None:
     found = _warning(work, error, item.source_path)
-    row = NewFile(item.number, None, "copy", item.source_path, item.destination_path, state="failed")
-    work.changes.new.append(row._replace(error_message=found.text, failure_reason=found.code))
-    work.changes.faults.append(found)
-    work.count(files=1)
+    _add_failed(work, NewFile(item.number, None, "copy", item.source_path, item.destination_path), found)
+
+
+def _entry_failed(work: Work, folder: Todo, source: str, target: str, error: ExternalError) -> None:
+    found = _warning(work, error, source)
+    _add_failed(work, NewFile(folder.item, folder.id, "copy", source, target), found)
 
 
 def _name_failed(work: Work, folder: Todo, name: str) -> None:
@@ -224,9 +345,11 @@ def _name_failed(work: Work, folder: Todo, name: str) -> None:
     error = fault("bad_name", f"A name in {folder.source_path} is no valid text: {name!a}.")
     shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     source, target = _prefix(folder.source_path) + shown, _prefix(folder.destination_path) + shown
-    found = _warning(work, error, source)
-    row = NewFile(folder.item, folder.id, "copy", source, target, state="failed")
-    work.changes.new.append(row._replace(error_message=found.text, failure_reason=found.code))
+    _entry_failed(work, folder, source, target, error)
+
+
+def _add_failed(work: Work, row: NewFile, found: Fault) -> None:
+    work.changes.new.append(with_fault(row, found)._replace(state="failed"))
     work.changes.faults.append(found)
     work.count(files=1)
 

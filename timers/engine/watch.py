@@ -39,6 +39,14 @@ class Watch:
         """Return whether the slice has had its time."""
         return self._monotonic() >= self._ends
 
+    def left(self) -> float:
+        """Return how many seconds of the slice's time are left, at least a little."""
+        return max(0.1, self._ends - self._monotonic())
+
+    def valid(self) -> float:
+        """Return for how many seconds the lease surely still holds."""
+        return max(0.0, self._lost_at - self._monotonic())
+
     def check(self) -> None:
         """Raise Cancelled or SliceLost when the slice should stop; extend its lease when that is due."""
         instant = self._monotonic()

@@ -1,25 +1,30 @@
-"""What the phases of a slice share: both storages, the watch, and what to do about faults."""
+"""What the phases of a slice share: both storages, the watch, what was done so far, and what to do about faults."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+from timers.clock import to_us
+from timers.copying import rates
 from timers.copying.filters import Filter, parse_rules
-from timers.copying.plan import SyncLevel
+from timers.copying.pace import Pace
+from timers.copying.plan import Links, SyncLevel
 from timers.engine.watch import Watch
 from timers.errors import ExternalError
 from timers.scheduling import backoff
 from timers.services import transfer_progress as progress
 from timers.services import transfer_slices as slices
-from timers.services.transfer_progress import Changes, Fault, Todo
+from timers.services.transfer_progress import Changes, Fault, NewFile, Todo
 from timers.storages.base import Storage
 
 BACKOFF_BASE = 5.0
 BACKOFF_CAP = 300.0
+BREATH = 1.0
 OF_THE_WHOLE = {"no_space", "quota", "connection_error"}
 """Faults that the next file would meet too: the transfer waits, not only the file."""
 
@@ -52,6 +57,13 @@ class Options:
     delete_extra: bool
     max_delete: int | None
     rules: Filter | None
+    links: Links
+    dry_run: bool
+    most_at_once: int | None
+    bytes_per_second: int | None
+    recursive: bool
+    ignore_missing: bool
+    globs: bool
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Options:
@@ -65,12 +77,32 @@ class Options:
             delete_extra=stored.get("delete_destination_extra", False),
             max_delete=stored.get("max_delete"),
             rules=Filter(rules) if rules else None,
+            links=Links(stored.get("recursive_symlinks") or Links.IGNORE),
+            dry_run=stored.get("dry_run", False),
+            most_at_once=stored.get("max_concurrency"),
+            bytes_per_second=stored.get("max_bytes_per_second"),
+            recursive=stored.get("recursive", False),
+            ignore_missing=stored.get("ignore_missing", False),
+            globs=stored.get("interpret_globs", False),
         )
+
+
+class AtWork(NamedTuple):
+    """A file that is being copied; what stood in the part when the slice began is counted already."""
+
+    path: str
+    bytes_done: int
+    size: int
+    began_at: int
+
+    def document(self) -> dict[str, Any]:
+        """Return what others see of it."""
+        return {"path": self.path, "bytes_done": self.bytes_done, "size": self.size}
 
 
 @dataclass
 class Work:
-    """One slice at work. `changes` is what is not written down yet."""
+    """One slice at work. `changes` is what is not written down yet, `at_work` the files that are being copied."""
 
     held: slices.Slice
     source: Storage
@@ -78,18 +110,59 @@ class Work:
     options: Options
     watch: Watch
     batch: int
+    pace: Pace
     changes: Changes = field(default_factory=Changes)
+    at_work: dict[str, AtWork] = field(default_factory=dict)
+    """By what tells a file from all others."""
+    cut_short: bool = False
+    """Whether something was broken off in a way that may have left parts behind."""
+
+    def __post_init__(self) -> None:
+        self._bytes, self._files = self.held.bytes_transferred, self.held.files_transferred
+        self._samples: Sequence[Sequence[int]] = self.held.samples
+        self._breathed = self.watch.now()
+        self._gather: Callable[[], None] = _nothing
+
+    @contextmanager
+    def gathering(self, gather: Callable[[], None]) -> Iterator[None]:
+        """While this goes on, let `gather` complete the changes each time before they are written, and at its end."""
+        self._gather = gather
+        try:
+            yield
+        finally:
+            self._gather = _nothing
+            gather()
 
     def flush(self) -> None:
         """Write down what was done; raises SliceLost when it is no longer ours to write."""
+        self._gather()
         changes, self.changes = self.changes, Changes()
-        progress.record(self.held, changes, now=self.watch.now())
+        now = self._breathed = self.watch.now()
+        changes.course |= self._course(changes, now)
+        progress.record(self.held, changes, now=now)
         self.watch.extended()
+
+    def breathe(self) -> None:
+        """Let others see how far it is, once a second, and look whether the slice is to go on."""
+        self.watch.check()
+        if (self.watch.now() - self._breathed).total_seconds() >= BREATH:
+            self.flush()
+
+    def _course(self, changes: Changes, now: datetime) -> dict[str, Any]:
+        self._bytes += changes.counts["bytes_transferred"]
+        self._files += changes.counts["files_transferred"]
+        files = list(self.at_work.values())
+        course: dict[str, Any] = {"current": [each.document() for each in files]}
+        if self.held.phase == "copy":
+            moving = self._bytes + sum(each.bytes_done - each.began_at for each in files)
+            self._samples = rates.add(self._samples, now=now, bytes=moving, files=self._files)
+            course["samples"] = self._samples
+        return course
 
     def enter(self, phase: str) -> None:
         """Go on to a phase."""
         slices.enter(self.held, phase, now=self.watch.now())
-        self.held = replace(self.held, phase=phase)
+        self.held = replace(self.held, phase=phase, cursor=0)
 
     def count(self, **numbers: int) -> None:
         """Add to the transfer's counters."""
@@ -103,17 +176,56 @@ class Work:
         if self.can_heal(error):
             if error.reason in OF_THE_WHOLE:
                 raise error
-            self.changes.postponed.append((row.id, again_at(row.faults + 1, now=self.watch.now()), fault))
+            self._postpone(row, fault)
             self.count(faults=1)
         elif of_source and self.options.skip_source_errors:
-            self.changes.failed.append((row.id, fault))
+            self._leave_out(row, fault)
             self.count(files_failed=1, faults=1)
         else:
             raise Final(error)
 
+    def _postpone(self, row: Todo, fault: Fault) -> None:
+        at = again_at(row.faults + 1, now=self.watch.now())
+        if row.member is None:
+            self.changes.postponed.append((row.id, at, fault))
+            return
+        self.changes.faults.append(fault)
+        self.changes.new.append(with_fault(alone(row), fault)._replace(faults=1, retry_us=to_us(at)))
+
+    def _leave_out(self, row: Todo, fault: Fault) -> None:
+        if row.member is None:
+            self.changes.failed.append((row.id, fault))
+            return
+        self.changes.faults.append(fault)
+        now_us = to_us(self.watch.now())
+        self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
+
     def can_heal(self, error: ExternalError) -> bool:
         """Return whether trying again later can help."""
         return error.retryable and not (self.options.fail_on_quota and error.reason in {"no_space", "quota"})
+
+
+def _nothing() -> None: ...
+
+
+def alone(row: Todo) -> NewFile:
+    """Return a row of its own for what was the member of a pack."""
+    return NewFile(
+        item=row.item,
+        parent=row.parent,
+        step=row.step,
+        source_path=row.source_path,
+        destination_path=row.destination_path,
+        size=row.size,
+        modified_us=None if row.modified_at is None else to_us(row.modified_at),
+        level=row.level,
+        verdict=row.verdict,
+    )
+
+
+def with_fault(row: NewFile, fault: Fault) -> NewFile:
+    """Return a new row that says what went wrong."""
+    return row._replace(error_message=fault.text, failure_reason=fault.code)
 
 
 def again_at(faults: int, *, now: datetime) -> datetime:

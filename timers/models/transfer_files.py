@@ -1,4 +1,4 @@
-"""Rows of a transfer's files, written by the thousand: the two statements that the model layer would make too slow."""
+"""Rows of a transfer's files, written by the thousand: the statements that the model layer would make too slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timers.models import rows
 
 
 class NewFile(NamedTuple):
-    """A row to be inserted; instants as stored (microseconds)."""
+    """A row to be inserted; instants as stored (microseconds). With `members` it is a pack."""
 
     item: int
     parent: int | None
@@ -24,6 +24,18 @@ class NewFile(NamedTuple):
     state: str = "pending"
     unlisted: bool = False
     level: str | None = None
+    verdict: str | None = None
+    there_size: int | None = None
+    there_modified_us: int | None = None
+    number: int = 1
+    members: str | None = None
+    verified: str | None = None
+    checksum: str | None = None
+    part: str | None = None
+    bytes_done: int = 0
+    faults: int = 0
+    retry_us: int | None = None
+    finished_us: int | None = None
     error_message: str | None = None
     failure_reason: str | None = None
 
@@ -34,14 +46,29 @@ class DoneFile(NamedTuple):
     id: int
     size: int
     modified_us: int | None
-    level: str
+    verified: str
     checksum: str | None
+
+
+class ChangedPack(NamedTuple):
+    """What became of a pack's row: all of it in a new state, or what is left of it."""
+
+    id: int
+    state: str
+    step: str
+    verdict: str | None
+    verified: str | None
+    number: int
+    size: int
+    members: str
+    finished_us: int | None
 
 
 _TABLE = "timers_transferfile"
 _COLUMNS = (
-    "transfer_id, bytes_done, faults, item, parent, step, source_path, destination_path, size, modified_at, state, "
-    "unlisted, level, error_message, failure_reason"
+    "transfer_id, item, parent, step, source_path, destination_path, size, modified_at, state, unlisted, level, "
+    "verdict, there_size, there_modified_at, count, members, verified, checksum, part, bytes_done, faults, retry_at, "
+    "finished_at, error_message, failure_reason"
 )
 
 
@@ -53,27 +80,41 @@ def insert(transfer_id: UUID, files: Sequence[NewFile]) -> None:
         if rows.on_postgresql():
             with cursor.copy(f"copy {_TABLE} ({_COLUMNS}) from stdin") as copy:
                 for each in files:
-                    copy.write_row((transfer_id, 0, 0, *each))
+                    copy.write_row((transfer_id, *each))
         else:
             key = transfer_id.hex
             cursor.executemany(_INSERT_ONE, [(key, *each) for each in files])
 
 
 def mark_done(files: Sequence[DoneFile], *, finished_us: int) -> None:
-    """Record files as copied: their final size, time, level and digest."""
+    """Record files as copied: their final size, time, how that was checked, and digest."""
     if files:
         rows.change(_mark_done(), [finished_us, *rows.rows(files)])
 
 
-_INSERT_ONE = f"insert into {_TABLE} ({_COLUMNS}) values (%s, 0, 0, {', '.join(['%s'] * len(NewFile._fields))})"
+def change_packs(packs: Sequence[ChangedPack]) -> None:
+    """Record what became of packs."""
+    if packs:
+        with connection.cursor() as cursor:
+            cursor.executemany(_CHANGE_PACK, [(*each[1:], each.id) for each in packs])
+
+
+_INSERT_ONE = f"insert into {_TABLE} ({_COLUMNS}) values (%s, {', '.join(['%s'] * len(NewFile._fields))})"
+
+_CHANGE_PACK = f"""
+    update {_TABLE}
+    set state = %s, step = %s, verdict = %s, verified = %s, count = %s, size = %s, members = %s,
+        finished_at = coalesce(%s, finished_at)
+    where id = %s
+"""
 
 
 def _mark_done() -> str:
-    given = rows.table("v", id="bigint", size="bigint", modified_at="bigint", level="text", checksum="text")
+    given = rows.table("v", id="bigint", size="bigint", modified_at="bigint", verified="text", checksum="text")
     return f"""
         update {_TABLE} as t
         set state = 'done', step = 'copy', size = v.size, bytes_done = v.size, modified_at = v.modified_at,
-            level = v.level, checksum = v.checksum, part = null, retry_at = null, error_message = null,
+            verified = v.verified, checksum = v.checksum, part = null, retry_at = null, error_message = null,
             failure_reason = null, finished_at = %s
         from {given}
         where t.id = v.id

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q
+from django.db.models import Exists, F, Min, OuterRef, Q, Sum
 
 from timers.clock import to_us
 from timers.models import TransferEvent, TransferFile, TransferItem, transfer_files
-from timers.models.transfer_files import DoneFile, NewFile
+from timers.models.transfer_files import ChangedPack, DoneFile, NewFile
 from timers.services import transfer_slices
 from timers.services.transfer_slices import LEASE, Slice
 
-__all__ = ["Changes", "DoneFile", "Fault", "Kept", "NewFile", "Todo", "record"]
+__all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "Kept", "NewFile", "Todo", "record"]
 
 
 class Todo(NamedTuple):
-    """A row that waits for its turn."""
+    """A row that waits for its turn; or one member of a pack, by its number in it."""
 
     id: int
     item: int
+    parent: int | None
     source_path: str
     destination_path: str
     size: int
@@ -33,11 +34,24 @@ class Todo(NamedTuple):
     part: str | None
     faults: int
     level: str | None
+    verdict: str | None
+    verified: str | None
     state: str
+    step: str
+    members: str | None
+    member: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others of its transfer."""
+        return str(self.id) if self.member is None else f"{self.id}m{self.member}"
+
+
+_TODO = Todo._fields[:-1]
 
 
 class Fault(NamedTuple):
-    """What went wrong with one path; `source` tells which side it was on."""
+    """What went wrong with one path."""
 
     code: str
     path: str
@@ -54,6 +68,14 @@ class Kept(NamedTuple):
     modified_at: datetime | None
 
 
+class Reopened(NamedTuple):
+    """A file that was copied and has to be copied again."""
+
+    id: int
+    at: datetime
+    fault: Fault
+
+
 @dataclass
 class Changes:
     """What a slice found out and did since it last wrote it down."""
@@ -64,28 +86,35 @@ class Changes:
     listed: list[int] = field(default_factory=list)
     made: list[int] = field(default_factory=list)
     done: list[DoneFile] = field(default_factory=list)
+    packs: list[ChangedPack] = field(default_factory=list)
+    dissolved: list[int] = field(default_factory=list)
+    """Packs of which nothing is left: all their members went on as rows of their own."""
     kept: list[Kept] = field(default_factory=list)
     same: list[tuple[int, str | None]] = field(default_factory=list)
     different: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     failed: list[tuple[int, Fault]] = field(default_factory=list)
     postponed: list[tuple[int, datetime, Fault]] = field(default_factory=list)
+    reopened: list[Reopened] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     """Faults and warnings for the history, besides what happened to the rows."""
+    course: dict[str, Any] = field(default_factory=dict)
+    """How the transfer's own fields change: current, samples, cursor."""
 
     def __len__(self) -> int:
         """How many rows they concern."""
         lists = (self.new, self.expanded, self.listed, self.made, self.done, self.kept, self.same, self.different)
-        return sum(len(each) for each in (*lists, self.left, self.failed, self.postponed))
+        more = (self.packs, self.dissolved, self.left, self.failed, self.postponed, self.reopened)
+        return sum(len(each) for each in (*lists, *more))
 
 
 def record(held: Slice, changes: Changes, *, now: datetime) -> None:
     """Write everything down, if the slice still owns its transfer; raises SliceLost otherwise."""
     counts: dict[str, Any] = {name: F(name) + number for name, number in changes.counts.items() if number}
     with transaction.atomic():
-        transfer_slices.write(held, lease_until=now + LEASE, busy_until=now + LEASE, **counts)
+        transfer_slices.write(held, lease_until=now + LEASE, busy_until=now + LEASE, **counts, **changes.course)
         _record_plan(held, changes)
-        _record_files(held, changes, now)
+        _record_files(changes, now)
         _record_faults(held, changes, now)
 
 
@@ -97,9 +126,12 @@ def _record_plan(held: Slice, changes: Changes) -> None:
         TransferFile.objects.filter(pk__in=changes.listed).update(unlisted=False)
 
 
-def _record_files(held: Slice, changes: Changes, now: datetime) -> None:
+def _record_files(changes: Changes, now: datetime) -> None:
     files = TransferFile.objects
     transfer_files.mark_done(changes.done, finished_us=to_us(now))
+    transfer_files.change_packs(changes.packs)
+    if changes.dissolved:
+        files.filter(pk__in=changes.dissolved).delete()
     if changes.made:
         files.filter(pk__in=changes.made).update(state="done", finished_at=now, retry_at=None)
     if changes.left:
@@ -108,19 +140,22 @@ def _record_files(held: Slice, changes: Changes, now: datetime) -> None:
         part = {"part": each.part, "bytes_done": each.bytes_done, "size": each.size, "modified_at": each.modified_at}
         files.filter(pk=each.id).update(**part)
     for id, checksum in changes.same:
-        files.filter(pk=id).update(state="skipped", step="copy", checksum=checksum, finished_at=now, bytes_done=0)
+        same = {"state": "skipped", "step": "copy", "verdict": "same", "checksum": checksum, "bytes_done": 0}
+        files.filter(pk=id).update(finished_at=now, **same)
     if changes.different:
-        files.filter(pk__in=changes.different).update(step="copy", bytes_done=0)
+        files.filter(pk__in=changes.different).update(step="copy", verdict="change", bytes_done=0)
 
 
 def _record_faults(held: Slice, changes: Changes, now: datetime) -> None:
     for id, fault in changes.failed:
-        why = {"error_message": fault.text, "failure_reason": fault.code}
-        TransferFile.objects.filter(pk=id).update(state="failed", part=None, finished_at=now, **why)
+        TransferFile.objects.filter(pk=id).update(state="failed", part=None, finished_at=now, **_why(fault))
     for id, at, fault in changes.postponed:
-        why = {"error_message": fault.text, "failure_reason": fault.code}
-        TransferFile.objects.filter(pk=id).update(retry_at=at, faults=F("faults") + 1, **why)
-    everything = [*changes.faults, *(each[-1] for each in changes.failed), *(each[-1] for each in changes.postponed)]
+        TransferFile.objects.filter(pk=id).update(retry_at=at, faults=F("faults") + 1, **_why(fault))
+    for again in changes.reopened:
+        fresh = {"state": "pending", "retry_at": again.at, "part": None, "bytes_done": 0, "finished_at": None}
+        TransferFile.objects.filter(pk=again.id).update(faults=F("faults") + 1, **fresh, **_why(again.fault))
+    of_rows = [fault for _, fault in changes.failed] + [fault for _, _, fault in changes.postponed]
+    of_rows += [again.fault for again in changes.reopened]
     TransferEvent.objects.bulk_create(
         TransferEvent(
             transfer_id=held.transfer_id,
@@ -131,8 +166,12 @@ def _record_faults(held: Slice, changes: Changes, now: datetime) -> None:
             path=each.path,
             text=each.text,
         )
-        for each in everything
+        for each in (*changes.faults, *of_rows)
     )
+
+
+def _why(fault: Fault) -> dict[str, str]:
+    return {"error_message": fault.text, "failure_reason": fault.code}
 
 
 # What is to be done next
@@ -143,10 +182,17 @@ def items_to_expand(held: Slice, most: int) -> list[TransferItem]:
     return list(TransferItem.objects.filter(transfer_id=held.transfer_id, expanded=False).order_by("number")[:most])
 
 
-def folders_to_list(held: Slice, most: int, *, step: str | None = None) -> list[tuple[str, Todo]]:
-    """Return (step, folder) of the next folders whose content is not known."""
+def folders_to_list(held: Slice, most: int) -> list[Todo]:
+    """Return the next folders whose content is not known."""
     found = TransferFile.objects.filter(transfer_id=held.transfer_id, unlisted=True).order_by("id")
-    return [(row[0], Todo(*row[1:])) for row in found.values_list("step", *Todo._fields)[:most]]
+    return [Todo(*row) for row in found.values_list(*_TODO)[:most]]
+
+
+def folders_above(parent: int | None) -> Iterator[str]:
+    """Yield the source paths of a folder's row and of those that it was found in, nearest first."""
+    while parent is not None:
+        path, parent = TransferFile.objects.values_list("source_path", "parent").get(pk=parent)
+        yield path
 
 
 def forget_half_listed(held: Slice) -> None:
@@ -160,29 +206,42 @@ def forget_half_listed(held: Slice) -> None:
 
 def _uncounted(half: Any) -> dict[str, Any]:
     lost: Counter[str] = Counter()
-    for step, state, size in half.values_list("step", "state", "size").iterator():
-        lost.update(counts_of(step, state, size))
+    for step, state, size, count in half.values_list("step", "state", "size", "count").iterator():
+        lost.update(counts_of(step, state, size, count))
     return {name: F(name) - number for name, number in lost.items() if number}
 
 
-def counts_of(step: str, state: str, size: int) -> dict[str, int]:
+def counts_of(step: str, state: str, size: int, count: int = 1) -> dict[str, int]:
     """Return what a new row adds to the transfer's counters."""
     if step == "mkdir":
         return {"directories": 1}
+    if step == "link":
+        return {"symlinks": 1}
     if step == "delete":
         return {}
     if state == "skipped":
-        return {"files": 1, "files_skipped": 1}
+        return {"files": count, "files_skipped": count}
     if state == "failed":
-        return {"files": 1, "files_failed": 1}
-    return {"files": 1, "bytes_total": size}
+        return {"files": count, "files_failed": count}
+    return {"files": count, "bytes_total": size}
 
 
 def to_do(held: Slice, step: str, most: int, *, now: datetime, last_first: bool = False) -> list[Todo]:
     """Return the next rows of a step that may be tried now."""
     pending = TransferFile.objects.filter(transfer_id=held.transfer_id, step=step, state="pending")
     ready = pending.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=now)).order_by("-id" if last_first else "id")
-    return [Todo(*row) for row in ready.values_list(*Todo._fields)[:most]]
+    return [Todo(*row) for row in ready.values_list(*_TODO)[:most]]
+
+
+def copied(held: Slice, *, after: int, most: int) -> list[Todo]:
+    """Return the next rows of files that were copied and checked, in their order."""
+    done = TransferFile.objects.filter(transfer_id=held.transfer_id, step="copy", state="done", pk__gt=after)
+    return [Todo(*row) for row in done.order_by("id").values_list(*_TODO)[:most]]
+
+
+def has(held: Slice, step: str, state: str = "pending") -> bool:
+    """Return whether there is any row of a step in a state."""
+    return TransferFile.objects.filter(transfer_id=held.transfer_id, step=step, state=state).exists()
 
 
 def next_retry(held: Slice, steps: Iterable[str]) -> datetime | None:
@@ -229,13 +288,18 @@ def deletions(held: Slice) -> Deletions:
     """Return what the guards of deletion want to know."""
     mine = TransferFile.objects.filter(transfer_id=held.transfer_id)
     gone = mine.filter(step="delete", state="pending")
-    kept = mine.filter(step="copy", state__in=("done", "skipped")).count()
+    there = mine.filter(step__in=("copy", "link")).exclude(verdict="add").exclude(state="failed")
     held_items = set(mine.filter(parent__isnull=False).exclude(step="delete").values_list("item", flat=True).distinct())
     empty = [number for number in gone.values_list("item", flat=True).distinct() if number not in held_items]
     path = None
     if empty:
         path = TransferItem.objects.get(transfer_id=held.transfer_id, number=min(empty)).source_path
-    return Deletions(gone.count(), gone.count() + kept, path)
+    planned = _number(gone)
+    return Deletions(planned, planned + _number(there), path)
+
+
+def _number(files: Any) -> int:
+    return files.aggregate(number=Sum("count"))["number"] or 0
 
 
 def skipped_any_source(held: Slice) -> bool:

@@ -6,7 +6,7 @@ number and owner, so that a worker that was given up changes nothing any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,13 +34,18 @@ class Slice:
     transfer_id: UUID
     number: int
     owner: str
+    kind: str
     source: Collection
-    destination: Collection
+    destination: Collection | None
     options: Mapping[str, Any]
     phase: str
     deadline_at: datetime | None
     failures: int
     cancel_requested: bool
+    cursor: int
+    bytes_transferred: int
+    files_transferred: int
+    samples: Sequence[Sequence[int]]
     taken_over: bool
     """Whether the slice before never said that it ended: its worker died, and left parts behind."""
 
@@ -57,6 +62,7 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
         transfer_id=transfer.pk,
         number=transfer.slice,
         owner=owner,
+        kind=transfer.kind,
         source=transfer.source,
         destination=transfer.destination,
         options=transfer.options,
@@ -64,6 +70,10 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
         deadline_at=transfer.deadline_at,
         failures=transfer.failures,
         cancel_requested=transfer.cancel_requested,
+        cursor=transfer.cursor,
+        bytes_transferred=transfer.bytes_transferred,
+        files_transferred=transfer.files_transferred,
+        samples=transfer.samples,
         taken_over=taken_over,
     )
 
@@ -90,7 +100,7 @@ def look(held: Slice) -> bool:
 def enter(held: Slice, phase: str, *, now: datetime) -> None:
     """Go on to the next phase."""
     with transaction.atomic():
-        write(held, phase=phase)
+        write(held, phase=phase, cursor=0)
         TransferEvent.objects.create(
             transfer_id=held.transfer_id, at=now, code="progress", phase=phase, text=_PHASES[phase]
         )
@@ -153,7 +163,8 @@ _PHASES = {
     "scan": "Listing the source and the destination.",
     "compare": "Comparing files by their content.",
     "copy": "Copying.",
-    "delete": "Deleting what the source does not hold.",
+    "verify": "Looking whether everything that was copied is there.",
+    "delete": "Deleting.",
 }
 
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from uuid import UUID
 
 from timers.copying import paths
@@ -24,11 +24,14 @@ __all__ = [
     "STORAGES",
     "Abilities",
     "Digest",
+    "Done",
     "Entry",
     "Kind",
     "Lookup",
+    "Lot",
     "Part",
     "Reader",
+    "Result",
     "SourceFault",
     "Storage",
     "Writer",
@@ -56,17 +59,21 @@ REASONS: dict[str, bool] = {
     "connection_error": True,
     "login_failed": False,
     "host_key_refused": False,
+    "changed_afterwards": False,
 }
 """Why a storage can fail, and whether trying again can help."""
 
 PIECE = 256 * 1024
 
-_PART = re.compile(r"\.timers-[0-9a-f]{12}-\d+-\d+\.part")
+_PART = re.compile(r"\.timers-[0-9a-f]{12}-\d+(m\d+)?-\d+\.part")
 
 
-def part_name(transfer_id: UUID, file_id: int, slice_number: int) -> str:
-    """Return the temporary name of a file: it says whose it is, so that nobody finishes what another took over."""
-    return f"{part_prefix(transfer_id)}{file_id}-{slice_number}.part"
+def part_name(transfer_id: UUID, file: str, slice_number: int) -> str:
+    """Return the temporary name of a file (a row's number, "12", or that of a member of a pack, "12m3").
+
+    It says whose it is, so that nobody finishes what another took over.
+    """
+    return f"{part_prefix(transfer_id)}{file}-{slice_number}.part"
 
 
 def part_prefix(transfer_id: UUID) -> str:
@@ -130,6 +137,28 @@ class Part:
 
     name: str
     size: int
+
+
+class Lot(NamedTuple):
+    """Small files of one folder that are copied or compared together; part number n is named `head` + n + `tail`."""
+
+    source: str
+    destination: str
+    names: Sequence[str]
+    head: str = ""
+    tail: str = ""
+
+
+class Done(NamedTuple):
+    """A file of a lot that is in place, or was found the same, as it was when it was read."""
+
+    size: int
+    modified_ns: int
+    digest: str | None
+
+
+Result = Done | ExternalError | SourceFault | None
+"""What came of one file of a lot; None when it has to be looked at by itself."""
 
 
 class Reader(ABC):
@@ -309,6 +338,24 @@ class Storage(ABC):
                 for name in left:
                     if name not in keep:
                         self.remove_part(paths.join(folder, name), name)
+
+    def lots_at_once(self, source: Storage) -> int:
+        """Return how many lots from there are best copied at once; 0 where there is no faster way than one by one."""
+        return 0
+
+    def copy_lots(
+        self, source: Storage, lots: Sequence[Lot], *, verify: bool, times: bool, within: float, valid: float
+    ) -> Sequence[Sequence[Result]]:
+        """Copy lots, each file by way of a part; return what came of their files, in order.
+
+        A list ends early when the time, `within` so many seconds, was up. Nothing is moved into place later than
+        `valid` seconds from now. Asked only where `lots_at_once` says so.
+        """
+        raise NotImplementedError
+
+    def compare_lots(self, source: Storage, lots: Sequence[Lot], *, within: float) -> Sequence[Sequence[Result]]:
+        """Compare files with those of the same names here, as `copy_lots` copies them; None also where they differ."""
+        raise NotImplementedError
 
     def settle(self, writers: Sequence[Writer]) -> None:
         """Seal many parts at once, before they are moved into place."""

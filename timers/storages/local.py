@@ -8,19 +8,37 @@ Only regular files are read and written.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as modes
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError, Forbidden, Invalid
-from timers.storages import kernel
-from timers.storages.base import Abilities, Digest, Entry, Kind, Lookup, Part, Reader, Storage, Writer, fault
+from timers.storages import kernel, lane, together
+from timers.storages.base import (
+    Abilities,
+    Digest,
+    Done,
+    Entry,
+    Kind,
+    Lookup,
+    Lot,
+    Part,
+    Reader,
+    Result,
+    SourceFault,
+    Storage,
+    Writer,
+    fault,
+)
 from timers.storages.oserrors import told
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -144,7 +162,7 @@ class LocalStorage(Storage):
 
     kind = "local"
     label = "Folder of this machine"
-    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True)
+    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True, links=True)
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -243,6 +261,32 @@ class LocalStorage(Storage):
         except OSError as error:
             raise told(error, source) from error
 
+    def read_link(self, path: str) -> str:
+        try:
+            return os.readlink(paths.name_of(path) or ".", dir_fd=self._reach(paths.parent(path), path))
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise fault("unsupported", f"{path} is not a symbolic link.") from error
+            raise told(error, path) from error
+
+    def make_link(self, path: str, text: str) -> None:
+        if not text or "\0" in text:
+            raise fault("bad_name", f"{path}: a symbolic link cannot say {text!r}.")
+        folder, name = self._reach(paths.parent(path), path), paths.name_of(path)
+        beside = f".timers-{token_hex(6)}-0-0.part"
+        self._forget(path)
+        try:
+            os.symlink(text, beside, dir_fd=folder)
+            try:
+                os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                os.unlink(beside, dir_fd=folder)
+                raise
+        except IsADirectoryError as error:
+            raise fault("already_exists", f"{path} is a folder.") from error
+        except OSError as error:
+            raise told(error, path) from error
+
     def address(self) -> tuple[str, ...]:
         return ("local", *self._root.parts)
 
@@ -262,6 +306,41 @@ class LocalStorage(Storage):
             yield look
         finally:
             os.close(handle)
+
+    def lots_at_once(self, source: Storage) -> int:
+        return together.most() + 1 if isinstance(source, LocalStorage) else 0
+
+    def copy_lots(
+        self, source: Storage, lots: Sequence[Lot], *, verify: bool, times: bool, within: float, valid: float
+    ) -> Sequence[Sequence[Result]]:
+        now = time.monotonic()
+        shared = {"verify": verify, "times": times, "until": now + within, "lost_at": now + valid}
+        asked = [{"files": list(lot.names), "head": lot.head, "tail": lot.tail, **shared} for lot in lots]
+        return self._together(source, lots, asked)
+
+    def compare_lots(self, source: Storage, lots: Sequence[Lot], *, within: float) -> Sequence[Sequence[Result]]:
+        until = time.monotonic() + within
+        return self._together(source, lots, [{"files": list(lot.names), "until": until} for lot in lots])
+
+    def _together(
+        self, source: Storage, lots: Sequence[Lot], asked: Sequence[dict[str, Any]]
+    ) -> Sequence[Sequence[Result]]:
+        assert isinstance(source, LocalStorage)
+        with ExitStack() as handles:
+            jobs = [
+                (job, source._held(lot.source, handles), self._held(lot.destination, handles))
+                for lot, job in zip(lots, asked, strict=True)
+            ]
+            try:
+                answers = together.carry_out(jobs)
+            except OSError as error:
+                raise told(error, lots[0].destination) from error
+        return [_results(lot, answer) for lot, answer in zip(lots, answers, strict=True)]
+
+    def _held(self, folder: str, handles: ExitStack) -> int:
+        handle = os.dup(self._folder(folder))  # of our own: the cached one may be closed meanwhile
+        handles.callback(os.close, handle)
+        return handle
 
     def settle(self, writers: Sequence[Writer]) -> None:
         if len(writers) <= _SYNC_TOGETHER or not kernel.sync_all(self._folder(paths.ROOT)):
@@ -327,6 +406,21 @@ class LocalStorage(Storage):
 
 def _entry(name: str, found: os.stat_result) -> Entry:
     return Entry(name, _KINDS.get(modes.S_IFMT(found.st_mode), Kind.OTHER), found.st_size, found.st_mtime_ns)
+
+
+def _results(lot: Lot, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:
+    return [_result(lot, name, answer) for name, answer in zip(lot.names, answers, strict=False)]
+
+
+def _result(lot: Lot, name: str, answer: tuple[Any, ...]) -> Result:
+    if answer[0] == lane.COPIED:
+        return Done(*answer[1:])
+    if answer[0] != lane.FAULT:
+        return None
+    error = OSError(answer[2], os.strerror(answer[2]))
+    if answer[1]:
+        return SourceFault(told(error, paths.join(lot.source, name)))
+    return told(error, paths.join(lot.destination, name))
 
 
 def _refuse_link(name: str, folder: int, path: str) -> None:

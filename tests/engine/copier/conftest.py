@@ -10,6 +10,13 @@ import pytest
 
 from tests.engine.copier.transferring import Bench
 from tests.factories import make_collection
+from timers.copying import packs
+
+
+@pytest.fixture
+def rows_of_their_own(monkeypatch: Any) -> None:
+    """Give every file a row of its own, as only larger ones have."""
+    monkeypatch.setattr(packs, "SMALL", -1)
 
 
 @pytest.fixture

@@ -51,9 +51,9 @@ def test_each_file_has_a_row_with_digest_and_level(bench: Bench) -> None:
     bench.copy()
 
     for name in ("a", "big"):
-        row = TransferFile.objects.get(destination_path=f"/{name}")
-        assert (row.state, row.level) == ("done", "checksum")
-        assert row.checksum == hashlib.sha256((bench.here / name).read_bytes()).hexdigest()
+        file = bench.files()[f"/{name}"]
+        assert (file.state, file.verified, file.verdict, file.packed) == ("done", "checksum", "add", name == "a")
+        assert file.checksum == hashlib.sha256((bench.here / name).read_bytes()).hexdigest()
 
 
 def test_without_verification_the_level_says_so(bench: Bench) -> None:
@@ -71,7 +71,7 @@ def test_history_tells_phases_and_the_end(bench: Bench) -> None:
     bench.copy()
 
     codes = list(TransferEvent.objects.order_by("id").values_list("code", "phase"))
-    assert codes == [("started", "scan"), ("progress", "copy"), ("succeeded", "copy")]
+    assert codes == [("started", "scan"), ("progress", "copy"), ("progress", "verify"), ("succeeded", "verify")]
 
 
 def test_an_empty_source_succeeds(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from timers.models import TransferEvent, TransferFile
 from timers.storages.base import fault
 from timers.storages.local import LocalReader, LocalStorage, LocalWriter
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rows_of_their_own")]
 
 
 def _list(bench: Bench, *, files: int) -> None:

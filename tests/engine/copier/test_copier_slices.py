@@ -15,7 +15,7 @@ from timers.models import TransferFile
 from timers.services import transfers
 from timers.storages.local import LocalStorage, LocalWriter
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rows_of_their_own")]
 
 MANY = {f"d{number % 3}/f{number}": str(number) * 10 for number in range(20)}
 

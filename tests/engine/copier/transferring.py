@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from timers.copying import packs, paths
 from timers.engine.copier import run_slice
 from timers.lifecycle import UNFINISHED_TRANSFER
 from timers.models import Collection, Transfer, TransferEvent, TransferFile
@@ -28,6 +29,18 @@ class Ticking:
     def __call__(self) -> float:
         self.at += self.step
         return self.at
+
+
+class File(NamedTuple):
+    """What is known of a file, in a row of its own or in a pack."""
+
+    state: str
+    verdict: str | None
+    level: str | None
+    verified: str | None
+    checksum: str | None
+    size: int
+    packed: bool
 
 
 @dataclass
@@ -81,10 +94,23 @@ class Bench:
     def faults(self) -> list[str]:
         return list(TransferEvent.objects.filter(transfer=self.transfer, is_fault=True).values_list("code", flat=True))
 
-    def rows(self, step: str = "copy") -> dict[str, tuple[str, str | None]]:
-        """Return destination path -> (state, level)."""
-        found = TransferFile.objects.filter(transfer=self.transfer, step=step)
-        return {row.destination_path: (row.state, row.level) for row in found}
+    def files(self, step: str = "copy") -> dict[str, File]:
+        """Return destination path -> what is known of each file of a step, those in packs too."""
+        found: dict[str, File] = {}
+        for row in TransferFile.objects.filter(transfer=self.transfer, step=step):
+            shared = (row.state, row.verdict, row.level, row.verified)
+            if row.members is None:
+                found[row.destination_path] = File(*shared, row.checksum, row.size, packed=False)
+                continue
+            for member in packs.decode(row.members):
+                path = paths.join(row.destination_path, member.name)
+                assert path not in found, "a file is in two packs"
+                found[path] = File(*shared, member.checksum, member.size, packed=True)
+        return found
+
+    def rows(self) -> dict[str, tuple[str, str | None]]:
+        """Return destination path -> (state, how it was checked or compared)."""
+        return {path: (file.state, file.verified or file.level) for path, file in self.files().items()}
 
 
 def item(source: str, destination: str, **more: Any) -> dict[str, Any]:

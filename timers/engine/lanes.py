@@ -1,0 +1,184 @@
+"""Several files at a time: threads with connections of their own, fed and watched by the slice's own thread.
+
+Only that thread speaks to the database. With one lane everything happens in it, on the connections of the slice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from timers.engine.echo import Echo
+from timers.engine.watch import Cancelled
+from timers.engine.work import Options, Work
+from timers.errors import ExternalError
+from timers.services import collections
+from timers.services.transfer_slices import Slice
+from timers.storages.base import SourceFault, Storage
+
+LOOK_EVERY = 0.2
+END_WITHIN = 0.4
+"""How long a lane may take to stop by itself before its connections are closed under it."""
+
+J = TypeVar("J")
+R = TypeVar("R")
+Result: TypeAlias = R | ExternalError | SourceFault
+
+
+@dataclass
+class Lane:
+    """What copying one file needs. `counts` is what it adds to the transfer's counters."""
+
+    work: Work
+    source: Storage
+    destination: Storage
+    echo: Echo
+    stop: threading.Event | None = None
+    """Set when the slice ends; None in the slice's own thread."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def options(self) -> Options:
+        return self.work.options
+
+    @property
+    def held(self) -> Slice:
+        return self.work.held
+
+    def check(self) -> None:
+        """Raise what ends the slice, if it is to end."""
+        if self.stop is None:
+            self.work.breathe()
+        elif self.stop.is_set():
+            raise Cancelled
+
+    def spent(self) -> bool:
+        """Return whether the slice has had its time."""
+        return self.work.watch.spent()
+
+    def own(self) -> None:
+        """Raise SliceLost unless the lease surely still holds."""
+        self.work.watch.own()
+
+    def pause(self, moved: int) -> None:
+        """Wait as long as the limit on the transfer's speed asks for after so many bytes."""
+        seconds = self.work.pace.spend(moved)
+        while seconds > 0:
+            self.check()
+            time.sleep(min(seconds, LOOK_EVERY))
+            seconds -= LOOK_EVERY
+
+
+class Lanes(Generic[J, R]):
+    """Carries out jobs, one after another in each of `width` lanes; a context manager."""
+
+    def __init__(self, work: Work, do: Callable[[Lane, J], R], *, width: int) -> None:
+        self._work, self._do, self._width = work, do, width
+        self._jobs: SimpleQueue[J | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[J, Any, Counter[str]]] = SimpleQueue()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._open: list[Lane] = []
+        self._own = Lane(work, work.source, work.destination, Echo())
+
+    def run(self, jobs: Iterator[J]) -> Iterator[tuple[J, Result[R]]]:
+        """Yield each job with its result, or the fault that it met; what is no fault is raised.
+
+        No more jobs are asked for than there are lanes free.
+        """
+        if self._width == 1:
+            yield from map(self._here, jobs)
+            return
+        waiting = 0
+        for job in jobs:
+            self._jobs.put(job)
+            waiting += 1
+            self._more_threads(waiting)
+            while waiting >= self._width:
+                yield self._answer()
+                waiting -= 1
+        for _ in range(waiting):
+            yield self._answer()
+
+    def _here(self, job: J) -> tuple[J, Result[R]]:
+        result = _attempt(self._own, job, self._do)
+        return self._taken(job, result, self._own)
+
+    def _taken(self, job: J, result: Any, lane: Lane) -> tuple[J, Result[R]]:
+        counts, lane.counts = lane.counts, Counter()
+        return self._judged(job, result, counts)
+
+    def _judged(self, job: J, result: Any, counts: Counter[str]) -> tuple[J, Result[R]]:
+        self._work.changes.counts.update(counts)
+        if isinstance(result, BaseException) and not isinstance(result, (ExternalError, SourceFault)):
+            raise result
+        return job, result
+
+    def _answer(self) -> tuple[J, Result[R]]:
+        while True:
+            with suppress(Empty):
+                return self._judged(*self._answers.get(timeout=LOOK_EVERY))
+            self._work.breathe()
+
+    def _more_threads(self, wanted: int) -> None:
+        if len(self._threads) < min(wanted, self._width):
+            thread = threading.Thread(target=self._serve, name=f"lane-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self) -> None:
+        held = self._work.held
+        with ExitStack() as stack, suppress(ExternalError):
+            lane = Lane(
+                self._work,
+                stack.enter_context(collections.storage_for(held.source)),
+                stack.enter_context(collections.storage_for(held.destination or held.source)),
+                stack.enter_context(Echo()),
+                self._stop,
+            )
+            self._open.append(lane)
+            while (job := self._jobs.get()) is not None:
+                result = _attempt(lane, job, self._do)
+                counts, lane.counts = lane.counts, Counter()
+                self._answers.put((job, result, counts))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for _thread in self._threads:
+            self._jobs.put(None)
+        if not self._joined(END_WITHIN):
+            self._work.cut_short = True
+            for lane in self._open:
+                with suppress(Exception):
+                    lane.source.close()
+                    lane.destination.close()
+            self._joined(END_WITHIN)
+        self._own.echo.close()
+
+    def _joined(self, seconds: float) -> bool:
+        ends = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+
+def _attempt(lane: Lane, job: J, do: Callable[[Lane, J], R]) -> R | BaseException:
+    try:
+        return do(lane, job)
+    except Exception as error:
+        return error
+
+
+def width(work: Work) -> int:
+    """Return how many files at a time help between these two storages, within the limit of the transfer."""
+    helpful = max(work.source.abilities.streams, work.destination.abilities.streams)
+    return min(helpful, work.options.most_at_once or helpful)

@@ -1,0 +1,105 @@
+"""Packs of small files between two stores that know a faster way than one file after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from timers.engine.packwork import End, PackAtWork
+from timers.engine.work import Work
+from timers.errors import ExternalError
+from timers.services.transfer_progress import Todo
+from timers.storages.base import Done, Lot, Result, SourceFault, part_prefix
+
+WITHIN = 2.0
+"""How long at most until what was copied so far is synced and moved, in seconds."""
+
+SAME = End("skipped", "copy", "same")
+
+
+def at_once(work: Work) -> int:
+    """Return how many packs go at once; 0 where they are copied file by file."""
+    if work.options.bytes_per_second is not None:
+        return 0
+    most = work.options.most_at_once
+    helpful = work.destination.lots_at_once(work.source)
+    return helpful if most is None else min(helpful, most)
+
+
+def copy(work: Work, rows: Sequence[Todo]) -> None:
+    """Copy packs together, until they are done or the slice's time is used."""
+    packs = [PackAtWork(row) for row in rows]
+    end = End("done", "copy", None, "checksum" if work.options.verify else "size")
+
+    def gather() -> None:
+        for pack in packs:
+            pack.write(work, end._replace(verdict=pack.row.verdict))
+
+    with work.gathering(gather):
+        lots = [_lot(work, pack) for pack in packs]
+        results = work.destination.copy_lots(
+            work.source,
+            lots,
+            verify=work.options.verify,
+            times=work.options.times,
+            within=min(WITHIN, work.watch.left()),
+            valid=work.watch.valid(),
+        )
+        for pack, came in zip(packs, results, strict=True):
+            _take_copied(work, pack, came)
+
+
+def compare(work: Work, rows: Sequence[Todo]) -> None:
+    """Compare packs together; members that differ, or cannot be compared so, go on as packs and rows to be copied."""
+    packs = [PackAtWork(row) for row in rows]
+
+    def gather() -> None:
+        for pack in packs:
+            pack.write(work, SAME)
+
+    with work.gathering(gather):
+        lots = [_lot(work, pack) for pack in packs]
+        results = work.destination.compare_lots(work.source, lots, within=min(WITHIN, work.watch.left()))
+        for pack, came in zip(packs, results, strict=True):
+            _take_compared(work, pack, came)
+
+
+def _lot(work: Work, pack: PackAtWork) -> Lot:
+    head = f"{part_prefix(work.held.transfer_id)}{pack.row.id}m"
+    names = [member.name for member in pack.waiting.values()]
+    return Lot(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
+
+
+def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
+    faults: list[tuple[Todo, Result]] = []
+    for number, result in zip(list(pack.waiting), results, strict=False):
+        if isinstance(result, Done):
+            pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
+            work.count(
+                files_transferred=1,
+                bytes_transferred=result.size,
+                bytes_checksummed=result.size if work.options.verify else 0,
+            )
+        elif result is None:
+            pack.by_itself(work, number)
+        else:
+            faults.append((pack.todo(number), result))
+    for row, fault in faults:
+        _failed(work, pack, row, fault)
+
+
+def _failed(work: Work, pack: PackAtWork, row: Todo, fault: Result) -> None:
+    assert row.member is not None
+    if isinstance(fault, SourceFault):
+        work.row_failed(row, row.source_path, fault.error, of_source=True)
+    elif isinstance(fault, ExternalError):
+        work.row_failed(row, row.destination_path, fault, of_source=False)
+    pack.gone(row.member)
+
+
+def _take_compared(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
+    for number, result in zip(list(pack.waiting), results, strict=False):
+        if isinstance(result, Done):
+            pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
+            work.count(files_skipped=1, bytes_total=-result.size, bytes_checksummed=result.size)
+        else:
+            pack.by_itself(work, number)
