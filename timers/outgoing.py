@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
@@ -99,6 +99,16 @@ def check(url: str) -> CheckedUrl:
     )
 
 
+def check_host(host: str, port: int) -> str:
+    """Return a host's one spelling when it may be saved as a target that is not called over HTTP; any port will do.
+
+    Raises TargetRefused. Names are looked up and checked by `addresses_of`, each time they are called.
+    """
+    target = targets.parse_url(f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/")
+    own = _own([str(target.address)] if target.address else [], port)
+    return targets.check_url(target, networks=_networks(), own=own, any_port=True).host
+
+
 def addresses_of(host: str, port: int, *, any_port: bool = False, timeout: float = CONNECT_TIMEOUT) -> tuple[str, ...]:
     """Return the addresses of a host after checking every one, for callers that connect by other means than HTTP.
 
@@ -176,8 +186,11 @@ def _check_addresses(addresses: tuple[str, ...], port: int, *, any_port: bool = 
 def _look_up(host: str, port: int, timeout: float) -> tuple[str, ...]:
     """Return the distinct addresses of a name, in the system's order.
 
-    The system's look-up knows no time limit, so it runs in a thread that is left behind when it takes too long.
+    The system's look-up knows no time limit, so it runs in a thread that is left behind when it takes too long. A
+    literal address needs none.
     """
+    with suppress(ValueError):
+        return (str(ip_address(host)),)
     results: SimpleQueue[list[Any] | OSError] = SimpleQueue()
 
     def resolve() -> None:

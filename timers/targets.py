@@ -238,6 +238,7 @@ def check_url(
     *,
     networks: Collection[Network],
     own: Collection[tuple[str, int]] = (),
+    any_port: bool = False,
     allowed_endpoint: tuple[str, int] | None = None,
 ) -> CheckedUrl:
     """Return the URL taken apart when nothing speaks against it without a look-up; raises TargetRefused otherwise.
@@ -246,10 +247,17 @@ def check_url(
     this machine are.
     """
     checked = url if isinstance(url, CheckedUrl) else parse_url(url)
-    if checked.address is not None:
-        check_address(checked.address, checked.port, networks=networks, own=own, allowed_endpoint=allowed_endpoint)
-    else:
-        _check_name(checked, networks)
+    if checked.address is None:
+        _check_name(checked, networks, any_port=any_port)
+        return checked
+    check_address(
+        checked.address,
+        checked.port,
+        networks=networks,
+        own=own,
+        any_port=any_port,
+        allowed_endpoint=allowed_endpoint,
+    )
     return checked
 
 
@@ -359,13 +367,13 @@ def _number(text: str) -> int:
         raise TargetRefused("The URL's host is not an IPv4 address.") from None
 
 
-def _check_name(checked: CheckedUrl, networks: Collection[Network]) -> None:
+def _check_name(checked: CheckedUrl, networks: Collection[Network], *, any_port: bool) -> None:
     opened = [network for network in networks if network.opens_port(checked.port)]
     if checked.host.rpartition(".")[2] == "localhost":
         if not any(_reaches_loopback(network) for network in opened):
             raise TargetRefused(f"{checked.host} is this machine itself and was not allowed here.")
     # whether a name leads into an opened network is not known yet; a network that names the port says so
-    elif not _usual_port(checked.port) and not any(network.port for network in opened):
+    elif not any_port and not _usual_port(checked.port) and not any(network.port for network in opened):
         raise TargetRefused(_port_sentence(checked.port))
 
 

@@ -1,4 +1,4 @@
-"""Measures the engine with real processes: `python -m tests.bench claim|burst|steady|idle [--database sqlite]`.
+"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers [--database postgresql]`.
 
 The machine's speed changes from minute to minute, so ratios to a limit measured in the same run say more than figures.
 """
@@ -18,11 +18,16 @@ COMMANDS = ("dispatch", "qcluster")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "idle"])
+    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--number", type=int, help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000)")
+    parser.add_argument(
+        "--number", type=int, help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000) or files"
+    )
     parser.add_argument("--interval", type=float, default=1.0, help="steady: seconds between two runs of a timer")
     parser.add_argument("--seconds", type=float, default=15.0, help="steady and idle: how long to measure")
+    parser.add_argument("--what", dest="part", choices=["large", "small", "memory"], help="transfers: only this part")
+    parser.add_argument("--place", type=Path, default=Path("/dev/shm"), help="transfers: where the folders lie")
+    parser.add_argument("--rounds", type=int, default=5, help="transfers: how often each is tried")
     parser.add_argument("--keep-log", type=Path, help="where the processes write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="timers-bench-", ignore_cleanup_errors=True) as name:
@@ -31,7 +36,8 @@ def main() -> None:
         options.log = options.keep_log or folder / "log"
         with site.database(options.database, folder) as url:
             site.set_up(url, folder)
-            {"claim": claim, "burst": burst, "steady": steady, "idle": idle}[options.what](options)
+            measures = {"claim": claim, "burst": burst, "steady": steady, "idle": idle, "transfers": transfers}
+            measures[options.what](options)
             if options.log.exists() and (text := options.log.read_text()[-3000:]):
                 print("-- log of the processes:", text, sep="\n")
 
@@ -116,6 +122,20 @@ def idle(options: argparse.Namespace) -> None:
             time.sleep(options.seconds)
             share = (site.cpu_seconds([process]) - before) / (time.monotonic() - began)
             print(f"idle with {number} timers: {name} {100 * share:.2f} % of a core")
+
+
+def transfers(options: argparse.Namespace) -> None:
+    """Copies between two folders."""
+    from tests.bench import transfers as measures
+
+    with tempfile.TemporaryDirectory(prefix="timers-bench-", dir=options.place) as name:
+        trees = measures.Trees(Path(name))
+        if options.part in (None, "large"):
+            measures.large(trees, rounds=options.rounds, mebibytes=1024)
+        if options.part in (None, "small"):
+            measures.small(trees, rounds=options.rounds, files=options.number or 10_000)
+        if options.part == "memory":
+            measures.memory(trees, files=options.number or 1_000_000)
 
 
 def _wait_for_finished(number: int, seconds: float) -> int:

@@ -31,7 +31,7 @@ def encode(members: Sequence[Member]) -> str:
     columns = [list(column) for column in zip(*members, strict=True)]
     if not columns:
         raise ValueError("A pack holds at least one member.")
-    while not any(value is not None for value in columns[-1]):
+    while columns[-1].count(None) == len(columns[-1]):
         columns.pop()
     return json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
 

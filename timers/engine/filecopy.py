@@ -158,13 +158,14 @@ class _Pouring:
         self.began_at = writer.written
         self.verified = lane.options.verify or wanted is not None
         self.algorithm = wanted[1] if wanted else checksums.DEFAULT
+        self.compares = writer.self_checking or writer.compares(reader)
         self.here, self.there, self.whole = self._digests(digest)
 
     def _digests(self, prefix: Any) -> tuple[Any, Any, bool]:
         """Return the digests of source and destination to go on with, and whether they begin with the first byte."""
         if not self.verified:
             return None, None, False
-        asks_back = not self.writer.self_checking
+        asks_back = not self.compares
         before = digests.take(self.lane.held.transfer_id, self.row.id, self.began_at) if self.began_at else None
         if before is not None:
             return *before, True
@@ -198,11 +199,16 @@ class _Pouring:
         """Copy one stretch; raises Changed when the source ends before it should."""
         done = 0
         while done < most:
-            moved = self.writer.take(self.reader, most - done, self.here)
+            moved = self._take(most - done)
             if not moved:
                 raise Changed
             done += moved
         return done
+
+    def _take(self, most: int) -> int:
+        if self.here is not None and self.writer.compares(self.reader):
+            return self.writer.take_checked(self.reader, most, self.here)
+        return self.writer.take(self.reader, most, self.here)
 
     def _must_stop(self, size: int) -> bool:
         self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, self.writer.written, size, self.began_at)

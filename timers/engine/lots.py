@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from timers.copying.packs import Member
 from timers.engine.packwork import End, PackAtWork
 from timers.engine.work import Work
 from timers.errors import ExternalError
@@ -71,20 +72,32 @@ def _lot(work: Work, pack: PackAtWork) -> Lot:
 
 def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
     faults: list[tuple[Todo, Result]] = []
+    done = [result for result in results if isinstance(result, Done)]
+    size = sum(result.size for result in done)
+    work.count(
+        files_transferred=len(done), bytes_transferred=size, bytes_checksummed=size if work.options.verify else 0
+    )
+    if len(done) == len(pack.waiting):
+        pack.all_done(_as_read(pack, done))
+        return
     for number, result in zip(list(pack.waiting), results, strict=False):
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
-            work.count(
-                files_transferred=1,
-                bytes_transferred=result.size,
-                bytes_checksummed=result.size if work.options.verify else 0,
-            )
         elif result is None:
             pack.by_itself(work, number)
         else:
             faults.append((pack.todo(number), result))
     for row, fault in faults:
         _failed(work, pack, row, fault)
+
+
+def _as_read(pack: PackAtWork, done: Sequence[Done]) -> list[Member]:
+    return [
+        Member(name, size, modified_ns // 1000, there_size, there_us, digest)
+        for (name, _, _, there_size, there_us, _), (size, modified_ns, digest) in zip(
+            pack.waiting.values(), done, strict=True
+        )
+    ]
 
 
 def _failed(work: Work, pack: PackAtWork, row: Todo, fault: Result) -> None:
@@ -97,9 +110,14 @@ def _failed(work: Work, pack: PackAtWork, row: Todo, fault: Result) -> None:
 
 
 def _take_compared(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
+    done = [result for result in results if isinstance(result, Done)]
+    size = sum(result.size for result in done)
+    work.count(files_skipped=len(done), bytes_total=-size, bytes_checksummed=size)
+    if len(done) == len(pack.waiting):
+        pack.all_done(_as_read(pack, done))
+        return
     for number, result in zip(list(pack.waiting), results, strict=False):
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
-            work.count(files_skipped=1, bytes_total=-result.size, bytes_checksummed=result.size)
         else:
             pack.by_itself(work, number)

@@ -9,10 +9,17 @@ from timers.engine.work import Work
 from timers.services import transfer_progress as progress
 from timers.services.transfer_progress import NewFile, Todo
 
-Key = tuple[str, str, str | None, str | None]
-"""What the members of a pack share: step, state, level and verdict."""
+Key = tuple[What, str | None, str | None]
+"""What the members of a pack share: the step, level and verdict."""
 
-_STEPS = {What.COPY: ("copy", "pending"), What.COMPARE: ("compare", "pending"), What.SKIP: ("copy", "skipped")}
+_FILE, _SKIP = Kind.FILE, What.SKIP
+_STEPS = {
+    What.COPY: ("copy", "pending"),
+    What.COMPARE: ("compare", "pending"),
+    What.SKIP: ("copy", "skipped"),
+    What.DELETE: ("delete", "pending"),
+}
+"""Step and state of the rows."""
 
 
 class Packing:
@@ -25,30 +32,23 @@ class Packing:
 
     def takes(self, step: Step) -> bool:
         """Take in a file that can be a member of a pack; return False for all else."""
-        what, entry = step.what, step.entry
-        shared = _STEPS.get(what)
-        if shared is None or entry.kind is not Kind.FILE or (entry.size > packs.SMALL and what is not What.SKIP):
+        what, (name, kind, size, modified_ns), level, verdict, there, _ = step
+        if kind is not _FILE or (size > packs.SMALL and what is not _SKIP) or what not in _STEPS:
             return False
-        there, modified_ns = step.there, entry.modified_ns
-        member = (
-            Member(entry.name, entry.size, None if modified_ns is None else modified_ns // 1000)
-            if there is None
-            else Member(
-                entry.name,
-                entry.size,
-                None if modified_ns is None else modified_ns // 1000,
-                there.size,
-                None if there.modified_ns is None else there.modified_ns // 1000,
-            )
-        )
-        self._put((*shared, step.level, step.verdict), member)
+        modified_us = None if modified_ns is None else modified_ns // 1000
+        if there is None:
+            member = Member(name, size, modified_us)
+        else:
+            there_us = None if there.modified_ns is None else there.modified_ns // 1000
+            member = Member(name, size, modified_us, there.size, there_us)
+        self._put((what, level, verdict), member)
         return True
 
     def delete(self, entry: Entry) -> None:
         """Take in a file of the destination that is to be deleted."""
         modified_us = None if entry.modified_ns is None else entry.modified_ns // 1000
         member = Member(entry.name, entry.size, None, entry.size, modified_us)
-        self._put(("delete", "pending", None, Verdict.DELETE.value), member)
+        self._put((What.DELETE, None, Verdict.DELETE.value), member)
 
     def close(self) -> None:
         """Write down what has been gathered."""
@@ -56,16 +56,20 @@ class Packing:
             self._write(key)
 
     def _put(self, key: Key, member: Member) -> None:
-        members = self._members.setdefault(key, [])
+        members = self._members.get(key)
+        if members is None:
+            members = self._members[key] = []
+            self._bytes[key] = 0
         members.append(member)
-        size = self._bytes[key] = self._bytes.get(key, 0) + member.size
-        if len(members) >= packs.MOST_MEMBERS or (size >= packs.MOST_BYTES and key[1] == "pending"):
+        self._bytes[key] += member.size
+        if len(members) >= packs.MOST_MEMBERS or (self._bytes[key] >= packs.MOST_BYTES and key[0] is not _SKIP):
             self._write(key)
             self._work.watch.check()
 
     def _write(self, key: Key) -> None:
         members, size = self._members.pop(key), self._bytes.pop(key)
-        step, state, level, verdict = key
+        what, level, verdict = key
+        step, state = _STEPS[what]
         work, folder = self._work, self._folder
         work.changes.counts.update(progress.counts_of(step, state, size, len(members)))
         row = NewFile(

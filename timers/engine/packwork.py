@@ -55,6 +55,11 @@ class PackAtWork:
             member = member._replace(size=size, modified_us=modified_us, checksum=checksum)
         self._done.append(member)
 
+    def all_done(self, members: list[Member]) -> None:
+        """Note that all who wait came to a good end, as they were when they were read."""
+        self.waiting.clear()
+        self._done += members
+
     def by_itself(self, work: Work, number: int) -> None:
         """Let a member go on as a row of its own."""
         work.changes.new.append(alone(self.todo(number)))

@@ -17,6 +17,8 @@ from timers.services import processes
 log = logging.getLogger(__name__)
 
 SLICES_AT_ONCE = 4
+SLICES_IN_A_ROW = 30
+"""A transfer goes on in its thread while no other waits for one: what is known of its files stays at hand."""
 
 _slices: tuple[int, Pool[str]] | None = None
 
@@ -69,7 +71,9 @@ def _run_slice(transfer_id: str) -> bool:
     from timers.engine import copier
 
     try:
-        copier.run_slice(transfer_id, now=clock.now())
+        for _ in range(SLICES_IN_A_ROW):
+            if not copier.run_slice(transfer_id, now=clock.now()) or _slice_threads().has_backlog():
+                break
     except BaseException:
         log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})
     finally:

@@ -59,6 +59,7 @@ REASONS: dict[str, bool] = {
     "connection_error": True,
     "login_failed": False,
     "host_key_refused": False,
+    "checksum_mismatch": True,
     "changed_afterwards": False,
 }
 """Why a storage can fail, and whether trying again can help."""
@@ -83,7 +84,7 @@ def part_prefix(transfer_id: UUID) -> str:
 
 def is_part(name: str) -> bool:
     """Return whether a name is that of an unfinished part: neither listed nor copied nor deleted as a file."""
-    return name.startswith(".timers-") and _PART.fullmatch(name) is not None
+    return name[:8] == ".timers-" and _PART.fullmatch(name) is not None
 
 
 class Digest(Protocol):
@@ -222,6 +223,14 @@ class Writer(ABC):
             feed.update(data)
         self.write(data)
         return len(data)
+
+    def compares(self, reader: Reader) -> bool:
+        """Return whether `take_checked` can be used with this reader, which is faster than to read back by digest."""
+        return False
+
+    def take_checked(self, reader: Reader, most: int, digest: Digest) -> int:
+        """Append like `take`, and compare what was written with what was read; raises `checksum_mismatch`."""
+        raise NotImplementedError
 
     @abstractmethod
     def read_back(self, offset: int) -> Reader:

@@ -6,11 +6,14 @@ import ctypes
 import errno
 import os
 import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from timers.storages.base import Digest
 
 _PIECE = 512 * 1024
 _SMALL = 64 * 1024
+_CHECKED = 1024 * 1024
 _ELSEWHERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY}
 """What copy_file_range says when it cannot do it for these two files, though a plain copy can."""
 
@@ -57,6 +60,68 @@ def feed(fd: int, digest: Digest, start: int, size: int) -> int:
         digest.update(buffer[:read])
         fed += read
     return fed
+
+
+class Checked:
+    """Copies pieces, and compares what stands at the target with what is read at the source, which a digest is fed.
+
+    The digest is made by a thread of its own meanwhile: making it takes longer than all the rest.
+    """
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = deque([bytearray(_CHECKED), bytearray(_CHECKED)]), bytearray(_CHECKED)
+        self._feeding: deque[Future[None]] = deque()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
+
+    def copy(self, source: int, target: int, most: int, *, start: int, at: int, sparse: bool, digest: Digest) -> int:
+        """Return how many bytes, at most `most`, were copied from `start` to `at` and are the same there; 0 at the end.
+
+        Raises Differs when they are not the same.
+        """
+        done, step = 0, copy_sparse if sparse else copy
+        try:
+            while done < most:
+                moved = step(source, target, min(_CHECKED, most - done), start + done, at + done)
+                if not moved:
+                    break
+                self._compare(source, target, moved, start=start + done, at=at + done, digest=digest)
+                done += moved
+        finally:
+            self._wait()
+        return done
+
+    def _compare(self, source: int, target: int, size: int, *, start: int, at: int, digest: Digest) -> None:
+        compared = 0
+        while compared < size:
+            ours, theirs = self._buffer(), self._theirs
+            read = os.preadv(source, [memoryview(ours)[: min(_CHECKED, size - compared)]], start + compared)
+            if not read:
+                raise Differs
+            self._feeding.append(self._pool.submit(digest.update, memoryview(ours)[:read]))
+            if os.preadv(target, [memoryview(theirs)[:read]], at + compared) != read:
+                raise Differs
+            if (ours != theirs) if read == _CHECKED else (ours[:read] != theirs[:read]):
+                raise Differs
+            compared += read
+
+    def _buffer(self) -> bytearray:
+        """Return the buffer that has waited longest, once the digest has seen it."""
+        if len(self._feeding) == len(self._ours):
+            self._feeding.popleft().result()
+        self._ours.rotate()
+        return self._ours[0]
+
+    def _wait(self) -> None:
+        while self._feeding:
+            self._feeding.popleft().result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown()
+
+
+class Differs(Exception):
+    """The target does not hold what was copied to it."""
 
 
 def sync_all(folder: int) -> bool:

@@ -51,6 +51,7 @@ _HANDLES = 32
 _SYNC_TOGETHER = 16
 
 _KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
+_OTHER = Kind.OTHER
 
 
 class LocalReader(Reader):
@@ -91,6 +92,7 @@ class LocalWriter(Writer):
 
     def __init__(self, folder: int, path: str, part: str, fd: int, written: int = 0) -> None:
         self._folder, self.path, self._part, self.fd, self.written = folder, path, part, fd, written
+        self._checked: kernel.Checked | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
@@ -116,6 +118,26 @@ class LocalWriter(Writer):
             reader.position += moved
         else:
             reader.feed(feed, moved)
+        return moved
+
+    def compares(self, reader: Reader) -> bool:
+        return isinstance(reader, LocalReader)
+
+    def take_checked(self, reader: Reader, most: int, digest: Digest) -> int:
+        assert isinstance(reader, LocalReader)
+        if self._checked is None:
+            self._checked = kernel.Checked()
+        start, sparse = reader.position, reader.sparse
+        try:
+            moved = self._checked.copy(
+                reader.fd, self.fd, most, start=start, at=self.written, sparse=sparse, digest=digest
+            )
+        except kernel.Differs as error:
+            raise fault("checksum_mismatch", f"{self.path} does not hold what was written to it.") from error
+        except OSError as error:
+            raise told(error, self.path) from error
+        self.written += moved
+        reader.position += moved
         return moved
 
     def read_back(self, offset: int) -> Reader:
@@ -151,6 +173,9 @@ class LocalWriter(Writer):
         self._let_go()
 
     def _let_go(self) -> None:
+        if self._checked is not None:
+            self._checked.close()
+            self._checked = None
         if self.fd >= 0:
             os.close(self.fd)
             os.close(self._folder)
@@ -186,8 +211,12 @@ class LocalStorage(Storage):
         try:
             with os.scandir(fd) as entries:
                 for entry in entries:
-                    with suppress(FileNotFoundError):  # removed since it was listed
-                        yield _entry(entry.name, entry.stat(follow_symlinks=False))
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:  # removed since it was listed
+                        continue
+                    kind = _KINDS.get(modes.S_IFMT(found.st_mode), _OTHER)
+                    yield Entry(entry.name, kind, found.st_size, found.st_mtime_ns)
         except OSError as error:
             raise told(error, path) from error
         finally:
@@ -296,7 +325,8 @@ class LocalStorage(Storage):
 
         def look(name: str) -> Entry | None:
             try:
-                return _entry(name, os.stat(name, dir_fd=handle, follow_symlinks=False))
+                found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                return Entry(name, _KINDS.get(modes.S_IFMT(found.st_mode), _OTHER), found.st_size, found.st_mtime_ns)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -405,7 +435,7 @@ class LocalStorage(Storage):
 
 
 def _entry(name: str, found: os.stat_result) -> Entry:
-    return Entry(name, _KINDS.get(modes.S_IFMT(found.st_mode), Kind.OTHER), found.st_size, found.st_mtime_ns)
+    return Entry(name, _KINDS.get(modes.S_IFMT(found.st_mode), _OTHER), found.st_size, found.st_mtime_ns)
 
 
 def _results(lot: Lot, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:

@@ -15,12 +15,19 @@ _ticks = itertools.count(1_700_000_000_000_000_000, 1_000_000)
 
 @dataclass
 class Node:
-    """One thing in memory; `content` is None for a folder."""
+    """One thing in memory; `content` is None for a folder and for a link, which has its text in `says`."""
 
     content: bytearray | None = None
+    says: str | None = None
     modified_ns: int = field(default_factory=lambda: next(_ticks))
 
+    @property
+    def is_folder(self) -> bool:
+        return self.content is None and self.says is None
+
     def entry(self, name: str) -> Entry:
+        if self.says is not None:
+            return Entry(name, Kind.SYMLINK, len(self.says.encode("utf-8", "surrogateescape")), self.modified_ns)
         if self.content is None:
             return Entry(name, Kind.DIR, 0, self.modified_ns)
         return Entry(name, Kind.FILE, len(self.content), self.modified_ns)
@@ -66,7 +73,7 @@ class MemoryWriter(Writer):
 
     def commit(self, *, modified_ns: int | None = None) -> None:
         there = self._nodes.get(self.path)
-        if there is not None and there.content is None:
+        if there is not None and there.is_folder:
             raise fault("not_a_file", f"{self.path} is a folder.")
         self._node.modified_ns = modified_ns if modified_ns is not None else next(_ticks)
         self._nodes[self.path] = self._nodes.pop(self._beside)
@@ -84,7 +91,7 @@ class MemoryStorage(Storage):
 
     kind = "memory"
     label = "Memory"
-    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True)
+    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True, links=True)
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -95,7 +102,7 @@ class MemoryStorage(Storage):
         self._nodes = PLACES.setdefault(self._name, {"/": Node()})
 
     def list(self, path: str) -> Iterator[Entry]:
-        if self._node(path).content is not None:
+        if not self._node(path).is_folder:
             raise fault("not_a_folder", f"{path} is not a folder.")
         for place, node in list(self._nodes.items()):
             if place != "/" and paths.parent(place) == path:
@@ -106,13 +113,15 @@ class MemoryStorage(Storage):
 
     def open(self, path: str, *, offset: int = 0) -> Reader:
         node = self._node(path)
+        if node.says is not None:
+            raise fault("path_outside", f"{path} is a symbolic link; links are never followed.")
         if node.content is None:
             raise fault("not_a_file", f"{path} is not a file.")
         return MemoryReader(node, paths.name_of(path), offset)
 
     def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
         folder = paths.parent(path)
-        if self._node(folder).content is not None:
+        if not self._node(folder).is_folder:
             raise fault("not_a_folder", f"{folder} is not a folder.")
         beside = paths.join(folder, part)
         node = self._older(folder, resume) if resume else Node(bytearray())
@@ -129,7 +138,7 @@ class MemoryStorage(Storage):
     def mkdir(self, path: str) -> bool:
         there = self._nodes.get(path)
         if there is not None:
-            if there.content is not None:
+            if not there.is_folder:
                 raise fault("not_a_folder", f"{path} is not a folder.")
             return False
         self.mkdir(paths.parent(path))
@@ -138,7 +147,7 @@ class MemoryStorage(Storage):
 
     def delete(self, path: str) -> None:
         node = self._node(path)
-        if node.content is None and any(paths.parent(place) == path for place in self._nodes if place != "/"):
+        if node.is_folder and any(paths.parent(place) == path for place in self._nodes if place != "/"):
             raise fault("not_empty", f"{path} is not empty.")
         del self._nodes[path]
 
@@ -149,6 +158,21 @@ class MemoryStorage(Storage):
             raise fault("already_exists", f"{target} exists already.")
         for place in [place for place in self._nodes if paths.is_inside(place, source)]:
             self._nodes[target + place[len(source) :]] = self._nodes.pop(place)
+
+    def read_link(self, path: str) -> str:
+        says = self._node(path).says
+        if says is None:
+            raise fault("unsupported", f"{path} is not a symbolic link.")
+        return says
+
+    def make_link(self, path: str, text: str) -> None:
+        if not text or "\0" in text:
+            raise fault("bad_name", f"{path}: a symbolic link cannot say {text!r}.")
+        self._node(paths.parent(path))
+        there = self._nodes.get(path)
+        if there is not None and there.is_folder:
+            raise fault("already_exists", f"{path} is a folder.")
+        self._nodes[path] = Node(says=text)
 
     def address(self) -> tuple[str, ...]:
         return ("memory", self._name)

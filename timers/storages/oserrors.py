@@ -8,7 +8,7 @@ import os
 from timers.errors import ExternalError
 from timers.storages.base import fault
 
-_MEANINGS: dict[int, tuple[str, str]] = {
+MEANINGS: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("not_found", "{path} does not exist."),
     errno.EACCES: ("permission_denied", "Permission denied: {path}."),
     errno.EPERM: ("permission_denied", "Permission denied: {path}."),
@@ -30,7 +30,7 @@ _MEANINGS: dict[int, tuple[str, str]] = {
 
 def told(error: OSError, path: str) -> ExternalError:
     """Return our error for one of the operating system, naming the collection path it is about."""
-    known = _MEANINGS.get(error.errno or 0)
+    known = MEANINGS.get(error.errno or 0)
     if known is not None:
         return fault(known[0], known[1].format(path=path))
     return fault("storage_error", f"{path}: {os.strerror(error.errno) if error.errno else error}.")

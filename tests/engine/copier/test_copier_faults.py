@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.copier.transferring import Bench, fill, item, parts, tree
 from timers.models import TransferEvent, TransferFile
+from timers.storages import kernel
 from timers.storages.base import fault
 from timers.storages.local import LocalReader, LocalStorage, LocalWriter
 
@@ -178,7 +179,13 @@ def failing(monkeypatch: Any, target: Any, name: str, error: Any, *, times: int)
 def test_a_full_disk_is_waited_for_and_leaves_nothing_behind(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "1", "g": "2"})
     bench.submit()
-    failing(monkeypatch, LocalWriter, "take", fault("no_space", "The disk is full: /f could not be written."), times=1)
+    failing(
+        monkeypatch,
+        LocalWriter,
+        "take_checked",
+        fault("no_space", "The disk is full: /f could not be written."),
+        times=1,
+    )
 
     bench.slice()
     assert bench.transfer.status == "active"
@@ -213,7 +220,13 @@ def test_faults_in_a_row_wait_longer(bench: Bench, monkeypatch: Any) -> None:
 
 def test_a_full_disk_ends_it_when_asked_for(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "1"})
-    failing(monkeypatch, LocalWriter, "take", fault("no_space", "The disk is full: /f could not be written."), times=1)
+    failing(
+        monkeypatch,
+        LocalWriter,
+        "take_checked",
+        fault("no_space", "The disk is full: /f could not be written."),
+        times=1,
+    )
 
     transfer = bench.copy(fail_on_quota_errors=True)
 
@@ -237,7 +250,7 @@ def test_a_file_that_fails_does_not_hold_up_the_others(bench: Bench, monkeypatch
 def test_the_deadline_ends_what_does_not_heal_and_tells_the_last_reason(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "1"})
     bench.submit(deadline=(bench.now + timedelta(minutes=5)).isoformat())
-    failing(monkeypatch, LocalWriter, "take", fault("no_space", "The disk is full: /f."), times=1000)
+    failing(monkeypatch, LocalWriter, "take_checked", fault("no_space", "The disk is full: /f."), times=1000)
 
     while bench.transfer.status in ("pending", "active"):
         bench.slice()
@@ -271,16 +284,16 @@ def test_what_was_moved_before_a_final_fault_is_told(bench: Bench, monkeypatch: 
 def test_what_was_written_wrongly_is_noticed_and_written_again(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "precious"})
     bench.submit()
-    take, bent = LocalWriter.take, []
+    copy, bent = kernel.copy, []
 
-    def bends(self: LocalWriter, *given: Any) -> int:
-        moved = take(self, *given)
+    def bends(source: int, target: int, *given: int) -> int:
+        moved = copy(source, target, *given)
         if not bent:
             bent.append(1)
-            os.pwrite(self.fd, b"X", 0)
+            os.pwrite(target, b"X", 0)
         return moved
 
-    monkeypatch.setattr(LocalWriter, "take", bends)
+    monkeypatch.setattr(kernel, "copy", bends)
     bench.slice()
     assert bench.faults() == ["checksum_mismatch"]
     assert tree(bench.there) == {}
@@ -296,7 +309,7 @@ def test_a_source_that_changes_while_it_is_read_is_copied_once_more_and_then_a_f
 ) -> None:
     fill(bench.here, {"f": "0"})
     bench.submit()
-    take, changed = LocalWriter.take, []
+    take, changed = LocalWriter.take_checked, []
 
     def grows(self: LocalWriter, *given: Any) -> int:
         moved = take(self, *given)
@@ -306,7 +319,7 @@ def test_a_source_that_changes_while_it_is_read_is_copied_once_more_and_then_a_f
                 file.write("more")
         return moved
 
-    monkeypatch.setattr(LocalWriter, "take", grows)
+    monkeypatch.setattr(LocalWriter, "take_checked", grows)
     bench.slice()
     assert bench.faults() == faults
     bench.later(seconds=10)

@@ -204,7 +204,7 @@ def test_after_a_lost_slice_the_whole_part_is_read_again(large: Bench, monkeypat
     with part.open("r+b") as file:
         file.write(b"tampered at its very beginning")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(LocalWriter, "take", _raise(Killed()))
+        patched.setattr(LocalWriter, "take_checked", _raise(Killed()))
         patched.setattr(LocalWriter, "discard", lambda self: None)
         large.slice(budget=0)
 
@@ -253,7 +253,7 @@ def test_cancelling_a_running_slice_acts_within_a_second(bench: Bench, owner: An
     fill(bench.here, MANY)
     bench.submit()
     bench.clock = Ticking(step=0.01)
-    take, asked = LocalWriter.take, []
+    take, asked = LocalWriter.take_checked, []
 
     def asks(self: LocalWriter, *given: Any) -> int:
         if not asked:
@@ -261,7 +261,7 @@ def test_cancelling_a_running_slice_acts_within_a_second(bench: Bench, owner: An
             transfers.cancel(bench.transfer, by=owner, now=bench.now)
         return take(self, *given)
 
-    monkeypatch.setattr(LocalWriter, "take", asks)
+    monkeypatch.setattr(LocalWriter, "take_checked", asks)
     bench.slice()
 
     assert bench.transfer.status == "cancelled"

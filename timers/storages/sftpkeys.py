@@ -1,0 +1,105 @@
+"""Keys as people paste them: the server's public one, and our private one."""
+
+from __future__ import annotations
+
+import binascii
+import io
+from base64 import b64decode, b64encode
+from typing import NamedTuple
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+MOST = 10
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class HostKey(NamedTuple):
+    """A server's public key. `blob` is what the server shows and what a fingerprint is made of."""
+
+    type: str
+    blob: bytes
+
+    def __str__(self) -> str:
+        return f"{self.type} {b64encode(self.blob).decode()}"
+
+
+class KeyRefused(ValueError):
+    """A key that cannot be used; the message is a sentence. `of_passphrase`: the phrase is what is wrong."""
+
+    def __init__(self, message: str, *, of_passphrase: bool = False) -> None:
+        super().__init__(message)
+        self.of_passphrase = of_passphrase
+
+
+def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
+    """Return the keys of lines such as "ssh-ed25519 AAAA...", with or without a host before; raises KeyRefused."""
+    lines = [line.strip() for line in pasted.splitlines()]
+    keys = tuple(dict.fromkeys(_host_key(line) for line in lines if line and not line.startswith("#")))
+    if not keys:
+        raise KeyRefused('Give the server\'s public key, such as "ssh-ed25519 AAAA..." or a line of known_hosts.')
+    if len(keys) > MOST:
+        raise KeyRefused(f"At most {MOST} keys; give those of this server only.")
+    return keys
+
+
+def _host_key(line: str) -> HostKey:
+    words = line.split()
+    if words[0].startswith("@"):
+        raise KeyRefused("Lines with a marker such as @revoked or @cert-authority are not understood here.")
+    for at in (0, 1):
+        if len(words) > at + 1 and words[at] in TYPES:
+            return HostKey(words[at], _blob(words[at], words[at + 1]))
+    raise KeyRefused(f"This is no public key of a server; known types: {', '.join(TYPES)}.")
+
+
+def _blob(kind: str, encoded: str) -> bytes:
+    try:
+        blob = b64decode(encoded, validate=True)
+        serialization.load_ssh_public_key(f"{kind} {encoded}".encode())
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        raise KeyRefused(f"The {kind} key is incomplete or damaged.") from None
+    return blob
+
+
+def read_private_key(pasted: str, passphrase: str | None) -> PrivateKey:
+    """Return a private key in OpenSSH's or a PEM form; raises KeyRefused."""
+    data = pasted.strip().replace("\r\n", "\n").encode() + b"\n"
+    secret = passphrase.encode() if passphrase else None
+    try:
+        if b"BEGIN OPENSSH PRIVATE KEY" in data:
+            key: object = serialization.load_ssh_private_key(data, secret)
+        else:
+            key = serialization.load_pem_private_key(data, secret)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise _refusal(data, secret, error) from None
+    if not isinstance(key, PrivateKey):
+        raise KeyRefused("Only ed25519, ECDSA and RSA keys can be used.")
+    return key
+
+
+def _refusal(data: bytes, secret: bytes | None, error: Exception) -> KeyRefused:
+    if secret is None and (isinstance(error, TypeError) or "password-protected" in str(error)):
+        return KeyRefused("The key is protected: its passphrase is needed.", of_passphrase=True)
+    if secret is not None and isinstance(error, TypeError):
+        return KeyRefused("The key is not protected: leave the passphrase out.", of_passphrase=True)
+    if secret is not None and (b"ENCRYPTED" in data or b"OPENSSH" in data):
+        return KeyRefused("The key cannot be read: the passphrase is wrong, or the key is damaged.", of_passphrase=True)
+    return KeyRefused("This is no private key in OpenSSH's or PEM form.")
+
+
+def for_login(pasted: str, passphrase: str | None) -> paramiko.PKey:
+    """Return a private key as the SSH library takes it."""
+    key = read_private_key(pasted, passphrase)
+    plain = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    ).decode()
+    if isinstance(key, rsa.RSAPrivateKey):
+        return paramiko.RSAKey.from_private_key(io.StringIO(plain))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey.from_private_key(io.StringIO(plain))
+    return paramiko.Ed25519Key.from_private_key(io.StringIO(plain))

@@ -1,0 +1,129 @@
+"""The parameters of an SFTP storage, as people give them: checked, each complaint under its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from timers import outgoing
+from timers.copying import paths
+from timers.errors import Invalid
+from timers.storages import sftpkeys
+from timers.storages.sftpkeys import KeyRefused
+from timers.targets import MAX_PORT, TargetRefused
+
+PORT = 22
+_PUBLIC = ("host", "port", "username", "host_key", "root")
+_SECRET = ("password", "private_key", "passphrase")
+_LONGEST = 1_000
+_LONGEST_KEY = 20_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def clean(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (public parameters, secrets); raises Invalid with every field that cannot be used."""
+    read: dict[str, Any] = {}
+    complaints = {
+        str(key): f"Unknown field; known here: kind, {', '.join(_PUBLIC + _SECRET)}."
+        for key in parameters
+        if key not in _PUBLIC + _SECRET
+    }
+    for name, reader in _READERS.items():
+        try:
+            read[name] = reader(parameters)
+        except Invalid as error:
+            complaints.update({field: texts[0] for field, texts in error.fields.items()})
+    if complaints:
+        raise Invalid(complaints)
+    secrets = read.pop("secrets")
+    return read, secrets
+
+
+def _host(parameters: Mapping[str, Any]) -> str:
+    host = _text(parameters, "host", "Give the server's name or address, such as files.example.org.")
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if re.search(r"[/@?#\\\s\[\]]", bare):
+        raise Invalid({"host": "Give only the server's name or address, without sftp://, user name or path."})
+    if bare.count(":") == 1:
+        raise Invalid({"host": "Give the port in its own field."})
+    try:
+        port = _port(parameters)
+    except Invalid:
+        port = PORT
+    try:
+        return outgoing.check_host(bare, port)
+    except TargetRefused as refused:
+        raise Invalid({"host": refused.message.replace("The URL's", "The")}) from refused
+
+
+def _port(parameters: Mapping[str, Any]) -> int:
+    port = parameters.get("port")
+    if port is None:
+        return PORT
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= MAX_PORT:
+        raise Invalid({"port": f"Must be a number between 1 and {MAX_PORT}."})
+    return port
+
+
+def _username(parameters: Mapping[str, Any]) -> str:
+    return _text(parameters, "username", "Give the name of the account on the server.")
+
+
+def _host_key(parameters: Mapping[str, Any]) -> str:
+    pasted = parameters.get("host_key")
+    if not isinstance(pasted, str) or len(pasted) > _LONGEST_KEY:
+        raise Invalid({"host_key": 'Give the server\'s public key, such as "ssh-ed25519 AAAA...".'})
+    try:
+        return "\n".join(str(key) for key in sftpkeys.read_host_keys(pasted))
+    except KeyRefused as refused:
+        raise Invalid({"host_key": str(refused)}) from refused
+
+
+def _root(parameters: Mapping[str, Any]) -> str:
+    root = parameters.get("root")
+    if root is None or root == "":
+        return paths.ROOT
+    if not isinstance(root, str) or not root.startswith("/") or root.startswith("/~"):
+        raise Invalid({"root": "Give the absolute path of a folder on the server, such as /data."})
+    return paths.normalise(root, field="root")
+
+
+def _secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: parameters[name] for name in _SECRET if parameters.get(name) not in (None, "")}
+    for name, value in given.items():
+        if not isinstance(value, str) or len(value) > (_LONGEST_KEY if name == "private_key" else _LONGEST):
+            raise Invalid({name: "Must be text, and not that long."})
+    if ("password" in given) == ("private_key" in given):
+        raise Invalid({"password": "Give either a password or a private key."})
+    if "private_key" in given:
+        _check_private_key(given["private_key"], given.get("passphrase"))
+    elif "passphrase" in given:
+        raise Invalid({"passphrase": "A passphrase belongs to a private key, and none is given."})
+    return given
+
+
+def _check_private_key(pasted: str, passphrase: str | None) -> None:
+    try:
+        sftpkeys.read_private_key(pasted, passphrase)
+    except KeyRefused as refused:
+        raise Invalid({"passphrase" if refused.of_passphrase else "private_key": str(refused)}) from refused
+
+
+def _text(parameters: Mapping[str, Any], name: str, missing: str) -> str:
+    value = parameters.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid({name: missing})
+    if len(value) > _LONGEST or _CONTROL.search(value):
+        raise Invalid({name: f"At most {_LONGEST} characters, none of them a control character."})
+    return value.strip()
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "host": _host,
+    "port": _port,
+    "username": _username,
+    "host_key": _host_key,
+    "root": _root,
+    "secrets": _secrets,
+}
