@@ -165,3 +165,21 @@ def admin(db: None) -> Any:
 def on_commit(django_capture_on_commit_callbacks: Callable[..., Any]) -> Callable[..., Any]:
     """Run what waits for a commit although the test's transaction is rolled back."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+@pytest.fixture(scope="session")
+def s3_running() -> Iterator[Any]:
+    """A real S3 server, shared by all tests; each makes buckets of its own."""
+    from tests.storages.s3_server import s3_server
+
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sftp_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real SFTP server, shared by all tests; each has a folder of its own."""
+    from tests.storages.sftp_server import serving
+
+    with serving(tmp_path_factory.mktemp("sftp")) as server:
+        yield server

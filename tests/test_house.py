@@ -44,7 +44,10 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "cli": ({"timers.cli", "timers.client", "timers.http"}, False),
     "auth": (GROUND | {"timers.services", "timers.queries", "timers.models", "timers.auth"}, True),
     "admin": (GROUND | BASES | {"timers.services", "timers.queries", "timers.models"}, True),
-    "templatetags": (GROUND | BASES | {"timers.queries", "timers.models", "timers.services"}, True),
+    "templatetags": (
+        GROUND | BASES | {"timers.templatetags", "timers.queries", "timers.models", "timers.services"},
+        True,
+    ),
     "management": (GROUND | {"timers.services", "timers.engine", "timers.queries", "timers.models"}, True),
     "tasks": (GROUND | {"timers.models"}, True),
     "checks": (GROUND, True),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from tests.factories import make_webhook_timer
+from tests.factories import make_collection, make_webhook_timer
 from timers import clock
-from timers.models import Execution
-from timers.services import access
+from timers.models import Execution, Transfer
+from timers.services import access, transfers
 
 BASE = "/api/v1"
 
@@ -69,6 +70,24 @@ def admin_calls(admin: Any) -> Caller:
 def timer(owner: Any) -> Any:
     """A webhook timer of the owner that runs every hour."""
     return make_webhook_timer(owner, now=clock.now())
+
+
+@pytest.fixture
+def wish(owner: Any, tmp_path: Path, settings: Any) -> dict[str, Any]:
+    """A transfer between two collections of the owner."""
+    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
+    ids = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        ids.append(str(make_collection(owner, tmp_path / name).pk))
+    item = {"source_path": "/data/", "destination_path": "/copy/", "recursive": True}
+    return {"source_endpoint": ids[0], "destination_endpoint": ids[1], "label": "Copy", "DATA": [item]}
+
+
+@pytest.fixture
+def transfer(owner: Any, wish: dict[str, Any]) -> Transfer:
+    """A transfer of the owner that waits."""
+    return transfers.submit(owner=owner, body=wish, now=clock.now())
 
 
 def record(timer: Any, scheduled_for: datetime, **fields: Any) -> Execution:

@@ -20,9 +20,15 @@ from schemathesis.checks import CHECKS
 from tests.api.conftest import BASE, Caller, record
 from timers import clock
 from timers.api import examples, schema
-from timers.api.serializers import ExecutionSerializer, NewTimer, TimerWithResultsSerializer
+from timers.api.serializers import (
+    ExecutionSerializer,
+    FileSerializer,
+    NewTimer,
+    TimerWithResultsSerializer,
+    TransferSerializer,
+)
 from timers.api.urls import ROUTES
-from timers.models import Timer
+from timers.models import Timer, Transfer
 from timersite.wsgi import application
 
 OPERATIONS = sorted((route, method) for route, method, _ in schema.operations(schema.document()))
@@ -58,8 +64,10 @@ PROMISED = {
     "POST /transfers",
     "GET /transfers/{transfer_id}",
     "GET /transfers/{transfer_id}/files",
+    "GET /transfers/{transfer_id}/manifest",
     "GET /transfers/{transfer_id}/events",
     "POST /transfers/{transfer_id}/cancel",
+    "POST /transfers/{transfer_id}/rerun",
 }
 
 
@@ -97,6 +105,8 @@ def test_examples_have_the_fields_of_the_documents() -> None:
     assert list(examples.TIMER_ANSWER["timer"]) == TimerWithResultsSerializer.names()
     assert list(examples.EXECUTION) == ExecutionSerializer.names()
     assert set(examples.NEW_TIMER["timer"]) <= set(NewTimer.names())
+    assert list(examples.TRANSFER) == TransferSerializer.names()
+    assert list(examples.FILE_PAGE["files"][0]) == FileSerializer.names()
 
 
 class _Names(HTMLParser):
@@ -130,9 +140,10 @@ def test_the_page_shows_every_operation_and_loads_nothing_foreign(path: str, db:
 
 
 @pytest.fixture
-def known(owner_calls: Caller, timer: Timer) -> dict[str, str]:
+def known(timer: Timer, transfer: Transfer) -> dict[str, str]:
     """Ids of things that exist, so that more than 404 is seen."""
-    return {"timer_id": str(timer.pk), "execution_id": str(record(timer, clock.now()).pk)}
+    execution = record(timer, clock.now())
+    return {"timer_id": str(timer.pk), "execution_id": str(execution.pk), "transfer_id": str(transfer.pk)}
 
 
 @pytest.fixture

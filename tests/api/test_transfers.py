@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.conftest import Caller
-from tests.factories import make_collection
-from timers.models import Transfer, TransferEvent, TransferFile
-
-
-@pytest.fixture
-def wish(owner: Any, tmp_path: Path, settings: Any) -> dict[str, Any]:
-    """A transfer between two collections of the owner."""
-    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    ids = []
-    for name in ("here", "there"):
-        (tmp_path / name).mkdir()
-        ids.append(str(make_collection(owner, tmp_path / name).pk))
-    item = {"source_path": "/data/", "destination_path": "/copy/", "recursive": True}
-    return {"source_endpoint": ids[0], "destination_endpoint": ids[1], "label": "Copy", "DATA": [item]}
-
-
-@pytest.fixture
-def transfer(owner_calls: Caller, wish: dict[str, Any]) -> Transfer:
-    return Transfer.objects.get(pk=owner_calls.post("/transfers", wish).json()["id"])
+from timers import clock
+from timers.models import Transfer, TransferEvent
 
 
 def test_a_submitted_transfer_is_a_bare_document(owner_calls: Caller, wish: dict[str, Any]) -> None:
@@ -42,6 +24,17 @@ def test_a_submitted_transfer_is_a_bare_document(owner_calls: Caller, wish: dict
     assert (document["files"], document["bytes_total"], document["bytes_per_second"], document["faults"]) == (0,) * 4
     assert document["completion_time"] is None
     assert document["execution_id"] is None
+    assert (document["type"], document["dry_run"], document["symlinks"], document["current"]) == (
+        "transfer",
+        False,
+        0,
+        [],
+    )
+    assert document["seconds_left"] is None
+    assert document["options"]["verify_checksum"] is True
+    assert document["options"]["recursive_symlinks"] == "ignore"
+    assert list(document["plan"]) == ["add", "change", "delete", "same", "error"]
+    assert document["plan"]["add"] == {"files": 0, "bytes": 0}
     assert document == owner_calls.get(f"/transfers/{document['id']}").json()
 
 
@@ -62,6 +55,9 @@ def test_the_same_submission_id_is_the_same_transfer(owner_calls: Caller, wish: 
         ({"DATA": []}, "DATA"),
         ({"sync_level": 9}, "sync_level"),
         ({"colour": "blue"}, "colour"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"max_bytes_per_second": 1000}, "max_bytes_per_second"),
+        ({"max_concurrency": 65}, "max_concurrency"),
     ],
 )
 def test_what_cannot_work_is_refused_by_its_name(
@@ -108,28 +104,69 @@ def test_transfers_are_listed_newest_first_and_by_status(
     assert owner_calls.get("/transfers", status="done").status_code == 400
 
 
-def test_files_and_events_are_listed(owner_calls: Caller, transfer: Transfer, now: datetime) -> None:
-    TransferEvent.objects.filter(transfer=transfer).delete()
+def test_what_goes_on_says_what_is_at_work_and_how_long_it_will_take(
+    owner_calls: Caller, transfer: Transfer, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: now)
+    samples = [(clock.to_us(now - timedelta(seconds=10)), 0, 0), (clock.to_us(now), 1000, 1)]
+    current = [{"path": "/copy/a", "bytes_done": 10, "size": 20}]
+    going = {"status": "active", "phase": "copy", "started_at": now - timedelta(seconds=100)}
+    Transfer.objects.update(samples=samples, current=current, bytes_total=3000, bytes_transferred=1000, **going)
+
+    document = owner_calls.get(f"/transfers/{transfer.pk}").json()
+
+    assert (document["bytes_per_second"], document["seconds_left"], document["current"]) == (100, 20.0, current)
+
+
+def test_events_are_listed_newest_first_or_only_faults(owner_calls: Caller, transfer: Transfer, now: datetime) -> None:
     for number in range(3):
-        TransferFile.objects.create(
-            transfer=transfer,
-            item=0,
-            step="copy",
-            source_path=f"/data/{number}",
-            destination_path=f"/copy/{number}",
-            size=number,
+        TransferEvent.objects.create(
+            transfer=transfer, at=now + timedelta(seconds=number), code="STARTED", is_fault=number == 1
         )
-        TransferEvent.objects.create(transfer=transfer, at=now + timedelta(seconds=number), code="STARTED")
 
-    first = owner_calls.get(f"/transfers/{transfer.pk}/files", limit=2).json()
-    second = owner_calls.get(f"/transfers/{transfer.pk}/files", limit=2, marker=first["marker"]).json()
-    events = owner_calls.get(f"/transfers/{transfer.pk}/events").json()
+    events = owner_calls.get(f"/transfers/{transfer.pk}/events").json()["events"]
+    faults = owner_calls.get(f"/transfers/{transfer.pk}/events", faults="true").json()["events"]
 
-    paths = [each["source_path"] for each in first["files"] + second["files"]]
-    assert paths == ["/data/0", "/data/1", "/data/2"]
-    assert second["marker"] is None
-    assert first["files"][1]["status"] == "pending"
-    assert [each["time"] for each in events["events"]] == [(now + timedelta(seconds=n)).isoformat() for n in (2, 1, 0)]
+    assert [each["time"] for each in events] == [(now + timedelta(seconds=n)).isoformat() for n in (2, 1, 0)]
+    assert faults == [events[1]]
+    assert owner_calls.get(f"/transfers/{transfer.pk}/events", faults="no").status_code == 400
+
+
+def test_a_deletion_has_no_destination(owner_calls: Caller, wish: dict[str, Any]) -> None:
+    document = {"DATA_TYPE": "delete", "endpoint": wish["source_endpoint"], "DATA": [{"path": "/data"}]}
+
+    answer = owner_calls.post("/transfers", document)
+
+    assert answer.status_code == 201
+    made = answer.json()
+    assert (made["type"], made["source_endpoint"], made["destination_endpoint"]) == (
+        "delete",
+        document["endpoint"],
+        None,
+    )
+    assert owner_calls.get("/transfers").json()["transfers"][0]["id"] == made["id"]
+
+
+def test_a_transfer_is_run_again_with_changes(owner_calls: Caller, wish: dict[str, Any]) -> None:
+    first = owner_calls.post("/transfers", {**wish, "dry_run": True, "delete_destination_extra": True}).json()
+
+    same = owner_calls.post(f"/transfers/{first['id']}/rerun")
+    real = owner_calls.post(f"/transfers/{first['id']}/rerun", {"dry_run": False, "max_delete": 1312})
+
+    assert (same.status_code, real.status_code) == (201, 201)
+    assert same.json()["dry_run"] is True
+    assert same.json()["id"] != first["id"]
+    assert (real.json()["dry_run"], real.json()["options"]["max_delete"]) == (False, 1312)
+
+
+@pytest.mark.parametrize(("body", "field"), [({"max_delete": -1}, "max_delete"), ({"label": "x"}, "label")])
+def test_what_cannot_be_changed_is_refused_by_its_name(
+    owner_calls: Caller, transfer: Transfer, body: dict[str, Any], field: str
+) -> None:
+    answer = owner_calls.post(f"/transfers/{transfer.pk}/rerun", body)
+
+    assert answer.status_code == 400
+    assert list(answer.json()["error"]["fields"]) == [field]
 
 
 def test_a_waiting_transfer_is_cancelled_and_a_finished_one_is_not(owner_calls: Caller, transfer: Transfer) -> None:
@@ -140,7 +177,17 @@ def test_a_waiting_transfer_is_cancelled_and_a_finished_one_is_not(owner_calls: 
     assert owner_calls.post(f"/transfers/{transfer.pk}/cancel").status_code == 409
 
 
-@pytest.mark.parametrize(("method", "end"), [("GET", ""), ("GET", "/files"), ("GET", "/events"), ("POST", "/cancel")])
+@pytest.mark.parametrize(
+    ("method", "end"),
+    [
+        ("GET", ""),
+        ("GET", "/files"),
+        ("GET", "/manifest"),
+        ("GET", "/events"),
+        ("POST", "/cancel"),
+        ("POST", "/rerun"),
+    ],
+)
 def test_a_stranger_does_not_learn_that_it_exists(
     stranger_calls: Caller, transfer: Transfer, method: str, end: str
 ) -> None:

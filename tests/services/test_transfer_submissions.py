@@ -103,6 +103,12 @@ def test_what_is_absent_has_its_default(understood: Any) -> None:
     assert options["notify_on_failed"] is True
 
 
+def test_limits_and_links_are_kept(understood: Any) -> None:
+    given = {"dry_run": True, "max_bytes_per_second": 1024, "max_concurrency": 64, "recursive_symlinks": "keep"}
+
+    assert understood(**given).options.items() >= given.items()
+
+
 def test_null_means_absent(understood: Any) -> None:
     nothing = dict.fromkeys(
         ("label", "sync_level", "deadline", "filter_rules", "verify_checksum", "submission_id", "recursive_symlinks")
@@ -162,8 +168,17 @@ def test_a_destination_that_is_written_as_a_folder_takes_the_file_in(understood:
         ({"deadline": 7}, "deadline"),
         ({"submission_id": "x"}, "submission_id"),
         ({"filter_rules": [{"method": "exclude"}]}, "filter_rules.0.name"),
-        ({"recursive_symlinks": "copy"}, "recursive_symlinks"),
+        ({"recursive_symlinks": "follow"}, "recursive_symlinks"),
         ({"recursive_symlinks": []}, "recursive_symlinks"),
+        ({"dry_run": 1}, "dry_run"),
+        ({"max_bytes_per_second": 1023}, "max_bytes_per_second"),
+        ({"max_bytes_per_second": 2048.5}, "max_bytes_per_second"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": 65}, "max_concurrency"),
+        ({"DATA_TYPE": "copy"}, "DATA_TYPE"),
+        ({"DATA": [item(DATA_TYPE="delete_item")]}, "DATA.0.DATA_TYPE"),
+        ({"endpoint": str(uuid4())}, "endpoint"),
+        ({"ignore_missing": True}, "ignore_missing"),
         ({"source_local_user": 7}, "source_local_user"),
         ({"delete_destination_extra": True, "DATA": [item(recursive=False)]}, "delete_destination_extra"),
         ({"max_delete": 3}, "max_delete"),
@@ -215,6 +230,49 @@ def test_neighbours_in_one_collection_are_fine(
     assert within(item(source, destination, recursive=recursive)).items
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "more"),
+    [
+        (item("/d/", "/ov/", recursive=True), item("/d/e/", "/ov/e/", recursive=True), {}),
+        (item("/d", "/ov"), item("/d/e/f", "/ov/e/f"), {}),
+        (item("/d/", "/ov/"), item("/d/e", "/ov/"), {}),
+        (item("/", "/", recursive=True), item("/e", "/e"), {}),
+        (
+            item("/d/", "/ov/", recursive=True),
+            item("/d/e/f", "/ov/e/f", recursive=False),
+            {"filter_rules": [{"method": "exclude", "name": "f", "type": "dir"}]},
+        ),
+    ],
+)
+@pytest.mark.parametrize("inner_first", [False, True])
+def test_what_another_item_holds_is_asked_for_twice(
+    body: Any, owner: Any, outer: dict[str, Any], inner: dict[str, Any], more: dict[str, Any], inner_first: bool
+) -> None:
+    items = [inner, outer] if inner_first else [outer, inner]
+
+    with invalid(f"DATA.{items.index(inner)}"):
+        read(body(*items, **more), owner=owner)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "more"),
+    [
+        (item("/d/", "/ov/", recursive=True), item("/x/e/", "/ov/e/", recursive=True), {}),
+        (item("/d/", "/ov/", recursive=True), item("/d/e/", "/ov/other/", recursive=True), {}),
+        (item("/d", "/ov", recursive=False), item("/x/e", "/ov2/e"), {}),
+        (
+            item("/d/", "/ov/", recursive=True),
+            item("/d/e/f", "/ov/e/f"),
+            {"filter_rules": [{"method": "exclude", "name": "e", "type": "dir"}]},
+        ),
+    ],
+)
+def test_other_content_inside_the_destination_of_an_item_is_fine(
+    understood: Any, outer: dict[str, Any], inner: dict[str, Any], more: dict[str, Any]
+) -> None:
+    assert len(understood(outer, inner, **more).items) == 2
+
+
 def test_two_collections_over_one_folder_are_seen_through(body: Any, owner: Any, tmp_path: Path) -> None:
     (tmp_path / "a" / "sub").mkdir()
     inner = make_collection(owner, tmp_path / "a" / "sub")
@@ -223,3 +281,115 @@ def test_two_collections_over_one_folder_are_seen_through(body: Any, owner: Any,
         read(body(item("/", "/x", recursive=True), destination_endpoint=str(inner.pk)), owner=owner)
     with invalid("DATA.0.destination_path"):
         read(body(item("/sub/f", "/f"), destination_endpoint=str(inner.pk)), owner=owner)
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEgHWll+choVbi4Hmd5cwMUyTcbn6vHN1GJQho7FMhXd"
+REMOTE = {
+    "s3": {"bucket": "b", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "a"},
+    "sftp": {"host": "127.0.0.1", "port": 9, "username": "u", "host_key": HOST_KEY},
+}
+BELOW = {"s3": {"prefix": "sub"}, "sftp": {"root": "/sub"}}
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+def test_one_place_in_two_remote_collections_is_seen_through(body: Any, owner: Any, tmp_path: Path, kind: str) -> None:
+    secrets = {"s3": {"secret_access_key": "s"}, "sftp": {"password": "p"}}[kind]
+    above = make_collection(owner, tmp_path, kind=kind, storage=REMOTE[kind], secrets=secrets)
+    below = make_collection(owner, tmp_path, kind=kind, storage={**REMOTE[kind], **BELOW[kind]}, secrets=secrets)
+    ends = {"source_endpoint": str(above.pk), "destination_endpoint": str(below.pk)}
+
+    with invalid("DATA.0.destination_path"):
+        read(body(item("/sub/f", "/f"), **ends), owner=owner)
+    with invalid("DATA.0.destination_path"):
+        read(body(item("/", "/x", recursive=True), **ends), owner=owner)
+    assert read(body(item("/f", "/f"), **ends), owner=owner).items
+
+
+def test_links_cannot_be_kept_where_the_destination_knows_none(
+    body: Any, owner: Any, tmp_path: Path, places: tuple[Collection, Collection]
+) -> None:
+    bucket = make_collection(
+        owner, tmp_path, kind="s3", storage=REMOTE["s3"], secrets={"secret_access_key": "never used"}
+    )
+
+    with invalid("recursive_symlinks"):
+        read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner)
+    assert read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="copy"), owner=owner)
+    assert read(body(source_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner)
+
+
+# Timers
+
+
+@pytest.mark.parametrize(("changes", "field"), [({"dry_run": True}, "dry_run"), ({"sync_level": 9}, "sync_level")])
+def test_a_timer_repeats_transfers_that_change_something(
+    body: Any, owner: Any, changes: dict[str, Any], field: str
+) -> None:
+    with invalid(field):
+        transfers.check_body(body(**changes), owner=owner)
+
+
+def test_a_timer_does_not_delete(deletion: Any, owner: Any) -> None:
+    with invalid("DATA_TYPE"):
+        transfers.check_body(deletion(), owner=owner)
+
+
+# Deletions
+
+
+@pytest.fixture
+def deletion(places: tuple[Collection, Collection]) -> Callable[..., dict[str, Any]]:
+    def _deletion(*paths: str, **more: Any) -> dict[str, Any]:
+        data = [{"DATA_TYPE": "delete_item", "path": path} for path in paths or ("/f",)]
+        return {"DATA_TYPE": "delete", "endpoint": str(places[1].pk), "DATA": data, **more}
+
+    return _deletion
+
+
+def test_a_deletion_has_one_collection_and_its_own_options(deletion: Any, owner: Any) -> None:
+    document = deletion("~/x", "/y/*", recursive=True, interpret_globs=True, label="away", notify_on_failed=False)
+
+    found = read(document, owner=owner)
+
+    assert (found.kind, str(found.source.pk), found.destination) == ("delete", document["endpoint"], None)
+    assert [(item.source_path, item.destination_path) for item in found.items] == [("/home/x",) * 2, ("/y/*",) * 2]
+    assert found.label == "away"
+    assert found.options == {
+        "recursive": True,
+        "ignore_missing": False,
+        "interpret_globs": True,
+        "notify_on_succeeded": True,
+        "notify_on_failed": False,
+        "notify_on_inactive": True,
+        "local_user": None,
+        "deadline": None,
+    }
+
+
+def test_a_deletion_is_known_by_its_endpoint_too(deletion: Any, owner: Any) -> None:
+    assert read(deletion(DATA_TYPE=None), owner=owner).kind == "delete"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"endpoint": None}, "endpoint"),
+        ({"endpoint": str(uuid4())}, "endpoint"),
+        ({"source_endpoint": str(uuid4())}, "source_endpoint"),
+        ({"delete_destination_extra": True}, "delete_destination_extra"),
+        ({"dry_run": True}, "dry_run"),
+        ({"colour": "blue"}, "colour"),
+        ({"recursive": "yes"}, "recursive"),
+        ({"deadline": "soon"}, "deadline"),
+        ({"DATA": []}, "DATA"),
+        ({"DATA": ["/f"]}, "DATA.0"),
+        ({"DATA": [{"path": "/"}]}, "DATA.0.path"),
+        ({"DATA": [{"path": "/a/.."}]}, "DATA.0.path"),
+        ({"DATA": [{"path": "/a"}, {}]}, "DATA.1.path"),
+        ({"DATA": [{"path": "/a"}, {"path": "/a/"}]}, "DATA.1"),
+        ({"DATA": [{"path": "/a", "recursive": True}]}, "DATA.0.recursive"),
+    ],
+)
+def test_a_deletion_that_cannot_work_is_named(deletion: Any, owner: Any, changes: dict[str, Any], field: str) -> None:
+    with invalid(field):
+        read(deletion(**changes), owner=owner)

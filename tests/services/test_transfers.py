@@ -17,6 +17,7 @@ from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import ExecutionStatus, TransferStatus
 from timers.models import Collection, Execution, Transfer, TransferEvent, TransferItem
 from timers.services import transfer_slices, transfers
+from timers.services.transfer_submissions import read
 
 pytestmark = pytest.mark.django_db
 
@@ -173,14 +174,112 @@ def test_only_owners_and_administrators_find_a_transfer(submit: Any, owner: Any,
             transfers.get_for(stranger, id)
 
 
-def test_speed_is_derived(submit: Any, now: datetime) -> None:
-    transfer = submit()
-    assert transfers.bytes_per_second(transfer, now=now) == 0
+# Run again
 
-    transfer.started_at, transfer.bytes_transferred = now, 1000
 
-    assert transfers.bytes_per_second(transfer, now=now) == 0
-    assert transfers.bytes_per_second(transfer, now=now + timedelta(seconds=4)) == 250
+EVERYTHING = {
+    "label": "all",
+    "DATA": [
+        {"source_path": "/d/", "destination_path": "/e/", "recursive": True},
+        {"source_path": "/f", "destination_path": "/g/"},
+        {"source_path": "/x", "destination_path": "/", "external_checksum": "ab" * 32},
+    ],
+    "sync_level": 3,
+    "dry_run": True,
+    "delete_destination_extra": True,
+    "max_delete": 7,
+    "max_concurrency": 2,
+    "filter_rules": [{"method": "exclude", "name": "*.tmp"}],
+    "recursive_symlinks": "copy",
+    "deadline": "2026-03-02T13:00:00+00:00",
+}
+
+
+def test_the_document_says_again_what_was_asked_for(submit: Any, owner: Any) -> None:
+    transfer = submit(body=EVERYTHING)
+
+    again = read(transfers.document(transfer), owner=owner)
+
+    first = read({**_ends(transfer), **EVERYTHING}, owner=owner)
+    assert (again.items, again.options, again.label) == (first.items, first.options, first.label)
+    assert again.submission_id is None
+
+
+def test_a_deletion_is_stored_and_said_again(places: tuple[Collection, Collection], owner: Any, now: datetime) -> None:
+    document = {"DATA_TYPE": "delete", "endpoint": str(places[0].pk), "recursive": True, "DATA": [{"path": "/a/*"}]}
+
+    transfer = transfers.submit(owner=owner, body=document, now=now)
+    again = transfers.rerun(transfer, by=owner, now=now)
+
+    assert (again.kind, again.source, again.destination) == ("delete", places[0], None)
+    assert again.options == transfer.options
+    assert [(item.source_path, item.destination_path) for item in again.items.all()] == [("/a/*", "/a/*")]
+    with pytest.raises(Invalid, match="dry_run"):
+        transfers.rerun(transfer, by=owner, now=now, changes={"dry_run": True})
+
+
+def test_running_again_is_another_transfer_of_the_same_owner(
+    submit: Any, owner: Any, admin: Any, now: datetime
+) -> None:
+    first = submit(body={**EVERYTHING, "submission_id": str(uuid4())})
+
+    second = transfers.rerun(first, by=admin, now=now)
+
+    assert second.pk != first.pk
+    assert (second.owner, second.submission_id, second.status) == (owner, None, "pending")
+    assert second.options == first.options
+    assert second.deadline_at == first.deadline_at
+    assert TransferEvent.objects.get(transfer=second).text == f"Asked for by admin, as {first.pk} was."
+
+
+def test_a_deadline_that_has_passed_is_left_out(submit: Any, owner: Any, now: datetime) -> None:
+    first, later = submit(body=EVERYTHING), now + timedelta(hours=2)
+
+    second = transfers.rerun(first, by=owner, now=later)
+
+    assert second.options["deadline"] is None
+    assert second.deadline_at == later + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "becomes"),
+    [
+        ({"dry_run": False, "max_delete": 1312}, {"dry_run": False, "max_delete": 1312}),
+        ({"delete_destination_extra": False}, {"delete_destination_extra": False, "max_delete": None}),
+        ({"dry_run": None}, {"dry_run": True}),
+    ],
+)
+def test_some_things_can_be_asked_for_differently(
+    submit: Any, owner: Any, now: datetime, changes: dict[str, Any], becomes: dict[str, Any]
+) -> None:
+    first = submit(body=EVERYTHING)
+
+    assert transfers.rerun(first, by=owner, now=now, changes=changes).options == {**first.options, **becomes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"max_delete": -1}, "max_delete"),
+        ({"delete_destination_extra": False, "max_delete": 3}, "max_delete"),
+        ({"label": "other"}, "label"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(
+    submit: Any, owner: Any, now: datetime, changes: dict[str, Any], field: str
+) -> None:
+    first = submit(body=EVERYTHING)
+
+    with pytest.raises(Invalid) as caught:
+        transfers.rerun(first, by=owner, now=now, changes=changes)
+
+    assert list(caught.value.fields) == [field]
+    assert Transfer.objects.count() == 1
+
+
+def _ends(transfer: Transfer) -> dict[str, Any]:
+    return {"source_endpoint": str(transfer.source_id), "destination_endpoint": str(transfer.destination_id)}
 
 
 # Cancelling

@@ -15,22 +15,15 @@ from tests import loopback
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from tests.storages.sftp_server import Server, serving
 from timers.errors import ExternalError, Invalid
-from timers.storages import sftpkeys
 from timers.storages.base import Kind, Part, Storage
 from timers.storages.memory import MemoryStorage
-from timers.storages.sftp import SftpStorage
-from timers.storages.sftpfaults import meaning
-from timers.storages.sftpfiles import SftpWriter
-from timers.storages.sftplogin import fingerprint
-from timers.storages.sftppool import SESSIONS, Pool
-from timers.storages.sftpwire import Refused, Status
+from timers.storages.sftp import SftpStorage, keys
+from timers.storages.sftp.faults import meaning
+from timers.storages.sftp.files import SftpWriter
+from timers.storages.sftp.login import fingerprint
+from timers.storages.sftp.pool import SESSIONS, Pool
+from timers.storages.sftp.wire import Refused, Status
 from timers.targets import parse_networks
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("sftp")) as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +38,9 @@ def nobody_stays_logged_in() -> Iterator[None]:
 
 
 @pytest.fixture
-def server(running: Server, tmp_path: Path) -> Server:
+def server(sftp_running: Server, tmp_path: Path) -> Server:
     """The server, with files of this test's own."""
+    running = sftp_running
     (running.folder / tmp_path.name).mkdir()
     return Server(running.folder, running.process, running.port, running.host_key, running.keys, tmp_path.name)
 
@@ -184,7 +178,7 @@ class TestLoggingIn:
     def test_a_key_of_any_kind_is_a_proof(self, kind: str) -> None:
         key = asyncssh.generate_private_key(kind)
 
-        used = sftpkeys.for_login(key.export_private_key("pkcs8-pem").decode(), None)
+        used = keys.for_login(key.export_private_key("pkcs8-pem").decode(), None)
 
         assert used.asbytes() == key.public_data
 

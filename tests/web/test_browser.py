@@ -15,9 +15,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.factories import make_webhook_timer
+from tests.web import transferring
 from tests.web.conftest import ran
 from timers import clock
-from timers.models import Attempt, Collection, Process, Timer, Transfer, TransferFile, TransferItem
+from timers.models import Attempt, Collection, Process, Timer
 from timers.services import access
 from timers.services import timers as service
 
@@ -224,14 +225,6 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
             "answer": {"status_code": 503, "headers": {"retry-after": "9"}, "text": "busy", "elapsed_seconds": 0.3},
         },
     )  # fmt: skip
-    transfer = Transfer.objects.create(
-        owner=owner, source=places[0], destination=places[1], status="active", phase="copy", requested_at=now,
-        started_at=now, files=2, bytes_total=100, bytes_transferred=60, files_transferred=1,
-    )  # fmt: skip
-    TransferItem.objects.create(transfer=transfer, number=1, source_path="/home/", destination_path="/copy/")
-    TransferFile.objects.create(
-        transfer=transfer, item=1, step="copy", source_path="/a", destination_path="/b", size=90
-    )
     service.pause(make_webhook_timer(owner, now=now, name="A paused one"), by=owner, now=now, reason="cabling")
     access.create_token(owner=owner, name="laptop", now=now)
     access.create_key(owner=owner, name="client", now=now)
@@ -245,7 +238,7 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
         "activity": "/activity/",
         "execution": f"/executions/{execution.pk}/",
         "transfers": "/transfers/",
-        "transfer": f"/transfers/{transfer.pk}/",
+        **transferring.furnish(owner, places, now),
         "collections": "/collections/",
         "collection": f"/collections/{places[0].pk}/?path=/home",
         "new collection": "/collections/new/",

@@ -154,12 +154,15 @@ NEW_TRANSFER: dict[str, Any] = {
 }
 TRANSFER: dict[str, Any] = {
     "id": _TRANSFER_ID,
+    "type": "transfer",
     "status": "succeeded",
+    "dry_run": False,
     "label": "Nightly copy",
     "source_endpoint": _SOURCE_ID,
     "destination_endpoint": _DESTINATION_ID,
     "files": 2,
     "directories": 1,
+    "symlinks": 0,
     "bytes_total": 8192,
     "files_transferred": 1,
     "files_skipped": 1,
@@ -167,8 +170,18 @@ TRANSFER: dict[str, Any] = {
     "bytes_transferred": 4096,
     "bytes_checksummed": 8192,
     "bytes_per_second": 2048,
+    "seconds_left": None,
     "faults": 0,
-    "phase": "done",
+    "phase": "copy",
+    "current": [],
+    "options": {
+        "sync_level": 3,
+        "verify_checksum": True,
+        "preserve_timestamp": False,
+        "delete_destination_extra": False,
+        "filter_rules": None,
+        "recursive_symlinks": "ignore",
+    },
     "error_message": None,
     "failure_reason": None,
     "deadline": "2026-12-01T09:00:00+00:00",
@@ -179,17 +192,33 @@ TRANSFER: dict[str, Any] = {
     "timer_id": None,
     "owner": "ana",
 }
+_NONE = {"files": 0, "bytes": 0}
+TRANSFER_WITH_PLAN: dict[str, Any] = {
+    **TRANSFER,
+    "plan": {
+        "add": {"files": 1, "bytes": 4096},
+        "change": _NONE,
+        "delete": _NONE,
+        "same": {"files": 1, "bytes": 4096},
+        "error": _NONE,
+    },
+}
 TRANSFER_PAGE = {"transfers": [TRANSFER], "marker": None}
-FILE_PAGE = {
+FILE_PAGE: dict[str, Any] = {
     "files": [
         {
             "step": "copy",
             "source_path": "/reports/summary.csv",
             "destination_path": "/backup/reports/summary.csv",
             "size": 4096,
+            "modified_at": "2026-11-29T17:20:05+00:00",
+            "destination_size": None,
+            "destination_modified_at": None,
             "status": "done",
-            "level": "checksum",
-            "checksum": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "verdict": "add",
+            "level": None,
+            "verified": "checksum",
+            "checksum": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             "bytes_transferred": 4096,
             "faults": 0,
             "error_message": None,
@@ -199,6 +228,7 @@ FILE_PAGE = {
     ],
     "marker": None,
 }
+MANIFEST = {"transfer": TRANSFER, "files": FILE_PAGE["files"]}
 EVENT_PAGE = {
     "events": [
         {

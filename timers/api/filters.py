@@ -11,11 +11,13 @@ from django.http import QueryDict
 from timers.actions.base import ACTIONS
 from timers.api import parameters
 from timers.api.pages import Key, Order
+from timers.errors import Invalid
 from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger
 from timers.models import Timer
 from timers.models.executions import ExecutionQuerySet
 from timers.models.timers import TimerQuerySet
 from timers.models.transfers import TransferQuerySet
+from timers.queries.transfer_files import STATES, VERDICTS, Place, Wanted, read_place
 
 _ID = Key("pk", UUID)
 
@@ -36,7 +38,6 @@ HISTORY_ORDER = Order(
 """Of one timer's executions: the order of the index that keeps occurrences unique."""
 COLLECTION_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
 TRANSFER_ORDER = Order("-requested_at", (Key("requested_at", datetime, descending=True), _ID))
-FILE_ORDER = Order("id", (Key("pk", int),))
 EVENT_ORDER = Order("-id", (Key("pk", int, descending=True),))
 
 
@@ -78,3 +79,21 @@ def transfers(rows: TransferQuerySet, query: QueryDict) -> TransferQuerySet:
     if statuses := parameters.words(query, "status", list(TransferStatus)):
         rows = rows.filter(status__in=statuses)
     return rows
+
+
+def files(query: QueryDict) -> Wanted:
+    """Return which files of a transfer are asked for."""
+    return Wanted(
+        states=parameters.words(query, "status", STATES),
+        verdicts=parameters.words(query, "verdict", VERDICTS),
+        text=parameters.text(query, "q"),
+    )
+
+
+def place(query: QueryDict) -> Place | None:
+    """Return the file after which the page that is wanted begins, None for the first one."""
+    marker = parameters.marker(query)
+    found = None if marker is None else read_place(marker)
+    if marker is not None and found is None:
+        raise Invalid({"marker": "This is no marker of this list."})
+    return found

@@ -83,6 +83,11 @@ def text(query: QueryDict, name: str) -> str:
     return value
 
 
+def flag(query: QueryDict, name: str) -> bool:
+    """Return true or false; absent means false."""
+    return one_of(query.get(name) or "false", name, ("true", "false")) == "true"
+
+
 def instant(query: QueryDict, name: str) -> datetime | None:
     """Return an instant in UTC. A blank after the date stands for the plus sign that it was before it was decoded."""
     value = query.get(name, "").strip()

@@ -29,7 +29,7 @@ ERRORS = {
 }
 REFUSING = (
     *("NewTimer", "NewTimerRequest", "BulkRequest", "PauseRequest", "ResumeRequest", "JobRequest"),
-    *("PreviewRequest", "TagsDocument", "NewCollection", "PatchedCollectionChanges"),
+    *("PreviewRequest", "TagsDocument", "NewCollection", "PatchedCollectionChanges", "RerunRequest"),
 )
 """Documents in which a field that is not described is refused, so that a slip of the pen is not lost."""
 
@@ -58,14 +58,16 @@ def described(
     description: str = "",
     tag: str,
     outside: bool = False,
+    also: Sequence[str] = (),
 ) -> Callable[[Method], Method]:
     """Describe a method of a view: what it is sent (`request`; `sends` is an example), and what it answers.
 
-    `outside`: it asks another system, which may be out of reach.
+    `outside`: it asks another system, which may be out of reach. `also`: other media types that it can answer, as text.
     """
     examples = [OpenApiExample("A request", value=sends, request_only=True)] if sends is not None else []
     shown = OpenApiExample("An answer", value=example, response_only=True, status_codes=[str(status)])
-    responses: dict[int, Any] = {status: OpenApiResponse(answer, description=summary + ".", examples=[shown])}
+    responses: dict[Any, Any] = {status: OpenApiResponse(answer, description=summary + ".", examples=[shown])}
+    responses |= {(status, media): OpenApiResponse(OpenApiTypes.STR, description=summary + ".") for media in also}
     if outside:
         responses[502] = OpenApiResponse(ErrorAnswer, description="Another system failed or cannot be reached.")
     return extend_schema(

@@ -32,8 +32,10 @@ ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("transfers", transfers.Transfers),
     ("transfers/<str:transfer_id>", transfers.TransferOne),
     ("transfers/<str:transfer_id>/files", transfers.TransferFiles),
+    ("transfers/<str:transfer_id>/manifest", transfers.TransferManifest),
     ("transfers/<str:transfer_id>/events", transfers.TransferEvents),
     ("transfers/<str:transfer_id>/cancel", transfers.TransferCancel),
+    ("transfers/<str:transfer_id>/rerun", transfers.TransferRerun),
 )
 
 

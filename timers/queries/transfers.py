@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers import clock
+from timers.copying import rates
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
-from timers.models import ClientKey, Collection, Token, Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models import ClientKey, Collection, Token, Transfer
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
-MOST_FILES = 50
-PHASES = ("scan", "compare", "copy", "verify", "delete")
-FILE_STATES = ("pending", "done", "skipped", "failed")
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class TransferRow:
     done: int
     """Bytes that need no more work."""
     total: int
-    per_second: float | None
+    per_second: int
     left: timedelta | None
     took: timedelta | None
 
@@ -35,35 +33,41 @@ class TransferRow:
         return self.transfer.status in UNFINISHED_TRANSFER
 
     @property
+    def deletes(self) -> bool:
+        return self.transfer.kind == "delete"
+
+    @property
+    def dry_run(self) -> bool:
+        return bool(self.transfer.options.get("dry_run"))
+
+    @property
+    def kind(self) -> str:
+        return "dry run" if self.dry_run else self.transfer.kind
+
+    @property
+    def way(self) -> str:
+        """From where to where, by the names of the collections."""
+        transfer = self.transfer
+        if transfer.destination is None:
+            return f"delete in {transfer.source.display_name}"
+        return f"{transfer.source.display_name} → {transfer.destination.display_name}"
+
+    @property
     def state(self) -> str:
         """The state in the words of the list: what is active reads "running"."""
         return "running" if self.transfer.status == TransferStatus.ACTIVE else self.transfer.status
 
     @property
-    def percent(self) -> int:
+    def percent(self) -> int | None:
+        """How much is done; None while nobody knows how much there is to do."""
+        files = self.transfer.files_transferred + self.transfer.files_skipped + self.transfer.files_failed
         if self.transfer.status == TransferStatus.SUCCEEDED:
             return 100
-        return 0 if not self.total else min(99, self.done * 100 // self.total)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One phase of a transfer and how far it is: done, current or later."""
-
-    name: str
-    state: str
-
-
-@dataclass(frozen=True)
-class TransferDetail:
-    """One transfer with its items, some of its files, and its events."""
-
-    row: TransferRow
-    phases: list[Phase]
-    items: list[TransferItem]
-    files: list[TransferFile]
-    events: list[TransferEvent]
-    level: str
+        if self.transfer.phase in ("scan", "compare") and self.unfinished:
+            return None
+        if self.total:
+            return min(99, self.done * 100 // self.total)
+        return min(99, files * 100 // self.transfer.files) if self.transfer.files else None if self.unfinished else 0
 
 
 def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | None = None) -> Page[TransferRow]:
@@ -97,46 +101,36 @@ def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
     )
 
 
-def transfer_detail(transfer: Transfer, *, now: datetime, state: str = "") -> TransferDetail:
-    """Return what the page of one transfer shows, from three queries."""
-    files = TransferFile.objects.filter(transfer=transfer)
-    if state in FILE_STATES:
-        files = files.filter(state=state)
-    elif state == "faults":
-        files = files.filter(faults__gt=0)
-    shown = list(files.order_by("id")[:MOST_FILES])
-    return TransferDetail(
-        row=transfer_row(transfer, now=now),
-        phases=_phases(transfer),
-        items=list(TransferItem.objects.filter(transfer=transfer).order_by("number")[:50]),
-        files=shown,
-        events=list(TransferEvent.objects.filter(transfer=transfer).order_by("-id")[:50]),
-        level=", ".join(sorted({file.level for file in shown if file.level})),
+def transfer_row(transfer: Transfer, *, now: datetime) -> TransferRow:
+    """Return a transfer with what is derived from its counters."""
+    return TransferRow(
+        transfer=transfer,
+        done=min(transfer.bytes_transferred, transfer.bytes_total),
+        total=transfer.bytes_total,
+        per_second=bytes_per_second(transfer, now=now),
+        left=time_left(transfer, now=now),
+        took=(transfer.finished_at or now) - transfer.started_at if transfer.started_at else None,
     )
 
 
-def transfer_row(transfer: Transfer, *, now: datetime) -> TransferRow:
-    """Return a transfer with what is derived from its counters."""
-    done = min(transfer.bytes_transferred, transfer.bytes_total)
-    began = transfer.started_at
-    took = (transfer.finished_at or now) - began if began else None
-    seconds = took.total_seconds() if took else 0
-    rate = transfer.bytes_transferred / seconds if seconds > 0 and transfer.bytes_transferred else None
-    active = transfer.status == TransferStatus.ACTIVE
-    left = timedelta(seconds=(transfer.bytes_total - done) / rate) if rate and active else None
-    return TransferRow(transfer, done, transfer.bytes_total, rate, left, took)
+def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
+    """Return the speed of the last seconds while it goes on; the mean once it ended, or as long as little is known."""
+    if transfer.started_at is None:
+        return 0
+    recent = rates.recent(transfer.samples, now=now) if transfer.status in UNFINISHED_TRANSFER else None
+    if recent is not None:
+        return round(recent)
+    seconds = ((transfer.finished_at or now) - transfer.started_at).total_seconds()
+    return round(transfer.bytes_transferred / seconds) if seconds > 0 else 0
 
 
-def _phases(transfer: Transfer) -> list[Phase]:
-    names = [name for name in PHASES if name != "delete" or transfer.options.get("delete_destination_extra")]
-    if transfer.status == TransferStatus.SUCCEEDED:
-        return [Phase(name, "done") for name in names]
-    current = names.index(transfer.phase) if transfer.phase in names else 0
-    active = transfer.status in UNFINISHED_TRANSFER
-    return [
-        Phase(name, "done" if i < current else ("current" if active else "stopped") if i == current else "later")
-        for i, name in enumerate(names)
-    ]
+def time_left(transfer: Transfer, *, now: datetime) -> timedelta | None:
+    """Return how long copying will take at the speed of the last seconds; None when nobody can tell."""
+    if transfer.status != TransferStatus.ACTIVE or transfer.phase != "copy":
+        return None
+    speed = bytes_per_second(transfer, now=now)
+    left = max(0, transfer.bytes_total - transfer.bytes_transferred)
+    return timedelta(seconds=left / speed) if speed else None
 
 
 def collections(user: Any) -> list[Collection]:

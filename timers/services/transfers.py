@@ -1,4 +1,4 @@
-"""Transfer tasks: submit, cancel, look up, end. What a slice writes while it works is in `transfer_slices`."""
+"""Transfer tasks: submit, run again, cancel, look up, end. What a slice writes is in `transfer_slices`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,23 @@ from timers.actions.base import Outcome
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
-from timers.services import executions, transfer_submissions
+from timers.services import executions, transfer_documents, transfer_submissions
+from timers.services.transfer_documents import document
 from timers.services.transfer_submissions import Submission
+
+__all__ = [
+    "cancel",
+    "cancel_of_execution",
+    "check_body",
+    "document",
+    "find_submission",
+    "finish",
+    "get_for",
+    "outcome_of",
+    "rerun",
+    "result_of",
+    "submit",
+]
 
 MESSAGE_LEASE = timedelta(seconds=15)
 """How long a message for the next slice may take before the reaper sends it again."""
@@ -25,8 +40,8 @@ LONGEST = timedelta(days=1)
 
 
 def check_body(body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
-    """Return a transfer's document, checked against what the owner may use; raises Invalid naming the fields."""
-    return transfer_submissions.read(body, owner=owner).written
+    """Return the document of a timer's transfer, checked against what the owner may use; raises Invalid by field."""
+    return transfer_submissions.read_for_timer(body, owner=owner).written
 
 
 def submit(
@@ -39,7 +54,7 @@ def submit(
     attempt: int | None = None,
     deadline: datetime | None = None,
 ) -> Transfer:
-    """Store a transfer and wake its first slice, in one transaction; return it.
+    """Store a transfer, or a deletion, and wake its first slice, in one transaction; return it.
 
     A `submission_id` that was used before answers with its transfer. An execution has one transfer at a time: a later
     attempt takes over the one that is still going on or came to a good end, and begins another where it failed. In a
@@ -63,6 +78,19 @@ def submit(
         if before is None:
             raise
         return before
+
+
+def rerun(transfer: Transfer, *, by: Any, now: datetime, changes: Mapping[str, Any] | None = None) -> Transfer:
+    """Submit the same again for the same owner, with the changes (transfer_documents.CHANGEABLE); return the new one.
+
+    Raises Invalid when it cannot work any more, or not with these changes.
+    """
+    body = transfer_documents.again(transfer, now=now, changes=changes or {})
+    with transaction.atomic():
+        new = submit(owner=transfer.owner, body=body, now=now)
+        text = f"Asked for by {by.get_username()}, as {transfer.pk} was."
+        TransferEvent.objects.create(transfer=new, at=now, code="rerun", phase=new.phase, text=text)
+    return new
 
 
 def find_submission(owner: Any, submission_id: UUID) -> Transfer | None:
@@ -171,14 +199,6 @@ def result_of(transfer: Transfer) -> dict[str, Any]:
     }
 
 
-def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
-    """Return the mean speed from the first slice to the end, or until now."""
-    if transfer.started_at is None:
-        return 0
-    seconds = ((transfer.finished_at or now) - transfer.started_at).total_seconds()
-    return round(transfer.bytes_transferred / seconds) if seconds > 0 else 0
-
-
 _PAST: dict[str, str] = {
     TransferStatus.SUCCEEDED: "succeeded",
     TransferStatus.FAILED: "failed",
@@ -206,6 +226,7 @@ def _store(wanted: Submission, *, owner: Any, now: datetime, deadline: datetime 
     limits = [each for each in (wanted.deadline, deadline) if each is not None]
     return Transfer(
         owner=owner,
+        kind=wanted.kind,
         source=wanted.source,
         destination=wanted.destination,
         label=wanted.label,

@@ -59,6 +59,8 @@ REASONS: dict[str, bool] = {
     "connection_error": True,
     "login_failed": False,
     "host_key_refused": False,
+    "target_refused": False,
+    "source_changed": True,
     "checksum_mismatch": True,
     "changed_afterwards": False,
 }

@@ -30,10 +30,13 @@ from timers.api.serializers.transfers import (
     EventPage,
     FilePage,
     FileSerializer,
+    ManifestAnswer,
+    RerunRequest,
     TransferEventSerializer,
     TransferPage,
     TransferRequest,
     TransferSerializer,
+    TransferWithPlanSerializer,
 )
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "FileSerializer",
     "JobRequest",
     "ListingSerializer",
+    "ManifestAnswer",
     "NewCollection",
     "NewTimer",
     "NewTimerRequest",
@@ -59,6 +63,7 @@ __all__ = [
     "PauseRequest",
     "PreviewAnswer",
     "PreviewRequest",
+    "RerunRequest",
     "ResumeRequest",
     "SecretAnswer",
     "TagsDocument",
@@ -71,4 +76,5 @@ __all__ = [
     "TransferPage",
     "TransferRequest",
     "TransferSerializer",
+    "TransferWithPlanSerializer",
 ]

@@ -1,33 +1,53 @@
-"""Transfers: requests to make a destination match a source, with their files and history."""
+"""Transfers: requests to make a destination match a source, or to delete; with their files and history."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from timers.api.serializers.fields import Document, Instant, Object, one_of
-from timers.lifecycle import TransferStatus
+from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer
+from timers.queries.transfer_files import STATES, VERDICTS, Amount, summary
+from timers.queries.transfers import bytes_per_second, time_left
+
+KINDS = ("transfer", "delete")
+
+
+class CurrentFile(serializers.Serializer):
+    path = serializers.CharField()
+    bytes_done = serializers.IntegerField()
+    size = serializers.IntegerField()
 
 
 class TransferSerializer(Document):
     """The context holds `now`, for the speed of what goes on."""
 
     id = serializers.UUIDField()
+    type = one_of(KINDS)(source="kind")
     status = one_of(TransferStatus)()
+    dry_run = serializers.SerializerMethodField(help_text="Whether it only says what would be done.")
     label = serializers.CharField()  # type: ignore[assignment]
-    source_endpoint = serializers.UUIDField(source="source_id")
-    destination_endpoint = serializers.UUIDField(source="destination_id")
+    source_endpoint = serializers.UUIDField(source="source_id", help_text="Of a deletion, where it deletes.")
+    destination_endpoint = serializers.UUIDField(source="destination_id", allow_null=True)
     files = serializers.IntegerField()
     directories = serializers.IntegerField()
+    symlinks = serializers.IntegerField()
     bytes_total = serializers.IntegerField()
     files_transferred = serializers.IntegerField()
     files_skipped = serializers.IntegerField()
     files_failed = serializers.IntegerField()
     bytes_transferred = serializers.IntegerField()
     bytes_checksummed = serializers.IntegerField()
-    bytes_per_second = serializers.SerializerMethodField()
+    bytes_per_second = serializers.SerializerMethodField(help_text="Of the last seconds; once it ended, the mean.")
+    seconds_left = serializers.SerializerMethodField(help_text="At that speed; null when nobody can tell.")
     faults = serializers.IntegerField()
-    phase = serializers.CharField()
+    phase = serializers.CharField(help_text="scan, compare, copy, verify or delete.")
+    current = serializers.SerializerMethodField(help_text="The files at work now.")
+    options = serializers.SerializerMethodField(help_text="What was asked for, complete: sync_level, filter_rules, ...")
     error_message = serializers.CharField(allow_null=True)
     failure_reason = serializers.CharField(allow_null=True, help_text="A stable word, for programs.")
     deadline = Instant(source="deadline_at", allow_null=True)
@@ -38,11 +58,49 @@ class TransferSerializer(Document):
     timer_id = serializers.UUIDField(allow_null=True)
     owner = serializers.CharField(source="owner.get_username", help_text="The owner's user name.")
 
+    def get_dry_run(self, transfer: Transfer) -> bool:
+        return bool(transfer.options.get("dry_run"))
+
     def get_bytes_per_second(self, transfer: Transfer) -> int:
-        if transfer.started_at is None:
-            return 0
-        seconds = ((transfer.finished_at or self.context["now"]) - transfer.started_at).total_seconds()
-        return round(transfer.bytes_transferred / seconds) if seconds > 0 else 0
+        return bytes_per_second(transfer, now=self.context["now"])
+
+    @extend_schema_field({"type": "number", "nullable": True})
+    def get_seconds_left(self, transfer: Transfer) -> float | None:
+        left = time_left(transfer, now=self.context["now"])
+        return None if left is None else round(left.total_seconds(), 1)
+
+    @extend_schema_field(CurrentFile(many=True))
+    def get_current(self, transfer: Transfer) -> list[dict[str, Any]]:
+        return transfer.current if transfer.status in UNFINISHED_TRANSFER else []
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_options(self, transfer: Transfer) -> dict[str, Any]:
+        return {name: value for name, value in transfer.options.items() if name != "deadline"}
+
+
+class AmountSerializer(serializers.Serializer):
+    files = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+
+
+class PlanSerializer(serializers.Serializer):
+    add = AmountSerializer()
+    change = AmountSerializer()
+    delete = AmountSerializer()
+    same = AmountSerializer()
+    error = AmountSerializer()
+
+
+class TransferWithPlanSerializer(TransferSerializer):
+    plan = serializers.SerializerMethodField(help_text="What its files mean for the destination, as far as is known.")
+
+    @extend_schema_field(PlanSerializer)
+    def get_plan(self, transfer: Transfer) -> dict[str, dict[str, int]]:
+        return {name: _amount(amount) for name, amount in summary(transfer.pk).verdicts.items()}
+
+
+def _amount(amount: Amount) -> dict[str, int]:
+    return {"files": amount.files, "bytes": amount.bytes}
 
 
 class TransferPage(serializers.Serializer):
@@ -51,12 +109,17 @@ class TransferPage(serializers.Serializer):
 
 
 class FileSerializer(Document):
-    step = serializers.CharField(help_text="copy, mkdir or delete.")
-    source_path = serializers.CharField()
+    step = serializers.CharField(help_text="copy, compare (not decided yet), link, mkdir or delete.")
+    source_path = serializers.CharField(help_text="Empty for what only the destination holds.", allow_blank=True)
     destination_path = serializers.CharField()
     size = serializers.IntegerField()
-    status = serializers.CharField(source="state", help_text="pending, done, skipped or failed.")
+    modified_at = Instant(allow_null=True)
+    destination_size = serializers.IntegerField(source="there_size", allow_null=True)
+    destination_modified_at = Instant(source="there_modified_at", allow_null=True)
+    status = one_of(STATES)(source="state")
+    verdict = serializers.CharField(allow_null=True, help_text=f"{', '.join(VERDICTS)}; null: not known yet.")
     level = serializers.CharField(allow_null=True, help_text="The comparison that was really used.")
+    verified = serializers.CharField(allow_null=True, help_text="How the copy was checked: checksum or size.")
     checksum = serializers.CharField(allow_null=True)
     bytes_transferred = serializers.IntegerField(source="bytes_done")
     faults = serializers.IntegerField()
@@ -68,6 +131,11 @@ class FileSerializer(Document):
 class FilePage(serializers.Serializer):
     files = FileSerializer(many=True)
     marker = serializers.CharField(allow_null=True, help_text="Of the next page; null on the last one.")
+
+
+class ManifestAnswer(serializers.Serializer):
+    transfer = TransferSerializer()
+    files = FileSerializer(many=True)
 
 
 class TransferEventSerializer(Document):
@@ -85,11 +153,15 @@ class EventPage(serializers.Serializer):
 
 
 class TransferRequest(Document):
-    """The Globus TransferData document; the fields that are usual."""
+    """The Globus document of a transfer, or of a deletion (DATA_TYPE delete); the fields that are usual."""
 
-    source_endpoint = serializers.UUIDField()
-    destination_endpoint = serializers.UUIDField()
-    DATA = serializers.ListField(child=Object(), help_text="Items of source_path, destination_path, recursive?.")
+    DATA_TYPE = one_of(KINDS)(required=False)
+    source_endpoint = serializers.UUIDField(required=False)
+    destination_endpoint = serializers.UUIDField(required=False)
+    endpoint = serializers.UUIDField(required=False, help_text="Of a deletion.")
+    DATA = serializers.ListField(
+        child=Object(), help_text="Items of source_path, destination_path, recursive?; of a deletion: path."
+    )
     label = serializers.CharField(required=False, allow_null=True, max_length=128)  # type: ignore[assignment]
     sync_level = serializers.IntegerField(
         required=False, allow_null=True, help_text="0 exists, 1 size, 2 mtime, 3 checksum; null: copy always."
@@ -97,9 +169,27 @@ class TransferRequest(Document):
     verify_checksum = serializers.BooleanField(required=False)
     preserve_timestamp = serializers.BooleanField(required=False)
     delete_destination_extra = serializers.BooleanField(required=False)
+    max_delete = serializers.IntegerField(
+        required=False, allow_null=True, help_text="How many deletions are meant; else 1,000, or a quarter."
+    )
     skip_source_errors = serializers.BooleanField(required=False)
+    recursive_symlinks = serializers.CharField(required=False, allow_null=True, help_text="ignore, keep or copy.")
     filter_rules = serializers.ListField(child=Object(), required=False, allow_null=True)
+    dry_run = serializers.BooleanField(required=False, help_text="Only say what would be done.")
+    max_bytes_per_second = serializers.IntegerField(required=False, allow_null=True, min_value=1024)
+    max_concurrency = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=64)
+    recursive = serializers.BooleanField(required=False, help_text="Of a deletion: folders with all they hold.")
+    ignore_missing = serializers.BooleanField(required=False, help_text="Of a deletion.")
+    interpret_globs = serializers.BooleanField(required=False, help_text="Of a deletion: *, ? and [abc] in paths.")
     deadline = Instant(required=False, allow_null=True)
     submission_id = serializers.UUIDField(
         required=False, allow_null=True, help_text="A repeat with the same one answers the first transfer."
     )
+
+
+class RerunRequest(Document):
+    """What is to be different this time."""
+
+    dry_run = serializers.BooleanField(required=False, allow_null=True)
+    max_delete = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=1_000_000_000)
+    delete_destination_extra = serializers.BooleanField(required=False, allow_null=True)

@@ -1,20 +1,24 @@
-"""Transfers: submitted, listed, read, cancelled; their files and history."""
+"""Transfers: submitted, listed, read, cancelled, run again; their files and history."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, parameters
+from timers.api import examples, filters, manifests, pages, parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, find, repeatable
+from timers.api.documents import only
 from timers.api.pages import Order, Page
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import Transfer
 from timers.models.transfers import TransferQuerySet
+from timers.queries import transfer_files
 from timers.services import transfers
 
 
@@ -25,7 +29,8 @@ def rows(request: Request) -> TransferQuerySet:
 
 def answer(request: Request, transfer_id: Any) -> Any:
     """Return the document of a transfer as it is now."""
-    return shapes.TransferSerializer(find(rows(request), str(transfer_id)), context={"now": clock.now()}).data
+    found = find(rows(request), str(transfer_id))
+    return shapes.TransferWithPlanSerializer(found, context={"now": clock.now()}).data
 
 
 def _page(found: Any, request: Request, order: Order) -> Page[Any]:
@@ -57,13 +62,13 @@ class Transfers(Door):
 
     @described(
         "submit_transfer",
-        "Submit a transfer",
+        "Submit a transfer or a deletion",
         tag="transfers",
         status=201,
         request=shapes.TransferRequest,
         sends=examples.NEW_TRANSFER,
-        answer=shapes.TransferSerializer,
-        example=examples.TRANSFER,
+        answer=shapes.TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
     )
     @repeatable
     def post(self, request: Request) -> Response:
@@ -76,8 +81,8 @@ class TransferOne(Door):
         "get_transfer",
         "Read a transfer",
         tag="transfers",
-        answer=shapes.TransferSerializer,
-        example=examples.TRANSFER,
+        answer=shapes.TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
     )
     def get(self, request: Request, transfer_id: str) -> Response:
         return Response(answer(request, transfer_id))
@@ -90,13 +95,46 @@ class TransferFiles(Door):
         tag="transfers",
         answer=shapes.FilePage,
         example=examples.FILE_PAGE,
-        parameters=[LIMIT, MARKER],
-        description="What its items expanded to, in order, each with its state.",
+        parameters=[
+            LIMIT,
+            MARKER,
+            query("status", "A comma list of pending, done, skipped, failed."),
+            query("verdict", "A comma list of add, change, same, delete, error."),
+            query("q", "Part of a path, whatever the case."),
+        ],
+        description="What its items expanded to, in order, each with its state. A page of a search may hold fewer than "
+        "`limit`, even none, while its marker says that there is more to look at.",
     )
     def get(self, request: Request, transfer_id: str) -> Response:
+        transfer, wanted = find(rows(request), transfer_id), request.query_params
+        page = transfer_files.page(
+            transfer.pk,
+            wanted=filters.files(wanted),
+            limit=parameters.limit(wanted),
+            after=filters.place(wanted),
+        )
+        return Response({"files": shapes.FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
+
+
+class TransferManifest(Door):
+    @described(
+        "get_transfer_manifest",
+        "Read a transfer's manifest",
+        tag="transfers",
+        answer=shapes.ManifestAnswer,
+        example=examples.MANIFEST,
+        parameters=[query("as", "json (default), csv or sha256.", enum=list(manifests.TYPES))],
+        also=("text/csv", "text/plain"),
+        description="All files that were copied or found the same; of a deletion, all that were deleted. `sha256` is "
+        "what `sha256sum -c` reads in the collection's root; 409 when no digest is known.",
+    )
+    def get(self, request: Request, transfer_id: str) -> StreamingHttpResponse:
         transfer = find(rows(request), transfer_id)
-        page = _page(transfer.file_rows.all(), request, filters.FILE_ORDER)
-        return Response({"files": shapes.FileSerializer(page.rows, many=True).data, "marker": page.marker})
+        way = parameters.one_of(request.query_params.get("as") or "json", "as", manifests.TYPES)
+        document = shapes.TransferSerializer(transfer, context={"now": clock.now()}).data
+        response = StreamingHttpResponse(manifests.write(transfer, document, way), content_type=manifests.TYPES[way])
+        response["Content-Disposition"] = f'attachment; filename="transfer-{transfer.pk}.{way}"'
+        return response
 
 
 class TransferEvents(Door):
@@ -106,12 +144,15 @@ class TransferEvents(Door):
         tag="transfers",
         answer=shapes.EventPage,
         example=examples.EVENT_PAGE,
-        parameters=[LIMIT, MARKER],
+        parameters=[LIMIT, MARKER, query("faults", "true: faults only.", type=OpenApiTypes.BOOL)],
         description="Newest first: phases, faults and how it ended.",
     )
     def get(self, request: Request, transfer_id: str) -> Response:
         transfer = find(rows(request), transfer_id)
-        page = _page(transfer.events.all(), request, filters.EVENT_ORDER)
+        events = transfer.events.all()
+        if parameters.flag(request.query_params, "faults"):
+            events = events.filter(is_fault=True)
+        page = _page(events, request, filters.EVENT_ORDER)
         return Response({"events": shapes.TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})
 
 
@@ -121,8 +162,8 @@ class TransferCancel(Door):
         "Cancel a transfer",
         tag="transfers",
         status=202,
-        answer=shapes.TransferSerializer,
-        example=examples.TRANSFER,
+        answer=shapes.TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
         description="It stops between two files. A finished one: 409.",
     )
     @repeatable
@@ -130,3 +171,24 @@ class TransferCancel(Door):
         transfer = find(rows(request), transfer_id)
         transfers.cancel(transfer, by=request.user, now=clock.now())
         return Response(answer(request, transfer.pk), status=202)
+
+
+class TransferRerun(Door):
+    @described(
+        "rerun_transfer",
+        "Run a transfer again",
+        tag="transfers",
+        status=201,
+        request=shapes.RerunRequest,
+        sends={"dry_run": False, "max_delete": 1312},
+        answer=shapes.TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
+        description="A new one of what was asked for, with these changes; of a dry run, another dry run unless "
+        "`dry_run` is false. A deadline that has passed is left out.",
+    )
+    @repeatable
+    def post(self, request: Request, transfer_id: str) -> Response:
+        transfer = find(rows(request), transfer_id)
+        changes = only(body(request), shapes.RerunRequest.names())
+        new = transfers.rerun(transfer, by=request.user, now=clock.now(), changes=changes)
+        return Response(answer(request, new.pk), status=201)

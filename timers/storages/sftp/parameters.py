@@ -9,8 +9,8 @@ from typing import Any
 from timers import outgoing
 from timers.copying import paths
 from timers.errors import Invalid
-from timers.storages import sftpkeys
-from timers.storages.sftpkeys import KeyRefused
+from timers.storages.sftp import keys
+from timers.storages.sftp.keys import KeyRefused
 from timers.targets import MAX_PORT, TargetRefused
 
 PORT = 22
@@ -75,7 +75,7 @@ def _host_key(parameters: Mapping[str, Any]) -> str:
     if not isinstance(pasted, str) or len(pasted) > _LONGEST_KEY:
         raise Invalid({"host_key": 'Give the server\'s public key, such as "ssh-ed25519 AAAA...".'})
     try:
-        return "\n".join(str(key) for key in sftpkeys.read_host_keys(pasted))
+        return "\n".join(str(key) for key in keys.read_host_keys(pasted))
     except KeyRefused as refused:
         raise Invalid({"host_key": str(refused)}) from refused
 
@@ -105,7 +105,7 @@ def _secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_private_key(pasted: str, passphrase: str | None) -> None:
     try:
-        sftpkeys.read_private_key(pasted, passphrase)
+        keys.read_private_key(pasted, passphrase)
     except KeyRefused as refused:
         raise Invalid({"passphrase" if refused.of_passphrase else "private_key": str(refused)}) from refused
 

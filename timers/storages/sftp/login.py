@@ -20,10 +20,10 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from timers import http, outgoing
 from timers.errors import ExternalError
-from timers.storages import sftpkeys
 from timers.storages.base import fault
-from timers.storages.sftpkeys import HostKey
-from timers.storages.sftpsession import Session
+from timers.storages.sftp import keys
+from timers.storages.sftp.keys import HostKey
+from timers.storages.sftp.session import Session
 
 CONNECT_TIMEOUT = 5.0
 LOGIN_TIMEOUT = 20.0
@@ -59,7 +59,7 @@ class Account:
             host=parameters["host"],
             port=parameters.get("port", 22),
             username=parameters["username"],
-            host_keys=sftpkeys.read_host_keys(parameters["host_key"]),
+            host_keys=keys.read_host_keys(parameters["host_key"]),
             password=secrets.get("password"),
             private_key=secrets.get("private_key"),
             passphrase=secrets.get("passphrase"),
@@ -183,7 +183,7 @@ def _authenticate(transport: paramiko.Transport, account: Account) -> None:
     if account.password is not None:
         wanted = transport.auth_password(account.username, account.password)
     else:
-        key = sftpkeys.for_login(account.private_key or "", account.passphrase)
+        key = keys.for_login(account.private_key or "", account.passphrase)
         wanted = transport.auth_publickey(account.username, key)
     if wanted:
         message = f"{account.name} wants more than one proof of who {account.username} is: {', '.join(wanted)}."

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from timers.storages.sftpsession import Session
+from timers.storages.sftp.session import Session
 
 IDLE = 60.0
 MOST = 16

@@ -21,14 +21,14 @@ from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages import sftpparameters
 from timers.storages.base import Abilities, Entry, Kind, Part, Reader, Storage, Writer, fault
-from timers.storages.sftpfaults import meaning
-from timers.storages.sftpfiles import SftpReader, SftpWriter, encoded, entry, is_folder
-from timers.storages.sftplogin import Account, log_in
-from timers.storages.sftppool import SESSIONS
-from timers.storages.sftpsession import CREATE, EXCLUSIVE, READ, WRITE, Session
-from timers.storages.sftpwire import Refused
+from timers.storages.sftp.faults import meaning
+from timers.storages.sftp.files import SftpReader, SftpWriter, encoded, entry, is_folder
+from timers.storages.sftp.login import Account, log_in
+from timers.storages.sftp.parameters import clean as clean_parameters
+from timers.storages.sftp.pool import SESSIONS
+from timers.storages.sftp.session import CREATE, EXCLUSIVE, READ, WRITE, Session
+from timers.storages.sftp.wire import Refused
 
 _FOLDERS = 10_000
 
@@ -42,7 +42,7 @@ class SftpStorage(Storage):
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return sftpparameters.clean(parameters)
+        return clean_parameters(parameters)
 
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._account = Account.read(parameters, secrets)

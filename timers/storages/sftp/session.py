@@ -8,7 +8,7 @@ from typing import NamedTuple
 import paramiko
 
 from timers.errors import ExternalError
-from timers.storages.sftpwire import Ask, Attributes, Fields, Refused, Request, Say, Status, Wire, long, number, text
+from timers.storages.sftp.wire import Ask, Attributes, Fields, Refused, Request, Say, Status, Wire, long, number, text
 
 READ, WRITE, CREATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
 

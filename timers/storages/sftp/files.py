@@ -10,9 +10,9 @@ from contextlib import suppress
 from timers.copying import paths
 from timers.errors import ExternalError
 from timers.storages.base import Entry, Kind, Part, Reader, Writer, fault
-from timers.storages.sftpfaults import meaning, number_of
-from timers.storages.sftpsession import READ, Session
-from timers.storages.sftpwire import Attributes, Refused, Request
+from timers.storages.sftp.faults import meaning, number_of
+from timers.storages.sftp.session import READ, Session
+from timers.storages.sftp.wire import Attributes, Refused, Request
 
 AHEAD = 4 * 1024 * 1024
 """How many bytes are under way for one file at most."""

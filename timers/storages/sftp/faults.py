@@ -12,7 +12,7 @@ import os
 from timers.errors import ExternalError
 from timers.storages.base import fault
 from timers.storages.oserrors import MEANINGS, told
-from timers.storages.sftpwire import Refused, Status
+from timers.storages.sftp.wire import Refused, Status
 
 _NUMBERS = {
     Status.NO_SUCH_FILE: errno.ENOENT,

@@ -1,0 +1,589 @@
+"""Buckets: the contract on a real server, large files in parts, prefixes, and what a store says when it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contracts.storage import PART, StorageContract, get, names, put
+from tests.loopback import answers, free_port, says, scripted
+from tests.storages.s3_server import KEYS, PAGE, S3Server
+from timers import targets
+from timers.copying import paths
+from timers.errors import ExternalError, Invalid
+from timers.storages.base import Kind, Part
+from timers.storages.s3 import S3Storage, client
+from timers.storages.s3.client import Access
+from timers.storages.s3.faults import refused
+from timers.storages.s3.folders import SECONDS, Folders, Known
+from timers.storages.s3.writing import PART as PART_SIZE
+from timers.storages.s3.writing import part_size
+
+PREFIX = ".timers-0123456789ab-"
+LATER = PART.replace("-1.part", "-2.part")
+
+
+@pytest.fixture
+def server(s3_running: S3Server) -> S3Server:
+    return s3_running
+
+
+@pytest.fixture(autouse=True)
+def loopback_is_open(settings: Any) -> None:
+    settings.TIMERS_WEBHOOK_NETWORKS = targets.parse_networks("127.0.0.0/8")
+
+
+@pytest.fixture
+def bucket(server: S3Server) -> str:
+    return server.bucket()
+
+
+Opener = Callable[..., S3Storage]
+
+
+@pytest.fixture
+def opened(server: S3Server, bucket: str) -> Iterator[Opener]:
+    """Opens storages on the test's bucket, or elsewhere."""
+    storages: list[S3Storage] = []
+
+    def opener(**parameters: Any) -> S3Storage:
+        given = {"bucket": bucket, "endpoint_url": server.url, **KEYS, **parameters}
+        storages.append(S3Storage(*S3Storage.clean(given, owner=None)))
+        return storages[-1]
+
+    yield opener
+    for storage in storages:
+        storage.close()
+
+
+@pytest.fixture
+def storage(opened: Opener) -> S3Storage:
+    return opened()
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """More than two parts, not two of them alike."""
+    return random.Random(7).randbytes(21 * 1024 * 1024 + 1)
+
+
+def fails(reason: str) -> Any:
+    return pytest.raises(ExternalError, check=lambda error: error.reason == reason)
+
+
+class TestS3Storage(StorageContract):
+    many_folders = 50  # it holds nothing open, and is asked over the network
+    names_unknown_to_server = frozenset({"two\nlines"})
+
+    @pytest.fixture
+    def storage(self, opened: Opener) -> S3Storage:
+        return opened(prefix="/some/where")
+
+
+class TestPrefixes:
+    def test_two_collections_in_one_bucket_see_nothing_of_each_other(self, opened: Opener) -> None:
+        one, other = opened(prefix="a"), opened(prefix="a/b")
+        put(other, "/f", b"other")
+        put(one, "/f", b"one")
+
+        assert (names(one), names(other)) == (["b", "f"], ["f"])
+        assert (get(one, "/f"), get(other, "/f")) == (b"one", b"other")
+
+    def test_a_prefix_ends_at_a_slash(self, opened: Opener, server: S3Server, bucket: str) -> None:
+        server.client.put_object(Bucket=bucket, Key="ab/secret", Body=b"x")
+        server.client.put_object(Bucket=bucket, Key="secret", Body=b"x")
+
+        with opened(prefix="a") as storage:
+            assert names(storage) == []
+            for attempt in (storage.stat, storage.open, storage.delete):
+                with fails("not_found"):
+                    attempt("/secret")
+
+    def test_the_root_is_there_without_any_key_and_stays(self, opened: Opener) -> None:
+        storage = opened(prefix="nothing/here")
+
+        assert storage.stat("/").kind is Kind.DIR
+        assert storage.mkdir("/") is False
+        with fails("not_a_file"):
+            storage.open("/")
+        with fails("permission_denied"):
+            storage.delete("/")
+
+    def test_an_address_continues_that_of_the_folder_around_it(self, opened: Opener, bucket: str) -> None:
+        around, inside = opened().address(), opened(prefix="a/b").address()
+
+        assert inside == (*around, "a", "b")
+        assert around[-1] == bucket
+
+    def test_amazon_has_one_address_in_all_regions(self) -> None:
+        parameters = {"bucket": "archive", **KEYS}
+        one = S3Storage({**parameters, "region": "eu-central-1"}, KEYS)
+        other = S3Storage({**parameters, "endpoint_url": "https://s3.us-west-2.amazonaws.com"}, KEYS)
+
+        assert one.address() == other.address() == ("s3", "amazonaws.com", "archive")
+
+
+class TestFolders:
+    def test_a_folder_that_nobody_made_is_one_as_long_as_it_has_files(
+        self, storage: S3Storage, server: S3Server, bucket: str
+    ) -> None:
+        server.client.put_object(Bucket=bucket, Key="d/e/f", Body=b"x")
+
+        assert [entry.kind for entry in storage.list("/")] == [Kind.DIR]
+        assert storage.mkdir("/d/e") is False
+        assert server.keys(bucket) == ["d/e/f"]
+        storage.delete("/d/e/f")
+        with fails("not_found"):
+            storage.stat("/d")
+
+    def test_an_empty_folder_is_an_object_that_is_not_listed(
+        self, storage: S3Storage, server: S3Server, bucket: str
+    ) -> None:
+        storage.mkdir("/d/e")
+
+        assert server.keys(bucket) == ["d/", "d/e/"]
+        assert (names(storage, "/d"), names(storage, "/d/e")) == (["e"], [])
+
+    def test_all_pages_of_a_folder_are_listed(self, storage: S3Storage, server: S3Server, bucket: str) -> None:
+        for number in range(PAGE + 5):
+            server.client.put_object(Bucket=bucket, Key=f"f{number:03}", Body=b"x")
+        server.client.put_object(Bucket=bucket, Key="z/f", Body=b"x")
+
+        assert names(storage) == [*(f"f{number:03}" for number in range(PAGE + 5)), "z"]
+        assert storage.mkdir("/z") is False  # on a page that one listing does not show
+        put(storage, "/y", b"x")
+
+    def test_a_file_and_a_folder_of_one_name_are_both_listed(
+        self, storage: S3Storage, server: S3Server, bucket: str
+    ) -> None:
+        for key in ("d", "d/f"):
+            server.client.put_object(Bucket=bucket, Key=key, Body=b"x")
+
+        assert sorted((entry.name, entry.kind) for entry in storage.list("/")) == [("d", Kind.DIR), ("d", Kind.FILE)]
+        assert (get(storage, "/d"), get(storage, "/d/f")) == (b"x", b"x")
+
+    @pytest.mark.parametrize("key", ["d//f", "d/../f", "d/./f"])
+    def test_a_key_that_no_path_can_say_is_told_but_leads_nowhere(
+        self, storage: S3Storage, server: S3Server, bucket: str, key: str
+    ) -> None:
+        server.client.put_object(Bucket=bucket, Key="d/good", Body=b"x")
+        server.client.put_object(Bucket=bucket, Key=key, Body=b"x")
+
+        listed = names(storage, "/d")
+
+        assert [name for name in listed if paths.is_storable(name)] == ["good"]
+        assert len(listed) == 2
+
+    def test_what_is_known_of_a_folder_is_forgotten_after_a_while(self) -> None:
+        now = 100.0
+        folders = Folders(monotonic=lambda: now)
+        known = folders.put("a", Known())
+
+        assert folders.get("a") is known
+        assert folders.get("b") is None
+        now += SECONDS
+        assert folders.get("a") is None
+
+    def test_a_folder_that_others_removed_does_not_keep_a_file_from_its_name(
+        self, storage: S3Storage, server: S3Server, bucket: str
+    ) -> None:
+        storage.mkdir("/d")
+        server.client.delete_object(Bucket=bucket, Key="d/")
+
+        put(storage, "/d", b"x")
+
+        assert get(storage, "/d") == b"x"
+
+
+class TestLargeFiles:
+    def test_they_go_up_and_down_in_parts(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        put(storage, "/big", large)
+
+        stored = server.client.head_object(Bucket=bucket, Key="big")
+        assert stored["ETag"].endswith('-3"')
+        assert get(storage, "/big") == large
+        assert get(storage, "/big", offset=9_000_000) == large[9_000_000:]
+        assert storage.digest("/big", "md5") is None
+        assert server.uploads(bucket) == []
+
+    def test_one_storage_takes_from_another(self, opened: Opener, large: bytes) -> None:
+        source, target = opened(prefix="source"), opened(prefix="target")
+        put(source, "/big", large)
+        digest = hashlib.sha256()
+
+        with source.open("/big") as reader:
+            writer = target.write("/big", part=PART)
+            while writer.take(reader, 8 << 20, digest):
+                pass
+            writer.commit()
+
+        assert get(target, "/big") == large
+        assert digest.digest() == hashlib.sha256(large).digest()
+
+    def test_nothing_is_there_before_commit_and_nothing_left_after_discard(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large)
+        storage.settle([writer])
+
+        assert server.keys(bucket) == []
+        assert server.uploads(bucket) == ["big"]
+        writer.discard()
+        assert server.uploads(bucket) == []
+
+    def test_a_kept_upload_is_gone_on_with_to_the_byte(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        writer, begun = storage.write("/big", part=PART), 2 * PART_SIZE + 5
+        writer.write(large[:begun])
+        kept = writer.keep()
+        assert kept == Part(PART, begun)
+
+        again = storage.write("/big", part=LATER, resume=kept)
+        again.write(large[begun:])
+        again.commit()
+
+        assert get(storage, "/big") == large
+        assert (server.keys(bucket), server.uploads(bucket)) == (["big"], [])
+
+    def test_a_kept_upload_can_be_cut_where_a_part_ends(self, storage: S3Storage, large: bytes) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: 2 * PART_SIZE + 5])
+        kept = writer.keep()
+
+        with fails("not_found"):
+            storage.write("/big", part=LATER, resume=Part(kept.name, PART_SIZE + 1))
+        again = storage.write("/big", part=LATER, resume=Part(kept.name, PART_SIZE))
+        again.write(b"end")
+        again.commit()
+
+        assert get(storage, "/big") == large[:PART_SIZE] + b"end"
+
+    def test_parts_that_a_dead_worker_sent_after_what_was_kept_do_not_count(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: PART_SIZE + 5])
+        kept = writer.keep()
+        dead = storage.write("/big", part=LATER, resume=kept)
+        dead.write(b"x" * (2 * PART_SIZE))
+        dead.seal()
+
+        storage.sweep(["/big"], prefix=PREFIX, keep={kept.name})
+        again = storage.write("/big", part=PART.replace("-1.part", "-3.part"), resume=kept)
+        again.write(large[PART_SIZE + 5 :])
+        again.commit()
+
+        assert get(storage, "/big") == large
+        assert server.uploads(bucket) == []
+
+    def test_uploads_that_nobody_goes_on_with_are_swept(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        server.client.create_multipart_upload(Bucket=bucket, Key="bigger")
+        for name in ("/big", "/kept"):
+            writer = storage.write(name, part=PART)
+            writer.write(large[: PART_SIZE + 5])
+            writer.seal()
+        kept = writer.keep()
+
+        storage.sweep(["/big", "/kept"], prefix=PREFIX, keep={kept.name})
+
+        assert sorted(server.uploads(bucket)) == ["bigger", "kept"]
+        storage.remove_part("/kept", kept.name)
+        assert server.uploads(bucket) == ["bigger"]
+
+    def test_a_file_that_is_replaced_while_it_is_read_is_noticed(self, storage: S3Storage, large: bytes) -> None:
+        put(storage, "/big", large)
+
+        with storage.open("/big") as reader:
+            reader.read(1)
+            put(storage, "/big", large[::-1])
+            with fails("source_changed"):
+                while reader.read(1 << 20):
+                    pass
+
+    @pytest.mark.parametrize(
+        ("left", "sent"), [(1, 0), (80 << 30, 0), (5 << 40, 0), (5 << 40, 9_000), (1 << 30, 9_999)]
+    )
+    def test_parts_grow_with_the_file_so_that_there_are_enough(self, left: int, sent: int) -> None:
+        size = part_size(left, sent=sent)
+
+        assert size >= PART_SIZE
+        assert sent + left / size <= 10_000
+
+    def test_a_commit_whose_answer_was_lost_is_seen_to_have_been_done(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large)
+        writer.seal()
+        (upload,) = server.client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+        ids = {"Bucket": bucket, "Key": "big", "UploadId": upload["UploadId"]}
+        sent = server.client.list_parts(**ids)["Parts"]
+        parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in sent]
+        server.client.complete_multipart_upload(**ids, MultipartUpload={"Parts": parts})
+
+        writer.commit()
+
+        assert storage.stat("/big").size == len(large)
+
+    def test_an_upload_that_somebody_removed_is_a_fault_that_may_heal(
+        self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
+    ) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: PART_SIZE + 1])
+        writer.seal()
+        storage.sweep(["/big"], prefix=PREFIX, keep=())
+
+        with fails("storage_error"):
+            writer.commit()
+        writer.discard()
+        assert names(storage) == []
+
+    def test_a_storage_that_is_closed_under_a_writer_ends_it(self, storage: S3Storage, large: bytes) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: PART_SIZE + 1])
+        storage.close()
+
+        with fails("connection_error"):
+            writer.write(large)
+        writer.discard()
+
+
+class TestReading:
+    def test_the_store_states_digests_of_files_that_came_in_one_piece(
+        self, storage: S3Storage, server: S3Server, bucket: str
+    ) -> None:
+        server.client.put_object(Bucket=bucket, Key="f", Body=b"x", ChecksumAlgorithm="SHA256")
+
+        assert storage.digest("/f", "md5") == hashlib.md5(b"x").hexdigest()
+        assert storage.digest("/f", "sha256") == hashlib.sha256(b"x").hexdigest()
+
+    def test_a_connection_that_breaks_in_the_middle_is_made_again(self, opened: Opener) -> None:
+        head = b'HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/10\r\nETag: "e"\r\n\r\n'
+
+        with scripted(says(head + b"01234"), says(head + b"0123456789")) as server:
+            assert get(opened(endpoint_url=server.url("").rstrip("/")), "/f") == b"0123456789"
+
+        assert server.head()["if-match"] == '"e"'
+
+    def test_a_store_that_cannot_read_pieces_is_not_misread(self, opened: Opener) -> None:
+        with scripted(answers(b"0123456789")) as server, fails("unsupported"):
+            opened(endpoint_url=server.url("")).open("/f", offset=3)
+
+
+LISTED = answers(b'<?xml version="1.0"?><ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>')
+
+
+def says_error(code: str, status: str) -> Any:
+    return answers(f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status=status)
+
+
+class TestRefusals:
+    def test_a_server_that_is_down_is_named_and_may_heal(self, opened: Opener) -> None:
+        storage = opened(endpoint_url=f"http://127.0.0.1:{free_port()}")
+
+        with pytest.raises(ExternalError) as caught:
+            storage.stat("/d/f")
+
+        assert (caught.value.reason, caught.value.retryable) == ("connection_error", True)
+        assert "/d/f" in caught.value.message
+
+    def test_a_missing_bucket_is_named_and_final(self, opened: Opener) -> None:
+        storage = opened(bucket="no-such-bucket")
+
+        for attempt in (
+            lambda: storage.stat("/"),
+            lambda: storage.stat("/f"),
+            lambda: list(storage.list("/")),
+            lambda: storage.open("/f"),
+            lambda: storage.write("/f", part=PART),
+            lambda: storage.mkdir("/d"),
+            lambda: storage.delete("/f"),
+        ):
+            with pytest.raises(ExternalError, match="no-such-bucket") as caught:
+                attempt()
+            assert (caught.value.reason, caught.value.retryable) == ("not_found", False)
+
+    def test_wrong_keys_are_named_and_final(self, opened: Opener) -> None:
+        told = says_error("InvalidAccessKeyId", "403 Forbidden")
+
+        with scripted(told) as server, pytest.raises(ExternalError) as caught:
+            list(opened(endpoint_url=server.url("")).list("/"))
+
+        assert (caught.value.reason, caught.value.retryable) == ("login_failed", False)
+        assert KEYS["secret_access_key"] not in caught.value.message
+
+    def test_wrong_keys_are_told_from_missing_rights_where_the_answer_has_no_words(self, opened: Opener) -> None:
+        told = says_error("SignatureDoesNotMatch", "403 Forbidden")
+
+        with scripted(answers(status="403 Forbidden"), told) as server, fails("login_failed"):
+            opened(endpoint_url=server.url("")).stat("/f")
+
+    def test_a_file_that_is_kept_from_us_is_refused(self, opened: Opener) -> None:
+        with scripted(answers(status="403 Forbidden"), LISTED) as server, fails("permission_denied"):
+            opened(endpoint_url=server.url("")).stat("/f")
+
+    @pytest.mark.parametrize(
+        ("code", "status", "reason", "heals"),
+        [
+            ("AccessDenied", 403, "permission_denied", False),
+            ("SignatureDoesNotMatch", 403, "login_failed", False),
+            ("ExpiredToken", 400, "login_failed", False),
+            ("RequestTimeTooSkewed", 403, "login_failed", False),
+            ("KeyTooLongError", 400, "name_too_long", False),
+            ("InvalidObjectState", 403, "unsupported", False),
+            ("PermanentRedirect", 301, "unsupported", False),
+            ("QuotaExceeded", 403, "quota", True),
+            ("XMinioStorageFull", 507, "no_space", True),
+            ("SlowDown", 503, "storage_error", True),
+            ("InternalError", 500, "storage_error", True),
+            ("RequestTimeout", 400, "storage_error", True),
+            ("NoSuchUpload", 404, "storage_error", True),
+            ("BadDigest", 400, "checksum_mismatch", True),
+            ("Unheard", 400, "unsupported", False),
+            ("Unheard", 502, "storage_error", True),
+        ],
+    )
+    def test_every_refusal_has_a_meaning(self, code: str, status: int, reason: str, heals: bool) -> None:
+        answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+        error = refused(ClientError(answer, "GetObject"), "/a/b", "archive")
+
+        assert (error.reason, error.retryable) == (reason, heals)
+        assert "/a/b" in error.message
+
+    def test_what_does_not_speak_s3_is_told(self, opened: Opener) -> None:
+        page = answers(b"<html>Welcome<br></html>", "Content-Type: text/html")
+
+        with scripted(page) as server, fails("storage_error"):
+            list(opened(endpoint_url=server.url("")).list("/"))
+
+    def test_a_store_that_received_other_bytes_does_not_keep_them(self, opened: Opener) -> None:
+        other = answers(b"", f'ETag: "{hashlib.md5(b"other").hexdigest()}"')
+
+        with scripted(LISTED, other, answers(status="204 No Content")) as server:
+            writer = opened(endpoint_url=server.url("")).write("/f", part=PART)
+            writer.write(b"ours")
+            with fails("checksum_mismatch"):
+                writer.commit()
+
+        assert server.head(1)["content-md5"]
+        assert [request.split()[0] for request in server.requests] == [b"GET", b"PUT", b"DELETE"]
+
+
+class TestTargets:
+    def test_an_address_that_was_not_opened_cannot_be_saved(self, settings: Any) -> None:
+        settings.TIMERS_WEBHOOK_NETWORKS = ()
+
+        for url in ("http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000", "https://10.0.0.1"):
+            with pytest.raises(Invalid) as caught:
+                S3Storage.clean({"bucket": "archive", "endpoint_url": url, **KEYS}, owner=None)
+            assert list(caught.value.fields) == ["endpoint_url"]
+
+    def test_every_connection_is_checked_again(self, opened: Opener, settings: Any) -> None:
+        with scripted(LISTED) as server:
+            storage = opened(endpoint_url=server.url("", host="localhost"))
+            assert names(storage) == []
+
+            settings.TIMERS_WEBHOOK_NETWORKS = ()
+            with pytest.raises(ExternalError) as caught:
+                names(storage)
+
+        assert (caught.value.reason, caught.value.retryable) == ("target_refused", False)
+        assert len(server.requests) == 1
+
+    def test_nothing_is_called_before_the_first_question(self, opened: Opener) -> None:
+        with scripted(LISTED) as server:
+            storage = opened(endpoint_url=server.url(""))
+            storage.address()
+
+            assert server.requests == []
+
+    def test_the_machine_around_has_no_say(
+        self, opened: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    ) -> None:
+        (tmp_path / "config").write_text("[profile other]\nendpoint_url = http://127.0.0.1:9\n")
+        for name, value in {
+            "AWS_CONFIG_FILE": str(tmp_path / "config"),
+            "AWS_PROFILE": "nobody",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "AWS_ACCESS_KEY_ID": "AKIDOFTHEMACHINE",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "http_proxy": "http://127.0.0.1:9",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(client, "_session", [])
+
+        with scripted(LISTED) as server:
+            assert names(opened(endpoint_url=server.url(""))) == []
+
+        assert f"Credential={KEYS['access_key_id']}/" in server.head()["authorization"]
+
+    def test_clients_are_made_once_for_each_access(self) -> None:
+        access = Access("http://127.0.0.1:9000", None, None, "ONE", "secret", None)
+
+        assert client.client(access) is client.client(access._replace())
+        assert client.client(access) is not client.client(access._replace(access_key_id="OTHER"))
+
+
+class TestCleaning:
+    def clean(self, **parameters: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return S3Storage.clean({"bucket": "archive", **KEYS, **parameters}, owner=None)
+
+    def test_secrets_are_kept_apart(self) -> None:
+        public, secrets = self.clean(session_token="token", region="eu-central-1", addressing="virtual")
+
+        assert public == {
+            "bucket": "archive",
+            "access_key_id": KEYS["access_key_id"],
+            "region": "eu-central-1",
+            "addressing": "virtual",
+        }
+        assert secrets == {"secret_access_key": KEYS["secret_access_key"], "session_token": "token"}
+
+    @pytest.mark.parametrize(
+        ("given", "kept"), [("a/b", "a/b/"), ("/a/b/", "a/b/"), ("a", "a/"), ("/", None), ("", None), (None, None)]
+    )
+    def test_a_prefix_has_no_slash_before_and_one_behind(self, given: Any, kept: Any) -> None:
+        assert self.clean(prefix=given)[0].get("prefix") == kept
+
+    def test_an_endpoint_is_kept_without_a_slash_at_its_end(self) -> None:
+        public, _ = self.clean(endpoint_url="http://127.0.0.1:9000/")
+
+        assert public["endpoint_url"] == "http://127.0.0.1:9000"
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *(("bucket", value) for value in (None, "", "ab", "Upper", "a_b", "a..b", "1.2.3.4", "-ab", "a/b", 7)),
+            *(("bucket", value) for value in ("xn--a", "a--x-s3", "a-s3alias", "arn:aws:s3:::a", "a" * 64)),
+            *(("prefix", value) for value in ("a//b", "a/../b", "./a", "a\0", "\udcff", 7, "a" * 600)),
+            *(("endpoint_url", value) for value in ("s3.example.org", "ftp://a.org", "https://u:p@a.org", 7)),
+            *(
+                ("endpoint_url", value)
+                for value in ("https://a.org/?x=1", "https://a.org/#x", "https://169.254.169.254")
+            ),
+            *(("region", value) for value in ("eu central", "a.b", "-a", "a" * 70, 7)),
+            *(("addressing", value) for value in ("auto", 7)),
+            *(("access_key_id", value) for value in (None, "", "a b", 7)),
+            *(("secret_access_key", value) for value in (None, "", "***", "a b c d e", 7)),
+            ("session_token", "***"),
+            ("profile", "default"),
+        ],
+    )
+    def test_what_cannot_work_is_refused_by_its_name(self, field: str, value: Any) -> None:
+        with pytest.raises(Invalid) as caught:
+            self.clean(**{field: value})
+
+        assert list(caught.value.fields) == [field]

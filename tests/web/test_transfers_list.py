@@ -1,0 +1,68 @@
+"""The list of transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.web.transferring import Places, make_transfer
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_empty_list_says_what_a_transfer_is(owners_browser: Client) -> None:
+    assert "A transfer makes a folder match another one" in owners_browser.get("/transfers/").content.decode()
+
+
+def test_the_list_shows_progress_to_its_owner_alone(
+    owners_browser: Client, strangers_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now)
+
+    page = owners_browser.get("/transfers/").content.decode()
+
+    assert "raw → archive" in page
+    assert f'href="/transfers/{transfer.pk}/">Nightly</a>' in page
+    assert '<progress class="thin" max="100" value="62"' in page
+    assert "10.3\u00a0kB/s" in page
+    assert str(transfer.pk) not in strangers_browser.get("/transfers/").content.decode()
+
+
+def test_the_list_says_what_kind_each_one_is_and_claims_no_progress_before_it_is_known(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    make_transfer(owner, places, now, label="", kind="delete", destination=None, phase="scan")
+    make_transfer(owner, places, now, options={"dry_run": True}, status="succeeded", finished_at=now)
+
+    page = owners_browser.get("/transfers/").content.decode()
+
+    assert ">delete in raw</a>" in page
+    assert "<div>dry run</div>" in page
+    assert '<progress class="thin" max="100" aria-label="delete in raw">' in page
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "succeeded"])
+def test_the_list_can_be_narrowed_to_a_state(
+    owners_browser: Client, owner: Any, places: Places, now: datetime, status: str
+) -> None:
+    for each in ("cancelled", "failed", "succeeded", "active"):
+        make_transfer(owner, places, now, status=each, label=f"The {each} one")
+
+    page = owners_browser.get(f"/transfers/?status={status}").content.decode()
+
+    assert f">The {status} one</a>" in page
+    assert page.count('class="name break"') == 1
+
+
+def test_the_list_takes_the_same_few_queries_for_many_rows(
+    owners_browser: Client, owner: Any, places: Places, now: datetime, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    for _ in range(7):
+        make_transfer(owner, places, now)
+
+    with django_assert_num_queries(6):
+        owners_browser.get("/transfers/")

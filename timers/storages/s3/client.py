@@ -1,0 +1,182 @@
+"""How an S3 store is spoken to: the library's client, with nothing from the machine around it.
+
+Credentials, proxies, profiles and endpoints come from the collection alone, never from environment variables, files in
+somebody's home or a machine's metadata service. Every connection is made to an address that was checked just before.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSPreparedRequest,
+)
+from botocore.config import Config
+from botocore.configprovider import ConfigValueStore, ConstantProvider
+from botocore.credentials import CredentialResolver
+from botocore.httpsession import URLLib3Session
+from botocore.loaders import Loader
+from botocore.session import Session
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from timers import outgoing
+from timers.storages.s3.parameters import DEFAULT_REGION
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+MOST_CONNECTIONS = 64
+MOST_CLIENTS = 32
+TRIES = 2  # once more after a connection that broke; the engine does the rest, and later
+
+
+class Access(NamedTuple):
+    """Where a store is, and who asks."""
+
+    endpoint_url: str | None
+    region: str | None
+    addressing: str | None
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+
+
+class _CheckedConnection:
+    """Connects to addresses that may be called: the name is looked up once, here."""
+
+    host: str
+    port: int
+    _dns_host: str
+
+    def _new_conn(self) -> Any:
+        name = self._dns_host
+        addresses = outgoing.addresses_of(name, self.port, timeout=CONNECT_TIMEOUT)
+        try:
+            for waiting in range(len(addresses), 0, -1):
+                self._dns_host = addresses[-waiting]
+                try:
+                    return super()._new_conn()  # type: ignore[misc]
+                except (NewConnectionError, ConnectTimeoutError):
+                    if waiting == 1:
+                        raise
+        finally:
+            self._dns_host = name
+
+
+class _Connection(_CheckedConnection, AWSHTTPConnection):  # type: ignore[misc]  # told so by stubs alone
+    pass
+
+
+class _TlsConnection(_CheckedConnection, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _Pool(AWSHTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _CheckedSession(URLLib3Session):
+    """The library's own HTTP, over checked connections, trusting whom the rest of this site trusts."""
+
+    def __init__(self) -> None:
+        timeout: Any = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        super().__init__(verify=True, proxies={}, timeout=timeout, max_pool_connections=MOST_CONNECTIONS)
+        manager: Any = self._manager  # type: ignore[attr-defined]
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    def answer(self, request: AWSPreparedRequest, **_: Any) -> Any:
+        """Send a request; the library asks this first and sends nothing itself."""
+        return self.send(request)
+
+
+_clients: OrderedDict[Access, Any] = OrderedDict()
+_session: list[Session] = []
+_lock = threading.Lock()
+
+
+def client(access: Access) -> Any:
+    """Return a client, which any number of threads may use. Nothing is called yet.
+
+    Clients are kept with their connections: a transfer asks again every few seconds.
+    """
+    with _lock:
+        found = _clients.pop(access, None) or _make(access)
+        _clients[access] = found
+        if len(_clients) > MOST_CLIENTS:
+            _clients.popitem(last=False)
+        return found
+
+
+def forget() -> None:
+    """Forget all clients: connections must not be shared with a process that was forked."""
+    global _lock  # noqa: PLW0603  another thread may have held it when this process was forked
+    _lock = threading.Lock()
+    _clients.clear()
+
+
+os.register_at_fork(after_in_child=forget)
+
+
+def _make(access: Access) -> Any:
+    if not _session:
+        _session.append(_make_session())
+    made = _session[0].create_client(
+        "s3",
+        region_name=access.region or DEFAULT_REGION,
+        endpoint_url=access.endpoint_url,
+        verify=True,
+        aws_access_key_id=access.access_key_id,
+        aws_secret_access_key=access.secret_access_key,
+        aws_session_token=access.session_token,
+        config=_config(access),
+    )
+    events: Any = made.meta.events
+    events.register("before-send.s3", _CheckedSession().answer)
+    return made
+
+
+def _config(access: Access) -> Config:
+    style: Any = access.addressing or ("path" if access.endpoint_url else "auto")
+    return Config(  # type: ignore[call-arg]  # the stubs lack one
+        signature_version="s3v4",
+        s3={"addressing_style": style},
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        proxies={},
+        user_agent="Timers",
+        ignore_configured_endpoint_urls=True,
+        # other stores than Amazon's do not know the newer checksums; every part goes with its MD5
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        parameter_validation=False,  # no person typed the parameters, and checking them takes a tenth of every call
+    )
+
+
+def _make_session() -> Session:
+    """Return a session of the library that reads no environment and no files but those it came with."""
+    session = Session()
+    known = {name: ConstantProvider(default) for name, (_, _, default, _) in session.SESSION_VARIABLES.items()}
+    store = ConfigValueStore(known)
+    store.set_config_variable("config_file", os.devnull)
+    store.set_config_variable("credentials_file", os.devnull)
+    session.register_component("config_store", store)
+    session.register_component("credential_provider", CredentialResolver(providers=[]))
+    session.register_component(
+        "data_loader", Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    )
+    return session

@@ -1,0 +1,136 @@
+"""What an S3 collection is told: the bucket, where it is, and the keys to it. Checked before it is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from timers import outgoing
+from timers.copying import paths
+from timers.errors import Invalid
+from timers.targets import TargetRefused
+
+DEFAULT_REGION = "us-east-1"
+ADDRESSINGS = ("path", "virtual")
+
+_SECRETS = ("secret_access_key", "session_token")
+_KNOWN = (
+    "bucket",
+    "prefix",
+    "endpoint_url",
+    "region",
+    "addressing",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_RESERVED_STARTS = ("xn--", "sthree-")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_KEY_ID = re.compile(r"[!-~]{1,200}")
+_SECRET = re.compile(r"[!-~]{4,4096}")
+_MAX_PREFIX_BYTES = 512
+
+
+def clean(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (public parameters, secrets); raises Invalid naming every field that cannot work."""
+    unknown = [str(key) for key in parameters if key not in _KNOWN]
+    wrong: dict[str, Any] = dict.fromkeys(unknown, f"Unknown field; known here: kind, {', '.join(_KNOWN)}.")
+    cleaned: dict[str, Any] = {}
+    for name, read in _READERS.items():
+        try:
+            cleaned[name] = read(parameters.get(name))
+        except Invalid as error:
+            wrong |= error.fields
+    if wrong:
+        raise Invalid(wrong)
+    given = {name: value for name, value in cleaned.items() if value is not None}
+    secrets: dict[str, Any] = {name: given.pop(name) for name in _SECRETS if name in given}
+    return given, secrets
+
+
+def _bucket(value: object) -> str:
+    if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _ADDRESS.fullmatch(value):
+        raise Invalid({"bucket": "Give a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens."})
+    if value.startswith(_RESERVED_STARTS) or value.endswith(_RESERVED_ENDS):
+        raise Invalid({"bucket": "This is no ordinary bucket: aliases, directory and table buckets cannot be used."})
+    return value
+
+
+def _prefix(value: object) -> str | None:
+    """Return the prefix without a slash before and with one behind; None for the whole bucket."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not paths.is_storable(value):
+        raise Invalid({"prefix": "Give the prefix as text, such as backups/2026/."})
+    parts = value.strip("/").split("/")
+    if parts == [""]:
+        return None
+    if not all(paths.is_name(part) for part in parts):
+        raise Invalid({"prefix": "The prefix cannot contain '//', '.' or '..' as a part, nor the character NUL."})
+    if len(value.encode()) > _MAX_PREFIX_BYTES:
+        raise Invalid({"prefix": f"The prefix can have at most {_MAX_PREFIX_BYTES} bytes."})
+    return "/".join(parts) + "/"
+
+
+def _endpoint_url(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        target = outgoing.check(value)  # type: ignore[arg-type]  # what is no text is refused there
+    except TargetRefused as refusal:
+        raise Invalid({"endpoint_url": refusal.message}) from refusal
+    if target.query or "#" in str(value):
+        raise Invalid({"endpoint_url": "The URL cannot have a query or a fragment."})
+    return str(target).rstrip("/")
+
+
+def _region(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        raise Invalid({"region": "Give a region's name, such as eu-central-1."})
+    return value
+
+
+def _addressing(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if value not in ADDRESSINGS:
+        raise Invalid({"addressing": f"Must be one of {', '.join(ADDRESSINGS)}, or left out."})
+    return str(value)
+
+
+def _access_key_id(value: object) -> str:
+    if not isinstance(value, str) or not _KEY_ID.fullmatch(value):
+        raise Invalid({"access_key_id": "Give the access key's id: printable characters without blanks."})
+    return value
+
+
+def _secret_access_key(value: object) -> str:
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        raise Invalid({"secret_access_key": "Give the secret access key: printable characters without blanks."})
+    return value
+
+
+def _session_token(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        raise Invalid({"session_token": "Give the session token: printable characters without blanks."})
+    return value
+
+
+_READERS = {
+    "bucket": _bucket,
+    "prefix": _prefix,
+    "endpoint_url": _endpoint_url,
+    "region": _region,
+    "addressing": _addressing,
+    "access_key_id": _access_key_id,
+    "secret_access_key": _secret_access_key,
+    "session_token": _session_token,
+}

@@ -1,0 +1,247 @@
+"""Writing an object: a small one by one request, a large one in parts. Neither is seen under its name before commit."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from threading import BoundedSemaphore
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from timers.errors import ExternalError
+from timers.storages.base import Digest, Part, Reader, SourceFault, Writer, fault
+from timers.storages.s3 import unfinished
+from timers.storages.s3.bucket import Bucket, content_md5, etag_of
+from timers.storages.s3.faults import GONE, code_of, damaged, faults
+from timers.storages.s3.unfinished import Sent
+
+PART = 8 * 1024 * 1024
+MOST_PARTS = 10_000
+PIECE = 1024 * 1024
+IN_FLIGHT, ALWAYS = 8, 2
+"""How many parts of a file are on their way at most, and how many of each file may always be."""
+MOST_WAITING = 64 * 1024 * 1024
+SPARE = BoundedSemaphore(16)
+"""What all files of this process together may have on their way beyond that: parts wait in memory."""
+
+_GROWS_AFTER = 1_000
+
+
+def part_size(left: int, *, sent: int = 0) -> int:
+    """Return the size of parts that are large enough, so many having been sent, for all the bytes that are left."""
+    parts = max(1, MOST_PARTS - 1 - sent)
+    return max(PART, -(-left // parts // PIECE) * PIECE)
+
+
+class S3Writer(Writer):
+    """Bytes on their way into an object.
+
+    Everything is sent with its MD5, which the store checks, and what the store states to have received is compared with
+    it. Modification times cannot be given: a store sets them itself.
+    """
+
+    self_checking = True
+
+    def __init__(self, bucket: Bucket, path: str, part: str, *, allow: Callable[[str], None]) -> None:
+        """Begin a file; `allow` raises when, at commit, it may not stand there."""
+        self._bucket, self.path, self._part, self._allow = bucket, path, part, allow
+        self.written = 0
+        self._older = ""
+        self._buffer = bytearray()
+        self._upload: str | None = None
+        self._sent: list[Sent] = []
+        self._waiting: deque[Future[Sent]] = deque()
+        self._number = 0
+        self._size, self._expected = PART, False
+        self._ended = False
+
+    def go_on(self, older: Part) -> None:
+        """Take over what an earlier writer kept; raises `not_found` when the store does not have that."""
+        left = unfinished.load(self._bucket, self.path, older)
+        self._older, self._upload, self._sent = older.name, left.upload, left.sent
+        self._buffer += left.tail
+        self._number, self.written = len(left.sent), older.size
+
+    # Bytes
+
+    def write(self, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            room = self._room()
+            self._buffer += rest[:room]
+            self.written += len(rest[:room])
+            rest = rest[room:]
+
+    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
+        if not self._expected:
+            self._expect(reader.opened.size)
+        try:
+            data = reader.read(min(most, PIECE))
+        except ExternalError as error:
+            raise SourceFault(error) from error
+        if feed is not None:
+            feed.update(data)
+        self.write(data)
+        return len(data)
+
+    def _expect(self, total: int) -> None:
+        self._size, self._expected = part_size(total - self.written, sent=self._number), True
+
+    def _room(self) -> int:
+        """Return how many bytes the buffer takes; a full one is sent, as there is more to come."""
+        if len(self._buffer) >= self._size:
+            self._send()
+            if not self._expected and self._number % _GROWS_AFTER == 0:
+                self._size *= 2
+        return self._size - len(self._buffer)
+
+    def read_back(self, offset: int) -> Reader:
+        raise fault("unsupported", f"{self.path} cannot be read before it is whole.")
+
+    # Parts
+
+    def _send(self) -> None:
+        """Let the buffer be sent as the next part; waits while too many are on their way."""
+        self._begin_upload()
+        self._number += 1
+        if self._number > MOST_PARTS:
+            raise fault("unsupported", f"{self.path} needs more than {MOST_PARTS:,} parts.")
+        spare = self._take_spare()
+        body, self._buffer = self._buffer, bytearray()
+        try:
+            sending = self._bucket.submit(self._send_part, self._number, body)
+        except ExternalError:
+            if spare:
+                SPARE.release()
+            raise
+        if spare:
+            sending.add_done_callback(lambda _: SPARE.release())
+        self._waiting.append(sending)
+
+    def _take_spare(self) -> bool:
+        """Wait until one more part may be on its way; return whether it takes of what is to spare."""
+        most = max(1, min(IN_FLIGHT, MOST_WAITING // self._size))
+        while len(self._waiting) >= min(ALWAYS, most):
+            more = not self._waiting[0].done() and len(self._waiting) < most
+            if more and SPARE.acquire(blocking=False):
+                return True
+            self._sent.append(self._bucket.result(self._waiting.popleft()))
+        return False
+
+    def _begin_upload(self) -> str:
+        if self._upload is None:
+            answer = self._bucket.call("create_multipart_upload", self.path, Key=self._bucket.key(self.path))
+            self._upload = str(answer["UploadId"])
+        return self._upload
+
+    def _send_part(self, number: int, body: bytearray) -> Sent:
+        answer = self._deliver("upload_part", body, UploadId=self._upload, PartNumber=number)
+        return Sent(number, len(body), answer["ETag"])
+
+    def _deliver(self, operation: str, body: bytearray, **more: Any) -> Any:
+        """Send bytes with their digest; raises when the store states to have received others."""
+        digest = hashlib.md5(body, usedforsecurity=False)
+        stated = b64encode(digest.digest()).decode()
+        key = self._bucket.key(self.path)
+        answer = self._bucket.call(operation, self.path, Key=key, Body=body, ContentMD5=stated, **more)
+        if content_md5(answer) not in (None, digest.hexdigest()):
+            raise damaged(self.path)
+        return answer
+
+    def _gather(self) -> None:
+        while self._waiting:
+            self._sent.append(self._bucket.result(self._waiting.popleft()))
+
+    # Endings
+
+    def seal(self) -> None:
+        """Send what is left of a file in parts. A small file is sent by commit: till then nothing of it is needed."""
+        if self._upload is not None:
+            if self._buffer:
+                self._send()
+            self._gather()
+
+    def commit(self, *, modified_ns: int | None = None) -> None:
+        self._allow(self.path)
+        if self._upload is None:
+            self._put()
+        else:
+            self.seal()
+            self._complete()
+        self._end()
+        with suppress(ExternalError):  # the file is in place, and what lies beside it is swept at another time
+            self._forget_older()
+
+    def _put(self) -> None:
+        try:
+            self._deliver("put_object", self._buffer)
+        except ExternalError as error:
+            if error.reason == "checksum_mismatch":  # other bytes must not stand under that name
+                with suppress(ExternalError):
+                    self._bucket.call("delete_object", self.path, Key=self._bucket.key(self.path))
+            raise
+
+    def _complete(self) -> None:
+        parts = [{"PartNumber": sent.number, "ETag": sent.etag} for sent in self._sent]
+        with faults(self.path, self._bucket.name):
+            try:
+                self._bucket.client.complete_multipart_upload(
+                    Bucket=self._bucket.name,
+                    Key=self._bucket.key(self.path),
+                    UploadId=self._upload,
+                    MultipartUpload={"Parts": parts},
+                )
+            except ClientError as error:
+                if code_of(error) != GONE or not self._is_there():
+                    raise
+
+    def _is_there(self) -> bool:
+        """Return whether the object stands there whole: the answer to a first try may have been lost."""
+        found = self._bucket.head(self.path) or {}
+        return etag_of(found) == _etag_of_parts(self._sent)
+
+    def keep(self) -> Part:
+        if len(self._buffer) >= self._size:
+            self._send()
+        self._gather()
+        left = unfinished.Unfinished(self._upload, self._sent, bytes(self._buffer))
+        unfinished.save(self._bucket, self.path, self._part, left)
+        self._forget_older()
+        self._end()
+        return Part(self._part, self.written)
+
+    def discard(self) -> None:
+        if self._ended:
+            return
+        for waiting in self._waiting:
+            waiting.cancel()
+        wait(self._waiting)  # a part that arrives after the abort would stay
+        with suppress(ExternalError):
+            if self._upload is not None:
+                self._abort()
+            self._forget_older()
+        self._end()
+
+    def _abort(self) -> None:
+        unfinished.abort(self._bucket, self.path, str(self._upload))
+
+    def _forget_older(self) -> None:
+        if self._older and self._older != self._part:
+            unfinished.forget(self._bucket, self.path, self._older)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._buffer = bytearray()
+        self._waiting.clear()
+
+
+def _etag_of_parts(sent: list[Sent]) -> str:
+    """Return the ETag that stores give to an object of these parts."""
+    etags = [content_md5({"ETag": part.etag}) or "" for part in sent]
+    digest = hashlib.md5(b"".join(map(bytes.fromhex, etags)), usedforsecurity=False)
+    return f"{digest.hexdigest()}-{len(sent)}"
