@@ -60,6 +60,7 @@ PROMISED = {
     "PATCH /collections/{collection_id}",
     "DELETE /collections/{collection_id}",
     "GET /collections/{collection_id}/ls",
+    "POST /collections/{collection_id}/test",
     "GET /transfers",
     "POST /transfers",
     "GET /transfers/{transfer_id}",

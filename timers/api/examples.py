@@ -124,6 +124,17 @@ NEW_COLLECTION: dict[str, Any] = {
         "secret_access_key": "shown to nobody",
     },
 }
+HEALTH: dict[str, Any] = {
+    "status": "reachable",
+    "checked_at": "2026-11-30T08:59:00+00:00",
+    "message": "Files can be read and written.",
+    "reason": None,
+    "readable": True,
+    "writable": True,
+    "list_seconds": 0.041,
+    "read_bytes_per_second": 48_000_000,
+    "write_bytes_per_second": 21_000_000,
+}
 COLLECTION: dict[str, Any] = {
     "id": _DESTINATION_ID,
     "display_name": "Archive",
@@ -132,6 +143,17 @@ COLLECTION: dict[str, Any] = {
     "default_directory": "/",
     "entity_type": "GCSv5_guest_collection",
     "high_assurance": False,
+    "abilities": {
+        "rename": False,
+        "times": False,
+        "folders": True,
+        "resume": True,
+        "checksums": ["md5", "sha256"],
+        "quick_stat": False,
+        "links": False,
+        "streams": 8,
+    },
+    "health": HEALTH,
     "owner": "ana",
     "created_at": "2026-11-29T17:20:05.123456+00:00",
     "updated_at": "2026-11-29T17:20:05.123456+00:00",

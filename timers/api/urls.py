@@ -29,6 +29,7 @@ ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("collections", collections.Collections),
     ("collections/<str:collection_id>", collections.CollectionOne),
     ("collections/<str:collection_id>/ls", collections.CollectionListing),
+    ("collections/<str:collection_id>/test", collections.CollectionTest),
     ("transfers", transfers.Transfers),
     ("transfers/<str:transfer_id>", transfers.TransferOne),
     ("transfers/<str:transfer_id>/files", transfers.TransferFiles),

@@ -64,8 +64,6 @@ def means_folder(path: str) -> bool:
 
 def is_storable(name: str) -> bool:
     """Return whether a name found in a store is text; names that are no UTF-8 cannot be shown or recorded."""
-    if name.isascii():
-        return True
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -49,7 +49,7 @@ class SyncLevel(IntEnum):
 
     @property
     def word(self) -> str:
-        return self.name.lower()
+        return _WORDS[self]
 
 
 class Verdict(StrEnum):
@@ -59,6 +59,9 @@ class Verdict(StrEnum):
     CHANGE = "change"
     SAME = "same"
     DELETE = "delete"
+
+
+_WORDS = {level: level.name.lower() for level in SyncLevel}
 
 
 class What(StrEnum):
@@ -104,7 +107,9 @@ class Names(Protocol):
     def includes(self, name: str, kind: str) -> bool: ...
 
 
-_COPY, _IGNORE = What.COPY, What.IGNORE
+# of enums, members that are looked up for every file
+_COPY, _IGNORE, _SKIP = What.COPY, What.IGNORE, What.SKIP
+_MTIME, _EXISTS, _BY_TIME = SyncLevel.MTIME, SyncLevel.EXISTS, SyncLevel.MTIME.word
 _ADD, _CHANGE, _SAME = Verdict.ADD.value, Verdict.CHANGE.value, Verdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
 _OF_LINKS = {Links.IGNORE: What.IGNORE, Links.KEEP: What.LINK, Links.COPY: What.FOLLOW}
@@ -140,8 +145,8 @@ def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> Ste
         return Step(What.CLASH, entry, why="a folder stands where the file should go")
     if there.kind is not _FILE or level is None:
         return Step(_COPY, entry, None, _CHANGE, there)
-    if level is SyncLevel.EXISTS:
-        return Step(What.SKIP, entry, level.word, _SAME, there)
+    if level is _EXISTS:
+        return Step(_SKIP, entry, level.word, _SAME, there)
     if entry.size != there.size:
         return Step(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
     return _same_size(entry, there, level)
@@ -171,17 +176,20 @@ def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) 
 
 
 def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> Step:
+    if level is _MTIME:
+        return _by_time(entry, there)
     if level is SyncLevel.SIZE:
         return Step(What.SKIP, entry, level.word, _SAME, there)
-    if level is SyncLevel.CHECKSUM:
-        return Step(What.COMPARE, entry, level.word, None, there)
+    return Step(What.COMPARE, entry, level.word, None, there)
+
+
+def _by_time(entry: Entry, there: Entry) -> Step:
     if entry.modified_ns is None or there.modified_ns is None:
-        return Step(
-            What.CLASH, entry, why="one of the two stores keeps no modification times, so they cannot be compared"
-        )
+        why = "one of the two stores keeps no modification times, so they cannot be compared"
+        return Step(What.CLASH, entry, why=why)
     if there.modified_ns + TOLERANCE_NS < entry.modified_ns:
-        return Step(_COPY, entry, level.word, _CHANGE, there)
-    return Step(What.SKIP, entry, level.word, _SAME, there)
+        return Step(_COPY, entry, _BY_TIME, _CHANGE, there)
+    return Step(_SKIP, entry, _BY_TIME, _SAME, there)
 
 
 def may_delete(deletions: int, *, of: int, most: int | None) -> bool:

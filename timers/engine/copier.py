@@ -132,12 +132,14 @@ def _phases(work: Work) -> list[str]:
 
 def _next_phase(work: Work, phases: list[str], phase: str) -> str | None:
     """Return the next phase that has something to do; None after the last."""
-    if phase == "verify" and progress.has(work.held, "copy"):
+    if phase == "verify" and progress.has(work.held, ["copy"]):
         return "copy"
     for name in phases[phases.index(phase) + 1 :]:
-        if name == "compare" and not progress.has(work.held, "compare"):
+        if name == "compare" and not progress.has(work.held, ["compare"]):
             continue
-        if name == "verify" and not progress.has(work.held, "copy", "done"):
+        if name == "copy" and not progress.has(work.held, ["mkdir", "link", "copy"]):
+            continue
+        if name == "verify" and not progress.has(work.held, ["copy"], "done"):
             continue
         if name == "delete" and not remover.allowed(work):
             continue

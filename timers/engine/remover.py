@@ -75,11 +75,13 @@ def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> Non
 
 def allowed(work: Work) -> bool:
     """Return whether deleting may begin; raises Final where deleting so much cannot be meant."""
+    if work.held.kind == "delete":
+        return progress.has(work.held, ["delete"])
+    if not work.options.delete_extra:
+        return False
     found = progress.deletions(work.held)
     if not found.planned:
         return False
-    if work.held.kind == "delete":
-        return True
     if progress.skipped_any_source(work.held):
         text = "Nothing was deleted: part of the source could not be read."
         work.changes.faults.append(Fault("delete_skipped", "", text))

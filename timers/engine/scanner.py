@@ -20,14 +20,14 @@ from timers.copying.plan import (
     folder_steps,
     link_step,
 )
-from timers.engine import following
+from timers.engine import ahead, following
 from timers.engine.packing import Packing
 from timers.engine.work import Final, Work, with_fault
 from timers.errors import ExternalError
 from timers.services import transfer_progress as progress
 from timers.services.transfer_progress import Fault, NewFile, Todo
 from timers.services.transfer_submissions import overlap
-from timers.storages.base import Lookup, SourceFault, Storage, fault, is_part
+from timers.storages.base import Listed, Lookup, SourceFault, Storage, fault, is_part
 
 FLUSH_AT = 100
 """Rows that are written together; most of them are packs."""
@@ -45,11 +45,11 @@ def scan(work: Work) -> bool:
             _expand(work, item)
             _flush_when_full(work)
         folders = [] if todo else progress.folders_to_list(work.held, work.batch)
-        for folder in folders:
+        for folder, listed in ahead.of(work, folders):
             work.watch.check()
             if work.watch.spent() and len(work.changes):
                 break
-            _list(work, folder, protected)
+            _list(work, folder, listed, protected)
         work.flush()
         if not todo and not folders:
             return True
@@ -190,13 +190,13 @@ def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile
 # Folders
 
 
-def _list(work: Work, folder: Todo, protected: frozenset[str]) -> None:
+def _list(work: Work, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
     """Write down what one folder holds. Its row stays `unlisted` until all of it is written."""
     try:
         if folder.step == What.DELETE:
             _list_extra_folder(work, folder, protected)
         else:
-            _list_source_folder(work, folder, protected)
+            _list_source_folder(work, folder, listed, protected)
     except SourceFault as error:
         _forget(work)
         _folder_failed(work, folder, error.error)
@@ -212,14 +212,16 @@ def _forget(work: Work) -> None:
     progress.forget_half_listed(work.held)
 
 
-def _list_source_folder(work: Work, folder: Todo, protected: frozenset[str]) -> None:
+def _list_source_folder(work: Work, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
     there_already = folder.state == "skipped"
     with ExitStack() as stack:
-        there = stack.enter_context(work.destination.looking(folder.destination_path)) if there_already else None
+        there: Lookup | None = None
+        if there_already:
+            looking = work.destination.looking(folder.destination_path)
+            there = stack.enter_context(looking) if listed is None else listed.there.get
         options = work.options
-        steps = folder_steps(
-            _source_listing(work, folder), there=there, rules=options.rules, level=options.level, links=options.links
-        )
+        listing = _source_listing(work, folder, listed)
+        steps = folder_steps(listing, there=there, rules=options.rules, level=options.level, links=options.links)
         packing = Packing(work, folder)
         for step in steps:
             if packing.takes(step):
@@ -247,10 +249,12 @@ def _add_of_folder(work: Work, folder: Todo, step: Step) -> None:
     _add(work, step, source, target, item=folder.item, parent=folder.id)
 
 
-def _source_listing(work: Work, folder: Todo) -> Iterator[Entry]:
+def _source_listing(work: Work, folder: Todo, listed: Listed | None) -> Iterator[Entry]:
     try:
-        for entry in work.source.list(folder.source_path):
-            if not paths.is_storable(entry.name):
+        for entry in work.source.list(folder.source_path) if listed is None else listed.entries:
+            if entry.name.isascii() and entry.name[0] != ".":  # nearly all: neither odd nor a part
+                yield entry
+            elif not paths.is_storable(entry.name):
                 _name_failed(work, folder, entry.name)
             elif not is_part(entry.name):
                 yield entry

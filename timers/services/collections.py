@@ -30,6 +30,21 @@ ENTITY_TYPES = (
 MASK = "***"
 MAX_LISTED = 100_000
 
+_STORAGE = {"kind", "storage", "secrets"}
+_RECIPIENT = {"host": "host", "port": "port", "endpoint_url": "endpoint"}
+"""The parameters, of whatever kind, that say to whom secrets are sent."""
+
+_OF_THE_PATH = {
+    "not_a_folder",
+    "not_a_file",
+    "already_exists",
+    "not_empty",
+    "clash",
+    "name_too_long",
+    "bad_name",
+    "unsupported",
+}
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -57,11 +72,19 @@ def create(
 
 
 def update(collection: Collection, *, changes: Mapping[str, Any], by: Any, now: datetime) -> Collection:
-    """Change any subset of the fields; `storage` is replaced as a whole, secrets given as *** stay as they are."""
+    """Change any subset of the fields; `storage` is replaced as a whole, secrets given as *** stay as they are.
+
+    Whoever names another host has to give the secrets again. What an earlier test found of another place is forgotten.
+    """
+    before = _tested(collection)
     _apply(collection, changes, by=by)
     collection.updated_at = now
+    changed = {"updated_at", *changes.keys() - {"storage"}} | (_STORAGE if "storage" in changes else set())
+    if _tested(collection) != before:
+        collection.health = {}
+        changed.add("health")
     with transaction.atomic():
-        collection.save()
+        collection.save(update_fields=changed)
         _record("collection_updated", collection, by=by, now=now, fields=sorted(changes))
     return collection
 
@@ -156,9 +179,9 @@ def _browsing() -> Iterator[None]:
             raise NotFound(error.message) from error
         if error.reason in {"permission_denied", "path_outside"}:
             raise Forbidden(error.message) from error
-        if error.retryable:
-            raise
-        raise Invalid({"path": error.message}) from error
+        if error.reason in _OF_THE_PATH:
+            raise Invalid({"path": error.message}) from error
+        raise
 
 
 def _place(collection: Collection, path: str | None, *, field: str = "path") -> str:
@@ -185,14 +208,35 @@ def _apply_storage(collection: Collection, document: object, *, by: Any) -> None
     if not isinstance(kind, str) or kind not in STORAGES:
         raise UnknownKind("storage.kind", kind, STORAGES)
     try:
-        kept: Any = collection.secrets if kind == collection.kind else {}
-        given |= {name: kept[name] for name, value in given.items() if value == MASK and name in kept}
-        public, secrets = STORAGES.get(kind).clean(given, owner=by)
+        kept = _kept(given, collection.secrets if kind == collection.kind else {})
+        public, secrets = STORAGES.get(kind).clean({**given, **kept}, owner=by)
+        _refuse_elsewhere(kept, old=collection.storage, new=public)
     except Invalid as error:
         raise error.under("storage") from error
     collection.kind = kind
     collection.storage = public
     collection.secrets = secrets  # type: ignore[assignment]  # the field holds objects, as text
+
+
+def _kept(given: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored secrets for which a mask was given."""
+    masked = [name for name, value in given.items() if value == MASK]
+    unknown = [name for name in masked if name not in stored]
+    if unknown:
+        raise Invalid(dict.fromkeys(unknown, f"{MASK} stands for a stored secret, and there is none yet."))
+    return {name: stored[name] for name in masked}
+
+
+def _refuse_elsewhere(kept: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse to send a stored secret to another host than the one that it was given for."""
+    moved = [word for name, word in _RECIPIENT.items() if old.get(name) != new.get(name)]
+    if kept and moved:
+        raise Invalid(dict.fromkeys(kept, f"Give it again: the {moved[0]} changed."))
+
+
+def _tested(collection: Collection) -> tuple[Any, ...]:
+    """Return what a test is about."""
+    return collection.kind, collection.storage, collection.secrets, collection.default_directory
 
 
 def _directory(value: object) -> str:

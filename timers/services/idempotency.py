@@ -48,6 +48,12 @@ def once(*, owner: Any, path: str, key: str, body: object, now: datetime, work: 
     return answer
 
 
+def is_kept(*, owner: Any, path: str, key: str, now: datetime) -> bool:
+    """Return whether `once` will answer from what is kept, so that what comes before it need not be done again."""
+    rows = IdempotentAnswer.objects.filter(owner=owner, path=path, key=key, status__isnull=False)
+    return rows.filter(created_at__gt=now - KEPT_FOR).exists()
+
+
 def _take(*, owner: Any, path: str, key: str, body_digest: str, now: datetime) -> IdempotentAnswer:
     """Return the row of this key: the one kept from before, or a new one that is ours to fill."""
     rows = IdempotentAnswer.objects.filter(owner=owner, path=path, key=key)

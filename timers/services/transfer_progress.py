@@ -239,9 +239,9 @@ def copied(held: Slice, *, after: int, most: int) -> list[Todo]:
     return [Todo(*row) for row in done.order_by("id").values_list(*_TODO)[:most]]
 
 
-def has(held: Slice, step: str, state: str = "pending") -> bool:
-    """Return whether there is any row of a step in a state."""
-    return TransferFile.objects.filter(transfer_id=held.transfer_id, step=step, state=state).exists()
+def has(held: Slice, steps: Sequence[str], state: str = "pending") -> bool:
+    """Return whether there is any row of one of these steps in a state."""
+    return TransferFile.objects.filter(transfer_id=held.transfer_id, step__in=steps, state=state).exists()
 
 
 def next_retry(held: Slice, steps: Iterable[str]) -> datetime | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
@@ -27,6 +27,7 @@ __all__ = [
     "Done",
     "Entry",
     "Kind",
+    "Listed",
     "Lookup",
     "Lot",
     "Part",
@@ -158,6 +159,13 @@ class Done(NamedTuple):
     size: int
     modified_ns: int
     digest: str | None
+
+
+class Listed(NamedTuple):
+    """What a folder holds, and what another one holds under the same names."""
+
+    entries: Sequence[Entry]
+    there: Mapping[str, Entry]
 
 
 Result = Done | ExternalError | SourceFault | None
@@ -349,6 +357,14 @@ class Storage(ABC):
                 for name in left:
                     if name not in keep:
                         self.remove_part(paths.join(folder, name), name)
+
+    def list_ahead(self, source: Storage, folder: str, *, here: str | None) -> Callable[[], Listed | None] | None:
+        """Begin to list a folder of the source, and look its names up in the folder `here`, beside other work.
+
+        Return what waits for the answer, which is None when the folder is to be listed the usual way: it is too large,
+        or there was a fault. Return None where there is no such way.
+        """
+        return None
 
     def lots_at_once(self, source: Storage) -> int:
         """Return how many lots from there are best copied at once; 0 where there is no faster way than one by one."""

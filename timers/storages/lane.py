@@ -35,7 +35,10 @@ def carry_out(job: dict[str, Any], source: int, target: int) -> list[tuple[Any, 
     """Return what came of the files of a job, in their order; it is shorter than the job when the time was up.
 
     A job names its `files` and `until`, on the machine's monotonic clock; the parts of one that copies have a `head`.
+    One that lists has `most` instead.
     """
+    if "most" in job:
+        return list_folders(source, target, most=job["most"], both=job["both"])
     if "head" not in job:
         return compare_files(source, target, names=job["files"], until=job["until"])
     return Copying(source, target, job).run()
@@ -47,6 +50,42 @@ def remove_parts(job: dict[str, Any], source: int, target: int) -> None:
         copying = Copying(source, target, job)
         for number in range(len(job["files"])):
             copying.remove(number)
+
+
+def list_folders(source: int, target: int, *, most: int, both: bool) -> list[tuple[Any, ...]]:
+    """Return (name, mode, size, mtime) of what the source holds, with the same three of the target's, if it has any.
+
+    Return nothing when there is more than `most`, or something cannot be listed: that is for those who can tell why.
+    """
+    try:
+        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=source)
+        try:
+            return _listed(fd, target if both else None, most)
+        finally:
+            os.close(fd)
+    except OSError:
+        return []
+
+
+def _listed(source: int, target: int | None, most: int) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    with os.scandir(source) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # removed since it was listed
+                here = entry.stat(follow_symlinks=False)
+                there = () if target is None else _look(target, entry.name)
+                found.append((entry.name, here.st_mode, here.st_size, here.st_mtime_ns, *there))
+            if len(found) > most:
+                return []
+    return found
+
+
+def _look(folder: int, name: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return ()
+    return found.st_mode, found.st_size, found.st_mtime_ns
 
 
 class Copying:

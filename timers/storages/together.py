@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from timers.storages import lane
@@ -100,6 +100,15 @@ def carry_out(jobs: Sequence[Job]) -> list[list[tuple[Any, ...]]]:
     finally:
         others = [_take(helper, job) for helper, job in zip(lent, jobs[1:], strict=True)]
     return [first, *others]
+
+
+def begin(job: Job) -> Callable[[], list[tuple[Any, ...]]] | None:
+    """Have a job carried out beside what the caller does; the answer waits for it. None when no helper is free.
+
+    The answer is empty when the helper failed.
+    """
+    helper = _lend(job)
+    return None if helper is None else lambda: _take(helper, job)
 
 
 def _lend(job: Job) -> Helper | None:

@@ -4,6 +4,7 @@ from timers.api.serializers.collections import (
     CollectionChanges,
     CollectionPage,
     CollectionSerializer,
+    HealthSerializer,
     ListingSerializer,
     NewCollection,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "ExecutionSerializer",
     "FilePage",
     "FileSerializer",
+    "HealthSerializer",
     "JobRequest",
     "ListingSerializer",
     "ManifestAnswer",

@@ -11,6 +11,34 @@ from timers.api.serializers.fields import ANY_OBJECT, Document, Instant, Object,
 from timers.copying.plan import Kind
 from timers.models import Collection
 from timers.services import collections
+from timers.services.collection_tests import Status
+
+
+class AbilitiesSerializer(Document):
+    """What a collection's storage is able to do beyond listing, reading, writing and deleting."""
+
+    rename = serializers.BooleanField(help_text="An entry can be moved without copying it.")
+    times = serializers.BooleanField(help_text="A file keeps the modification time that it is given.")
+    folders = serializers.BooleanField(help_text="Folders exist by themselves, also empty ones.")
+    resume = serializers.BooleanField(help_text="An unfinished file can be gone on with.")
+    checksums = serializers.ListField(child=serializers.CharField(), help_text="Digests that the store itself states.")
+    quick_stat = serializers.BooleanField(help_text="Looking one name up costs next to nothing.")
+    links = serializers.BooleanField(help_text="Symbolic links can be read and made.")
+    streams = serializers.IntegerField(help_text="How many files at a time make it faster.")
+
+
+class HealthSerializer(Document):
+    """What a test found."""
+
+    status = one_of(Status)()
+    checked_at = serializers.DateTimeField()
+    message = serializers.CharField(help_text="What was found, or what is wrong, in a sentence.")
+    reason = serializers.CharField(allow_null=True, help_text="Why something cannot be done, as a stable word.")
+    readable = serializers.BooleanField()
+    writable = serializers.BooleanField()
+    list_seconds = serializers.FloatField(allow_null=True, help_text="How long it took to connect and to list.")
+    read_bytes_per_second = serializers.IntegerField(allow_null=True)
+    write_bytes_per_second = serializers.IntegerField(allow_null=True)
 
 
 class CollectionSerializer(Document):
@@ -21,6 +49,8 @@ class CollectionSerializer(Document):
     default_directory = serializers.CharField(help_text="What /~/ means.")
     entity_type = serializers.CharField()
     high_assurance = serializers.BooleanField()
+    abilities = serializers.SerializerMethodField(help_text="What the storage is able to do.")
+    health = serializers.SerializerMethodField(help_text="What the last test found; null before the first.")
     owner = serializers.CharField(source="owner.get_username", help_text="The owner's user name.")
     created_at = Instant()
     updated_at = Instant()
@@ -28,6 +58,14 @@ class CollectionSerializer(Document):
     @extend_schema_field(ANY_OBJECT)
     def get_storage(self, collection: Collection) -> dict[str, Any]:
         return {"kind": collection.kind, **collection.storage}
+
+    @extend_schema_field(AbilitiesSerializer)
+    def get_abilities(self, collection: Collection) -> dict[str, Any]:
+        return collections.abilities(collection)
+
+    @extend_schema_field(HealthSerializer(allow_null=True))
+    def get_health(self, collection: Collection) -> dict[str, Any] | None:
+        return collection.health or None
 
 
 class CollectionPage(serializers.Serializer):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +17,8 @@ from timers.api.base import Door, body, find, repeatable
 from timers.api.documents import only
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import Collection
-from timers.services import collections
+from timers.services import collection_tests, collections, idempotency
+from timers.services.collection_tests import Health
 
 
 def found(request: Request, collection_id: str) -> Collection:
@@ -86,7 +90,7 @@ class CollectionOne(Door):
         sends={"display_name": "Archive of 2026"},
         answer=shapes.CollectionSerializer,
         example=examples.COLLECTION,
-        description="`storage` is replaced as a whole; a secret sent as *** stays as it is.",
+        description="`storage` is replaced as a whole; a secret sent as *** stays as it is, unless the host changes.",
     )
     def patch(self, request: Request, collection_id: str) -> Response:
         collection = found(request, collection_id)
@@ -127,3 +131,46 @@ class CollectionListing(Door):
         limit = parameters.limit(request.query_params, usual=most, most=most)
         listing = collections.list_directory(collection, request.query_params.get("path"), limit=limit)
         return Response(shapes.ListingSerializer(listing).data)
+
+
+Test = Callable[["CollectionTest", Request, str], HttpResponseBase]
+
+
+def measured(post: Test) -> Test:
+    """Try the collection out before: a POST that can be repeated holds a transaction, and this takes seconds."""
+
+    @wraps(post)
+    def method(self: CollectionTest, request: Request, collection_id: str) -> HttpResponseBase:
+        collection = found(request, collection_id)
+        if not _was_answered(request):
+            self.tried = collection, collection_tests.measure(collection, now=clock.now())
+        return post(self, request, collection_id)
+
+    return method
+
+
+class CollectionTest(Door):
+    tried: tuple[Collection, Health]
+
+    @described(
+        "test_collection",
+        "Test a collection",
+        tag="collections",
+        answer=shapes.HealthSerializer,
+        example=examples.HEALTH,
+        description=(
+            "Lists the default directory, writes a hidden file of at most 4 MiB there, reads it back and deletes it. "
+            "Takes some seconds. What cannot be reached is no error: `status` says so, `message` and `reason` say why."
+        ),
+    )
+    @measured
+    @repeatable
+    def post(self, request: Request, collection_id: str) -> Response:
+        collection, health = self.tried
+        collection_tests.record(collection, health, by=request.user, now=health.checked_at)
+        return Response(health.document())
+
+
+def _was_answered(request: Request) -> bool:
+    key, path = request.headers.get("Idempotency-Key"), request.path.rstrip("/")
+    return key is not None and idempotency.is_kept(owner=request.user, path=path, key=key, now=clock.now())
