@@ -80,7 +80,7 @@ class Packing:
         members, size = pack.members, pack.size
         pack.members, pack.size = [], 0
         work, folder = self._work, self._folder
-        work.changes.counts.update(progress.counts_of(pack.step, pack.state, size, len(members)))
+        work.changes.counts.update(progress.counts_of(pack.step, pack.state, size, len(members), kind=work.held.kind))
         row = NewFile(
             item=folder.item,
             parent=folder.id,

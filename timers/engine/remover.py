@@ -45,6 +45,7 @@ def _delete_one(work: Work, row: Todo) -> None:
             work.row_failed(row, row.destination_path, error, of_source=False)
             return
     work.changes.made.append(row.id)
+    _count(work)
 
 
 def _delete_members(work: Work, row: Todo) -> None:
@@ -71,6 +72,12 @@ def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> Non
         pack.gone(todo.member)
     elif not isinstance(result, SourceFault):
         pack.done(todo.member)
+        _count(work)
+
+
+def _count(work: Work) -> None:
+    if work.held.kind == "delete":
+        work.count(files_transferred=1)
 
 
 def allowed(work: Work) -> bool:
@@ -87,9 +94,9 @@ def allowed(work: Work) -> bool:
         work.changes.faults.append(Fault("delete_skipped", "", text))
         return False
     if found.empty_source is not None:
-        raise _refused(f"{found.empty_source} holds nothing")
+        raise _refused(f"{found.empty_source} holds nothing", reason="source_empty")
     if not may_delete(found.planned, of=found.present, most=work.options.max_delete):
-        raise _refused(f"{found.planned:,} of {found.present:,} entries are more than allowed")
+        raise _refused(f"{found.planned:,} of {found.present:,} entries are more than allowed", reason="delete_refused")
     return True
 
 
@@ -101,5 +108,5 @@ def say_whether_allowed(work: Work) -> None:
         work.changes.faults.append(Fault(final.error.reason, "", final.error.message))
 
 
-def _refused(why: str) -> Final:
-    return Final(ExternalError(f"Nothing was deleted: {why}.", retryable=False, reason="delete_refused"))
+def _refused(why: str, *, reason: str) -> Final:
+    return Final(ExternalError(f"Nothing was deleted: {why}.", retryable=False, reason=reason))

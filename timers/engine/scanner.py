@@ -169,7 +169,12 @@ def _add_deletion(work: Work, item: int, path: str, entry: Entry) -> None:
     is_folder = entry.kind is Kind.DIR
     if is_folder and not work.options.recursive:
         raise Final(fault("unsupported", f"{path} is a folder, and the task is not recursive."))
-    work.changes.new.append(_deletion(item, None, path, entry))
+    _delete(work, _deletion(item, None, path, entry))
+
+
+def _delete(work: Work, row: NewFile) -> None:
+    work.changes.counts.update(progress.counts_of(row.step, row.state, row.size, kind=work.held.kind))
+    work.changes.new.append(row)
 
 
 def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile:
@@ -283,7 +288,7 @@ def _add_extras(work: Work, folder: Todo, in_source: Lookup, protected: frozense
         if path in protected:
             continue
         if entry.kind is Kind.DIR:
-            work.changes.new.append(_deletion(folder.item, folder.id, path, entry))
+            _delete(work, _deletion(folder.item, folder.id, path, entry))
         else:
             packing.delete(entry)
         _flush_when_full(work)

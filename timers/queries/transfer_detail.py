@@ -64,11 +64,11 @@ class TransferDetail:
 
     @property
     def percent(self) -> int | None:
-        """How much is done; a deletion has no counters but its rows."""
-        if not self.row.deletes or not self.row.unfinished or not self.summary.entries:
+        """How much is done: of a deletion's entries, else of the bytes."""
+        transfer = self.row.transfer
+        if not self.row.deletes or not self.row.unfinished or not transfer.files:
             return self.row.percent
-        left = self.summary.states["pending"]
-        return None if self.row.transfer.phase == "scan" else min(99, 100 - left * 100 // self.summary.entries)
+        return None if transfer.phase == "scan" else min(99, transfer.files_transferred * 100 // transfer.files)
 
     @property
     def compared_by(self) -> str:
@@ -154,7 +154,7 @@ def gate(transfer: Transfer, counted: Summary) -> Gate:
 
 def _refusal(transfer: Transfer, allowed: bool) -> str:
     """Return why nothing would be deleted; that there are too many is no reason any more once they are allowed."""
-    codes = ("delete_refused", "delete_skipped") if allowed else ("delete_skipped",)
+    codes = ["source_empty", "delete_skipped", *(["delete_refused"] if allowed else [])]
     newest = TransferEvent.objects.filter(transfer=transfer, code__in=codes).order_by("-id").first()
     return newest.text if newest else ""
 

@@ -200,25 +200,25 @@ def forget_half_listed(held: Slice) -> None:
     unlisted = TransferFile.objects.filter(pk=OuterRef("parent"), unlisted=True)
     half = TransferFile.objects.filter(Exists(unlisted), transfer_id=held.transfer_id, parent__isnull=False)
     with transaction.atomic():
-        transfer_slices.write(held, **_uncounted(half))
+        transfer_slices.write(held, **_uncounted(held, half))
         half.delete()
 
 
-def _uncounted(half: Any) -> dict[str, Any]:
+def _uncounted(held: Slice, half: Any) -> dict[str, Any]:
     lost: Counter[str] = Counter()
     for step, state, size, count in half.values_list("step", "state", "size", "count").iterator():
-        lost.update(counts_of(step, state, size, count))
+        lost.update(counts_of(step, state, size, count, kind=held.kind))
     return {name: F(name) - number for name, number in lost.items() if number}
 
 
-def counts_of(step: str, state: str, size: int, count: int = 1) -> dict[str, int]:
-    """Return what a new row adds to the transfer's counters."""
+def counts_of(step: str, state: str, size: int, count: int = 1, *, kind: str = "transfer") -> dict[str, int]:
+    """Return what a new row adds to the transfer's counters; deletions count only where they are all that is asked."""
     if step == "mkdir":
         return {"directories": 1}
     if step == "link":
         return {"symlinks": 1}
     if step == "delete":
-        return {}
+        return {"files": count} if kind == "delete" else {}
     if state == "skipped":
         return {"files": count, "files_skipped": count}
     if state == "failed":
