@@ -9,8 +9,15 @@ import pytest
 
 from tests.api.conftest import Caller
 from tests.factories import make_collection
-from timers.errors import ExternalError
-from timers.models import Collection
+from tests.loopback import free_port
+from tests.storages.sftp_server import Server
+from timers.api import examples
+from timers.api.serializers import CollectionSerializer
+from timers.models import Collection, Event
+from timers.services import collections
+from timers.targets import parse_networks
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHnNhPuxHhE2K2SYhTVkYTGJEpXW9OSGTRjDJxxS1B1X"
 
 
 @pytest.fixture
@@ -51,6 +58,10 @@ def test_others_may_not_create_a_local_one(owner_calls: Caller, root: Path) -> N
 
     assert answer.status_code == 403
     assert not Collection.objects.exists()
+
+
+def test_the_example_has_the_fields_of_the_document() -> None:
+    assert list(examples.COLLECTION) == CollectionSerializer.names()
 
 
 def test_secrets_are_left_out(owner_calls: Caller, owner: Any) -> None:
@@ -136,18 +147,86 @@ def test_a_path_that_cannot_be_listed_says_why(
     assert owner_calls.get(f"/collections/{collection.pk}/ls", path=path).status_code == status
 
 
-def test_a_storage_out_of_reach_is_not_the_callers_fault(
-    owner_calls: Caller, collection: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreachable(*_: Any, **__: Any) -> None:
-        raise ExternalError("The host does not answer.", retryable=True, reason="connection_error")
+@pytest.fixture
+def silent(owner: Any, now: Any, settings: Any) -> Collection:
+    """A collection on a server that is down."""
+    settings.TIMERS_WEBHOOK_NETWORKS = parse_networks("127.0.0.0/8")
+    return collections.create(owner=owner, fields={"display_name": "Far", "storage": sftp(free_port())}, now=now)
 
-    monkeypatch.setattr("timers.services.collections.list_directory", unreachable)
 
-    answer = owner_calls.get(f"/collections/{collection.pk}/ls")
+def sftp(port: int) -> dict[str, Any]:
+    address = {"host": "127.0.0.1", "port": port, "username": "owner", "password": "correct horse"}
+    return {"kind": "sftp", **address, "host_key": HOST_KEY}
+
+
+def test_a_storage_out_of_reach_is_not_the_callers_fault(owner_calls: Caller, silent: Collection) -> None:
+    answer = owner_calls.get(f"/collections/{silent.pk}/ls")
 
     assert answer.status_code == 502
-    assert answer.json()["error"]["message"] == "The host does not answer."
+    assert answer.json()["error"]["code"] == "external_error"
+    assert "Connection refused" in answer.json()["error"]["message"]
+
+
+def test_a_refused_login_is_not_about_the_path(owner_calls: Caller, silent: Collection, sftp_running: Server) -> None:
+    storage = {**sftp(sftp_running.port), "host_key": sftp_running.host_key, "password": "wrong"}
+    owner_calls.patch(f"/collections/{silent.pk}", {"storage": storage})
+
+    answer = owner_calls.get(f"/collections/{silent.pk}/ls")
+
+    assert answer.status_code == 502
+    assert "wrong user name or password" in answer.json()["error"]["message"]
+
+
+def test_it_says_what_it_can_do(owner_calls: Caller, collection: Collection) -> None:
+    document = owner_calls.get(f"/collections/{collection.pk}").json()
+
+    assert document["abilities"]["rename"] is True
+    assert document["abilities"]["checksums"] == []
+    assert document["health"] is None
+
+
+def test_a_test_tells_what_was_found_and_the_collection_remembers(
+    owner_calls: Caller, collection: Collection, root: Path
+) -> None:
+    answer = owner_calls.post(f"/collections/{collection.pk}/test")
+
+    assert answer.status_code == 200
+    found = answer.json()
+    assert list(found) == list(examples.HEALTH)
+    assert (found["status"], found["readable"], found["writable"]) == ("reachable", True, True)
+    assert owner_calls.get(f"/collections/{collection.pk}").json()["health"] == found
+    assert sorted(path.name for path in root.iterdir()) == ["a.txt", "inner"]
+
+
+def test_what_cannot_be_reached_is_an_answer_and_no_error(owner_calls: Caller, silent: Collection) -> None:
+    answer = owner_calls.post(f"/collections/{silent.pk}/test", {})
+
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["reason"]) == ("unreachable", "connection_error")
+    assert b"correct horse" not in answer.content
+
+
+def test_a_repeated_test_answers_as_the_first_did(owner_calls: Caller, collection: Collection, root: Path) -> None:
+    key = {"Idempotency-Key": "once"}
+    first = owner_calls.post(f"/collections/{collection.pk}/test", **key)
+    root.rename(root.with_name("gone"))
+
+    again = owner_calls.post(f"/collections/{collection.pk}/test/", **key)
+
+    assert again.content == first.content
+    assert Event.objects.filter(verb="collection_tested").count() == 1
+
+
+def test_secrets_stay_when_masked_but_not_for_another_host(owner_calls: Caller, silent: Collection) -> None:
+    masked = {**sftp(silent.storage["port"]), "password": "***"}
+
+    assert owner_calls.patch(f"/collections/{silent.pk}", {"storage": {**masked, "root": "/x"}}).status_code == 200
+    answer = owner_calls.patch(f"/collections/{silent.pk}", {"storage": {**masked, "host": "files.example.org"}})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["fields"] == {"storage.password": ["Give it again: the host changed."]}
+    silent.refresh_from_db()
+    assert (silent.storage["root"], silent.secrets) == ("/x", {"password": "correct horse"})
 
 
 def test_lists_come_in_pages_newest_first_at_a_fixed_cost(
@@ -167,7 +246,9 @@ def test_lists_come_in_pages_newest_first_at_a_fixed_cost(
     assert seen == sorted(made)  # all made at the same instant: their ids decide
 
 
-@pytest.mark.parametrize(("method", "end"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/ls")])
+@pytest.mark.parametrize(
+    ("method", "end"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/ls"), ("POST", "/test")]
+)
 def test_a_stranger_does_not_learn_that_it_exists(
     stranger_calls: Caller, collection: Collection, method: str, end: str
 ) -> None:

@@ -25,7 +25,9 @@ def main() -> None:
     )
     parser.add_argument("--interval", type=float, default=1.0, help="steady: seconds between two runs of a timer")
     parser.add_argument("--seconds", type=float, default=15.0, help="steady and idle: how long to measure")
-    parser.add_argument("--what", dest="part", choices=["large", "small", "memory"], help="transfers: only this part")
+    parser.add_argument(
+        "--what", dest="part", choices=["large", "small", "far", "memory"], help="transfers: only this part"
+    )
     parser.add_argument("--place", type=Path, default=Path("/dev/shm"), help="transfers: where the folders lie")
     parser.add_argument("--rounds", type=int, default=5, help="transfers: how often each is tried")
     parser.add_argument("--keep-log", type=Path, help="where the processes write")
@@ -127,6 +129,7 @@ def idle(options: argparse.Namespace) -> None:
 def transfers(options: argparse.Namespace) -> None:
     """Copies between two folders."""
     from tests.bench import transfers as measures
+    from tests.bench.far import far
 
     with tempfile.TemporaryDirectory(prefix="timers-bench-", dir=options.place) as name:
         trees = measures.Trees(Path(name))
@@ -134,6 +137,8 @@ def transfers(options: argparse.Namespace) -> None:
             measures.large(trees, rounds=options.rounds, mebibytes=1024)
         if options.part in (None, "small"):
             measures.small(trees, rounds=options.rounds, files=options.number or 10_000)
+        if options.part in (None, "far"):
+            far(trees, rounds=options.rounds)
         if options.part == "memory":
             measures.memory(trees, files=options.number or 1_000_000)
 

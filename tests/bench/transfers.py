@@ -38,7 +38,7 @@ class Trees:
         now = clock.now()
         for folder in (self.here, self.there):
             folder.mkdir(parents=True, exist_ok=True)
-        self._collections = [
+        self.source, self.destination = (
             Collection.objects.create(
                 owner=self.owner,
                 display_name=folder.name,
@@ -48,11 +48,11 @@ class Trees:
                 updated_at=now,
             )
             for folder in (self.here, self.there)
-        ]
+        )
 
-    def ours(self, **options: Any) -> Try:
-        """Return a try of ours with these options."""
-        source, destination = (str(each.pk) for each in self._collections)
+    def ours(self, *, source: Any = None, destination: Any = None, **options: Any) -> Try:
+        """Return a try of ours with these options, between the two folders or other collections."""
+        source, destination = str((source or self.source).pk), str((destination or self.destination).pk)
 
         def run(here: Path, there: Path) -> None:
             from timers import clock
@@ -84,7 +84,7 @@ def one_pass(here: Path, there: Path) -> None:
         target.mkdir(exist_ok=True)
         for name in names:
             digest = hashlib.sha256()
-            with open(Path(folder, name), "rb", buffering=0) as source, open(target / name, "wb", buffering=0) as file:
+            with Path(folder, name).open("rb", buffering=0) as source, (target / name).open("wb", buffering=0) as file:
                 while read := source.readinto(buffer):
                     digest.update(buffer[:read])
                     file.write(buffer[:read])
@@ -109,7 +109,7 @@ def large(trees: Trees, *, rounds: int, mebibytes: int) -> None:
     """One large file."""
     _empty(trees)
     block = os.urandom(MEBI)
-    with open(trees.here / "large", "wb") as file:
+    with (trees.here / "large").open("wb") as file:
         for number in range(mebibytes):
             file.write(number.to_bytes(8, "big") + block[8:])
     tries = {
@@ -129,7 +129,7 @@ def large(trees: Trees, *, rounds: int, mebibytes: int) -> None:
 def small(trees: Trees, *, rounds: int, files: int) -> None:
     """Many small files, copied and then found unchanged."""
     _empty(trees)
-    make_small(trees.here, files)
+    make_files(trees.here, files, size=4096)
     tries = {
         "cp -r": command("cp", "-r"),
         "rsync -a": command("rsync", "-a"),
@@ -159,25 +159,24 @@ def memory(trees: Trees, *, files: int) -> None:
     import resource
 
     _empty(trees)
-    make_small(trees.here, files, content=b"")
+    make_files(trees.here, files, size=0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for name, options in {"copied": {}, "found unchanged": {"sync_level": "size"}}.items():
         began = time.perf_counter()
         trees.ours(**options)(trees.here, trees.there)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         spent = time.perf_counter() - began
-        print(
-            f"{files:,} files {name} in {spent:.1f} s ({files / spent:,.0f}/s); at most {peak:.0f} MB, {before:.0f} MB before"
-        )
+        speed = f"{files:,} files {name} in {spent:.1f} s ({files / spent:,.0f}/s)"
+        print(f"{speed}; at most {peak:.0f} MB, {before:.0f} MB before")
 
 
-def make_small(folder: Path, files: int, *, content: bytes | None = None) -> None:
-    """Make files of 4 KiB, or with that content, some hundred in each folder."""
+def make_files(folder: Path, files: int, *, size: int, per_folder: int = PER_FOLDER) -> None:
+    """Make files with any content, some hundred in each folder."""
     for number in range(files):
-        place = folder / f"{number // PER_FOLDER:05d}"
-        if number % PER_FOLDER == 0:
+        place = folder / f"{number // per_folder:05d}"
+        if number % per_folder == 0:
             place.mkdir()
-        (place / f"f{number:07d}").write_bytes(os.urandom(4096) if content is None else content)
+        (place / f"f{number:07d}").write_bytes(os.urandom(size))
 
 
 def _report(what: str, seconds: dict[str, float], amount: int, unit: str) -> None:

@@ -19,7 +19,7 @@ from tests.web import transferring
 from tests.web.conftest import ran
 from timers import clock
 from timers.models import Attempt, Collection, Process, Timer
-from timers.services import access
+from timers.services import access, collection_tests
 from timers.services import timers as service
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -228,6 +228,7 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
     service.pause(make_webhook_timer(owner, now=now, name="A paused one"), by=owner, now=now, reason="cabling")
     access.create_token(owner=owner, name="laptop", now=now)
     access.create_key(owner=owner, name="client", now=now)
+    collection_tests.test(places[0], by=owner, now=now)
     return {
         "timers": "/",
         "no match": "/?q=nothing",
@@ -241,7 +242,9 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
         **transferring.furnish(owner, places, now),
         "collections": "/collections/",
         "collection": f"/collections/{places[0].pk}/?path=/home",
-        "new collection": "/collections/new/",
+        "new collection": "/collections/new/?kind=sftp",
+        "edit collection": f"/collections/{places[0].pk}/edit/",
+        "delete collection": f"/collections/{places[0].pk}/delete/",
         "tokens": "/tokens/",
         "account": "/account/",
     }

@@ -122,7 +122,9 @@ def test_a_failed_transfer_says_why_in_an_alert(
 def test_a_deletion_has_no_destination_and_no_dry_run(
     owners_browser: Client, owner: Any, places: Places, now: datetime
 ) -> None:
-    transfer = make_transfer(owner, places, now, kind="delete", destination=None, phase="delete", bytes_total=0)
+    transfer = make_transfer(
+        owner, places, now, kind="delete", destination=None, phase="delete", bytes_total=0, files=4, files_transferred=3
+    )
     add_pack(transfer, "a", "b", "c", step="delete", verdict="delete", state="done")
     add_file(transfer, "p", step="delete", verdict="delete")
 

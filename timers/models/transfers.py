@@ -34,7 +34,7 @@ class Collection(models.Model):
     entity_type = models.CharField(max_length=60, default="GCSv5_guest_collection")
     high_assurance = models.BooleanField(default=False)
     health = models.JSONField(default=dict)
-    """What the last test found out (services.collections.test); empty before the first."""
+    """What the last test found out (services.collection_tests); empty before the first."""
     created_at = InstantField()
     updated_at = InstantField()
     deleted_at = InstantField(null=True)

@@ -193,11 +193,21 @@ def _place(collection: Collection, path: str | None, *, field: str = "path") -> 
 
 
 def _apply(collection: Collection, fields: Mapping[str, Any], *, by: Any) -> None:
+    """Set the fields; raises one Invalid that names every field that cannot work."""
     known_keys(fields, _FIELDS)
-    if "storage" in fields:
-        _apply_storage(collection, fields["storage"], by=by)
-    for name in fields.keys() - {"storage"}:
-        setattr(collection, name, _FIELDS[name](fields[name]))
+    problems: dict[str, Any] = {}
+    for name in _FIELDS.keys() & fields.keys():
+        try:
+            if name == "storage":
+                _apply_storage(collection, fields["storage"], by=by)
+            else:
+                setattr(collection, name, _FIELDS[name](fields[name]))
+        except UnknownKind:
+            raise
+        except Invalid as error:
+            problems |= error.fields
+    if problems:
+        raise Invalid(problems)
 
 
 def _apply_storage(collection: Collection, document: object, *, by: Any) -> None:

@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import marshal
 import os
+import signal
 import socket
 import stat
 import struct
@@ -292,5 +293,6 @@ def receive(connection: socket.socket, size: int) -> bytes:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which finishes what goes on
     with socket.socket(fileno=0) as parent:
         serve(parent)

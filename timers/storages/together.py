@@ -27,9 +27,7 @@ class Helper:
         self._connection, theirs = socket.socketpair()
         self._connection.settimeout(ANSWER_WITHIN)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", lane.__file__], stdin=theirs.fileno(), start_new_session=True
-            )
+            self._process = subprocess.Popen([sys.executable, "-I", "-S", lane.__file__], stdin=theirs.fileno())
 
     def begin(self, job: Job) -> None:
         """Hand a job over; raises OSError when the helper is gone."""

@@ -27,13 +27,16 @@ STATES: Mapping[str, tuple[str, str]] = {
     "succeeded": ("ok", "check"),
     "done": ("ok", "check"),
     "valid": ("ok", "check"),
+    "reachable": ("ok", "check"),
     "failed": ("bad", "cross"),
     "auto-paused": ("bad", "alert"),
     "fault": ("bad", "alert"),
+    "unreachable": ("bad", "cross"),
     "running": ("run", "half"),
     "pending": ("wait", "wait"),
     "retrying": ("wait", "retry"),
     "expires soon": ("wait", "alert"),
+    "slow": ("wait", "alert"),
     "paused": ("idle", "pause"),
     "ended": ("idle", "stop"),
     "deleted": ("idle", "slash"),
@@ -41,6 +44,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "cancelled": ("idle", "slash"),
     "expired": ("idle", "slash"),
     "revoked": ("idle", "slash"),
+    "not checked": ("idle", "minus"),
 }
 """State -> tone and icon; a state is never shown by colour alone."""
 

@@ -1,25 +1,31 @@
-"""Collections: the list, a new one on a local disk, and looking into one."""
+"""Collections: the list, making, changing and deleting one, testing it, and looking into it."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from timers import clock
+from timers.copying import paths
 from timers.copying.plan import Kind
-from timers.errors import Invalid, TimersError
+from timers.errors import Forbidden, Invalid, TimersError
 from timers.models import Collection
-from timers.queries import transfers as queries
+from timers.queries import collections as queries
+from timers.services import collection_tests
 from timers.services import collections as service
+from timers.services.collection_tests import Status
 from timers.web import shell
-from timers.web.forms import CollectionForm
+from timers.web.collection_forms import FORMS, CollectionForm, kinds_for
 
 MOST_ITEMS = 500
 
@@ -37,75 +43,174 @@ class Item:
     """One thing in a folder."""
 
     name: str
-    folder: bool
+    kind: str
     path: str
     size: int
     modified: datetime | None
+
+    @property
+    def folder(self) -> bool:
+        return self.kind == Kind.DIR
+
+    @property
+    def file(self) -> bool:
+        return self.kind == Kind.FILE
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A folder that was opened, with folders first; `problem` says why it cannot be shown, `more` that it was cut."""
+
+    path: str
+    items: list[Item]
+    more: bool = False
+    problem: str = ""
+
+    @property
+    def crumbs(self) -> list[Crumb]:
+        names = paths.parts(self.path)
+        return [Crumb(name, "/" + "/".join(names[: i + 1]) + "/") for i, name in enumerate(names)]
+
+    @property
+    def above(self) -> str:
+        """The folder around this one; empty at the root."""
+        return paths.parent(self.path.rstrip("/")) if self.path.strip("/") else ""
+
+    @property
+    def bytes(self) -> int:
+        return sum(item.size for item in self.items if item.file)
 
 
 @shell.page
 def collections_list(request: HttpRequest) -> HttpResponse:
     """Show the collections that the reader may use."""
-    context = {"listed": queries.collections(request.user), "current": "collections"}
+    context = {"rows": queries.collection_rows(request.user), "current": "collections"}
     return shell.render(request, "timers/collections.html", context, now=clock.now())
 
 
 @shell.page
 def new(request: HttpRequest) -> HttpResponse:
-    """Show the form of a new local collection, for administrators, and make it."""
+    """Show the form of a new collection of the chosen kind, and make it."""
     now = clock.now()
-    if not request.user.is_staff:
-        raise PermissionDenied("Only administrators can make local collections.")
-    form = CollectionForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            made = service.create(owner=request.user, by=request.user, fields=form.document(), now=now)
-        except Invalid as error:
-            form.take(error.fields, form.PLACES)
-        except TimersError as error:
-            form.add_error(None, error.message)
-        else:
-            messages.success(request, f"{made.display_name} was created.")
-            return HttpResponseRedirect(reverse("collection", args=[made.pk]))
-    return shell.render(
-        request,
-        "timers/collection_form.html",
-        {"form": form, "roots": settings.TIMERS_LOCAL_ROOTS, "current": "collections"},
-        now=now,
-    )
+    kinds = kinds_for(request.user)
+    kind = request.GET.get("kind", kinds[0])
+    if kind not in kinds:
+        raise PermissionDenied("Only administrators can offer folders of this machine.")
+    form = FORMS[kind](request.POST if request.method == "POST" else None, by=request.user)
+    made = _save(form, lambda: service.create(owner=request.user, by=request.user, fields=form.document(), now=now))
+    if made is not None:
+        messages.success(request, f"{made.display_name} was created. Check tells what can be done there.")
+        return HttpResponseRedirect(_address(made))
+    return _form_page(request, form, now=now, kinds=kinds)
+
+
+@shell.page
+def edit(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
+    """Show the form of a collection, and change it."""
+    now = clock.now()
+    collection = service.get_for(request.user, collection_id)
+    kind = FORMS.get(collection.kind, CollectionForm)
+    form = kind(request.POST if request.method == "POST" else None, collection=collection, by=request.user)
+    name = collection.display_name
+    saved = _save(form, lambda: service.update(collection, changes=form.changes(), by=request.user, now=now))
+    if saved is not None:
+        messages.success(request, f"{saved.display_name} was saved.")
+        return HttpResponseRedirect(_address(saved))
+    return _form_page(request, form, now=now, collection=collection, name=name)
+
+
+@shell.page
+def delete(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
+    """Ask before deleting, saying what uses the collection, and delete it."""
+    now = clock.now()
+    collection = service.get_for(request.user, collection_id)
+    if request.method == "POST":
+        service.delete(collection, by=request.user, now=now)
+        messages.success(request, f"{collection.display_name} was deleted. Its files are where they were.")
+        return HttpResponseRedirect(reverse("collections"))
+    users = queries.users_of(collection, reader=request.user)
+    context = {"collection": collection, "users": users, "current": "collections"}
+    return shell.render(request, "timers/collection_delete.html", context, now=now)
+
+
+@require_POST
+@shell.page
+def test(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
+    """Test a collection and say what was found."""
+    collection = service.get_for(request.user, collection_id)
+    health = collection_tests.test(collection, by=request.user, now=clock.now())
+    say = messages.error if health.status == Status.UNREACHABLE else messages.success
+    say(request, f"{collection.display_name} is {health.status}. {health.message}")
+    return shell.back(request, _address(collection))
+
+
+@require_POST
+@shell.page
+def make_folder(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
+    """Make a folder in the one that is open."""
+    collection = service.get_for(request.user, collection_id)
+    path, name = request.POST.get("path", ""), request.POST.get("name", "").strip()
+    try:
+        if not paths.is_name(name):
+            raise Invalid({"": "Give the folder a name, without a slash."})
+        made = service.make_directory(collection, f"{path.rstrip('/')}/{name}")
+        messages.success(request, f"{made} was made.")
+    except TimersError as error:
+        messages.error(request, error.message.removeprefix("path: "))
+    return shell.back(request, _address(collection))
 
 
 @shell.page
 def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     """Show one collection and the contents of one of its folders."""
     collection = service.get_for(request.user, collection_id)
-    path, items, more, problem = _contents(collection, request.GET.get("path"))
     context = {
         "collection": collection,
-        "path": path,
-        "crumbs": _crumbs(path),
-        "items": items,
-        "more": more,
-        "problem": problem,
+        "opened": _open(collection, request.GET.get("path")),
+        "tested": queries.Tested.read(collection.health),
+        "users": queries.users_of(collection, reader=request.user),
         "current": "collections",
     }
     return shell.render(request, "timers/collection.html", context, now=clock.now())
 
 
-def _contents(collection: Collection, path: str | None) -> tuple[str, list[Item], bool, str]:
-    """Return the folder that was meant, what is in it with folders first, whether there is more, or why not."""
+# Steps
+
+
+def _address(collection: Collection) -> str:
+    return reverse("collection", args=[collection.pk])
+
+
+def _save(form: CollectionForm, deed: Callable[[], Collection]) -> Collection | None:
+    """Carry out what the form asks for, or note at its fields why not."""
+    if not form.is_bound or not form.is_valid():
+        return None
+    try:
+        return deed()
+    except Invalid as error:
+        form.take(error.fields, form.places)
+    except Forbidden:
+        raise
+    except TimersError as error:
+        form.add_error(None, error.message)
+    return None
+
+
+def _form_page(request: HttpRequest, form: CollectionForm, *, now: datetime, **more: Any) -> HttpResponse:
+    context = {"form": form, "roots": settings.TIMERS_LOCAL_ROOTS, "current": "collections", **more}
+    return shell.render(request, "timers/collection_form.html", context, now=now)
+
+
+def _open(collection: Collection, path: str | None) -> Opened:
+    """Return the folder that was meant, or why it cannot be shown."""
     try:
         listing = service.list_directory(collection, path, limit=MOST_ITEMS)
     except TimersError as error:
-        return path or collection.default_directory, [], False, error.message
+        return Opened(path or collection.default_directory, [], problem=error.message.removeprefix("path: "))
     base = listing.path.rstrip("/")
     items = [
-        Item(entry.name, entry.kind == Kind.DIR, f"{base}/{entry.name}", entry.size, entry.modified_at)
-        for entry in listing.entries
+        Item(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at) for entry in listing.entries
     ]
-    return listing.path, sorted(items, key=lambda item: (not item.folder, item.name.casefold())), listing.truncated, ""
-
-
-def _crumbs(path: str) -> list[Crumb]:
-    names = [name for name in path.split("/") if name]
-    return [Crumb(name, "/" + "/".join(names[: i + 1]) + "/") for i, name in enumerate(names)]
+    return Opened(
+        listing.path, sorted(items, key=lambda item: (not item.folder, item.name.casefold())), listing.truncated
+    )

@@ -1,4 +1,4 @@
-"""Forms of the pages around the timers: log in, account, tokens, collections. The timer's own is in timer_form.py."""
+"""Forms of the pages around the timers: log in, account, tokens. Timers and collections have files of their own."""
 
 from __future__ import annotations
 
@@ -98,35 +98,3 @@ class KeyForm(PlainForm):
         max_length=255,
         widget=forms.TextInput(attrs={"placeholder": "which client", "autocomplete": "off"}),
     )
-
-
-class CollectionForm(PlainForm):
-    """A new collection on a local disk."""
-
-    display_name = forms.CharField(label="Name", max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    root = forms.CharField(
-        label="Folder on this machine",
-        max_length=1024,
-        widget=forms.TextInput(attrs={"class": "mono", "autocomplete": "off"}),
-    )
-    default_directory = forms.CharField(
-        label="Opens at",
-        max_length=1024,
-        required=False,
-        initial="/",
-        help_text="What /~/ means.",
-        widget=forms.TextInput(attrs={"class": "mono"}),
-    )
-    description = forms.CharField(label="Description", required=False)
-
-    PLACES = {"storage.root": "root", "storage": "root", "display_name": "display_name"}
-
-    def document(self) -> dict[str, Any]:
-        """Return the collection in our terms."""
-        data = self.cleaned_data
-        return {
-            "display_name": data["display_name"],
-            "description": data["description"],
-            "default_directory": data["default_directory"] or "/",
-            "storage": {"kind": "local", "root": data["root"]},
-        }

@@ -34,6 +34,10 @@ transfer_urls = [
     path("collections/", collections.collections_list, name="collections"),
     path("collections/new/", collections.new, name="collection-new"),
     path("collections/<uuid:collection_id>/", collections.browse, name="collection"),
+    path("collections/<uuid:collection_id>/edit/", collections.edit, name="collection-edit"),
+    path("collections/<uuid:collection_id>/delete/", collections.delete, name="collection-delete"),
+    path("collections/<uuid:collection_id>/test/", collections.test, name="collection-test"),
+    path("collections/<uuid:collection_id>/folder/", collections.make_folder, name="collection-folder"),
 ]
 access_urls = [
     path("login/", account.log_in, name="login"),

@@ -141,16 +141,19 @@ def measured(post: Test) -> Test:
 
     @wraps(post)
     def method(self: CollectionTest, request: Request, collection_id: str) -> HttpResponseBase:
-        collection = found(request, collection_id)
-        if not _was_answered(request):
-            self.tried = collection, collection_tests.measure(collection, now=clock.now())
+        self.tried = None if _was_answered(request) else _try_out(request, collection_id)
         return post(self, request, collection_id)
 
     return method
 
 
+def _try_out(request: Request, collection_id: str) -> tuple[Collection, Health]:
+    collection = found(request, collection_id)
+    return collection, collection_tests.measure(collection, now=clock.now())
+
+
 class CollectionTest(Door):
-    tried: tuple[Collection, Health]
+    tried: tuple[Collection, Health] | None
 
     @described(
         "test_collection",
@@ -166,7 +169,7 @@ class CollectionTest(Door):
     @measured
     @repeatable
     def post(self, request: Request, collection_id: str) -> Response:
-        collection, health = self.tried
+        collection, health = self.tried or _try_out(request, collection_id)
         collection_tests.record(collection, health, by=request.user, now=health.checked_at)
         return Response(health.document())
 
