@@ -53,6 +53,7 @@ class _Copying:
         """Copy several files at a time, each moved into place by its lane."""
         with Lanes(self._work, self._copy_and_move, width=lanes) as running:
             for row, result in running.run(self._todos()):
+                self._no_longer_at_work(row, result)
                 self._take(row, result)
 
     def in_batches(self) -> None:
@@ -61,6 +62,7 @@ class _Copying:
         try:
             with Lanes(self._work, self._copy, width=1) as running:
                 for row, result in running.run(self._todos()):
+                    self._no_longer_at_work(row, result)
                     if isinstance(result, Filled):
                         batch.add(result)
                     else:
@@ -100,6 +102,10 @@ class _Copying:
             filled.writer.discard()
             raise
         return Moved(row, filled.source, filled.checksum, filled.verified)
+
+    def _no_longer_at_work(self, row: Todo, result: object) -> None:
+        if not isinstance(result, Stopped):  # what stopped goes on in the next slice
+            self._work.at_work.pop(row.key, None)
 
     def _take(self, row: Todo, result: Result[Moved | Stopped]) -> None:
         if isinstance(result, Moved):

@@ -63,8 +63,6 @@ def fill(lane: Lane, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | S
             if tries == 2:
                 message = f"{row.source_path} changed while it was copied, twice."
                 raise SourceFault(ExternalError(message, retryable=True, reason="source_changed")) from None
-        finally:
-            lane.work.at_work.pop(row.key, None)
 
 
 def _fill(lane: Lane, row: Todo, wanted: tuple[str, str] | None) -> Filled | Stopped:
@@ -236,6 +234,8 @@ class _Pouring:
 
     def _stop(self, moved: int) -> Stopped:
         part = self.writer.keep()
+        size = self.reader.opened.size
+        self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, part.size, size, part.size)
         dropped = self.began_at + moved - part.size  # some stores keep whole pieces only
         self._count(-dropped)
         if self.whole and not dropped:

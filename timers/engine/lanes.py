@@ -16,13 +16,12 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from timers.engine.echo import Echo
 from timers.engine.watch import Cancelled
-from timers.engine.work import Options, Work
+from timers.engine.work import LOOK_EVERY, Options, Work
 from timers.errors import ExternalError
 from timers.services import collections
 from timers.services.transfer_slices import Slice
 from timers.storages.base import SourceFault, Storage
 
-LOOK_EVERY = 0.2
 END_WITHIN = 0.4
 """How long a lane may take to stop by itself before its connections are closed under it."""
 
@@ -68,11 +67,7 @@ class Lane:
 
     def pause(self, moved: int) -> None:
         """Wait as long as the limit on the transfer's speed asks for after so many bytes."""
-        seconds = self.work.pace.spend(moved)
-        while seconds > 0:
-            self.check()
-            time.sleep(min(seconds, LOOK_EVERY))
-            seconds -= LOOK_EVERY
+        self.work.pause(moved, self.check)
 
 
 class Lanes(Generic[J, R]):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from timers.copying.packs import Member
+from timers.copying.packs import MOST_BYTES, Member
 from timers.engine.packwork import End, PackAtWork
 from timers.engine.work import Work
 from timers.errors import ExternalError
@@ -19,8 +19,6 @@ SAME = End("skipped", "copy", "same")
 
 def at_once(work: Work) -> int:
     """Return how many packs go at once; 0 where they are copied file by file."""
-    if work.options.bytes_per_second is not None:
-        return 0
     most = work.options.most_at_once
     helpful = work.destination.lots_at_once(work.source)
     return helpful if most is None else min(helpful, most)
@@ -47,6 +45,7 @@ def copy(work: Work, rows: Sequence[Todo]) -> None:
         )
         for pack, came in zip(packs, results, strict=True):
             _take_copied(work, pack, came)
+            work.pause(sum(result.size for result in came if isinstance(result, Done)))
 
 
 def compare(work: Work, rows: Sequence[Todo]) -> None:
@@ -66,8 +65,18 @@ def compare(work: Work, rows: Sequence[Todo]) -> None:
 
 def _lot(work: Work, pack: PackAtWork) -> Lot:
     head = f"{part_prefix(work.held.transfer_id)}{pack.row.id}m"
-    names = [member.name for member in pack.waiting.values()]
+    names = [member.name for member in _piece(work, pack)]
     return Lot(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
+
+
+def _piece(work: Work, pack: PackAtWork) -> Iterator[Member]:
+    """Yield the next members: as many as may be moved in one go, at least one."""
+    room = work.pace.piece(MOST_BYTES)
+    for member in pack.waiting.values():
+        yield member
+        room -= member.size
+        if room <= 0:
+            return
 
 
 def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from timers.storages.base import Storage
 BACKOFF_BASE = 5.0
 BACKOFF_CAP = 300.0
 BREATH = 1.0
+LOOK_EVERY = 0.2
 OF_THE_WHOLE = {"no_space", "quota", "connection_error"}
 """Faults that the next file would meet too: the transfer waits, not only the file."""
 
@@ -147,6 +149,14 @@ class Work:
         self.watch.check()
         if (self.watch.now() - self._breathed).total_seconds() >= BREATH:
             self.flush()
+
+    def pause(self, moved: int, check: Callable[[], None] | None = None) -> None:
+        """Wait as long as the limit on the transfer's speed asks for after so many bytes; `check` may end it."""
+        seconds = self.pace.spend(moved)
+        while seconds > 0:
+            (check or self.breathe)()
+            time.sleep(min(seconds, LOOK_EVERY))
+            seconds -= LOOK_EVERY
 
     def _course(self, changes: Changes, now: datetime) -> dict[str, Any]:
         self._bytes += changes.counts["bytes_transferred"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from typing import Any
 
 import pytest
 
-from tests.engine.copier.transferring import Bench, Killed, fill, item, parts, tree
+from tests.engine.copier.transferring import Bench, Killed, fill, parts, tree
 from timers.copying import packs
 from timers.engine import lots
 from timers.models import TransferFile
@@ -267,14 +268,16 @@ def test_cancelling_within_packs_leaves_no_parts(bench: Bench, owner: Any, monke
     assert done == bench.transfer.files_transferred == len([each for each in tree(bench.there).values() if each])
 
 
-def test_a_limit_on_speed_has_small_files_copied_one_by_one(bench: Bench) -> None:
-    fill(bench.here, {"f": "1", "g": "2"})
+def test_small_files_keep_to_a_limit_on_speed_too(bench: Bench) -> None:
+    fill(bench.here, {f"f{number}": os.urandom(10_000) for number in range(40)})
+    bench.submit(max_bytes_per_second=1_000_000)
 
-    transfer = bench.copy(item("/", "/", recursive=True), max_bytes_per_second=1024 * 1024)
+    began = time.monotonic()
+    bench.run()
 
-    assert transfer.status == "succeeded"
+    assert time.monotonic() - began >= 0.4
     assert tree(bench.there) == tree(bench.here)
-    assert {file.state for file in bench.files().values()} == {"done"}
+    assert all(file.packed for file in bench.files().values())
 
 
 def _local(bench: Bench) -> Any:
