@@ -42,16 +42,9 @@ Comparison = Same | Differs | Unfinished
 
 def compare(work: Work) -> bool:
     """Compare until the slice's time is used; return whether every file has been compared."""
-    together = lots.at_once(work)
     while rows := progress.to_do(work.held, "compare", work.batch, now=work.watch.now()):
-        packs = [row for row in rows if row.members is not None] if together else []
-        for start in range(0, len(packs), together or 1):
-            work.breathe()
-            lots.compare(work, packs[start : start + together])
-            if work.watch.spent():
-                break
-        others = [row for row in rows if row.members is None] if together else rows
-        if others and not work.watch.spent():
+        others = lots.together(work, rows, lots.compare)
+        if others:
             _compare_rows(work, others)
         work.flush()
         if work.watch.spent():

@@ -17,9 +17,10 @@ def copy(work: Work) -> bool:
         sweep(work)
     if not _make_folders(work) or not _make_links(work):
         return False
-    together = lots.at_once(work)
     while rows := progress.to_do(work.held, "copy", work.batch, now=work.watch.now()):
-        _copy_rows(work, rows, together)
+        others = lots.together(work, rows, lots.copy)
+        if others:
+            filebatch.copy_rows(work, others)
         work.flush()
         if work.watch.spent():
             return False
@@ -27,19 +28,6 @@ def copy(work: Work) -> bool:
     if retry is not None:
         raise Wait(retry)
     return True
-
-
-def _copy_rows(work: Work, rows: list[Todo], together: int) -> None:
-    """Copy these: packs a few at once where that is possible, all else file by file."""
-    packs = [row for row in rows if row.members is not None] if together else []
-    for start in range(0, len(packs), together or 1):
-        work.breathe()
-        lots.copy(work, packs[start : start + together])
-        if work.watch.spent():
-            return
-    others = [row for row in rows if row.members is None] if together else rows
-    if others:
-        filebatch.copy_rows(work, others)
 
 
 def _make_folders(work: Work) -> bool:
