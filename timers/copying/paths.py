@@ -5,6 +5,8 @@ A collection path is "/" or "/a/b": no empty, "." or ".." part, no slash at the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from timers.errors import Invalid
 
 MAX_PATH_BYTES = 4096
@@ -45,6 +47,12 @@ def parts(path: str) -> list[str]:
 def parent(path: str) -> str:
     """Return the folder that holds `path`; the root is its own parent."""
     return path.rpartition("/")[0] or ROOT
+
+
+def above(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, nearest first, without the root."""
+    while (path := parent(path)) != ROOT:
+        yield path
 
 
 def name_of(path: str) -> str:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from timers.services import executions, processes, timers
+from timers.services import executions, notifications, processes, timers
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Reaper:
             processes.prune(now=now)
         if not self.leases.is_due(now):
             return executions.Reaped()
+        notifications.repeat_due(now=now)
         reaped = executions.reap(now=now)
         if reaped.lost or reaped.repeated:
             log.warning(

@@ -92,9 +92,11 @@ def allowed(work: Work) -> bool:
     if progress.skipped_any_source(work.held):
         text = "Nothing was deleted: part of the source could not be read."
         work.changes.faults.append(Fault("delete_skipped", "", text))
+        if not work.options.dry_run:
+            progress.leave_deletions(work.held, now=work.watch.now())
         return False
     if found.empty_source is not None:
-        raise _refused(f"{found.empty_source} holds nothing", reason="source_empty")
+        raise _refused(f"{found.empty_source} holds no file", reason="source_empty")
     if not may_delete(found.planned, of=found.present, most=work.options.max_delete):
         raise _refused(f"{found.planned:,} of {found.present:,} entries are more than allowed", reason="delete_refused")
     return True

@@ -74,15 +74,21 @@ def _expand(work: Work, item: Any) -> None:
         else:
             _expand_copy(work, item)
     except SourceFault as error:
-        _item_failed(work, item, error.error)
+        _source_failed(work, _item_row(item), error.error)
     work.changes.expanded.append(item.pk)
+
+
+def _item_row(item: Any) -> NewFile:
+    return NewFile(item.number, None, "copy", item.source_path, item.destination_path)
 
 
 def _expand_copy(work: Work, item: Any) -> None:
     source, found = _found(work, item)
     target = _target(item, found.kind)
     there = _stat(work.destination, target)
-    if found.kind is Kind.DIR:
+    if item.external_checksum is not None:  # whatever stands there: only what was read can have the given digest
+        step = file_step(found, there, None)
+    elif found.kind is Kind.DIR:
         _refuse_overlap(work, source, target)
         step = folder_step(found, there)
     elif found.kind is Kind.SYMLINK:
@@ -107,6 +113,8 @@ def _found(work: Work, item: Any) -> tuple[str, Entry]:
 def _check_kind(item: Any, found: Entry) -> None:
     if found.kind is Kind.OTHER:
         raise fault("not_a_file", f"{item.source_path} is neither a file nor a folder.")
+    if found.kind is not Kind.FILE and item.external_checksum is not None:
+        raise fault("not_a_file", f"{item.source_path} is not a file, and a checksum was given for one.")
     if found.kind is not Kind.DIR and item.recursive is True:
         raise fault("not_a_folder", f"{item.source_path} is a file, but the item is recursive.")
     if found.kind is Kind.DIR and item.recursive is False:
@@ -141,6 +149,9 @@ def _stat(storage: Storage, path: str) -> Entry | None:
 
 
 def _expand_deletion(work: Work, item: Any) -> None:
+    others = {path.rstrip("/") for path in progress.destinations(work.held)} if work.options.recursive else set()
+    if any(above in others for above in paths.above(item.source_path)):
+        return  # goes with the folder that it is in
     matching = list(_matching(work, item.source_path)) if work.options.globs else [item.source_path]
     found = [(path, entry) for path in matching if (entry := _stat(work.destination, path)) is not None]
     if not found and not work.options.ignore_missing:
@@ -187,8 +198,8 @@ def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile
         size=0 if entry.kind is Kind.DIR else entry.size,
         unlisted=entry.kind is Kind.DIR,
         verdict=Verdict.DELETE,
-        there_size=entry.size,
-        there_modified_us=None if entry.modified_ns is None else entry.modified_ns // 1000,
+        there_size=None if entry.kind is Kind.DIR else entry.size,  # which tells folders from files
+        there_modified_us=_us(entry),
     )
 
 
@@ -247,7 +258,7 @@ def _add_of_folder(work: Work, folder: Todo, step: Step) -> None:
         try:
             source, found = following.in_folder(work, folder, source)
         except ExternalError as error:
-            _entry_failed(work, folder, source, target, error)
+            _source_failed(work, NewFile(folder.item, folder.id, "copy", source, target), error)
             return
         is_folder = found.kind is Kind.DIR
         step = folder_step(found, step.there) if is_folder else file_step(found, step.there, work.options.level)
@@ -306,7 +317,11 @@ def _destination_listing(work: Work, folder: Todo) -> Iterator[Entry]:
 
 def _add(work: Work, step: Step, source: str, target: str, *, item: int, parent: int | None = None) -> None:
     if step.what is What.CLASH:
-        raise Final(fault("clash", f"{source} to {target}: {step.why}."))
+        error = fault("clash", f"{source} to {target}: {step.why}.")
+        _failed(work, NewFile(item, parent, "copy", source, target), Fault(error.reason, source, error.message))
+        if not work.options.dry_run:
+            raise Final(error)
+        return
     row = _row(step, source, target, item=item, parent=parent)
     work.changes.counts.update(progress.counts_of(row.step, row.state, row.size))
     work.changes.new.append(row)
@@ -339,42 +354,36 @@ def _us(entry: Entry) -> int | None:
 # What could not be read
 
 
-def _item_failed(work: Work, item: Any, error: ExternalError) -> None:
-    found = _warning(work, error, item.source_path)
-    _add_failed(work, NewFile(item.number, None, "copy", item.source_path, item.destination_path), found)
-
-
-def _entry_failed(work: Work, folder: Todo, source: str, target: str, error: ExternalError) -> None:
-    found = _warning(work, error, source)
-    _add_failed(work, NewFile(folder.item, folder.id, "copy", source, target), found)
-
-
 def _name_failed(work: Work, folder: Todo, name: str) -> None:
     """Leave out what has a name that is no text, if the source's errors may be; its neighbours are copied."""
     error = fault("bad_name", f"A name in {folder.source_path} is no valid text: {name!a}.")
     shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     source, target = _prefix(folder.source_path) + shown, _prefix(folder.destination_path) + shown
-    _entry_failed(work, folder, source, target, error)
-
-
-def _add_failed(work: Work, row: NewFile, found: Fault) -> None:
-    work.changes.new.append(with_fault(row, found)._replace(state="failed"))
-    work.changes.faults.append(found)
-    work.count(files=1)
+    _source_failed(work, NewFile(folder.item, folder.id, "copy", source, target), error)
 
 
 def _folder_failed(work: Work, folder: Todo, error: ExternalError) -> None:
-    work.changes.failed.append((folder.id, _warning(work, error, folder.source_path)))
-
-
-def _warning(work: Work, error: ExternalError, path: str) -> Fault:
-    """Return a fault of the source that may be left out; raises what ends the slice or the transfer otherwise."""
     if work.can_heal(error):
         raise error
-    if not work.options.skip_source_errors:
-        raise Final(error)
+    work.changes.failed.append((folder.id, Fault(error.reason, folder.source_path, error.message)))
     work.count(files_failed=1, faults=1)
-    return Fault(error.reason, path, error.message)
+    if not work.options.tolerant:
+        raise Final(error)
+
+
+def _source_failed(work: Work, row: NewFile, error: ExternalError) -> None:
+    """Write down what cannot be read; raises what ends the slice or the transfer, unless it may be left out."""
+    if work.can_heal(error):
+        raise error
+    _failed(work, row, Fault(error.reason, row.source_path, error.message))
+    if not work.options.tolerant:
+        raise Final(error)
+
+
+def _failed(work: Work, row: NewFile, found: Fault) -> None:
+    work.changes.new.append(with_fault(row, found)._replace(state="failed"))
+    work.changes.faults.append(found)
+    work.count(files=1, files_failed=1, faults=1)
 
 
 def _prefix(path: str) -> str:

@@ -12,11 +12,12 @@ from django.db import connections
 from timers import clock
 from timers.engine import runner
 from timers.engine.pool import Pool
-from timers.services import processes
+from timers.services import notifications, processes
 
 log = logging.getLogger(__name__)
 
 SLICES_AT_ONCE = 4
+NOTICES_AT_ONCE = 2
 SLICES_IN_A_ROW = 30
 """A transfer goes on in its thread while no other waits for one: what is known of its files stays at hand."""
 
@@ -37,6 +38,14 @@ def run_slice(transfer_id: str) -> None:
         _slice_threads().submit([transfer_id])
     except BaseException:
         log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
+
+
+def deliver_notice(notice_id: str) -> None:
+    """Have a notice sent, by threads of its own: the other side may take its time."""
+    try:
+        _notice_threads(os.getpid()).submit([notice_id])
+    except BaseException:
+        log.exception("A notice was not taken.", extra={"notice": notice_id})
 
 
 def answer_canary(sent_at: str) -> None:
@@ -76,6 +85,27 @@ def _run_slice(transfer_id: str) -> bool:
                 break
     except BaseException:
         log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})
+    finally:
+        connections.close_all()
+    return True
+
+
+@lru_cache(maxsize=1)
+def _notice_threads(process: int) -> Pool[str]:
+    return Pool(_deliver_notice, most=NOTICES_AT_ONCE)
+
+
+def _deliver_notice(notice_id: str) -> bool:
+    try:
+        notice = notifications.take(notice_id, now=clock.now())
+        if notice is not None:
+            error = notifications.deliver(notice, now=clock.now())
+            if error is None:
+                notifications.sent(notice, now=clock.now())
+            else:
+                notifications.failed(notice, error, now=clock.now())
+    except BaseException:
+        log.exception("A notice could not be sent; the reaper has it repeated.", extra={"notice": notice_id})
     finally:
         connections.close_all()
     return True

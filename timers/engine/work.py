@@ -67,6 +67,11 @@ class Options:
     ignore_missing: bool
     globs: bool
 
+    @property
+    def tolerant(self) -> bool:
+        """Whether faults of the source are warnings; a dry run tells them all."""
+        return self.skip_source_errors or self.dry_run
+
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Options:
         rules, level = parse_rules(stored.get("filter_rules")), stored.get("sync_level")
@@ -188,11 +193,11 @@ class Work:
                 raise error
             self._postpone(row, fault)
             self.count(faults=1)
-        elif of_source and self.options.skip_source_errors:
+        else:
             self._leave_out(row, fault)
             self.count(files_failed=1, faults=1)
-        else:
-            raise Final(error)
+            if not (of_source and self.options.tolerant):
+                raise Final(error)
 
     def _postpone(self, row: Todo, fault: Fault) -> None:
         at = again_at(row.faults + 1, now=self.watch.now())

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
 
 from timers import clock
 from timers.copying import packs
@@ -218,10 +218,16 @@ def _instant(microseconds: int | None) -> datetime | None:
 
 # All of them in numbers
 
+_IS_FOLDER = Case(
+    When(Q(step="mkdir") | Q(step="delete", members=None, there_size=None), then=Value(True)),
+    default=Value(False),
+    output_field=BooleanField(),
+)
+
 
 @dataclass
 class Amount:
-    """How many files a verdict has, folders apart, and how many bytes. What is deleted counts whatever it is."""
+    """How many files a verdict has, folders apart, and how many bytes."""
 
     files: int = 0
     bytes: int = 0
@@ -259,20 +265,21 @@ def summary(transfer_id: UUID) -> Summary:
     """Return the files of a transfer in numbers, from one query."""
     found = Summary({each: Amount() for each in VERDICTS}, dict.fromkeys(STATES, 0), 0)
     faulty = 0
-    groups = TransferFile.objects.filter(transfer_id=transfer_id).values_list("verdict", "step", "state").order_by()
-    for verdict, step, state, count, size, faults in groups.annotate(
+    rows = TransferFile.objects.filter(transfer_id=transfer_id).annotate(is_folder=_IS_FOLDER)
+    groups = rows.values_list("verdict", "is_folder", "state").order_by()
+    for verdict, is_folder, state, count, size, faults in groups.annotate(
         Sum("count"), Sum("size"), faults=Sum("count", filter=Q(faults__gt=0) | Q(state="failed"), default=0)
     ):
         found.states[state] += count
         faulty += faults
         name = ERROR if state == "failed" else verdict
         if name is not None:
-            _add(found.verdicts[name], step, count, size)
+            _add(found.verdicts[name], is_folder, count, size)
     return Summary(found.verdicts, found.states, faulty)
 
 
-def _add(amount: Amount, step: str, count: int, size: int) -> None:
-    if step == "mkdir":
+def _add(amount: Amount, is_folder: bool, count: int, size: int) -> None:
+    if is_folder:
         amount.folders += count
     else:
         amount.files += count

@@ -277,7 +277,7 @@ def destinations(held: Slice) -> list[str]:
 
 
 class Deletions(NamedTuple):
-    """How much is to be deleted, of how much; and the first item whose source holds nothing."""
+    """How much is to be deleted, of how much; and the first item whose source holds no file."""
 
     planned: int
     present: int
@@ -289,13 +289,21 @@ def deletions(held: Slice) -> Deletions:
     mine = TransferFile.objects.filter(transfer_id=held.transfer_id)
     gone = mine.filter(step="delete", state="pending")
     there = mine.filter(step__in=("copy", "link")).exclude(verdict="add").exclude(state="failed")
-    held_items = set(mine.filter(parent__isnull=False).exclude(step="delete").values_list("item", flat=True).distinct())
+    held_items = set(mine.exclude(step__in=("delete", "mkdir")).values_list("item", flat=True).distinct())
     empty = [number for number in gone.values_list("item", flat=True).distinct() if number not in held_items]
     path = None
     if empty:
         path = TransferItem.objects.get(transfer_id=held.transfer_id, number=min(empty)).source_path
     planned = _number(gone)
     return Deletions(planned, planned + _number(there), path)
+
+
+def leave_deletions(held: Slice, *, now: datetime) -> None:
+    """Note that what would have been deleted is left alone."""
+    pending = TransferFile.objects.filter(transfer_id=held.transfer_id, step="delete", state="pending")
+    with transaction.atomic():
+        transfer_slices.write(held)
+        pending.update(state="skipped", finished_at=now)
 
 
 def _number(files: Any) -> int:

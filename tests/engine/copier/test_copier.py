@@ -307,3 +307,33 @@ def test_any_storage_can_be_copied_to_any_other(bench: Bench, monkeypatch: Any, 
     else:
         assert tree(bench.there) == {"a": b"1" * 300_000, "d": None, "d/b": b"2", "e": None}
     memory.PLACES.pop("remote")
+
+
+@pytest.mark.parametrize("level", [None, 0, 1, 3])
+def test_a_given_checksum_is_asked_for_whatever_stands_there(bench: Bench, level: int | None) -> None:
+    fill(bench.here, {"f": "12345"})
+    fill(bench.there, {"f": "12345"})
+
+    wrong = bench.copy(item("/f", "/f", external_checksum="0" * 64), sync_level=level)
+
+    assert (wrong.status, wrong.failure_reason) == ("failed", "checksum_mismatch")
+    assert bench.files()["/f"].state == "failed"
+
+
+def test_a_checksum_for_a_folder_is_a_fault(bench: Bench) -> None:
+    fill(bench.here, {"d/f": "1"})
+
+    transfer = bench.copy(item("/d", "/d", external_checksum="0" * 64))
+
+    assert (transfer.status, transfer.failure_reason) == ("failed", "not_a_file")
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+@pytest.mark.parametrize("ns", [0, -86_400_500_000_000, 2**33 * 10**9])
+def test_any_time_is_kept(bench: Bench, size: int, ns: int) -> None:
+    fill(bench.here, {"f": "x" * size})
+    os.utime(bench.here / "f", ns=(ns, ns))
+
+    bench.copy(preserve_timestamp=True)
+
+    assert (bench.there / "f").stat().st_mtime_ns == (bench.here / "f").stat().st_mtime_ns

@@ -74,3 +74,11 @@ def test_a_crash_in_the_middle_goes_on_with_the_rest(bench: Bench) -> None:
 
     assert bench.transfer.status == "succeeded"
     assert tree(bench.there) == {}
+
+
+def test_what_lies_in_a_folder_that_goes_is_counted_once(bench: Bench) -> None:
+    fill(bench.there, {f"d/f{n}": "x" for n in range(5)})
+
+    transfer = delete(bench, "/d/f3", "/d", recursive=True)
+
+    assert (transfer.status, transfer.files, transfer.files_transferred) == ("succeeded", 6, 6)

@@ -120,3 +120,22 @@ def test_what_another_item_brings_is_not_extra(bench: Bench, mirror: Any) -> Non
     mirror(item("/main", "/"), item("/more", "/sub/deep"), item("/one", "/single"))
 
     assert tree(bench.there) == {"f": b"1", "sub": None, "sub/deep": None, "sub/deep/g": b"2", "single": b"3"}
+
+
+def test_a_source_of_empty_folders_deletes_nothing(bench: Bench, mirror: Any) -> None:
+    fill(bench.here, {"unmounted": None, "also": None})
+    fill(bench.there, {"unmounted/precious": "x"})
+
+    transfer = mirror()
+
+    assert (transfer.status, transfer.failure_reason) == ("failed", "source_empty")
+    assert tree(bench.there)["unmounted/precious"] == b"x"
+
+
+def test_what_is_left_alone_after_a_source_error_is_told_so(bench: Bench, mirror: Any) -> None:
+    fill(bench.here, {"a/f": "1"})
+    fill(bench.there, {"a/precious": "x"})
+
+    mirror(item("/a", "/a"), item("/no", "/b"), skip_source_errors=True)
+
+    assert {path: file.state for path, file in bench.files("delete").items()} == {"/a/precious": "skipped"}

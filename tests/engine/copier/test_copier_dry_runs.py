@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.copier.transferring import Bench, fill, tree
+from tests.engine.copier.transferring import Bench, fill, item, tree
 from timers.models import TransferEvent
 
 pytestmark = pytest.mark.django_db
@@ -66,3 +66,18 @@ def test_after_a_dry_run_the_same_is_carried_out(bench: Bench, owner: Any) -> No
 
     assert bench.transfer.status == "succeeded"
     assert tree(bench.there) == tree(bench.here)
+
+
+def test_a_dry_run_tells_every_error_and_goes_on(bench: Bench) -> None:
+    fill(bench.here, {"x": "file", "good": "1"})
+    fill(bench.there, {"x/f": "in a folder"})
+
+    transfer = bench.copy(item("/", "/", recursive=True), item("/no", "/other"), dry_run=True)
+
+    assert (transfer.status, transfer.files_failed) == ("succeeded", 2)
+    assert {path: file.state for path, file in bench.files().items()} == {
+        "/x": "failed",
+        "/other": "failed",
+        "/good": "pending",
+    }
+    assert sorted(bench.faults()) == ["clash", "not_found"]

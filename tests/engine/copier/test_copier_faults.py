@@ -350,3 +350,16 @@ def test_a_fault_has_time_path_phase_code_and_text(bench: Bench) -> None:
     assert (event.code, event.path, event.phase) == ("not_found", "/no", "scan")
     assert event.at == bench.now
     assert "/no" in event.text
+
+
+def test_the_file_that_ends_a_transfer_is_marked(bench: Bench) -> None:
+    fill(bench.here, {"f": "1", "x": "file"})
+    fill(bench.there, {"x": None})
+
+    transfer = bench.copy()
+
+    assert (transfer.status, transfer.failure_reason, transfer.files_failed) == ("failed", "clash", 1)
+    assert bench.files()["/x"].state == "failed"
+
+    transfer = bench.copy(item("/no", "/no"))
+    assert (transfer.files_failed, bench.files()["/no"].state) == (1, "failed")
