@@ -21,6 +21,7 @@ GROUND = {
     "timers.clock",
     "timers.codetimers",
     "timers.http",
+    "timers.signing",
     "timers.targets",
     "timers.scheduling",
     "timers.copying",

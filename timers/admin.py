@@ -17,6 +17,7 @@ from timers.models import (
     Definition,
     Event,
     Execution,
+    Notice,
     Process,
     Schedule,
     Timer,
@@ -164,6 +165,16 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ["actor", "owner"]
     search_fields = ["timer_id", "object_id", "text"]
     ordering = ["-id"]
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "subject", "channel", "owner", "status", "attempts", "sent_at", "error_message"]
+    list_filter = ["status", "channel", "type"]
+    list_select_related = ["owner"]
+    search_fields = ["id", "object_id", "subject"]
+    exclude = ["target"]  # a URL may be a secret
+    ordering = ["-created_at", "-id"]
 
 
 @admin.register(Token)

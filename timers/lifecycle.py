@@ -1,4 +1,4 @@
-"""The states of timers, executions and transfer tasks, and the moves that are allowed between them."""
+"""The states of timers, executions, transfer tasks and notices, and the moves that are allowed between them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ class TransferStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class NoticeStatus(StrEnum):
+    """A notice waits to be sent (or is being sent), was handed over, or nobody will try again."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
 
 
 class Trigger(StrEnum):

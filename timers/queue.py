@@ -27,6 +27,7 @@ from django_q.signing import SignedPackage
 
 RUN_GROUP = "timers.engine.tasks.run_group"
 RUN_SLICE = "timers.engine.tasks.run_slice"
+DELIVER_NOTICE = "timers.engine.tasks.deliver_notice"
 CANARY = "timers.engine.tasks.answer_canary"
 
 CHANNEL = "timers_messages"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+SMTP_SECONDS = 10
+"""How long one step of a conversation with the mail server may take."""
 
 
 class SettingError(Exception):
@@ -109,6 +113,56 @@ def url(name: str, default: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingError(f"{name} must be a URL like https://timers.example.org; it is {value!r}.")
+    return value
+
+
+def smtp(name: str) -> dict[str, object]:
+    """Return what Django's mail over SMTP is made with, nothing when unset. What is wrong is told without the value.
+
+    `smtp://` asks for STARTTLS and does without only when told so (`tls=none`); `smtps://` is TLS from the start.
+    """
+    value = text(name)
+    if not value:
+        return {}
+    wrong = SettingError(f"{name} must be like smtp://user:password@host:587 or smtps://user:password@host:465.")
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in {"smtp", "smtps"} or not host or port == 0 or parts.path.strip("/") or parts.fragment:
+        raise wrong
+    if bool(parts.username) != bool(parts.password):
+        raise SettingError(f"{name} must name both user and password, or neither; write special characters as %40.")
+    on_tls = parts.scheme == "smtps"
+    return {
+        "host": host,
+        "port": port or (465 if on_tls else 587),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_tls": _starttls(name, parts.query, on_tls=on_tls),
+        "use_ssl": on_tls,
+        "timeout": SMTP_SECONDS,
+    }
+
+
+def _starttls(name: str, query: str, *, on_tls: bool) -> bool:
+    """Return whether the connection is to be made safe once it stands."""
+    if query not in {"", "tls=starttls", "tls=none"} or (query and on_tls):
+        raise SettingError(f"{name} may end in ?tls=starttls or ?tls=none after smtp://, and in nothing else.")
+    return not on_tls and query != "tls=none"
+
+
+def mailbox(name: str, default: str) -> str:
+    """Return a sender of mail, `timers@example.org` or `Timers <timers@example.org>`."""
+    value = text(name)
+    if not value:
+        return default
+    _, address = parseaddr(value)
+    local, _, domain = address.rpartition("@")
+    written_well = value == address or value.endswith(f"<{address}>")
+    if not (local and domain and written_well and address.isascii() and value.isprintable() and " " not in address):
+        raise SettingError(f"{name} must be an address like Timers <timers@example.org>; it is {value!r}.")
     return value
 
 

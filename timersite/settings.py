@@ -33,6 +33,8 @@ TIMERS_CONDUCTOR_OPEN = env.text("TIMERS_CONDUCTOR_OPEN")
 TIMERS_ADMIN_USERNAME = env.text("TIMERS_ADMIN_USERNAME", "admin")
 TIMERS_ADMIN_PASSWORD = env.text("TIMERS_ADMIN_PASSWORD")
 TIMERS_ADMIN_TOKEN = env.text("TIMERS_ADMIN_TOKEN")
+TIMERS_SMTP = env.smtp("TIMERS_SMTP_URL")
+TIMERS_MAIL_FROM = env.mailbox("TIMERS_MAIL_FROM", f"Timers <timers@{urlsplit(TIMERS_BASE_URL).hostname}>")
 try:
     TIMERS_WEBHOOK_NETWORKS = parse_networks(env.text("TIMERS_WEBHOOK_NETWORKS"))
 except ValueError as error:

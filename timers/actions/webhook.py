@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 import secrets
@@ -15,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import timers
-from timers import clock, outgoing
+from timers import clock, outgoing, signing
 from timers.actions.base import MASK, Action, Context, Outcome
 from timers.errors import ExternalError, Invalid
 from timers.targets import TargetRefused, parse_url
@@ -255,24 +252,14 @@ def _headers(parameters: Mapping[str, Any], content: bytes | None) -> dict[str, 
 def _delivery_headers(context: Context, content: bytes, now: datetime) -> dict[str, str]:
     """Return the headers that name this delivery and prove where it comes from."""
     delivery = str(context.execution_id)
-    headers = {
-        "webhook-id": delivery,
-        "webhook-timestamp": str(int(now.timestamp())),
+    return {
+        **signing.headers(delivery, content, at=now, secrets=context.signing_secrets),
         "Idempotency-Key": delivery,
         "X-Timer-Id": str(context.timer_id),
         "X-Scheduled-For": context.scheduled_for.isoformat(),
         "X-Attempt": str(context.attempt),
         "traceparent": f"00-{context.execution_id.hex}-{secrets.token_hex(8)}-01",
     }
-    if context.signing_secrets:
-        signed = f"{delivery}.{headers['webhook-timestamp']}.".encode() + content
-        headers["webhook-signature"] = " ".join(signature(secret, signed) for secret in context.signing_secrets)
-    return headers
-
-
-def signature(secret: bytes, signed: bytes) -> str:
-    """Return the signature of Standard Webhooks, version 1."""
-    return f"v1,{base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()}"
 
 
 # Judging

@@ -1,6 +1,7 @@
 """The facts that are stored. Rules about changing them live in services."""
 
-from timers.models.access import ClientKey, IdempotentAnswer, Preference, Token
+from timers.models.access import CalendarFeed, ClientKey, IdempotentAnswer, Preference, Token
+from timers.models.channels import Notice
 from timers.models.events import Event
 from timers.models.executions import Attempt, Execution
 from timers.models.processes import Process
@@ -10,12 +11,14 @@ from timers.models.transfers import Collection, Transfer, TransferEvent, Transfe
 
 __all__ = [
     "Attempt",
+    "CalendarFeed",
     "ClientKey",
     "Collection",
     "Definition",
     "Event",
     "Execution",
     "IdempotentAnswer",
+    "Notice",
     "Preference",
     "Process",
     "Schedule",

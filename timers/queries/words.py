@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
+from timers.copying import words
+
 NARROW, TIED = "\u202f", "\u00a0"
 """Between the thousands of a number, and between a number and its unit."""
 
@@ -69,12 +71,4 @@ def number(value: int | None) -> str:
 
 def size(count: int | float | None) -> str:
     """Return a number of bytes in a unit that suits it."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    text = f"{value:.0f}" if unit == "B" or value >= 100 else f"{value:.1f}"
-    return f"{text}{TIED}{unit}"
+    return "" if count is None else words.size(count).replace(" ", TIED)

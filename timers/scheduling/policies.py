@@ -20,7 +20,7 @@ DEFAULT_BACKOFF_SECONDS = 30
 MOST_ATTEMPTS = 100
 MOST_FAILURES = 10_000
 MOST_NAMES = 20
-LONGEST_NAME = 255
+LONGEST_NAME = 2_048
 _DAY = 86_400
 _YEAR = 366 * _DAY
 
@@ -42,7 +42,7 @@ class Policies:
     pause_after_failures: int
     """How many failed executions in a row pause the timer; 0 for never."""
     notify: tuple[str, ...] = ()
-    """Names of the channels that are told."""
+    """Who is told: `email`, `email:address` or a URL; whether each works is asked elsewhere."""
 
     @property
     def catch_up_window(self) -> timedelta | None:

@@ -1,16 +1,19 @@
-"""The first account of an empty database."""
+"""Accounts: the first one of an empty database, and where the people behind them are told things."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from timers.services import access
+from timers.channels.base import CHANNELS
+from timers.errors import Invalid
+from timers.services import access, events
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,14 @@ def make_first(*, now: datetime) -> FirstAccount | None:
             owner=user, name="first token", now=now, value=settings.TIMERS_ADMIN_TOKEN or None
         )
     return FirstAccount(user.get_username(), password, token)
+
+
+def change_address(user: Any, *, email: str, now: datetime) -> None:
+    """Keep the e-mail address of a user, empty for none; raises Invalid naming `email`."""
+    try:
+        user.email = CHANNELS.get("email").clean_target(email.strip(), owner=user)
+    except Invalid as error:
+        raise error.under("email") from None
+    with transaction.atomic():
+        user.save(update_fields=["email"])
+        events.record("address_changed", now=now, by=user, owner=user)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -36,21 +36,23 @@ _COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """A run that ended; `in_series` says whether it counts for failures in a row."""
+    """A run that ended; `in_series`: it counts for failures in a row; `watched`: somebody asks for those before it."""
 
     timer_id: UUID
     status: str
     started_at: datetime
     in_series: bool = True
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a timer's schedule stands after its runs were counted."""
+    """How a timer's schedule stands after its runs were counted, and of a watched one how it stood before."""
 
     next_run_at: int | None
     overlap: str
     consecutive_failures: int
+    failures_before: int = 0
 
 
 class _Tally:
@@ -73,8 +75,10 @@ class _Tally:
 def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     """Count runs in the order in which they ended; return how each of their timers stands now."""
     tallies: dict[str, _Tally] = {}
+    watched: set[str] = set()
     for run in runs:
         tallies.setdefault(run.timer_id.hex, _Tally()).add(run)
+        watched |= {run.timer_id.hex} if run.watched else set()
     # in one order everywhere, so that two writers cannot lock each other out
     values = [
         (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)
@@ -82,6 +86,15 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     ]
     if rows.on_postgresql():  # an update of several rows takes them in any order
         rows.fetch(_LOCK, [rows.listed([value[0] for value in values])])
+    before = _failures(watched)
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
-    return {rows.as_uuid(row[0]): Standing(*row[1:]) for row in found}
+    return {(key := rows.as_uuid(row[0])): Standing(row[1], row[2], row[3], before.get(key, 0)) for row in found}
+
+
+def _failures(keys: Collection[str]) -> dict[UUID, int]:
+    """Return the failures in a row of these timers, whose rows are ours."""
+    if not keys:
+        return {}
+    sql = f"select timer_id, consecutive_failures from timers_schedule where {rows.among('timer_id')}"
+    return {rows.as_uuid(row[0]): row[1] for row in rows.fetch(sql, [rows.listed(sorted(keys))])}

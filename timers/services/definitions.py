@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from timers.errors import Invalid
 from timers.models import Definition, Timer
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 from timers.scheduling.policies import Policies, parse_policies
-from timers.services import words
+from timers.services import notifications, words
 
 MOST_BODY_BYTES = 10 * 1024 * 1024
 
@@ -50,7 +50,9 @@ def check(
     checked_name = _collect(problems, lambda: words.name(name))
     rule = _collect(problems, lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval))
     parts = _collect(problems, lambda: _check_body(action, body, owner=owner, old=old))
-    promises = _collect(problems, lambda: _check_policies(action, policies, rule)) if action in ACTIONS else None
+    promises = None
+    if action in ACTIONS:
+        promises = _collect(problems, lambda: _check_policies(action, policies, rule, owner=owner))
     if problems or checked_name is None or rule is None or parts is None or promises is None:
         raise Invalid(problems)
     public, secrets = parts
@@ -91,15 +93,16 @@ def _unmask(secrets: Mapping[str, str], known: Mapping[str, str]) -> dict[str, s
     return {path: stored[path.casefold()] if value == MASK else value for path, value in secrets.items()}
 
 
-def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | None) -> Policies:
+def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | None, *, owner: Any) -> Policies:
     defaults = ACTIONS.get(kind).defaults  # type: ignore[arg-type]
     try:
-        return parse_policies(
+        parsed = parse_policies(
             {} if policies is None else policies,
             max_attempts=defaults.max_attempts,
             timeout_seconds=defaults.timeout_seconds,
             schedule=schedule,
         )
+        return replace(parsed, notify=notifications.clean_words(parsed.notify, owner=owner))
     except Invalid as error:
         raise error.under("policies") from None
 

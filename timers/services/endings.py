@@ -21,7 +21,7 @@ from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, rows
 from timers.scheduling import backoff
 from timers.scheduling.overlap import OverlapPolicy
-from timers.services import counters, elsewhere, queues
+from timers.services import announcements, counters, elsewhere, queues
 from timers.services.attempts import Begun
 from timers.services.instructions import Instructions, read
 
@@ -240,12 +240,15 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
                 timer_id=each.begun.timer_id,
                 status=statuses[each.begun.execution_id],
                 started_at=each.started_at,
-                in_series=each.begun.trigger in PLANNED_TRIGGERS and each.outcome.failure_reason != LOST,
+                in_series=_counts(each),
+                watched=bool(each.begun.instructions.notify),
             )
             for each in over
         ]
     )
-    _pause_where_asked(over, standing, now=now)
+    paused = _pause_where_asked(over, standing, now=now)
+    watched = {each.begun.timer_id for each in over if each.begun.instructions.notify}
+    _announce([each for each in over if each.begun.timer_id in watched], statuses, standing, paused, now=now)
     finished_schedules = [timer_id for timer_id, row in standing.items() if row.next_run_at is None]
     waking = [timer_id for timer_id, row in standing.items() if row.overlap in queues.QUEUEING]
     queues.wake_next(waking, now=now)
@@ -253,15 +256,47 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
         _timers().end_finished(finished_schedules, now=now)
 
 
-def _pause_where_asked(over: Iterable[Finished], standing: dict[UUID, counters.Standing], *, now: datetime) -> None:
+def _counts(each: Finished) -> bool:
+    """Return whether it counts for failures in a row."""
+    return each.begun.trigger in PLANNED_TRIGGERS and each.outcome.failure_reason != LOST
+
+
+def _pause_where_asked(
+    over: Iterable[Finished], standing: dict[UUID, counters.Standing], *, now: datetime
+) -> dict[UUID, str]:
+    """Return the reasons by execution whose end paused its timer."""
+    paused = {}
     for each in over:
         most = each.begun.instructions.pause_after_failures
         failures = standing[each.begun.timer_id].consecutive_failures
         reason = each.outcome.pause_timer
         if reason is None and most and failures >= most and each.outcome.ending is Ending.FAILED:
             reason = f"It failed {failures} times in a row."
-        if reason is not None:
-            _timers().pause_by_service(each.begun.timer_id, reason=reason, now=now)
+        if reason is not None and _timers().pause_by_service(each.begun.timer_id, reason=reason, now=now):
+            paused[each.begun.execution_id] = reason
+    return paused
+
+
+def _announce(
+    watched: Sequence[Finished],
+    statuses: dict[UUID, str],
+    standing: dict[UUID, counters.Standing],
+    paused: dict[UUID, str],
+    *,
+    now: datetime,
+) -> None:
+    """Tell of these ends whom the policies of their timers name."""
+    ended = [
+        announcements.Ended(
+            begun=each.begun,
+            outcome=each.outcome,
+            status=statuses[each.begun.execution_id],
+            in_series=_counts(each),
+        )
+        for each in watched
+    ]
+    failures = {each.begun.timer_id: standing[each.begun.timer_id].failures_before for each in watched}
+    announcements.executions_ended(ended, failures=failures, paused=paused, now=now)
 
 
 def _timers() -> Any:

@@ -35,6 +35,7 @@ class Instructions:
     max_attempts: int
     backoff_seconds: float
     pause_after_failures: int
+    notify: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -116,5 +117,6 @@ def _instructions(row: Mapping[str, Any]) -> Instructions:
         max_attempts=policies.get("max_attempts") or defaults.max_attempts,
         backoff_seconds=DEFAULT_BACKOFF_SECONDS if backoff_seconds is None else backoff_seconds,
         pause_after_failures=policies.get("pause_after_failures") or 0,
+        notify=tuple(policies.get("notify") or ()),
         problem=problem,
     )

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from timers.lifecycle import FINISHED, UNFINISHED_TRANSFER
-from timers.models import Attempt, Event, Execution, IdempotentAnswer, Transfer
+from timers.models import Attempt, Event, Execution, IdempotentAnswer, Notice, Transfer
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
@@ -29,14 +29,16 @@ class Pruned:
     transfers: int
     events: int
     answers: int
+    notices: int = 0
 
 
 def prune(*, before: datetime, now: datetime) -> Pruned:
-    """Delete finished executions and transfers, and events, from before that instant; in small transactions."""
+    """Delete finished executions, transfers and notices, and events, of before that instant; in small transactions."""
     return Pruned(
         executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
         transfers=_prune_transfers(before),
         events=_delete(Event.objects.filter(at__lt=before)),
+        notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
         answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
     )
 

@@ -14,7 +14,7 @@ from timers.actions.base import Outcome
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
-from timers.services import executions, transfer_documents, transfer_submissions
+from timers.services import announcements, executions, transfer_documents, transfer_submissions
 from timers.services.transfer_documents import document
 from timers.services.transfer_submissions import Submission
 
@@ -170,6 +170,7 @@ def finish(
     if transfer.execution_id is not None and transfer.attempt is not None:
         outcome = outcome_of(transfer, retryable=retryable)
         executions.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    announcements.transfer_ended(transfer, figures=result_of(transfer), now=now)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Log in and out, and how the reader wants to see the pages."""
+"""Log in and out, how the reader wants to see the pages, and where notices go."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from timers import clock
+from timers.errors import Invalid
 from timers.models import Preference
 from timers.queries import shell as read
+from timers.services import accounts, notifications
 from timers.web import shell
-from timers.web.forms import AccountForm, LoginForm
+from timers.web.forms import AccountForm, AddressForm, LoginForm
 
 MOST_FAILURES = 10
 FAILURES_COUNT_FOR = 5 * 60
@@ -65,16 +67,55 @@ log_out = LogoutView.as_view()
 @shell.page
 def account(request: HttpRequest) -> HttpResponse:
     """Show and save the reader's time zone and theme; tell how the service is."""
-    now = clock.now()
-    preference = read.preference(request.user)
-    form = AccountForm(request.POST or None, preference=preference)
+    form = AccountForm(request.POST or None, preference=read.preference(request.user))
     if request.method == "POST" and form.is_valid():
         _keep(request, **form.cleaned_data)
         messages.success(request, "Saved.")
         response = HttpResponseRedirect(reverse("account"))
         return _remember_theme(response, form.cleaned_data["theme"])
-    context = {"form": form, "processes": read.processes(), "current": "account"}
-    return shell.render(request, "timers/account.html", context, now=now, status=400 if form.errors else 200)
+    return _page(request, form=form)
+
+
+@require_POST
+@shell.page
+def address(request: HttpRequest) -> HttpResponse:
+    """Save where the reader is told things."""
+    form = AddressForm(request.POST)
+    if form.is_valid():
+        try:
+            accounts.change_address(request.user, email=form.cleaned_data["email"], now=clock.now())
+        except Invalid as error:
+            form.take(error.fields, {})
+        else:
+            messages.success(request, "Saved.")
+            return HttpResponseRedirect(reverse("account"))
+    return _page(request, address_form=form)
+
+
+@require_POST
+@shell.page
+def send_test(request: HttpRequest) -> HttpResponse:
+    """Send the reader a notice and say what came of it."""
+    to = getattr(request.user, "email", "")
+    shell.attempt(
+        request, lambda: notifications.send_test(request.user, now=clock.now()), f"A test notice was sent to {to}."
+    )
+    return HttpResponseRedirect(reverse("account"))
+
+
+def _page(
+    request: HttpRequest, *, form: AccountForm | None = None, address_form: AddressForm | None = None
+) -> HttpResponse:
+    wrong = next((each for each in (form, address_form) if each is not None and each.errors), None)
+    context = {
+        "form": form or AccountForm(preference=read.preference(request.user)),
+        "address_form": address_form or AddressForm(initial={"email": getattr(request.user, "email", "")}),
+        "wrong": wrong,
+        "sends_mail": notifications.mail_is_on(),
+        "processes": read.processes(),
+        "current": "account",
+    }
+    return shell.render(request, "timers/account.html", context, now=clock.now(), status=400 if wrong else 200)
 
 
 @require_POST

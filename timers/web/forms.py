@@ -71,6 +71,17 @@ class AccountForm(PlainForm):
         self.fields["timezone"].choices = [("", "as the browser, else UTC"), *zone_choices()]  # type: ignore[attr-defined]
 
 
+class AddressForm(PlainForm):
+    """Where the reader is told things."""
+
+    email = forms.CharField(
+        required=False,
+        label="E-mail address",
+        help_text="Empty: nothing is sent to you.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+
 class TokenForm(PlainForm):
     """A new token."""
 

@@ -23,6 +23,7 @@ POLICIES = (
     "timeout_seconds",
     "jitter_seconds",
     "pause_after_failures",
+    "notify",
 )
 
 
@@ -140,6 +141,7 @@ def initial(timer: Timer, tags: Mapping[str, Any], zone: str) -> dict[str, Any]:
         **_initial_schedule(definition.schedule, ZoneInfo(zone)),
         **_initial_body(timer.action, definition.body),
         **{name: definition.policies.get(name) for name in POLICIES},
+        "notify": "\n".join(definition.policies.get("notify") or []),
     }
 
 

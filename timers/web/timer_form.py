@@ -189,6 +189,12 @@ class TimerForm(PlainForm):
         help_text="Empty or 0: never",
         widget=forms.NumberInput(attrs={"min": "0"}),
     )
+    notify = forms.CharField(
+        label="Tell",
+        required=False,
+        help_text="One to a line: email (you), email:ana@example.org, or a URL. When it fails, is paused, works again.",
+        widget=forms.Textarea(attrs={**_MONO, "rows": 2}),
+    )
 
     def __init__(
         self,
@@ -297,10 +303,16 @@ class TimerForm(PlainForm):
 
     def policies(self) -> dict[str, Any]:
         """Return the policies to set: of a new timer those filled in, of an old one those that were changed."""
-        if not self.editing:
-            return {name: value for name in POLICIES if (value := self.cleaned_data.get(name)) not in (None, "")}
         given = {name: self.cleaned_data.get(name) for name in POLICIES}
-        return {name: value for name, value in given.items() if value != self.initial.get(name)}
+        if self.editing:
+            changed = {name: value for name, value in given.items() if value != self.initial.get(name)}
+        else:
+            changed = {name: value for name, value in given.items() if value not in (None, "")}
+        return {**changed, **({"notify": str(changed["notify"] or "").split()} if "notify" in changed else {})}
+
+    def clean_notify(self) -> str:
+        """Return one word to a line, as the field shows them."""
+        return "\n".join(self.cleaned_data["notify"].split())
 
     def document(self) -> dict[str, Any] | None:
         """Return the timer in our terms, or None after noting at the fields what is wrong."""

@@ -24,6 +24,6 @@ class Command(BaseCommand):
         now = clock.now()
         pruned = retention.prune(before=now - timedelta(days=days), now=now)
         self.stdout.write(
-            f"Deleted {pruned.executions} executions, {pruned.transfers} transfers, {pruned.events} events "
-            f"and {pruned.answers} kept answers."
+            f"Deleted {pruned.executions} executions, {pruned.transfers} transfers, {pruned.events} events, "
+            f"{pruned.notices} notices and {pruned.answers} kept answers."
         )
