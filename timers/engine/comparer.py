@@ -155,7 +155,7 @@ def _states(storage: Storage, algorithm: str) -> bool:
 def _digest(lane: Lane, reader: Reader, algorithm: str) -> str:
     digest = checksums.new(algorithm)
     while read := reader.feed(digest, SEGMENT):
-        lane.counts["bytes_checksummed"] += read
+        lane.tally.counts["bytes_checksummed"] += read
         lane.check()
     return str(digest.hexdigest())
 
@@ -175,7 +175,7 @@ def _read_both(lane: Lane, row: Todo, source: Reader, target: Reader) -> Compari
         stretch = min(SEGMENT, size - source.position)
         reading = lane.echo.feed(target, there, stretch)
         read = source.feed(here, stretch)
-        lane.counts["bytes_checksummed"] += read
+        lane.tally.counts["bytes_checksummed"] += read
         if reading() != read or not read or here.digest() != there.digest():
             return Differs()
         lane.check()

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from timers.copying.pace import Pace
 from timers.engine import comparer, copyphase, parts, remover, scanner, verifier
+from timers.engine.guard import Guard
 from timers.engine.watch import Cancelled, Watch
 from timers.engine.work import Final, Options, Wait, Work, again_at
 from timers.errors import ExternalError
@@ -44,7 +45,7 @@ def run_slice(
     if held is None:
         return False
     watch = Watch(held, now=now, budget=budget, monotonic=monotonic)
-    with suppress(SliceLost):
+    with suppress(SliceLost), Guard(held, watch):
         try:
             _open_and_work(held, watch, batch)
         except SliceLost:
@@ -148,18 +149,23 @@ def _next_phase(work: Work, phases: list[str], phase: str) -> str | None:
 
 
 def _end(work: Work, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
-    if status is not TransferStatus.SUCCEEDED:
-        if work.held.taken_over and not work.cut_short:
-            with suppress(ExternalError, Cancelled):
-                parts.sweep(work)
-        parts.remove_kept(work)
+    """End the transfer. Parts that nobody will go on with are removed: before, on a disk; after, on a far store."""
+    near = work.destination.abilities.quick_stat
+    if status is not TransferStatus.SUCCEEDED and near:
+        _tidy(work)
     work.at_work.clear()
     work.flush()
     retryable = reason == TIMED_OUT and not work.held.options.get("deadline")
     slices.end(work.held, status, now=work.watch.now(), message=message, reason=reason, retryable=retryable)
-    if work.cut_short:  # a store that did not answer may do so now, or never: nobody waits for it
-        with suppress(ExternalError):
+    if status is not TransferStatus.SUCCEEDED and not near:
+        _tidy(work)
+
+
+def _tidy(work: Work) -> None:
+    if work.held.taken_over or work.cut_short:
+        with suppress(ExternalError, Cancelled):
             parts.sweep(work)
+    parts.remove_kept(work)
 
 
 def _fault(held: Slice, watch: Watch, error: ExternalError) -> None:

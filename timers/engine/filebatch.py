@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from timers.copying import paths
 from timers.engine import filecopy
 from timers.engine.filecopy import Filled, Stopped
-from timers.engine.lanes import Lane, Lanes, Result, width
+from timers.engine.lanes import Lane, Lanes, Result, Tally, add, width
 from timers.engine.packwork import End, PackAtWork
 from timers.engine.work import Work
 from timers.errors import ExternalError
@@ -28,6 +28,11 @@ class Moved:
     source: Entry
     checksum: str | None
     verified: bool
+    tally: Tally
+
+
+def _moved(filled: Filled) -> Moved:
+    return Moved(filled.row, filled.source, filled.checksum, filled.verified, filled.tally)
 
 
 def copy_rows(work: Work, rows: list[Todo]) -> None:
@@ -101,7 +106,7 @@ class _Copying:
         except BaseException:
             filled.writer.discard()
             raise
-        return Moved(row, filled.source, filled.checksum, filled.verified)
+        return _moved(filled)
 
     def _no_longer_at_work(self, row: Todo, result: object) -> None:
         if not isinstance(result, Stopped):  # what stopped goes on in the next slice
@@ -113,6 +118,8 @@ class _Copying:
         elif isinstance(result, Stopped):
             kept = Kept(row.id, result.part.name, result.part.size, result.source.size, result.source.modified_at)
             self._work.changes.kept.append(kept)
+            if result.fault is not None:
+                self._failed(row, result.fault)
         else:
             self._failed(row, result)
 
@@ -124,6 +131,7 @@ class _Copying:
             self._packs[row.id].gone(row.member)
 
     def _moved(self, moved: Moved) -> None:
+        add(self._work, moved.tally)
         row, source, modified_ns = moved.row, moved.source, moved.source.modified_ns
         modified_us = None if modified_ns is None else modified_ns // 1000
         if row.member is None:
@@ -176,7 +184,7 @@ class _Batch:
     def _note(self, moved: list[Filled]) -> None:
         self._work.destination.settle_folders(sorted({paths.parent(each.row.destination_path) for each in moved}))
         for each in moved:
-            self._moved(Moved(each.row, each.source, each.checksum, each.verified))
+            self._moved(_moved(each))
 
     def _move(self, each: Filled) -> bool:
         try:

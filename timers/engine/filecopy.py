@@ -8,11 +8,11 @@ from typing import Any
 
 from timers.copying import checksums, paths
 from timers.engine import digests
-from timers.engine.lanes import Lane
+from timers.engine.lanes import Lane, Tally
 from timers.engine.work import AtWork
 from timers.errors import ExternalError
-from timers.services.transfer_progress import Todo
-from timers.storages.base import Entry, Part, Reader, SourceFault, Writer, part_name
+from timers.services.transfer_progress import Kept, Todo
+from timers.storages.base import Entry, Part, Reader, SourceFault, Writer, part_name, part_prefix
 
 SEGMENT = 8 * 1024 * 1024
 READ_AGAIN = 8 * 1024 * 1024 * 1024
@@ -28,15 +28,17 @@ class Filled:
     source: Entry
     checksum: str | None
     verified: bool
+    tally: Tally
 
 
 @dataclass
 class Stopped:
-    """A part that the next slice goes on with."""
+    """A part that is gone on with later: in the next slice, or when the fault that broke it off may have passed."""
 
     row: Todo
     part: Part
     source: Entry
+    fault: ExternalError | SourceFault | None = None
 
 
 class Changed(Exception):
@@ -93,9 +95,21 @@ def _begin(lane: Lane, row: Todo, reader: Reader) -> Writer:
     try:
         return lane.destination.write(row.destination_path, part=name, resume=Part(row.part, row.bytes_done))
     except ExternalError as error:
-        if error.reason == "not_found":
-            raise StartOver from error
-        raise
+        if error.reason != "not_found":
+            raise
+    renamed = _renamed(lane, row)
+    if renamed is None:
+        raise StartOver
+    return lane.destination.write(row.destination_path, part=name, resume=Part(renamed, row.bytes_done))
+
+
+def _renamed(lane: Lane, row: Todo) -> str | None:
+    """Return the name of the part if a slice that died has taken it over without saying so."""
+    mine, folder = part_prefix(lane.held.transfer_id, row.key), paths.parent(row.destination_path)
+    for entry in lane.destination.list(folder):
+        if entry.name.startswith(mine) and entry.size >= row.bytes_done:
+            return entry.name
+    return None
 
 
 def _write_new(lane: Lane, path: str, name: str) -> Writer:
@@ -111,7 +125,8 @@ def _write_new(lane: Lane, path: str, name: str) -> Writer:
 def _forget_part(lane: Lane, row: Todo) -> Todo:
     """Begin the file from its first byte; what the older part held no longer counts as transferred."""
     if row.part:
-        lane.counts["bytes_transferred"] -= row.bytes_done
+        lane.tally.counts["bytes_transferred"] -= row.bytes_done
+        lane.tally.kept.append(Kept(row.id, None, 0, row.size, row.modified_at))
         lane.destination.remove_part(row.destination_path, row.part)
     return row._replace(bytes_done=0, part=None)
 
@@ -173,6 +188,30 @@ class _Pouring:
         return fresh, fresh.copy() if asks_back else None, self.began_at == 0
 
     def pour(self) -> Filled | Stopped:
+        try:
+            return self._pour()
+        except (ExternalError, SourceFault) as fault:
+            stopped = self._left_off(fault)
+            if stopped is None:
+                raise
+            return stopped
+
+    def _left_off(self, fault: ExternalError | SourceFault) -> Stopped | None:
+        """Keep what was copied before a fault that may pass; None where it has to be begun again."""
+        error = fault.error if isinstance(fault, SourceFault) else fault
+        passes = error.retryable and (isinstance(fault, SourceFault) or error.reason == "connection_error")
+        if not passes or not self._resumable or error.reason == "source_changed":
+            return None
+        moved = self.writer.written - self.began_at
+        try:
+            self._check_digests()
+            stopped = self._stop(moved, fault)
+        except ExternalError:
+            return None
+        self._count(moved)
+        return stopped
+
+    def _pour(self) -> Filled | Stopped:
         size = self.reader.opened.size
         back = self.writer.read_back(self.began_at) if self.there is not None else None
         try:
@@ -211,8 +250,11 @@ class _Pouring:
     def _must_stop(self, size: int) -> bool:
         self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, self.writer.written, size, self.began_at)
         self.lane.check()
-        resumable = self.lane.destination.abilities.resume and self.wanted is None and self.row.member is None
-        return resumable and self.lane.spent()
+        return self._resumable and self.lane.spent()
+
+    @property
+    def _resumable(self) -> bool:
+        return self.lane.destination.abilities.resume and self.wanted is None and self.row.member is None
 
     def _judge(self, size: int) -> Filled | Stopped:
         self._check_digests()
@@ -222,17 +264,17 @@ class _Pouring:
         moved = self.writer.written - self.began_at
         self._count(moved)
         if self.writer.written < size:
-            return self._stop(moved)
+            return self._stop(moved, None)
         digest = self._digest(size)
         self._check_wanted(digest)
-        return Filled(self.row, self.writer, self.reader.opened, digest, self.verified)
+        return Filled(self.row, self.writer, self.reader.opened, digest, self.verified, self.lane.take_tally())
 
     def _count(self, moved: int) -> None:
-        self.lane.counts["bytes_transferred"] += moved
+        self.lane.tally.counts["bytes_transferred"] += moved
         if self.verified:
-            self.lane.counts["bytes_checksummed"] += moved
+            self.lane.tally.counts["bytes_checksummed"] += moved
 
-    def _stop(self, moved: int) -> Stopped:
+    def _stop(self, moved: int, fault: ExternalError | SourceFault | None) -> Stopped:
         part = self.writer.keep()
         size = self.reader.opened.size
         self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, part.size, size, part.size)
@@ -241,7 +283,7 @@ class _Pouring:
         if self.whole and not dropped:
             both = digests.Digests(self.here, self.there)
             digests.keep(self.lane.held.transfer_id, self.row.id, part.size, both)
-        return Stopped(self.row, part, self.reader.opened)
+        return Stopped(self.row, part, self.reader.opened, fault)
 
     def _check_digests(self) -> None:
         if self.here is not None and self.there is not None and self.here.digest() != self.there.digest():

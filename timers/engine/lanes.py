@@ -19,10 +19,11 @@ from timers.engine.watch import Cancelled
 from timers.engine.work import LOOK_EVERY, Options, Work
 from timers.errors import ExternalError
 from timers.services import collections
+from timers.services.transfer_progress import Kept
 from timers.services.transfer_slices import Slice
 from timers.storages.base import SourceFault, Storage
 
-END_WITHIN = 0.4
+END_WITHIN = 0.2
 """How long a lane may take to stop by itself before its connections are closed under it."""
 
 J = TypeVar("J")
@@ -31,8 +32,16 @@ Result: TypeAlias = R | ExternalError | SourceFault
 
 
 @dataclass
+class Tally:
+    """What copying one file adds to the transfer's counters, and what became of its part."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    kept: list[Kept] = field(default_factory=list)
+
+
+@dataclass
 class Lane:
-    """What copying one file needs. `counts` is what it adds to the transfer's counters."""
+    """What copying one file needs; `tally` is that of the present one."""
 
     work: Work
     source: Storage
@@ -40,7 +49,12 @@ class Lane:
     echo: Echo
     stop: threading.Event | None = None
     """Set when the slice ends; None in the slice's own thread."""
-    counts: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+
+    def take_tally(self) -> Tally:
+        """Return what the present file adds, and begin anew."""
+        tally, self.tally = self.tally, Tally()
+        return tally
 
     @property
     def options(self) -> Options:
@@ -76,7 +90,7 @@ class Lanes(Generic[J, R]):
     def __init__(self, work: Work, do: Callable[[Lane, J], R], *, width: int) -> None:
         self._work, self._do, self._width = work, do, width
         self._jobs: SimpleQueue[J | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[J, Any, Counter[str]]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[J, Any, Tally]] = SimpleQueue()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: list[Lane] = []
@@ -103,14 +117,10 @@ class Lanes(Generic[J, R]):
 
     def _here(self, job: J) -> tuple[J, Result[R]]:
         result = _attempt(self._own, job, self._do)
-        return self._taken(job, result, self._own)
+        return self._judged(job, result, self._own.take_tally())
 
-    def _taken(self, job: J, result: Any, lane: Lane) -> tuple[J, Result[R]]:
-        counts, lane.counts = lane.counts, Counter()
-        return self._judged(job, result, counts)
-
-    def _judged(self, job: J, result: Any, counts: Counter[str]) -> tuple[J, Result[R]]:
-        self._work.changes.counts.update(counts)
+    def _judged(self, job: J, result: Any, tally: Tally) -> tuple[J, Result[R]]:
+        add(self._work, tally)
         if isinstance(result, BaseException) and not isinstance(result, (ExternalError, SourceFault)):
             raise result
         return job, result
@@ -140,8 +150,7 @@ class Lanes(Generic[J, R]):
             self._open.append(lane)
             while (job := self._jobs.get()) is not None:
                 result = _attempt(lane, job, self._do)
-                counts, lane.counts = lane.counts, Counter()
-                self._answers.put((job, result, counts))
+                self._answers.put((job, result, lane.take_tally()))
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +180,12 @@ def _attempt(lane: Lane, job: J, do: Callable[[Lane, J], R]) -> R | BaseExceptio
         return do(lane, job)
     except Exception as error:
         return error
+
+
+def add(work: Work, tally: Tally) -> None:
+    """Add a tally to what is written down next."""
+    work.changes.counts.update(tally.counts)
+    work.changes.kept += tally.kept
 
 
 def width(work: Work) -> int:

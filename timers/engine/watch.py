@@ -29,6 +29,8 @@ class Watch:
         self._began_at, self._began = now, monotonic()
         self._ends = self._began + budget
         self._looked = self._began
+        self.looked_at = time.monotonic()
+        """When the slice last looked, by this machine's own clock."""
         self.extended(self._began)
 
     def now(self) -> datetime:
@@ -50,6 +52,7 @@ class Watch:
     def check(self) -> None:
         """Raise Cancelled or SliceLost when the slice should stop; extend its lease when that is due."""
         instant = self._monotonic()
+        self.looked_at = time.monotonic()
         if instant >= self._lost_at:
             raise SliceLost
         if instant >= self._renew_at:
@@ -67,6 +70,10 @@ class Watch:
         """Raise SliceLost unless the lease surely still holds: asked before each file is moved into place."""
         if self._monotonic() >= self._lost_at:
             raise SliceLost
+
+    def give_up(self) -> None:
+        """Let the slice stop at its next look: it is no longer ours."""
+        self._renew_at = self._lost_at = float("-inf")
 
     def extended(self, instant: float | None = None) -> None:
         """Note that the lease was extended, at that moment of this process's clock."""

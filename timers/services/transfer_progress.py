@@ -128,6 +128,9 @@ def _record_plan(held: Slice, changes: Changes) -> None:
 
 def _record_files(changes: Changes, now: datetime) -> None:
     files = TransferFile.objects
+    for each in changes.kept:
+        part = {"part": each.part, "bytes_done": each.bytes_done, "size": each.size, "modified_at": each.modified_at}
+        files.filter(pk=each.id).update(**part)
     transfer_files.mark_done(changes.done, finished_us=to_us(now))
     transfer_files.change_packs(changes.packs)
     if changes.dissolved:
@@ -136,9 +139,6 @@ def _record_files(changes: Changes, now: datetime) -> None:
         files.filter(pk__in=changes.made).update(state="done", finished_at=now, retry_at=None)
     if changes.left:
         files.filter(pk__in=changes.left).update(state="skipped", finished_at=now)
-    for each in changes.kept:
-        part = {"part": each.part, "bytes_done": each.bytes_done, "size": each.size, "modified_at": each.modified_at}
-        files.filter(pk=each.id).update(**part)
     for id, checksum in changes.same:
         same = {"state": "skipped", "step": "copy", "verdict": "same", "checksum": checksum, "bytes_done": 0}
         files.filter(pk=id).update(finished_at=now, **same)
@@ -265,10 +265,10 @@ def checksums_wanted(held: Slice, numbers: Sequence[int]) -> dict[int, tuple[str
     return {number: (digest, name) for number, digest, name in given if digest and name}
 
 
-def parts_kept(held: Slice) -> list[tuple[str, str]]:
-    """Return (destination path, part) of the files that were begun and are to be gone on with."""
+def parts_kept(held: Slice) -> list[tuple[int, str, str]]:
+    """Return (row, destination path, part) of the files that were begun and are to be gone on with."""
     begun = TransferFile.objects.filter(transfer_id=held.transfer_id, step="copy", state="pending", part__isnull=False)
-    return [(path, part) for path, part in begun.values_list("destination_path", "part") if part]
+    return [(id, path, part) for id, path, part in begun.values_list("pk", "destination_path", "part") if part]
 
 
 def destinations(held: Slice) -> list[str]:

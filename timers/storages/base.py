@@ -77,12 +77,12 @@ def part_name(transfer_id: UUID, file: str, slice_number: int) -> str:
 
     It says whose it is, so that nobody finishes what another took over.
     """
-    return f"{part_prefix(transfer_id)}{file}-{slice_number}.part"
+    return f"{part_prefix(transfer_id, file)}{slice_number}.part"
 
 
-def part_prefix(transfer_id: UUID) -> str:
-    """Return how the names of all parts of one transfer begin."""
-    return f".timers-{transfer_id.hex[-12:]}-"
+def part_prefix(transfer_id: UUID, file: str | None = None) -> str:
+    """Return how the names of all parts of one transfer begin, or of one of its files."""
+    return f".timers-{transfer_id.hex[-12:]}-" if file is None else f".timers-{transfer_id.hex[-12:]}-{file}-"
 
 
 def is_part(name: str) -> bool:

@@ -6,56 +6,19 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.copier.transferring import Bench, fill, item, parts, tree
-from tests.storages.s3_server import KEYS, S3Server
 from tests.storages.sftp_server import Server
 from timers.engine import filecopy
 from timers.models import Collection, TransferFile
-from timers.services import collections, transfers
-from timers.storages.sftp.pool import SESSIONS
-from timers.targets import parse_networks
+from timers.services import transfers
 
 pytestmark = pytest.mark.django_db
 
 TREE = {"a": "1", "d/b": "22", "d/e/zażółć 🐟": "333", "d/empty": "", **{f"many/f{n}": str(n) for n in range(30)}}
-
-
-@pytest.fixture(autouse=True)
-def loopback(settings: Any) -> Iterator[None]:
-    settings.TIMERS_WEBHOOK_NETWORKS = parse_networks("127.0.0.0/8")
-    yield
-    SESSIONS.clear()
-
-
-@pytest.fixture
-def sftp(sftp_running: Server, tmp_path: Path) -> Server:
-    """The SFTP server with a folder of this test's own."""
-    (sftp_running.folder / tmp_path.name).mkdir()
-    shared = sftp_running
-    return Server(shared.folder, shared.process, shared.port, shared.host_key, shared.keys, tmp_path.name)
-
-
-@pytest.fixture
-def on_sftp(owner: Any, now: datetime, sftp: Server) -> Collection:
-    return _collection(owner, now, {"kind": "sftp", **sftp.parameters()})
-
-
-@pytest.fixture
-def on_s3(owner: Any, now: datetime, s3_running: S3Server) -> Collection:
-    return _collection(
-        owner, now, {"kind": "s3", "bucket": s3_running.bucket(), "endpoint_url": s3_running.url, **KEYS}
-    )
-
-
-def _collection(owner: Any, now: datetime, storage: dict[str, Any]) -> Collection:
-    return collections.create(owner=owner, fields={"display_name": storage["kind"], "storage": storage}, now=now)
 
 
 def _on(bench: Bench, source: Collection, destination: Collection) -> Bench:

@@ -13,6 +13,7 @@ from tests.engine.copier.transferring import Bench, Killed, Ticking, fill, parts
 from timers.engine import filecopy
 from timers.models import TransferFile
 from timers.services import transfers
+from timers.storages.base import SourceFault, fault
 from timers.storages.local import LocalStorage, LocalWriter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rows_of_their_own")]
@@ -213,6 +214,48 @@ def test_after_a_lost_slice_the_whole_part_is_read_again(large: Bench, monkeypat
 
     assert tree(large.there) == tree(large.here)
     assert parts(large.there) == []
+
+
+def test_a_slice_that_dies_after_taking_over_a_part_loses_only_its_own_work(large: Bench, monkeypatch: Any) -> None:
+    _begin(large)
+    inode = parts(large.there)[0].stat().st_ino
+    for _ in range(2):  # each dies when the part has its new name, and nobody has written that down
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(LocalWriter, "take_checked", _raise(Killed()))
+            patched.setattr(LocalWriter, "discard", lambda self: None)
+            large.slice(budget=0)
+        large.later(seconds=16)
+
+    large.slice(budget=0)
+    assert large.transfer.bytes_transferred == 4_000
+    large.run(budget=0)
+
+    assert (large.there / "large").stat().st_ino == inode
+    assert tree(large.there) == tree(large.here)
+    assert large.transfer.bytes_transferred == large.transfer.bytes_checksummed == 9_500
+    assert parts(large.there) == []
+
+
+def test_a_fault_in_the_middle_of_a_file_loses_nothing(large: Bench, monkeypatch: Any) -> None:
+    _begin(large)
+    inode = parts(large.there)[0].stat().st_ino
+    take, count = LocalWriter.take_checked, iter(range(100))
+
+    def breaks(self: LocalWriter, *given: Any) -> int:
+        if next(count) == 2:
+            raise SourceFault(fault("connection_error", "The line broke."))
+        return take(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalWriter, "take_checked", breaks)
+        large.slice(budget=60)
+    assert large.transfer.bytes_transferred == 5_000
+    assert large.faults() == ["connection_error"]
+
+    large.later(seconds=10)
+    large.run(budget=0)
+    assert (large.there / "large").stat().st_ino == inode
+    assert large.transfer.bytes_transferred == 9_500
 
 
 def test_a_part_that_is_gone_is_begun_again(large: Bench) -> None:
