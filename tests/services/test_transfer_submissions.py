@@ -393,3 +393,36 @@ def test_a_deletion_is_known_by_its_endpoint_too(deletion: Any, owner: Any) -> N
 def test_a_deletion_that_cannot_work_is_named(deletion: Any, owner: Any, changes: dict[str, Any], field: str) -> None:
     with invalid(field):
         read(deletion(**changes), owner=owner)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [item("/a", "/b", recursive=True), item("/b", "/c", recursive=True)],
+        [item("/b/deep/f", "/c/f", recursive=False), item("/a", "/b", recursive=True)],
+        [item("/a", "/b/deep", recursive=True), item("/b", "/c", recursive=True)],
+        [item("/f", "/g"), item("/g", "/h")],
+    ],
+)
+def test_no_item_reads_what_another_one_writes(within: Any, items: list[dict[str, Any]]) -> None:
+    with pytest.raises(Invalid) as caught:
+        within(*items)
+
+    (field,) = caught.value.fields
+    assert field.startswith("DATA.")
+    assert "writes what this item reads" in caught.value.fields[field][0]
+
+
+def test_neighbours_in_one_collection_are_no_chain(within: Any) -> None:
+    within(item("/a", "/b", recursive=True), item("/c", "/d", recursive=True), item("/e/f", "/g/f", recursive=False))
+
+
+@pytest.mark.parametrize("value", [True, {}, [[]], "sha3"])
+def test_an_algorithm_is_checked_also_without_a_checksum(understood: Any, value: Any) -> None:
+    with invalid("DATA.0.checksum_algorithm"):
+        understood(item(checksum_algorithm=value))
+
+
+def test_a_rule_is_a_filter_rule(understood: Any) -> None:
+    with invalid("filter_rules.0.DATA_TYPE"):
+        understood(filter_rules=[{"DATA_TYPE": "y", "method": "exclude", "name": "*"}])

@@ -45,18 +45,19 @@ def expected(checksum: object, algorithm: object, *, field: str = "external_chec
     """
     if not isinstance(checksum, str) or not checksum or set(checksum.lower()) - set("0123456789abcdef"):
         raise Invalid({field: "Give the checksum as hexadecimal digits."})
-    name = _name_of(algorithm, field) if algorithm is not None else _by_length(checksum)
+    sibling = f"{field.rpartition('.')[0]}.checksum_algorithm".lstrip(".")
+    name = check_algorithm(algorithm, field=sibling) if algorithm is not None else _by_length(checksum)
     if name is None or len(checksum) != ALGORITHMS[name]:
         known = ", ".join(f"{name} ({length} digits)" for name, length in ALGORITHMS.items())
         raise Invalid({field: f"The length does not fit the algorithm; known: {known}."})
     return checksum.lower(), name
 
 
-def _name_of(algorithm: object, field: str) -> str:
+def check_algorithm(algorithm: object, *, field: str) -> str:
+    """Return our name of an algorithm that somebody named; raises Invalid naming `field`."""
     name = algorithm.lower().replace("-", "") if isinstance(algorithm, str) else ""
     if name not in ALGORITHMS:
-        sibling = f"{field.rpartition('.')[0]}.checksum_algorithm".lstrip(".")
-        raise Invalid({sibling: f"Unknown algorithm; known: {', '.join(ALGORITHMS)}."})
+        raise Invalid({field: f"Unknown algorithm; known: {', '.join(ALGORITHMS)}."})
     return name
 
 

@@ -70,6 +70,8 @@ def _rule(document: object, field: str) -> FilterRule:
     unknown = [str(key) for key in document if key not in _KEYS]
     if unknown:
         raise Invalid({f"{field}.{key}": f"Unknown field; known here: {', '.join(sorted(_KEYS))}." for key in unknown})
+    if document.get("DATA_TYPE", "filter_rule") != "filter_rule":
+        raise Invalid({f"{field}.DATA_TYPE": "A rule is a filter_rule."})
     return FilterRule(
         _method(document.get("method"), f"{field}.method"),
         _pattern(document.get("name"), f"{field}.name"),

@@ -116,6 +116,8 @@ def _path(document: Mapping[str, Any], key: str, name: str, collection: Collecti
 
 def _checksum(document: Mapping[str, Any], name: str, recursive: bool | None) -> tuple[str | None, str | None]:
     if document.get("external_checksum") is None:
+        if document.get("checksum_algorithm") is not None:
+            checksums.check_algorithm(document["checksum_algorithm"], field=f"{name}.checksum_algorithm")
         return None, None
     if recursive:
         raise Invalid({f"{name}.external_checksum": "A checksum belongs to one file, not to a recursive item."})
@@ -140,6 +142,8 @@ def check_overlaps(items: Sequence[Item], *, source: Collection, destination: Co
             folders[item.source_path, item.destination_path] = number
     for number in range(len(items)):
         _check_covered(items, number, folders, rules)
+    if overlap(here, there):
+        _check_chains(items, here, there)
 
 
 def _check_twice(items: Sequence[Item], number: int, targets: Mapping[str, int]) -> None:
@@ -169,6 +173,20 @@ def overlap(source: tuple[str, ...], target: tuple[str, ...]) -> tuple[str, str]
     if source[: len(target)] == target:
         return "source_path", "The source lies inside the destination."
     return None
+
+
+def _check_chains(items: Sequence[Item], here: tuple[str, ...], there: tuple[str, ...]) -> None:
+    """Refuse items of which one reads what another one writes: what comes of them would depend on their order."""
+    sources = {(*here, *paths.parts(item.source_path)): number for number, item in enumerate(items)}
+    targets = {(*there, *paths.parts(item.target)): number for number, item in enumerate(items)}
+    for ends, others in ((sources, targets), (targets, sources)):
+        for end, number in ends.items():
+            for length in range(1, len(end) + 1):
+                other = others.get(end[:length], number)
+                goes_deep = length == len(end) or items[other].recursive is not False
+                if other != number and goes_deep:
+                    reads, writes = (number, other) if ends is sources else (other, number)
+                    raise Invalid({f"DATA.{reads}.source_path": f"DATA.{writes} writes what this item reads."})
 
 
 def _check_covered(items: Sequence[Item], number: int, folders: Mapping[tuple[str, str], int], rules: Filter) -> None:
