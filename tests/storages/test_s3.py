@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
+import re
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,15 +16,17 @@ from botocore.exceptions import ClientError
 
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from tests.loopback import answers, free_port, says, scripted
+from tests.storages.relay import Answer, Passing, Relay, error, relaying
 from tests.storages.s3_server import KEYS, PAGE, S3Server
 from timers import targets
 from timers.copying import paths
 from timers.errors import ExternalError, Invalid
 from timers.storages.base import Kind, Part
-from timers.storages.s3 import S3Storage, client
+from timers.storages.s3 import S3Storage, client, reading
 from timers.storages.s3.client import Access
 from timers.storages.s3.faults import refused
 from timers.storages.s3.folders import SECONDS, Folders, Known
+from timers.storages.s3.reading import LARGE_PIECE, PIECE
 from timers.storages.s3.writing import PART as PART_SIZE
 from timers.storages.s3.writing import part_size
 
@@ -359,6 +365,130 @@ class TestLargeFiles:
         writer.discard()
 
 
+def crc32(data: bytes) -> str:
+    return b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+class TestChecksums:
+    """The parts of large files, seen from between the storage and the store."""
+
+    @pytest.fixture
+    def relay(self, server: S3Server) -> Iterator[Relay]:
+        with relaying(server.url) as relay:
+            yield relay
+
+    @pytest.fixture
+    def storage(self, opened: Opener, relay: Relay) -> S3Storage:
+        return opened(endpoint_url=relay.url)
+
+    def test_parts_go_with_a_crc32_and_are_put_together_with_it(
+        self, storage: S3Storage, relay: Relay, large: bytes
+    ) -> None:
+        put(storage, "/big", large)
+
+        sent = sorted(relay.parts(), key=lambda part: part.path)
+        pieces = [large[start : start + PART_SIZE] for start in range(0, len(large), PART_SIZE)]
+        assert [part.headers["x-amz-checksum-crc32"] for part in sent] == [crc32(piece) for piece in pieces]
+        assert not any("content-md5" in part.headers for part in sent)
+        assert _stated_at_end(relay) == [crc32(piece) for piece in pieces]
+
+    def test_an_upload_that_is_gone_on_with_ends_with_the_crc32_of_all_parts(
+        self, storage: S3Storage, relay: Relay, large: bytes
+    ) -> None:
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: 2 * PART_SIZE + 5])
+        again = storage.write("/big", part=LATER, resume=writer.keep())
+        again.write(large[2 * PART_SIZE + 5 :])
+        again.commit()
+
+        pieces = [large[start : start + PART_SIZE] for start in range(0, len(large), PART_SIZE)]
+        assert _stated_at_end(relay) == [crc32(piece) for piece in pieces]
+        assert get(storage, "/big") == large
+
+    @pytest.mark.parametrize("code", ["NotImplemented", "InvalidArgument", "InvalidRequest"])
+    def test_a_store_that_refuses_crc32_gets_md5_and_is_asked_once(
+        self, storage: S3Storage, relay: Relay, large: bytes, code: str
+    ) -> None:
+        relay.ask = lambda passing: error(400, code) if "x-amz-checksum-algorithm" in passing.headers else None
+        data = large[: PART_SIZE + 1]
+
+        for name in ("/one", "/two"):
+            put(storage, name, data)
+
+        assert all("content-md5" in part.headers for part in relay.parts())
+        assert not any("x-amz-checksum-crc32" in part.headers for part in relay.parts())
+        asked = [each for each in relay.passed if each.is_beginning]
+        assert ["x-amz-checksum-algorithm" in each.headers for each in asked] == [True, False, False]
+        assert _stated_at_end(relay) == []
+        assert get(storage, "/two") == data
+
+    def test_a_store_that_passes_over_crc32_gets_md5(self, storage: S3Storage, relay: Relay, large: bytes) -> None:
+        relay.ask = lambda passing: _forget(passing, "x-amz-checksum-algorithm")
+
+        put(storage, "/big", large[: PART_SIZE + 1])
+
+        assert ["content-md5" in part.headers for part in relay.parts()] == [True, True]
+        assert get(storage, "/big") == large[: PART_SIZE + 1]
+
+    def test_a_part_whose_crc32_is_not_stated_is_sent_with_md5_as_well(
+        self, storage: S3Storage, relay: Relay, large: bytes
+    ) -> None:
+        relay.say = lambda passing, answer: _leave_out(passing, answer, "x-amz-checksum-crc32")
+
+        put(storage, "/big", large)
+
+        with_md5 = [part for part in relay.parts() if "content-md5" in part.headers]
+        assert sorted(crc32(part.body) for part in with_md5) == sorted(_stated_at_end(relay))
+        assert get(storage, "/big") == large
+
+    @pytest.mark.parametrize("header", ["x-amz-checksum-crc32", "etag"])
+    def test_a_part_that_arrived_as_other_bytes_never_gets_into_place(
+        self, storage: S3Storage, relay: Relay, large: bytes, header: str
+    ) -> None:
+        other = {"x-amz-checksum-crc32": crc32(b"other"), "etag": f'"{hashlib.md5(b"other").hexdigest()}"'}
+
+        def misstate(passing: Passing, answer: Answer) -> None:
+            if passing.is_part:
+                answer.headers.pop("x-amz-checksum-crc32", None)
+                answer.headers[header] = other[header]
+
+        relay.say = misstate
+
+        writer = storage.write("/big", part=PART)
+        writer.write(large[: PART_SIZE + 1])
+        with fails("checksum_mismatch"):
+            writer.commit()
+        writer.discard()
+
+        assert names(storage) == []
+
+    def test_what_is_no_matter_of_checksums_is_refused_as_it_is(self, storage: S3Storage, relay: Relay) -> None:
+        relay.ask = lambda passing: error(403, "AccessDenied") if passing.is_beginning else None
+
+        with fails("permission_denied"):
+            put(storage, "/big", b"x" * (PART_SIZE + 1))
+
+        assert len([each for each in relay.passed if each.is_beginning]) == 1
+
+
+def _stated_at_end(relay: Relay) -> list[str]:
+    return [
+        found
+        for passing in relay.passed
+        if passing.is_end
+        for found in re.findall(r"<ChecksumCRC32>(.*?)</ChecksumCRC32>", passing.body.decode())
+    ]
+
+
+def _forget(passing: Passing, header: str) -> None:
+    passing.headers.pop(header, None)
+
+
+def _leave_out(passing: Passing, answer: Answer, header: str) -> None:
+    if passing.is_part:
+        answer.headers.pop(header, None)
+
+
 class TestReading:
     def test_the_store_states_digests_of_files_that_came_in_one_piece(
         self, storage: S3Storage, server: S3Server, bucket: str
@@ -367,6 +497,23 @@ class TestReading:
 
         assert storage.digest("/f", "md5") == hashlib.md5(b"x").hexdigest()
         assert storage.digest("/f", "sha256") == hashlib.sha256(b"x").hexdigest()
+
+    @pytest.mark.parametrize(
+        ("quick", "sizes"), [(60.0, [PIECE, PIECE, LARGE_PIECE, 1]), (0.0, [PIECE, PIECE, PIECE, PIECE, 1])]
+    )
+    def test_over_a_quick_line_the_pieces_grow(
+        self, opened: Opener, server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, quick: float, sizes: Any
+    ) -> None:
+        data = random.Random(8).randbytes(sum(sizes))
+        server.client.put_object(Bucket=bucket, Key="big", Body=data)
+        monkeypatch.setattr(reading, "QUICK", quick)
+
+        with relaying(server.url) as relay:
+            assert get(opened(endpoint_url=relay.url), "/big") == data
+
+        asked = sorted(tuple(map(int, each.headers["range"][6:].split("-"))) for each in relay.passed)
+        starts = [start for start, _ in asked]
+        assert [end - start for start, end in itertools.pairwise([*starts, len(data)])] == sizes
 
     def test_a_connection_that_breaks_in_the_middle_is_made_again(self, opened: Opener) -> None:
         head = b'HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/10\r\nETag: "e"\r\n\r\n'

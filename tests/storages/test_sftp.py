@@ -15,7 +15,7 @@ from tests import loopback
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from tests.storages.sftp_server import Server, serving
 from timers.errors import ExternalError, Invalid
-from timers.storages.base import Kind, Part, Storage
+from timers.storages.base import Kind, Part, Storage, Writer
 from timers.storages.memory import MemoryStorage
 from timers.storages.sftp import SftpStorage, keys
 from timers.storages.sftp.faults import meaning
@@ -555,6 +555,26 @@ class TestFiles:
 
         assert (server.files / "f").read_bytes() == b"from memory" * 50_000
 
+    def test_a_whole_file_that_was_looked_back_at_needs_no_further_question_to_be_sealed(
+        self, storage: SftpStorage, server: Server
+    ) -> None:
+        writer = _taken(storage, b"small")
+        asked = storage._session._number
+
+        storage.settle([writer])
+
+        assert storage._session._number == asked
+        writer.commit()
+        assert (server.files / "f").read_bytes() == b"small"
+        assert not storage._session.is_busy
+
+    @pytest.mark.parametrize("end", ["commit", "discard"])
+    def test_a_seal_that_nobody_waits_for_leaves_nothing_open(self, storage: SftpStorage, end: str) -> None:
+        getattr(_taken(storage, b"small"), end)()
+
+        assert storage.stat("/").kind is Kind.DIR
+        assert not storage._session.is_busy
+
     def test_names_that_are_no_text_survive(self, storage: SftpStorage, server: Server) -> None:
         Path(os.fsdecode(bytes(server.files) + b"/\xff\xfe")).write_bytes(b"odd")
 
@@ -602,6 +622,18 @@ class TestFiles:
         assert not storage._session.handles
 
 
+def _taken(storage: SftpStorage, data: bytes) -> Writer:
+    """Return a writer that took all of a file and was looked back at."""
+    memory = MemoryStorage({"name": "looked-back-at"}, {})
+    put(memory, "/f", data)
+    with memory.open("/f") as reader:
+        writer = storage.write("/f", part=PART)
+        writer.take(reader, 1 << 20)
+        with writer.read_back(0) as back:
+            assert back.read(len(data)) == data
+    return writer
+
+
 class TestRefusals:
     def test_missing_rights_are_named_and_final(self, storage: SftpStorage, server: Server) -> None:
         (server.files / "forbidden").touch()
@@ -621,6 +653,16 @@ class TestRefusals:
 
         assert (caught.value.reason, caught.value.retryable) == ("no_space", True)
         assert "/f" in caught.value.message
+        writer.discard()
+        assert names(storage) == []
+
+    def test_a_full_disk_is_named_to_who_looks_back_too(self, storage: SftpStorage, server: Server) -> None:
+        writer = storage.write("/f", part="full")
+        writer.write(b"x" * 1000)
+
+        with writer.read_back(0) as back, refused("no_space"):
+            back.read(1000)
+
         writer.discard()
         assert names(storage) == []
 

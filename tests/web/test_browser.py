@@ -186,8 +186,12 @@ def test_everything_works_without_scripts(chromium: Browser, live_server: Any, o
     log_in(page, live_server.url)
     create_webhook(page, "Without scripts")
 
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Snooze").click()
+    page.get_by_label("until tomorrow morning").check()
+    page.get_by_label("Reason").fill("cabling")
+    page.get_by_role("button", name="Pause it").click()
     expect(page.locator("#timer-why")).to_contain_text("Paused by owner")
+    expect(page.locator("#timer-why")).to_contain_text("cabling")
     page.goto(live_server.url)
     page.get_by_role("searchbox").fill("nothing like it")
     page.get_by_role("button", name="Filter").click()
@@ -229,14 +233,17 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
     access.create_token(owner=owner, name="laptop", now=now)
     access.create_key(owner=owner, name="client", now=now)
     collection_tests.test(places[0], by=owner, now=now)
+    service.update(timer, changes={"policies": {"max_attempts": 2}}, by=owner, now=now)
     return {
         "timers": "/",
         "no match": "/?q=nothing",
         "new": "/timers/new/",
         "timer": f"/timers/{timer.pk}/",
+        "versions": f"/timers/{timer.pk}/versions/",
         "edit": f"/timers/{timer.pk}/edit/",
         "delete": f"/timers/{timer.pk}/delete/",
         "activity": "/activity/",
+        "an hour of it": f"/activity/?hour={now + timedelta(hours=2):%Y-%m-%dT%H:00Z}&from=nonsense#hour",
         "execution": f"/executions/{execution.pk}/",
         "transfers": "/transfers/",
         **transferring.furnish(owner, places, now),

@@ -43,7 +43,7 @@ def test_it_shows_executions_next_runs_definition_and_activity(
     assert "Mon 2 Mar 13:00 UTC" in page, "the next runs"
     assert "Every hour" in page
     assert "&quot;interval_seconds&quot;: 3600" in page, "the definition as JSON"
-    assert "Created" in page
+    assert "made it" in page
 
 
 @pytest.mark.parametrize("word", ["Run now", "Pause", "Edit", "Duplicate", "Delete"])
@@ -133,7 +133,7 @@ def test_executions_can_be_filtered_and_paged(owners_browser: Client, owner: Any
     first = owners_browser.get(f"/timers/{timer.pk}/").content.decode()
     failed = owners_browser.get(f"/timers/{timer.pk}/?status=failed").content.decode()
 
-    assert first.count('class="badge is-ok">') == 26, "25 executions and the state of the timer"
+    assert first.count('class="badge is-ok">') == 13, "12 executions and the state of the timer"
     assert ">Older</a>" in first
     assert failed.count('class="badge is-bad">') == 1
 
@@ -145,7 +145,7 @@ def test_a_page_takes_the_same_few_queries_for_many_executions(
     for hours in range(12):
         ran(timer, now - timedelta(hours=hours))
 
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(17):
         owners_browser.get(f"/timers/{timer.pk}/")
 
 

@@ -1,4 +1,4 @@
-"""Who may call: hashed tokens, client keys, answers kept for repeated requests, and what a person prefers."""
+"""Who may call: hashed tokens, client keys, calendars, answers to repeated requests, and what a person prefers."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ class ClientKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.client_id})"
+
+
+class CalendarFeed(models.Model):
+    """The secret address under which one person's runs to come can be read; only the secret's SHA-256 is kept."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="calendar_feed")
+    digest = models.CharField(max_length=64)
+    created_at = InstantField()
+    last_read_at = InstantField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest"], name="one_calendar_per_digest")]
+
+    def __str__(self) -> str:
+        return f"calendar of {self.owner_id}"
 
 
 class IdempotentAnswer(models.Model):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,12 @@ from timers.models import Attempt, Event, Execution, Timer, TimerTag, Transfer
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
+FEW_TIMERS = 200
+"""So many timers can be named to the database, which then reads their histories instead of everybody's."""
+LOOKED_THROUGH = 20_000
+"""Executions that one page looks through for what no index knows; the reader may go on from there."""
+_BEFORE_ALL = uuid.UUID(int=0)
+ORDER = ("-scheduled_for", "-pk")
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,25 @@ class Filters:
     trigger: str = ""
     action: str = ""
     tag: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Planned times: from `since` until just before `until`."""
 
     @property
     def any(self) -> bool:
-        return bool(self.q or self.status or self.trigger or self.action or self.tag)
+        return bool(self.q or self.status or self.trigger or self.action or self.tag or self.since or self.until)
+
+
+@dataclass(frozen=True)
+class ExecutionsPage:
+    """A page of executions. `sought_in` says what a text was found in: `timers` or `errors`, empty without one.
+
+    `looked_until` is set when the page ends because enough was looked through, not because it is full.
+    """
+
+    page: Page[ExecutionRow]
+    sought_in: str = ""
+    looked_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +82,35 @@ class ExecutionDetail:
     events: list[Event] = field(default_factory=list)
 
 
-def executions_page(user: Any, *, now: datetime, filters: Filters, marker: str | None = None) -> Page[ExecutionRow]:
-    """Return a page of all executions, newest first, from one query."""
-    found = _filtered(Execution.objects.visible_to(user), filters)
+def executions_page(
+    user: Any, *, now: datetime, filters: Filters, marker: str | None = None, limit: int | None = None
+) -> ExecutionsPage:
+    """Return a page of all executions, newest first, from four queries at most, however long the history is."""
+    sought = _seek(user, filters)
     place = read_marker(marker, 2)
-    if place is not None:
-        found = found.filter(_after(["-scheduled_for", "-pk"], place))
-    return _page(
-        found.order_by("-scheduled_for", "-pk"), lambda last: (clock.to_us(last.scheduled_for), last.pk), now=now
+    from_here = _planned_within(filters) & (_after(ORDER, place) if place is not None else Q())
+    edge = _edge(from_here & sought.among) if sought.is_rare else None
+    found = Execution.objects.filter(from_here & sought.condition)
+    if edge is not None:
+        found = found.filter(scheduled_for__gte=edge)
+    page = _page(found.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
+    if edge is None or page.next_marker is not None:
+        return ExecutionsPage(page, sought.sought_in)
+    return ExecutionsPage(
+        Page(page.rows, write_marker(clock.to_us(edge), _BEFORE_ALL)), sought.sought_in, looked_until=edge
     )
+
+
+def executions_to_export(user: Any, filters: Filters) -> models.QuerySet[Execution]:
+    """Return all executions that the filters leave, newest first."""
+    found = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
+    return found.select_related("timer").order_by(*ORDER)
+
+
+def tag_keys(user: Any) -> list[str]:
+    """Return the keys of the tags on timers that the user may know of."""
+    tags = TimerTag.objects.all() if user.is_staff else TimerTag.objects.filter(timer__owner=user)
+    return list(tags.order_by("key").values_list("key", flat=True).distinct()[:200])
 
 
 def executions_of(
@@ -164,7 +206,7 @@ def _page(
     return Page([execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None)
 
 
-def _after(names: list[str], place: list[Any], *, last_is_id: bool = True) -> Q:
+def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -> Q:
     try:
         values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1])) if last_is_id else int(place[1])]
     except (ValueError, OverflowError):
@@ -172,21 +214,81 @@ def _after(names: list[str], place: list[Any], *, last_is_id: bool = True) -> Q:
     return after(names, values)
 
 
-def _filtered(found: models.QuerySet[Execution], filters: Filters) -> models.QuerySet[Execution]:
-    if filters.q:
-        words = Q(timer__name__icontains=filters.q) | Q(error_message__icontains=filters.q)
-        with contextlib.suppress(ValueError):
-            words |= Q(pk=uuid.UUID(filters.q)) | Q(timer_id=uuid.UUID(filters.q))
-        found = found.filter(words)
+@dataclass(frozen=True)
+class _Sought:
+    """What is looked for, and whether it may be so rare that a long history must be read to find a page of it."""
+
+    condition: Q
+    is_rare: bool
+    sought_in: str = ""
+    among: Q = field(default_factory=Q)
+    """The executions that are looked through: of a few timers, else everybody's."""
+
+
+def _seek(user: Any, filters: Filters) -> _Sought:
+    """Return the condition of the filters but the time: timers are looked up first, as they are few."""
+    facts = _has_status(filters.status)
     if filters.trigger:
-        found = found.filter(trigger=filters.trigger)
+        facts &= Q(trigger=filters.trigger)
+    waits = filters.status in {*UNFINISHED, "unfinished"}  # these have an index of their own
+    rare = bool(filters.status or filters.trigger) and not waits
+    with contextlib.suppress(ValueError):
+        number = uuid.UUID(filters.q)
+        mine = Q() if user.is_staff else Q(timer__owner=user)
+        return _Sought(facts & mine & (Q(pk=number) | Q(timer_id=number)), is_rare=False)
+    timers = _timers(user, filters)
+    if not filters.q:
+        return _of_timers(timers, facts, rare=rare, waits=waits)
+    named = _of_timers(timers.filter(name__icontains=filters.q), facts, rare=rare, waits=waits, sought_in="timers")
+    if named.condition != _NOTHING:
+        return named
+    said = facts & Q(error_message__icontains=filters.q)
+    return replace(_of_timers(timers, said, rare=True, waits=waits, sought_in="errors"), is_rare=not waits)
+
+
+_NOTHING = Q(pk__in=[])
+
+
+def _timers(user: Any, filters: Filters) -> models.QuerySet[Timer]:
+    """Return the timers that filters on timers leave."""
+    timers: Any = Timer.objects.visible_to(user)
     if filters.action:
-        found = found.filter(timer__action=filters.action)
+        timers = timers.filter(action=filters.action)
     if filters.tag:
         key, colon, value = filters.tag.partition(":")
-        tagged = TimerTag.objects.filter(key=key, **({"value": value} if colon else {}))
-        found = found.filter(timer_id__in=tagged.values("timer_id"))
-    return found.filter(_has_status(filters.status))
+        timers = timers.tagged(key, value if colon else None)
+    return timers
+
+
+def _of_timers(timers: models.QuerySet[Timer], facts: Q, *, rare: bool, waits: bool, sought_in: str = "") -> _Sought:
+    """Return the condition of executions of these timers; a few are named one by one."""
+    if not timers.query.where:
+        return _Sought(facts, rare, sought_in)
+    ids = list(timers.order_by().values_list("pk", flat=True)[: FEW_TIMERS + 1])
+    if not ids:
+        return _Sought(_NOTHING, False, sought_in)
+    if len(ids) <= FEW_TIMERS:
+        return _Sought(facts & Q(timer_id__in=ids), False, sought_in, among=Q(timer_id__in=ids))
+    return _Sought(facts & Q(timer_id__in=timers.values("pk")), not waits, sought_in)
+
+
+def _planned_within(filters: Filters) -> Q:
+    within = Q()
+    if filters.since is not None:
+        within &= Q(scheduled_for__gte=filters.since)
+    if filters.until is not None:
+        within &= Q(scheduled_for__lt=filters.until)
+    return within
+
+
+def _edge(among: Q) -> datetime | None:
+    """Return the planned time that this page looks back to, None when it can look at all that is left."""
+    times = Execution.objects.filter(among).order_by("-scheduled_for").values_list("scheduled_for", flat=True)
+    return next(iter(times[LOOKED_THROUGH : LOOKED_THROUGH + 1]), None)
+
+
+def _place(last: Execution) -> tuple[int, uuid.UUID]:
+    return clock.to_us(last.scheduled_for), last.pk
 
 
 def _has_status(status: str) -> Q:

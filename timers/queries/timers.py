@@ -1,4 +1,4 @@
-"""Timers as the pages show them: the list with its figures, and one timer with all that belongs to it."""
+"""Timers as the pages show them: the list with its figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Lower
 
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
-from timers.models import Event, Execution, Timer, TimerTag
+from timers.models import Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
 from timers.scheduling import text
 from timers.scheduling.bounds import parse_schedule
@@ -113,15 +113,6 @@ class TimersPage:
     filters: Filters
 
 
-@dataclass(frozen=True)
-class TimerDetail:
-    """One timer and what its page shows beside its executions."""
-
-    row: TimerRow
-    events: list[Event]
-    unfinished: int
-
-
 def timers_page(user: Any, *, now: datetime, filters: Filters, marker: str | None = None) -> TimersPage:
     """Return a page of the list: seven queries, however many timers there are."""
     visible = Timer.objects.visible_to(user).not_deleted()
@@ -147,15 +138,6 @@ def find_timer(user: Any, timer_id: uuid.UUID) -> Timer | None:
     """Return the timer, deleted ones too, or None when the user may not know of it."""
     found = Timer.objects.visible_to(user).filter(pk=timer_id)
     return found.select_related("schedule", "definition", "owner", "status_changed_by").first()
-
-
-def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
-    """Return what the page of one timer shows, from five queries."""
-    return TimerDetail(
-        row=timer_row(timer, now=now),
-        events=list(Event.objects.filter(timer_id=timer.pk).select_related("actor").order_by("-id")[:20]),
-        unfinished=Execution.objects.filter(timer=timer).unfinished().count(),
-    )
 
 
 def words_for(document: dict[str, Any]) -> Words:

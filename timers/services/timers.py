@@ -182,7 +182,8 @@ def pause(timer: Timer, *, by: Any, now: datetime, reason: str = "", until: date
         _plan(timer, _take_back(timer, now=now))
         timer.save()
         timer.schedule.save()
-        events.record("paused", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=reason)
+        end: dict[str, Any] = {} if until is None else {"until": until.isoformat()}
+        events.record("paused", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=reason, **end)
         if until is not None:
             queue.wake_dispatchers()
     return timer

@@ -1,4 +1,4 @@
-"""The list of timers, and everything that ran."""
+"""The list of timers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from django.http import HttpRequest, HttpResponse
 
 from timers import clock
 from timers.actions.base import ACTIONS
-from timers.lifecycle import ExecutionStatus, Trigger
-from timers.queries import executions as execution_queries
 from timers.queries import timers as timer_queries
 from timers.web import shell
 
 STATUS_CHOICES = (("", "All"), ("active", "Active"), ("paused", "Paused"), ("failing", "Failing"), ("ended", "Ended"))
-RESULT_CHOICES = (
-    ("", "All"),
-    (ExecutionStatus.RUNNING, "Running"),
-    (ExecutionStatus.FAILED, "Failed"),
-    (ExecutionStatus.SKIPPED, "Skipped"),
-    (ExecutionStatus.COMPLETED, "Completed"),
-)
 
 
 @shell.page
@@ -46,30 +37,6 @@ def timers_list(request: HttpRequest) -> HttpResponse:
         "refresh": request.get_full_path(),
     }
     return shell.render(request, _part(request, "timers/timers.html", "timers/_timers_live.html"), context, now=now)
-
-
-@shell.page
-def activity(request: HttpRequest) -> HttpResponse:
-    """Show all executions, newest first, skipped ones included."""
-    now = clock.now()
-    get = request.GET
-    filters = execution_queries.Filters(
-        q=get.get("q", "").strip()[:200],
-        status=_one_of(get.get("status"), [*ExecutionStatus, "unfinished"]),
-        trigger=_one_of(get.get("trigger"), list(Trigger)),
-        action=get.get("action", "").strip()[:40],
-        tag=get.get("tag", "").strip()[:511],
-    )
-    context = {
-        "listed": execution_queries.executions_page(request.user, now=now, filters=filters, marker=get.get("marker")),
-        "filters": filters,
-        "results": RESULT_CHOICES,
-        "triggers": list(Trigger),
-        "actions": list(ACTIONS),
-        "current": "activity",
-        "refresh": request.get_full_path(),
-    }
-    return shell.render(request, _part(request, "timers/activity.html", "timers/_activity_live.html"), context, now=now)
 
 
 def _part(request: HttpRequest, whole: str, part: str) -> str:

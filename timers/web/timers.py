@@ -1,9 +1,9 @@
-"""One timer: make, look at, edit, and what its buttons do."""
+"""One timer: make, edit, and what its buttons do."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,17 +16,17 @@ from timers import clock
 from timers.errors import Invalid, TimersError
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
-from timers.queries import executions as execution_queries
 from timers.queries import timers as timer_queries
 from timers.queries import transfers as transfer_queries
 from timers.services import schedules
 from timers.services import timers as service
 from timers.web import shell
-from timers.web.timer_documents import initial
+from timers.web.timer_documents import initial, read_instant
 from timers.web.timer_form import PLACES, TimerForm
 
-RESULT_CHOICES = (("", "All"), ("failed", "Failed"), ("skipped", "Skipped"))
 PREVIEWED = 5
+HOUR = timedelta(hours=1)
+LONGEST_PAUSE = timedelta(days=3660)
 
 
 @shell.page
@@ -90,28 +90,6 @@ def preview(request: HttpRequest) -> HttpResponse:
 
 
 @shell.page
-def detail(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
-    """Show one timer; to htmx only what changes."""
-    now = clock.now()
-    timer = _find(request, timer_id)
-    status = request.GET.get("status", "")
-    context = {
-        "timer": timer,
-        "shown": timer_queries.timer_detail(timer, now=now),
-        "next_runs": schedules.next_runs(timer, limit=PREVIEWED, now=now),
-        "executions": execution_queries.executions_of(timer, now=now, status=status, marker=request.GET.get("marker")),
-        "status": status,
-        "results": RESULT_CHOICES,
-        "document": _document(timer),
-        "timer_zone": _timer_zone(timer),
-        "current": "timers",
-        "refresh": request.get_full_path(),
-    }
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
-    return shell.render(request, "timers/_timer_live.html" if part else "timers/timer.html", context, now=now)
-
-
-@shell.page
 def delete(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Ask before deleting, and delete."""
     now = clock.now()
@@ -129,12 +107,14 @@ def delete(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @shell.page
 def pause(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
-    """Pause a timer."""
+    """Pause a timer, for a reason and until an instant if so asked."""
     now = clock.now()
     timer = _find(request, timer_id)
     reason = request.POST.get("reason", "").strip()[:500]
     shell.attempt(
-        request, lambda: service.pause(timer, by=request.user, now=now, reason=reason), f"{timer.name} is paused."
+        request,
+        lambda: service.pause(timer, by=request.user, now=now, reason=reason, until=_pause_end(request, now=now)),
+        f"{timer.name} is paused.",
     )
     return _after_button(request, timer, now=now)
 
@@ -168,6 +148,23 @@ def _find(request: HttpRequest, timer_id: uuid.UUID) -> Timer:
 
 def _address(timer: Timer) -> str:
     return reverse("timer", args=[timer.pk])
+
+
+def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
+    """Return until when a pause was asked for; None for one without an end. Raises Invalid for no instant."""
+    choice = request.POST.get("until", "")
+    if choice == "hour":
+        return now + HOUR
+    given = request.POST.get("until_at") if choice in ("", "at") else choice
+    text = read_instant(given, ZoneInfo(shell.reader_zone(request, _chosen_zone(request))), "")
+    if text is None:
+        if choice:
+            raise Invalid({"": "Say until when it is paused, with a date and a time."})
+        return None
+    end = datetime.fromisoformat(text)
+    if end > now + LONGEST_PAUSE:
+        raise Invalid({"": "A pause ends within ten years, or when somebody ends it."})
+    return end
 
 
 def _after_button(request: HttpRequest, timer: Timer, *, now: datetime) -> HttpResponse:
@@ -246,27 +243,3 @@ def _chosen_zone(request: HttpRequest) -> str:
 
     known = preference(request.user)
     return known.timezone if known else ""
-
-
-def _timer_zone(timer: Timer) -> ZoneInfo:
-    """Return the zone whose clock the timer's rule reads."""
-    name = (timer.definition.schedule if timer.definition else {}).get("timezone", "UTC")
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def _document(timer: Timer) -> dict[str, Any]:
-    """Return the definition as it can be sent to the API again; secrets stay masked."""
-    definition = timer.definition
-    if definition is None:
-        return {}
-    return {
-        "timer_type": definition.action,
-        "name": definition.name,
-        "schedule": definition.schedule,
-        "body": definition.body,
-        "policies": definition.policies,
-        "tags": service.tags_of(timer),
-    }

@@ -6,13 +6,30 @@ from django.conf import settings
 from django.urls import URLPattern, path
 from django.views.generic import RedirectView
 
-from timers.web import account, collections, dashboard, demo, executions, health, metrics, timers, tokens, transfers
+from timers.web import (
+    account,
+    activity,
+    calendar,
+    collections,
+    dashboard,
+    demo,
+    executions,
+    health,
+    metrics,
+    timer_page,
+    timers,
+    tokens,
+    transfers,
+    versions,
+)
 
 timer_urls = [
     path("", dashboard.timers_list, name="timers"),
     path("timers/new/", timers.new, name="timer-new"),
     path("timers/new/preview/", timers.preview, name="timer-preview"),
-    path("timers/<uuid:timer_id>/", timers.detail, name="timer"),
+    path("timers/<uuid:timer_id>/", timer_page.detail, name="timer"),
+    path("timers/<uuid:timer_id>/versions/", versions.versions, name="timer-versions"),
+    path("timers/<uuid:timer_id>/versions/<int:number>/restore/", versions.restore, name="timer-restore"),
     path("timers/<uuid:timer_id>/edit/", timers.edit, name="timer-edit"),
     path("timers/<uuid:timer_id>/delete/", timers.delete, name="timer-delete"),
     path("timers/<uuid:timer_id>/pause/", timers.pause, name="timer-pause"),
@@ -20,7 +37,12 @@ timer_urls = [
     path("timers/<uuid:timer_id>/run/", timers.run_now, name="timer-run"),
 ]
 execution_urls = [
-    path("activity/", dashboard.activity, name="activity"),
+    path("activity/", activity.activity, name="activity"),
+    path("activity/export.csv", activity.export, {"kind": "csv"}, name="activity-csv"),
+    path("activity/export.json", activity.export, {"kind": "json"}, name="activity-json"),
+    path("activity/calendar/", activity.make_calendar, name="calendar-new"),
+    path("activity/calendar/revoke/", activity.revoke_calendar, name="calendar-revoke"),
+    path("calendar/<slug:secret>.ics", calendar.calendar, name="calendar"),
     path("executions/<uuid:execution_id>/", executions.detail, name="execution"),
     path("executions/<uuid:execution_id>/cancel/", executions.cancel, name="execution-cancel"),
     path("executions/<uuid:execution_id>/rerun/", executions.rerun, name="execution-rerun"),
@@ -44,6 +66,8 @@ access_urls = [
     path("logout/", account.log_out, name="logout"),
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
+    path("account/address/", account.address, name="account-address"),
+    path("account/test/", account.send_test, name="account-test"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/new/", tokens.create_token, name="token-new"),
     path("tokens/<uuid:token_id>/revoke/", tokens.revoke_token, name="token-revoke"),

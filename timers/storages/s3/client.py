@@ -160,7 +160,7 @@ def _config(access: Access) -> Config:
         proxies={},
         user_agent="Timers",
         ignore_configured_endpoint_urls=True,
-        # other stores than Amazon's do not know the newer checksums; every part goes with its MD5
+        # not every store knows the newer checksums; what is sent goes with one that its store was found to know
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         parameter_validation=False,  # no person typed the parameters, and checking them takes a tenth of every call

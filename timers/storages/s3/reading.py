@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from concurrent.futures import Future
+from threading import BoundedSemaphore
 from time import monotonic
 from typing import Any
 
@@ -16,9 +17,13 @@ from timers.storages.base import Entry, Reader, fault
 from timers.storages.s3.bucket import Bucket, file_entry
 from timers.storages.s3.faults import MISSING, changed, code_of, faults
 
-PIECE = 8 * 1024 * 1024
-AHEAD = 2
+PIECE, LARGE_PIECE = 8 * 1024 * 1024, 16 * 1024 * 1024
 QUICK = 0.5
+"""A line is quick that takes less seconds for a PIECE: then the next ones are large, as every request has its price."""
+
+ALWAYS, AHEAD = 1, 3
+"""How many pieces of each file may always be on their way or wait in memory, and how many of SPARE files."""
+SPARE = BoundedSemaphore(2)
 TRIES = 3
 
 _EMPTY_RANGE = ("InvalidRange", "416")
@@ -32,7 +37,7 @@ class S3Reader(Reader):
         self._bucket, self._path, self.position = bucket, path, offset
         self._ahead: deque[Future[bytes]] = deque()
         self._piece, self._used = memoryview(b""), 0
-        self._seconds = QUICK
+        self._seconds, self._may_spare = QUICK, False
         self._first = self._begin()
 
     def _begin(self) -> Any:
@@ -87,10 +92,16 @@ class S3Reader(Reader):
 
     def _ask_ahead(self) -> None:
         """Ask for the next pieces; over a slow line for one only, as what is not read in the end was sent in vain."""
-        most = AHEAD if self._seconds < QUICK else 1
+        quick = self._seconds < QUICK
+        size, most = (LARGE_PIECE, self._most_ahead()) if quick else (PIECE, ALWAYS)
         while self._asked < self.opened.size and len(self._ahead) < most:
-            start, self._asked = self._asked, min(self._asked + PIECE, self.opened.size)
+            start, self._asked = self._asked, min(self._asked + size, self.opened.size)
             self._ahead.append(self._bucket.submit(self._fetch, start, self._asked))
+
+    def _most_ahead(self) -> int:
+        if not self._may_spare and self.opened.size - self._asked > LARGE_PIECE:
+            self._may_spare = SPARE.acquire(blocking=False)
+        return AHEAD if self._may_spare else ALWAYS
 
     def _all_of(self, body: Any) -> bytes:
         """Return the whole first piece; when its connection breaks it is asked for again."""
@@ -103,7 +114,10 @@ class S3Reader(Reader):
                 raise
             return self._fetch(self.position, self._first_end)
         finally:
-            self._seconds = monotonic() - began
+            self._took(monotonic() - began, self._first_end - self.position)
+
+    def _took(self, seconds: float, size: int) -> None:
+        self._seconds = seconds * PIECE / max(size, 1)
 
     def _fetch(self, start: int, end: int) -> bytes:
         for tries in range(TRIES, 0, -1):
@@ -114,7 +128,7 @@ class S3Reader(Reader):
                 if error.reason != "connection_error" or tries == 1:
                     raise
             finally:
-                self._seconds = monotonic() - began
+                self._took(monotonic() - began, end - start)
         raise AssertionError("the last try returns or raises")
 
     def _fetch_once(self, start: int, end: int) -> bytes:
@@ -134,6 +148,9 @@ class S3Reader(Reader):
         for waiting in self._ahead:
             waiting.cancel()
         self._ahead.clear()
+        if self._may_spare:
+            self._may_spare = False
+            SPARE.release()
         if self._first is not None:
             self._first.close()
             self._first = None

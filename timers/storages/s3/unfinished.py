@@ -1,12 +1,14 @@
 """What is left of a file that is not whole yet: an upload in parts, and an object beside the target.
 
 That object has the name of the part. It holds the bytes after the last whole part, as parts cannot be read again, and
-says which upload it belongs to and how many of its parts count.
+says which upload it belongs to and how many of its parts count. Behind the bytes are the CRC32 of these parts, if they
+were sent with such: not every store lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -17,23 +19,16 @@ from timers.errors import ExternalError
 from timers.storages.base import Part, fault, is_part
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.faults import GONE, code_of, faults
+from timers.storages.s3.upload import Sent, Upload, abort, in_words
 
-_UPLOAD, _PARTS = "timers-upload", "timers-parts"
+_UPLOAD, _PARTS, _CRC32 = "timers-upload", "timers-parts", "timers-crc32"
 _SWEEPERS = 8
-
-
-class Sent(NamedTuple):
-    """A part that the store has."""
-
-    number: int
-    size: int
-    etag: str
 
 
 class Unfinished(NamedTuple):
     """An upload with the parts of it that count, and the bytes after them."""
 
-    upload: str | None
+    upload: Upload | None
     sent: list[Sent]
     tail: bytes
 
@@ -44,8 +39,14 @@ class Unfinished(NamedTuple):
 
 def save(bucket: Bucket, path: str, part: str, left: Unfinished) -> None:
     """Write down what is left of the file at `path` under the name `part`."""
-    metadata = {_PARTS: str(len(left.sent)), **({_UPLOAD: left.upload} if left.upload else {})}
-    bucket.call("put_object", path, Key=bucket.key(_beside(path, part)), Body=left.tail, Metadata=metadata)
+    metadata = {_PARTS: str(len(left.sent))}
+    body = left.tail
+    if left.upload is not None:
+        metadata[_UPLOAD] = left.upload.id
+    if left.upload is not None and left.upload.crc32:
+        metadata[_CRC32] = "yes"
+        body += b"".join(b64decode(each.crc32 or "") for each in left.sent)
+    bucket.call("put_object", path, Key=bucket.key(_beside(path, part)), Body=body, Metadata=metadata)
 
 
 def load(bucket: Bucket, path: str, part: Part) -> Unfinished:
@@ -58,9 +59,26 @@ def load(bucket: Bucket, path: str, part: Part) -> Unfinished:
             if code_of(error) == "NoSuchKey":
                 raise _gone(path) from error
             raise
-        tail, upload = found["Body"].read(), found["Metadata"].get(_UPLOAD)
-    sent = _parts(bucket, path, upload)[: int(found["Metadata"].get(_PARTS, 0))] if upload else []
-    return _cut(Unfinished(upload, sent, tail), path, part.size)
+        body, said = found["Body"].read(), found["Metadata"]
+    return _cut(_read(bucket, path, body, said), path, part.size)
+
+
+def _read(bucket: Bucket, path: str, body: bytes, said: Mapping[str, str]) -> Unfinished:
+    """Return what such an object tells, together with what the store has of its upload."""
+    if _UPLOAD not in said:
+        return Unfinished(None, [], body)
+    upload, count = Upload(said[_UPLOAD], crc32=_CRC32 in said), int(said[_PARTS])
+    sent = _parts(bucket, path, upload.id)[:count]
+    tail, crc32 = _apart(body, count) if upload.crc32 else (body, [None] * count)
+    if len(sent) < count:
+        tail = b""  # it does not follow them
+    return Unfinished(upload, [each._replace(crc32=its) for each, its in zip(sent, crc32, strict=False)], tail)
+
+
+def _apart(body: bytes, count: int) -> tuple[bytes, list[str]]:
+    """Return the bytes after the last part, and the CRC32 of so many parts."""
+    end = len(body) - 4 * count
+    return body[:end], [in_words(body[at : at + 4]) for at in range(end, len(body), 4)]
 
 
 def _cut(left: Unfinished, path: str, size: int) -> Unfinished:
@@ -100,16 +118,6 @@ def _parts(bucket: Bucket, path: str, upload: str) -> list[Sent]:
 
 
 # Removing
-
-
-def abort(bucket: Bucket, path: str, upload: str) -> None:
-    """Remove an upload; one that is gone is no fault."""
-    with faults(path, bucket.name):
-        try:
-            bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=bucket.key(path), UploadId=upload)
-        except ClientError as error:
-            if code_of(error) != GONE:
-                raise
 
 
 def forget(bucket: Bucket, path: str, part: str) -> None:

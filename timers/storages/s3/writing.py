@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from threading import BoundedSemaphore
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from timers.errors import ExternalError
 from timers.storages.base import Digest, Part, Reader, SourceFault, Writer, fault
-from timers.storages.s3 import unfinished
-from timers.storages.s3.bucket import Bucket, content_md5, etag_of
-from timers.storages.s3.faults import GONE, code_of, damaged, faults
-from timers.storages.s3.unfinished import Sent
+from timers.storages.s3 import unfinished, upload
+from timers.storages.s3.bucket import Bucket
+from timers.storages.s3.upload import Sent, Upload
 
 PART = 8 * 1024 * 1024
 MOST_PARTS = 10_000
@@ -41,8 +35,8 @@ def part_size(left: int, *, sent: int = 0) -> int:
 class S3Writer(Writer):
     """Bytes on their way into an object.
 
-    Everything is sent with its MD5, which the store checks, and what the store states to have received is compared with
-    it. Modification times cannot be given: a store sets them itself.
+    Everything is sent with a checksum, which the store checks, and what the store states to have received is compared
+    with it. Modification times cannot be given: a store sets them itself.
     """
 
     self_checking = True
@@ -53,7 +47,7 @@ class S3Writer(Writer):
         self.written = 0
         self._older = ""
         self._buffer = bytearray()
-        self._upload: str | None = None
+        self._upload: Upload | None = None
         self._sent: list[Sent] = []
         self._waiting: deque[Future[Sent]] = deque()
         self._number = 0
@@ -107,14 +101,14 @@ class S3Writer(Writer):
 
     def _send(self) -> None:
         """Let the buffer be sent as the next part; waits while too many are on their way."""
-        self._begin_upload()
+        self._upload = self._upload or upload.begin(self._bucket, self.path)
         self._number += 1
         if self._number > MOST_PARTS:
             raise fault("unsupported", f"{self.path} needs more than {MOST_PARTS:,} parts.")
         spare = self._take_spare()
         body, self._buffer = self._buffer, bytearray()
         try:
-            sending = self._bucket.submit(self._send_part, self._number, body)
+            sending = self._bucket.submit(self._send_part, self._upload, self._number, body)
         except ExternalError:
             if spare:
                 SPARE.release()
@@ -133,25 +127,8 @@ class S3Writer(Writer):
             self._sent.append(self._bucket.result(self._waiting.popleft()))
         return False
 
-    def _begin_upload(self) -> str:
-        if self._upload is None:
-            answer = self._bucket.call("create_multipart_upload", self.path, Key=self._bucket.key(self.path))
-            self._upload = str(answer["UploadId"])
-        return self._upload
-
-    def _send_part(self, number: int, body: bytearray) -> Sent:
-        answer = self._deliver("upload_part", body, UploadId=self._upload, PartNumber=number)
-        return Sent(number, len(body), answer["ETag"])
-
-    def _deliver(self, operation: str, body: bytearray, **more: Any) -> Any:
-        """Send bytes with their digest; raises when the store states to have received others."""
-        digest = hashlib.md5(body, usedforsecurity=False)
-        stated = b64encode(digest.digest()).decode()
-        key = self._bucket.key(self.path)
-        answer = self._bucket.call(operation, self.path, Key=key, Body=body, ContentMD5=stated, **more)
-        if content_md5(answer) not in (None, digest.hexdigest()):
-            raise damaged(self.path)
-        return answer
+    def _send_part(self, to: Upload, number: int, body: bytearray) -> Sent:
+        return upload.send_part(self._bucket, self.path, to, number=number, body=body)
 
     def _gather(self) -> None:
         while self._waiting:
@@ -172,38 +149,19 @@ class S3Writer(Writer):
             self._put()
         else:
             self.seal()
-            self._complete()
+            upload.complete(self._bucket, self.path, self._upload, sent=self._sent)
         self._end()
         with suppress(ExternalError):  # the file is in place, and what lies beside it is swept at another time
             self._forget_older()
 
     def _put(self) -> None:
         try:
-            self._deliver("put_object", self._buffer)
+            upload.put(self._bucket, self.path, self._buffer)
         except ExternalError as error:
             if error.reason == "checksum_mismatch":  # other bytes must not stand under that name
                 with suppress(ExternalError):
                     self._bucket.call("delete_object", self.path, Key=self._bucket.key(self.path))
             raise
-
-    def _complete(self) -> None:
-        parts = [{"PartNumber": sent.number, "ETag": sent.etag} for sent in self._sent]
-        with faults(self.path, self._bucket.name):
-            try:
-                self._bucket.client.complete_multipart_upload(
-                    Bucket=self._bucket.name,
-                    Key=self._bucket.key(self.path),
-                    UploadId=self._upload,
-                    MultipartUpload={"Parts": parts},
-                )
-            except ClientError as error:
-                if code_of(error) != GONE or not self._is_there():
-                    raise
-
-    def _is_there(self) -> bool:
-        """Return whether the object stands there whole: the answer to a first try may have been lost."""
-        found = self._bucket.head(self.path) or {}
-        return etag_of(found) == _etag_of_parts(self._sent)
 
     def keep(self) -> Part:
         if len(self._buffer) >= self._size:
@@ -223,12 +181,9 @@ class S3Writer(Writer):
         wait(self._waiting)  # a part that arrives after the abort would stay
         with suppress(ExternalError):
             if self._upload is not None:
-                self._abort()
+                upload.abort(self._bucket, self.path, self._upload.id)
             self._forget_older()
         self._end()
-
-    def _abort(self) -> None:
-        unfinished.abort(self._bucket, self.path, str(self._upload))
 
     def _forget_older(self) -> None:
         if self._older and self._older != self._part:
@@ -238,10 +193,3 @@ class S3Writer(Writer):
         self._ended = True
         self._buffer = bytearray()
         self._waiting.clear()
-
-
-def _etag_of_parts(sent: list[Sent]) -> str:
-    """Return the ETag that stores give to an object of these parts."""
-    etags = [content_md5({"ETag": part.etag}) or "" for part in sent]
-    digest = hashlib.md5(b"".join(map(bytes.fromhex, etags)), usedforsecurity=False)
-    return f"{digest.hexdigest()}-{len(sent)}"

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Entry, Kind, Part, Reader, Writer, fault
+from timers.storages.base import Digest, Entry, Kind, Part, Reader, Writer, fault
 from timers.storages.sftp.faults import meaning, number_of
 from timers.storages.sftp.session import READ, Session
 from timers.storages.sftp.wire import Attributes, Refused, Request
@@ -99,9 +99,12 @@ class SftpReader(Reader):
             pieces.append((self._asked, length))
             self._asked += length
         if pieces:
-            numbers = self._session.send(*(self._session.reading(self._handle, *piece) for piece in pieces))
+            numbers = self._send([self._session.reading(self._handle, *piece) for piece in pieces])
             self._coming.extend((number, *piece) for number, piece in zip(numbers, pieces, strict=True))
             self._window = min(self._window * 2, AHEAD)
+
+    def _send(self, requests: list[Request]) -> list[int]:
+        return self._session.send(*requests)
 
     def _forget(self) -> None:
         self._session.forget(*(asked for asked, _, _ in self._coming))
@@ -120,7 +123,8 @@ class SftpWriter(Writer):
         self._tail = b""
         self._under_way: deque[tuple[int, int]] = deque()
         self._lock = threading.RLock()  # another thread may read back meanwhile
-        self._sealed_at = -1
+        self._sealed_at = self._whole = -1
+        self._syncing: tuple[int, int] | None = None
 
     @property
     def _beside(self) -> bytes:
@@ -140,8 +144,31 @@ class SftpWriter(Writer):
                 self._send(rest[:_TOGETHER])
                 rest = rest[_TOGETHER:]
 
+    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
+        self._whole = reader.opened.size
+        return super().take(reader, most, feed)
+
     def read_back(self, offset: int) -> Reader:
         return _BackReader(self, self._session, self._handle_for_reading(), offset=offset)
+
+    def reaches(self, upto: int) -> int:
+        """Return up to where may be asked by `ask_behind`, preferably no further than to there."""
+        with self._lock:
+            return max(self._sent, min(upto, self.written))
+
+    def ask_behind(self, upto: int, requests: list[Request]) -> list[int]:
+        """Send requests behind all that was written up to there; return their numbers.
+
+        Servers keep the order within a handle. What is whole by then is synced in the same breath.
+        """
+        with self._lock:
+            if self._sent >= upto:
+                return self._session.send(*requests)
+            if self.written != self._whole or not self._session.can_sync:
+                return self._send_tail(*requests)
+            *numbers, syncing = self._send_tail(*requests, self._session.syncing(self._handle))
+            self._syncing = (syncing, self.written)
+            return numbers
 
     def stored(self, upto: int) -> int:
         """Wait until the server has stored what was written up to there; return how much it has."""
@@ -165,7 +192,10 @@ class SftpWriter(Writer):
             if self._sealed_at == self.written or not self._session.can_sync:
                 self._send_tail()
                 return None
-            return self._send_tail(self._session.syncing(self._handle))  # servers keep the order within a file
+            if self._syncing is not None and self._syncing[1] == self.written:
+                (asked, _), self._syncing = self._syncing, None
+                return asked
+            return self._send_tail(self._session.syncing(self._handle))[0]
 
     def finish_seal(self, asked: int | None) -> None:
         """Wait until all is stored, and for the server's disk."""
@@ -180,6 +210,7 @@ class SftpWriter(Writer):
 
     def commit(self, *, modified_ns: int | None = None) -> None:
         self.stored(self.written)
+        self._forget_syncing()
         session, target = self._session, self._folder + b"/" + encoded(paths.name_of(self.path))
         last = [session.dating(self._handle, modified_ns // 1_000_000_000)] if modified_ns is not None else []
         last.append(session.closing(self._handle))
@@ -203,12 +234,18 @@ class SftpWriter(Writer):
     def discard(self) -> None:
         self._session.forget(*(asked for asked, _ in self._under_way))
         self._under_way.clear()
+        self._forget_syncing()
         self._tail = b""
         if self._part and not self._session.is_lost:
             with suppress(ExternalError, Refused):
                 self._session.close(self._handle)
                 self._session.remove(self._beside)
         self._part = ""
+
+    def _forget_syncing(self) -> None:
+        if self._syncing is not None:
+            self._session.forget(self._syncing[0])
+            self._syncing = None
 
     def _handle_for_reading(self) -> bytes:
         if self._readable:
@@ -218,12 +255,12 @@ class SftpWriter(Writer):
         except Refused as refused:
             raise self._meaning(refused) from refused
 
-    def _send_tail(self, *more: Request) -> int | None:
-        """Send what was held back, and more with it; return the number of the last request."""
+    def _send_tail(self, *more: Request) -> list[int]:
+        """Send what was held back, and more with it; return the numbers of what was more."""
         tail, self._tail = self._tail, b""
         return self._send(memoryview(tail), *more)
 
-    def _send(self, data: memoryview, *more: Request) -> int | None:
+    def _send(self, data: memoryview, *more: Request) -> list[int]:
         size, requests, ends = self._session.write_size, [], []
         for start in range(0, len(data), size):
             piece = data[start : start + size]
@@ -232,7 +269,7 @@ class SftpWriter(Writer):
             ends.append(self._sent)
         numbers = self._session.send(*requests, *more) if requests or more else []
         self._under_way.extend(zip(numbers, ends, strict=False))
-        return numbers[-1] if numbers else None
+        return numbers[len(ends) :]
 
     def _await_one(self) -> None:
         asked, upto = self._under_way.popleft()
@@ -259,7 +296,7 @@ class SftpWriter(Writer):
 
 
 class _BackReader(SftpReader):
-    """Reads a part that is still being written, never further than the server has stored."""
+    """Reads a part that is still being written, never further than the server has stored, or will have by then."""
 
     def __init__(self, writer: SftpWriter, session: Session, handle: bytes, *, offset: int) -> None:
         opened = Entry(paths.name_of(writer.path), Kind.FILE, writer.written)
@@ -268,12 +305,30 @@ class _BackReader(SftpReader):
 
     def close(self) -> None:
         self._forget()
-        if self._writer.lets_close(self._handle):
+        if self._has_own_handle:
             with suppress(ExternalError):
                 self._session.close(self._handle)
 
+    @property
+    def _has_own_handle(self) -> bool:
+        return self._writer.lets_close(self._handle)
+
     def _limit(self, size: int) -> int:
-        return self._writer.stored(self._asked + size)
+        upto = self._asked + size
+        return self._writer.stored(upto) if self._has_own_handle else self._writer.reaches(upto)
+
+    def _send(self, requests: list[Request]) -> list[int]:
+        if self._has_own_handle:
+            return super()._send(requests)
+        return self._writer.ask_behind(self._asked, requests)
+
+    def _fetch(self, size: int) -> bool:
+        if not self._coming:
+            self._ask(size)
+        if self._coming:
+            _, offset, length = self._coming[0]
+            self._writer.stored(offset + length)  # what was refused of it is the writer's fault to tell
+        return super()._fetch(size)
 
 
 def is_folder(session: Session, path: bytes) -> bool:

@@ -22,6 +22,7 @@ from timers import http, outgoing
 from timers.errors import ExternalError
 from timers.storages.base import fault
 from timers.storages.sftp import keys
+from timers.storages.sftp.buffered import BufferedSocket
 from timers.storages.sftp.keys import HostKey
 from timers.storages.sftp.session import Session
 
@@ -115,7 +116,7 @@ def _patient(connected: socket.socket) -> socket.socket:
 
 
 def _transport(connected: socket.socket, account: Account) -> paramiko.Transport:
-    transport = paramiko.Transport(connected)
+    transport = paramiko.Transport(BufferedSocket.of(connected))
     transport.set_log_channel(_LOG)
     options = transport.get_security_options()
     options.ciphers = [cipher for cipher in _CIPHERS if cipher in options.ciphers]

@@ -1,0 +1,247 @@
+"""How long a timer's last runs took, and how its runs went day by day."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from timers import clock
+from timers.lifecycle import UNFINISHED, ExecutionStatus
+from timers.models import Execution, Timer
+from timers.scheduling.clock_changes import changes_between
+
+MOST_RUNS = 60
+MOST_OVER_USUAL = 6
+LOOKED_AT = 300
+"""Rows read for them: skipped occurrences stand between the runs."""
+
+WEEKS = 26
+MOST_ROWS = 100_000
+"""Executions read for the days. A timer that runs more often shows fewer days, and says so."""
+
+_DAY_US = 24 * 3600 * 1_000_000
+_STEPS = (
+    *(unit * each for unit in (0.001, 0.01, 0.1) for each in (1, 2, 5)),
+    *(1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0),
+    *(60.0 * each for each in (1, 2, 3, 4, 5, 10, 15, 20, 30)),
+    *(3600.0 * each for each in (1, 2, 3, 4, 8, 12, 24)),
+)
+"""Distances of the lines of a scale, in seconds; longer ones are whole days."""
+
+
+# Durations
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `took` is in seconds, up to now when it goes on, None when it never began."""
+
+    id: uuid.UUID
+    status: str
+    planned: datetime
+    took: float | None
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The last runs, oldest first. `median` and `p95` count completed ones only, in seconds.
+
+    `top` is the height of the scale: a round number not below any of those that ended, unless a few of them would make
+    all others flat. What goes beyond it is cut.
+    """
+
+    runs: list[Run]
+    median: float | None
+    p95: float | None
+    top: float
+
+    @property
+    def scale(self) -> list[float]:
+        """The values of the three lines, from above."""
+        return [self.top, self.top * 2 / 3, self.top / 3]
+
+    @property
+    def cut(self) -> int:
+        """How many runs are longer than the scale is high."""
+        return sum(run.took is not None and run.took > self.top for run in self.runs)
+
+    @property
+    def newest_first(self) -> list[Run]:
+        return self.runs[::-1]
+
+
+def durations(timer: Timer, *, now: datetime) -> Durations | None:
+    """Return how long the last runs took, from one query; None as long as there are not two to compare."""
+    columns = ("pk", "status", "scheduled_for", "started_at", "finished_at")
+    rows = Execution.objects.filter(timer=timer).order_by("-scheduled_for", "-serial").values_list(*columns)
+    ran = [row for row in rows[:LOOKED_AT] if row[1] != ExecutionStatus.SKIPPED][:MOST_RUNS]
+    runs = [Run(pk, status, planned, _took(began, ended, now)) for pk, status, planned, began, ended in reversed(ran)]
+    if sum(run.took is not None for run in runs) < 2:
+        return None
+    completed = sorted(run.took for run in runs if run.status == ExecutionStatus.COMPLETED and run.took is not None)
+    return Durations(runs, share(completed, 0.5), share(completed, 0.95), _top(_longest_shown(runs)))
+
+
+def _longest_shown(runs: Sequence[Run]) -> float:
+    """Return the length that the scale has to reach: the longest's, but no multiple of what nearly all others took."""
+    ended = sorted(run.took for run in runs if run.took is not None and run.status not in UNFINISHED)
+    usual = share(ended, 0.9)
+    if usual is None:
+        return max(run.took for run in runs if run.took is not None)
+    return min(ended[-1], max(usual, 0.001) * MOST_OVER_USUAL)
+
+
+def _took(began: datetime | None, ended: datetime | None, now: datetime) -> float | None:
+    return None if began is None else max(0.0, ((ended or now) - began).total_seconds())
+
+
+def share(ordered: Sequence[float], part: float) -> float | None:
+    """Return the smallest of the ordered values that this part of them does not exceed; None of none."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else None
+
+
+def _top(longest: float) -> float:
+    day = 24 * 3600.0
+    return 3 * next((step for step in _STEPS if step * 3 >= longest), math.ceil(longest / 3 / day) * day)
+
+
+# Days
+
+
+@dataclass(frozen=True)
+class Day:
+    """How the runs planned for one day of the reader's calendar went."""
+
+    date: date
+    runs: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Days:
+    """Half a year of days in weeks from Monday on, the oldest first; the last week ends today."""
+
+    weeks: list[list[Day]]
+    zone: str
+    since: datetime | None = None
+    """Set when there were too many executions to count: what lies before it is not shown."""
+    busiest: int = field(default=0)
+
+    @property
+    def all(self) -> list[Day]:
+        return [day for week in self.weeks for day in week]
+
+    @property
+    def failing(self) -> list[Day]:
+        """The days on which a run failed."""
+        return [day for day in self.all if day.failed]
+
+    @property
+    def first(self) -> date:
+        """The first day that is counted, at least in part."""
+        return self.weeks[0][0].date if self.since is None else self.since.astimezone(ZoneInfo(self.zone)).date()
+
+    @property
+    def runs(self) -> int:
+        return sum(day.runs for day in self.all)
+
+    @property
+    def table(self) -> list[Week]:
+        """The weeks in which something was to run, newest first."""
+        weeks = [Week(week) for week in self.weeks[::-1]]
+        return [week for week in weeks if any(day.runs or day.skipped for day in week.days)]
+
+
+@dataclass(frozen=True)
+class Week:
+    """One line of the table beside the picture."""
+
+    days: list[Day]
+
+    @property
+    def monday(self) -> date:
+        return self.days[0].date
+
+    @property
+    def runs(self) -> int:
+        return sum(day.runs for day in self.days)
+
+    @property
+    def skipped(self) -> int:
+        return sum(day.skipped for day in self.days)
+
+    @property
+    def failing(self) -> list[Day]:
+        return [day for day in self.days if day.failed]
+
+
+def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> Days:
+    """Return how each day of the last 26 weeks went, from one query over a bounded number of rows."""
+    today = now.astimezone(zone).date()
+    monday = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
+    began = datetime.combine(monday, time(), zone)
+    ended = datetime.combine(today + timedelta(days=1), time(), zone)
+    counted, read, oldest = _count(timer, zone, began, ended)
+    all_days = [
+        counted.get(day, Day(day)) for day in (monday + timedelta(days=n) for n in range((today - monday).days + 1))
+    ]
+    return Days(
+        weeks=[all_days[start : start + 7] for start in range(0, len(all_days), 7)],
+        zone=zone.key,
+        since=oldest if read >= MOST_ROWS else None,
+        busiest=max(day.runs for day in all_days),
+    )
+
+
+def _count(
+    timer: Timer, zone: ZoneInfo, began: datetime, ended: datetime
+) -> tuple[dict[date, Day], int, datetime | None]:
+    """Return the days on which there was something, how many executions were read, and the oldest one's instant."""
+    offset, parameters = _offset(zone, began, ended)
+    statement = (
+        "select day, status, count(*), min(scheduled_for) from ("
+        f" select (scheduled_for + {offset}) / {_DAY_US} as day, status, scheduled_for from timers_execution"
+        " where timer_id = %s and scheduled_for >= %s and scheduled_for < %s"
+        " order by scheduled_for desc limit %s) as walk group by day, status"
+    )
+    timer_id = Execution._meta.get_field("timer").get_db_prep_value(timer.pk, connection)
+    bounds = [timer_id, clock.to_us(began), clock.to_us(ended), MOST_ROWS]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*parameters, *bounds])
+        rows = cursor.fetchall()
+    found: dict[date, dict[str, int]] = {}
+    for day, status, count, _ in rows:
+        found.setdefault(clock.EPOCH.date() + timedelta(days=int(day)), {})[status] = count
+    oldest = min((row[3] for row in rows), default=None)
+    return (
+        {day: _day(day, counts) for day, counts in found.items()},
+        sum(row[2] for row in rows),
+        None if oldest is None else clock.from_us(oldest),
+    )
+
+
+def _day(day: date, counts: dict[str, int]) -> Day:
+    skipped = counts.get(ExecutionStatus.SKIPPED, 0)
+    return Day(day, sum(counts.values()) - skipped, counts.get(ExecutionStatus.FAILED, 0), skipped)
+
+
+def _offset(zone: ZoneInfo, began: datetime, ended: datetime) -> tuple[str, list[int]]:
+    """Return SQL for the zone's distance to UTC at an instant, in microseconds: another one after each clock change."""
+    first = began.utcoffset() or timedelta(0)
+    changes = changes_between(zone.key, began, ended)[::-1]
+    if not changes:
+        return "%s", [_us(first)]
+    cases = " ".join("when scheduled_for >= %s then %s" for _ in changes)
+    known = [value for change in changes for value in (clock.to_us(change.at), _us(change.after))]
+    return f"case {cases} else %s end", [*known, _us(first)]
+
+
+def _us(length: timedelta) -> int:
+    return length // timedelta(microseconds=1)
