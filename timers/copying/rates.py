@@ -40,7 +40,7 @@ def add(samples: Sequence[Sequence[int]], *, now: datetime, bytes: int, files: i
         kept.pop()
     if len(kept) >= MOST:
         kept = kept[::2]
-    return [*kept, (to_us(now), bytes, files)]
+    return [*kept, Sample(to_us(now), bytes, files)]
 
 
 def recent(samples: Sequence[Sequence[int]], *, now: datetime) -> float | None:

@@ -116,7 +116,7 @@ class Hours:
         begin = max(self.begin, row.at)
         if begin >= self.until:
             return
-        if row.end < self.until or row.left < _MANY:
+        if row.end < self.until or row.left < _MANY or self.hours == 1:  # a single hour has no whole ones to share
             self._add_bounded(row, stepped, begin)
             return
         slot = self._slot(begin)

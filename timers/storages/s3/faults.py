@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -108,7 +109,8 @@ def unreached(error: Exception, path: str) -> ExternalError:
         return ExternalError(f"{path}: {inner.message}", retryable=inner.retryable, reason=reason)
     for kind, words in _UNREACHED.items():
         if isinstance(error, kind):
-            return fault("connection_error", f"{path}: {words}.")
+            where = urlsplit(getattr(error, "kwargs", {}).get("endpoint_url") or "").netloc
+            return fault("connection_error", f"{path}: {words}{f' ({where})' if where else ''}.")
     if isinstance(error, ResponseParserError):
         return fault("storage_error", f"{path}: what answers does not speak S3.")
     return fault("storage_error", f"{path}: the store cannot be asked ({type(error).__name__}).")
