@@ -23,7 +23,7 @@ def test_a_transfer_goes_on_where_it_was_after_everything_was_killed(live_timers
     for number in range(300):
         (here / f"small{number}").write_text(str(number))
     task = _submit(live_timers, max_bytes_per_second=8 * 1024 * 1024)
-    until(lambda: _part_of_large(there) > LARGE // 4, seconds=20, what="a quarter of the large file")
+    until(lambda: _task(live_timers, task)["bytes_transferred"], seconds=20, what="the first slice's end")
     (part,) = there.glob(".timers-*.part")
     inode = part.stat().st_ino
 
@@ -65,13 +65,13 @@ def _submit(running: Any, **options: Any) -> str:
     return str(running.call("POST", "/transfers", body)["id"])
 
 
+def _task(running: Installation, task: str) -> Any:
+    return running.call("GET", f"/transfers/{task}")
+
+
 def _ended(running: Installation, task: str) -> Any:
-    document = running.call("GET", f"/transfers/{task}")
+    document = _task(running, task)
     return document if document["completion_time"] else None
-
-
-def _part_of_large(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob(".timers-*.part"))
 
 
 def _helpers(running: Installation) -> list[psutil.Process]:

@@ -40,7 +40,7 @@ def copied(transfer: Transfer, now: datetime) -> Transfer:
     add("copy", "/d", "done", verdict="add", verified="checksum", members=encode(members), count=len(members))
     add("copy", "/same", "skipped", verdict="same", level="size", size=4, there_size=4, there_modified_at=now)
     add("copy", "/bad", "failed", error_message="No.")
-    add("delete", "/old", "done", verdict="delete", source_path="")
+    add("delete", "/old", "done", verdict="delete", source_path="", there_size=3)
     Transfer.objects.update(status="succeeded", files_transferred=len(NAMES), files_skipped=1)
     return transfer
 
