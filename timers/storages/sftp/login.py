@@ -155,13 +155,15 @@ def _faults(account: Account) -> Iterator[None]:
     except IncompatiblePeer as error:
         raise fault("unsupported", f"{account.name} offers no encryption that is accepted here.") from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise fault("connection_error", f"{account.name} did not finish the login: it broke off or did not answer in time.") from error
+        raise fault(
+            "connection_error", f"{account.name} broke off during the login or did not answer in time."
+        ) from error
 
 
 def _login_fault(account: Account, error: Exception) -> ExternalError:
     # the library raises the same for a refusal and for a server that fell silent meanwhile
     if "timeout" in str(error) or "EOF" in str(error):
-        return fault("connection_error", f"{account.name} did not finish the login: it broke off or did not answer in time.")
+        return fault("connection_error", f"{account.name} broke off during the login or did not answer in time.")
     proof = "password" if account.password is not None else "key"
     return fault("login_failed", f"{account.name} refused the login of {account.username}: wrong user name or {proof}.")
 
