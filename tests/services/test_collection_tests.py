@@ -261,11 +261,11 @@ def test_a_bucket_that_is_missing_and_a_store_that_is_down_are_told_apart(
     check: Any, create: Any, s3_running: S3Server
 ) -> None:
     missing = check(create({"kind": "s3", "bucket": "nothing-here", "endpoint_url": s3_running.url, **KEYS}))
-    address = f"http://127.0.0.1:{free_port()}"
-    down = check(create({"kind": "s3", "bucket": "nothing-here", "endpoint_url": address, **KEYS}))
+    address = f"127.0.0.1:{free_port()}"
+    down = check(create({"kind": "s3", "bucket": "nothing-here", "endpoint_url": f"http://{address}", **KEYS}))
 
     assert (missing.reason, missing.message) == ("not_found", "/: there is no bucket nothing-here.")
-    assert (down.reason, down.message) == ("connection_error", "/: the store cannot be reached.")
+    assert (down.reason, down.message) == ("connection_error", f"/: the store cannot be reached ({address}).")
 
 
 def test_a_secret_key_is_not_used_at_another_endpoint(create: Any, owner: Any, now: Any) -> None:
