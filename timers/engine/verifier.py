@@ -83,10 +83,10 @@ def _look(work: Work, looking: _Looking, row: Todo) -> None:
             _uncount(work, row)
         return
     pack = PackAtWork(row)
-    for todo in pack.todos():
-        found = looking.at(row.destination_path, paths.name_of(todo.destination_path))
-        if _is_wrong(found, todo.size):
-            _reopen_member(work, pack, todo, found)
+    for number, member in list(pack.waiting.items()):
+        found = looking.at(row.destination_path, member.name)
+        if _is_wrong(found, member.size):
+            _reopen_member(work, pack, pack.todo(number), found)
     pack.write(work, End(row.state, row.step, row.verdict))
 
 
