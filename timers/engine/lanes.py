@@ -138,8 +138,19 @@ class Lanes(Generic[J, R]):
             thread.start()
 
     def _serve(self) -> None:
+        with ExitStack() as stack:
+            lane, problem = self._opened(stack)
+            while (job := self._jobs.get()) is not None:
+                if lane is None:
+                    self._answers.put((job, problem, Tally()))
+                else:
+                    result = _attempt(lane, job, self._do)
+                    self._answers.put((job, result, lane.take_tally()))
+
+    def _opened(self, stack: ExitStack) -> tuple[Lane | None, Exception | None]:
+        """Return a lane with connections of its own, or why there is none."""
         held = self._work.held
-        with ExitStack() as stack, suppress(ExternalError):
+        try:
             lane = Lane(
                 self._work,
                 stack.enter_context(collections.storage_for(held.source)),
@@ -147,10 +158,10 @@ class Lanes(Generic[J, R]):
                 stack.enter_context(Echo()),
                 self._stop,
             )
-            self._open.append(lane)
-            while (job := self._jobs.get()) is not None:
-                result = _attempt(lane, job, self._do)
-                self._answers.put((job, result, lane.take_tally()))
+        except Exception as error:
+            return None, error
+        self._open.append(lane)
+        return lane, None
 
     def __enter__(self) -> Self:
         return self
