@@ -22,9 +22,12 @@ log = logging.getLogger(__name__)
 LONGEST_SET_ASIDE = timedelta(hours=1)
 FIRST_SET_ASIDE = timedelta(seconds=5)
 
+PAUSED = "exists (select 1 from timers_schedulingpause p where p.owner_id = t.owner_id or p.owner_id is null)"
+"""The condition that the owner of timer `t` has paused everything, or somebody has for everybody."""
+
 _DUE = """
 select s.timer_id, s.definition_id, d.schedule, s.kind, s.next_planned_at, s.max_runs, s.fired_count, s.catch_up,
-  s.catch_up_window_us, s.jitter_us, s.planning_failures
+  s.catch_up_window_us, s.jitter_us, {paused}, s.planning_failures
 from timers_schedule s left join timers_definition d on d.id = s.definition_id
 where s.next_run_at <= %(until)s and not ({regular})
 order by s.next_run_at limit %(batch)s"""
@@ -78,15 +81,25 @@ class Planned:
 
 
 def claim_planned(
-    *, now: datetime, horizon: datetime, until: datetime, batch: int, regular: tuple[str, dict[str, Any]]
+    *,
+    now: datetime,
+    horizon: datetime,
+    until: datetime,
+    batch: int,
+    regular: tuple[str, dict[str, Any]],
+    paused: bool,
 ) -> Planned:
-    """Claim the schedules due at `until` that `regular` leaves, inside the caller's transaction."""
+    """Claim the schedules due at `until` that `regular` leaves, inside the caller's transaction.
+
+    With `paused` it is asked of each whether its owner has paused everything.
+    """
     condition, values = regular
-    sql = _DUE.format(regular=condition) + rows.locked("no key update of s skip locked")
+    asked = f"exists (select 1 from timers_timer t where t.id = s.timer_id and {PAUSED})" if paused else "1 = 0"
+    sql = _DUE.format(regular=condition, paused=asked) + rows.locked("no key update of s skip locked")
     found = rows.fetch(sql, values | {"batch": batch, "until": to_us(until) if until == horizon else to_us(until) - 1})
     if not found:
         return Planned()
-    failures = {rows.as_uuid(row[0]): row[10] for row in found}
+    failures = {rows.as_uuid(row[0]): row[11] for row in found}
     moves = plan_due([_due(row) for row in found], now=now, horizon=horizon)
     planned = Planned(read=len(found))
     _carry_out([each for each in moves if each.error is None], planned, now=now)
@@ -99,7 +112,7 @@ def claim_planned(
 
 def _due(row: Sequence[Any]) -> DueSchedule:
     document = json.loads(row[2]) if isinstance(row[2], str) else row[2]
-    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:10])
+    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:10], bool(row[10]))
 
 
 def _carry_out(moves: Sequence[Move], planned: Planned, *, now: datetime) -> None:

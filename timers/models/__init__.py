@@ -4,6 +4,7 @@ from timers.models.access import CalendarFeed, ClientKey, IdempotentAnswer, Pref
 from timers.models.channels import Notice
 from timers.models.events import Event
 from timers.models.executions import Attempt, Execution
+from timers.models.pauses import SchedulingPause
 from timers.models.processes import Process
 from timers.models.schedules import Schedule
 from timers.models.timers import Definition, SigningSecret, Timer, TimerTag
@@ -22,6 +23,7 @@ __all__ = [
     "Preference",
     "Process",
     "Schedule",
+    "SchedulingPause",
     "SigningSecret",
     "Timer",
     "TimerTag",

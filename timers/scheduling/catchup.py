@@ -101,6 +101,12 @@ def missed_in_pause(schedule: BoundedSchedule, *, since: datetime, until: dateti
     return _skipped(schedule, first, until, SkipReason.PAUSED)
 
 
+def plan_paused(schedule: BoundedSchedule, *, due_since: datetime, horizon: datetime) -> CatchUpPlan:
+    """Return what becomes of the occurrences from `due_since`, which is one, up to `horizon` while all is paused."""
+    skipped = _skipped(schedule, due_since, horizon, SkipReason.PAUSED)
+    return CatchUpPlan(fire=(), skipped=(skipped,), next_planned=schedule.next_after(skipped.last))
+
+
 _LEFT_OUT_BY = {
     CatchUpPolicy.NONE: SkipReason.CATCHUP_NONE,
     CatchUpPolicy.LATEST: SkipReason.CATCHUP_COALESCED,

@@ -17,7 +17,7 @@ from timers.lifecycle import TimerStatus, Trigger
 from timers.models import Timer
 from timers.scheduling import text
 from timers.scheduling.bounds import BoundedSchedule, jitter_delay, parse_schedule
-from timers.scheduling.catchup import CatchUpPlan, CatchUpPolicy, SkippedRun, plan
+from timers.scheduling.catchup import CatchUpPlan, CatchUpPolicy, SkippedRun, plan, plan_paused
 from timers.scheduling.policies import Policies
 
 
@@ -44,6 +44,8 @@ class DueSchedule:
     catch_up: str
     catch_up_window_us: int | None
     jitter_us: int
+    all_paused: bool = False
+    """Whether nothing of its owner runs at present: then what has come due is left out."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def _plan_one(row: DueSchedule, *, now: datetime, horizon: datetime) -> Move:
 
 
 def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPlan:
+    if row.all_paused:
+        return plan_paused(stored(row.document), due_since=row.next_planned_at, horizon=horizon)
     window = None if row.catch_up_window_us is None else timedelta(microseconds=row.catch_up_window_us)
     return plan(
         stored(row.document),
