@@ -58,7 +58,7 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
             GROUND | BASES | {f"timers.{door}", "timers.services", "timers.queries", "timers.models", "timers.auth"},
             True,
         )
-        for door in DOORS
+        for door in sorted(DOORS)
     },
 }
 
@@ -93,7 +93,7 @@ def _allowed(name: str, rooms: set[str]) -> bool:
 
 
 def _ground_files() -> list[Path]:
-    files = [HOUSE / f"{name.removeprefix('timers.')}.py" for name in GROUND - {"timers"}]
+    files = [HOUSE / f"{name.removeprefix('timers.')}.py" for name in sorted(GROUND - {"timers"})]
     single = [path for path in files if path.exists()]
     return [HOUSE / "__init__.py", *single, *_files(HOUSE / "scheduling"), *_files(HOUSE / "copying")]
 

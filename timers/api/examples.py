@@ -37,6 +37,12 @@ NEW_JOB = {
     "stop_after": {"n_runs": 30},
 }
 
+SCHEDULING: dict[str, Any] = {
+    "paused": True,
+    "own": {"reason": "The network is being rebuilt.", "since": "2026-12-01T08:00:00+00:00", "by": "alice"},
+    "everybody": None,
+}
+
 EXECUTION: dict[str, Any] = {
     "id": _EXECUTION_ID,
     "timer_id": _TIMER_ID,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.urls import URLPattern, path, re_path
 
 from timers.api.base import Door, NothingHere
-from timers.api.views import collections, executions, jobs, reference, running, timers, transfers
+from timers.api.views import collections, executions, jobs, reference, running, scheduling, timers, transfers
 
 ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("timers", timers.Timers),
@@ -26,6 +26,9 @@ ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("executions/<str:execution_id>/rerun", executions.ExecutionRerun),
     ("jobs", jobs.Jobs),
     ("schedules/preview", running.SchedulePreview),
+    ("scheduling", scheduling.Scheduling),
+    ("scheduling/pause", scheduling.PauseAll),
+    ("scheduling/resume", scheduling.ResumeAll),
     ("collections", collections.Collections),
     ("collections/<str:collection_id>", collections.CollectionOne),
     ("collections/<str:collection_id>/ls", collections.CollectionListing),

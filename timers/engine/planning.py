@@ -112,7 +112,7 @@ def claim_planned(
 
 def _due(row: Sequence[Any]) -> DueSchedule:
     document = json.loads(row[2]) if isinstance(row[2], str) else row[2]
-    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:10], bool(row[10]))
+    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:11])
 
 
 def _carry_out(moves: Sequence[Move], planned: Planned, *, now: datetime) -> None:

@@ -2,9 +2,10 @@
 
 import django.db.models.deletion
 import django.db.models.functions.comparison
-import timers.models.fields
 from django.conf import settings
 from django.db import migrations, models
+
+import timers.models.fields
 
 
 class Migration(migrations.Migration):

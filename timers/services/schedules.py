@@ -44,8 +44,8 @@ class DueSchedule:
     catch_up: str
     catch_up_window_us: int | None
     jitter_us: int
-    all_paused: bool = False
-    """Whether nothing of its owner runs at present: then what has come due is left out."""
+    all_paused: bool | int
+    """Whether nothing of its owner runs at present (SQLite says 1): then what has come due is left out."""
 
 
 @dataclass(frozen=True)

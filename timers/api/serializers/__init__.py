@@ -11,6 +11,7 @@ from timers.api.serializers.collections import (
 from timers.api.serializers.errors import ErrorAnswer, ErrorBody
 from timers.api.serializers.executions import ExecutionAnswer, ExecutionPage, ExecutionSerializer
 from timers.api.serializers.schedules import NextAnswer, PreviewAnswer, PreviewRequest
+from timers.api.serializers.scheduling import PauseAllRequest, ResumeAllRequest, SchedulingAnswer
 from timers.api.serializers.timers import (
     BulkAnswer,
     BulkRequest,
@@ -62,11 +63,14 @@ __all__ = [
     "NewTimer",
     "NewTimerRequest",
     "NextAnswer",
+    "PauseAllRequest",
     "PauseRequest",
     "PreviewAnswer",
     "PreviewRequest",
     "RerunRequest",
+    "ResumeAllRequest",
     "ResumeRequest",
+    "SchedulingAnswer",
     "SecretAnswer",
     "TagsDocument",
     "TimerAnswer",

@@ -1,0 +1,77 @@
+"""Pausing and resuming everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.api import examples
+from timers.api import serializers as shapes
+from timers.api.base import Door, body, repeatable
+from timers.api.documents import only, read_flag, read_text
+from timers.api.schema import described
+from timers.services import pauses
+
+
+class Scheduling(Door):
+    @described(
+        "get_scheduling",
+        "Tell whether everything is paused",
+        tag="timers",
+        answer=shapes.SchedulingAnswer,
+        example=examples.SCHEDULING,
+    )
+    def get(self, request: Request) -> Response:
+        return _answer(request)
+
+
+class PauseAll(Door):
+    @described(
+        "pause_all",
+        "Pause all timers of the caller, or everybody's",
+        tag="timers",
+        request=shapes.PauseAllRequest,
+        sends={"reason": "The network is being rebuilt."},
+        answer=shapes.SchedulingAnswer,
+        example=examples.SCHEDULING,
+        description="Occurrences are skipped until it ends; what runs goes on, and so do runs by hand. No timer's own "
+        "status changes. Repeated, nothing changes.",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        document = only(body(request), shapes.PauseAllRequest.names())
+        reason, owner = read_text(document, "reason"), _whose(request, document)
+        pauses.pause_all(owner=owner, by=request.user, reason=reason, now=clock.now())
+        return _answer(request)
+
+
+class ResumeAll(Door):
+    @described(
+        "resume_all",
+        "Resume all timers of the caller, or everybody's",
+        tag="timers",
+        request=shapes.ResumeAllRequest,
+        sends={"everybody": True},
+        answer=shapes.SchedulingAnswer,
+        example={"paused": False, "own": None, "everybody": None},
+        description="What came due meanwhile is not made up. A timer that is paused by itself stays paused.",
+    )
+    @repeatable
+    def post(self, request: Request) -> Response:
+        document = only(body(request), shapes.ResumeAllRequest.names())
+        pauses.resume_all(owner=_whose(request, document), by=request.user, now=clock.now())
+        return _answer(request)
+
+
+def _whose(request: Request, document: Mapping[str, Any]) -> Any | None:
+    return None if read_flag(document, "everybody") else request.user
+
+
+def _answer(request: Request) -> Response:
+    own, everybody = pauses.of_owner(request.user), pauses.of_owner(None)
+    paused = own is not None or everybody is not None
+    return Response(shapes.SchedulingAnswer({"paused": paused, "own": own, "everybody": everybody}).data)
