@@ -16,6 +16,7 @@ from timers.web import (
     executions,
     health,
     metrics,
+    scheduling,
     timer_page,
     timers,
     tokens,
@@ -75,6 +76,9 @@ access_urls = [
     path("tokens/keys/<uuid:client_id>/revoke/", tokens.revoke_key, name="key-revoke"),
 ]
 service_urls = [
+    path("scheduling/", scheduling.scheduling, name="scheduling"),
+    path("scheduling/pause/", scheduling.pause, name="scheduling-pause"),
+    path("scheduling/resume/", scheduling.resume, name="scheduling-resume"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
