@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
 from django.db import models
+from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from timers import clock
+from timers.actions.base import ACTIONS
 from timers.errors import TimersError
+from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger
 from timers.models import (
     ClientKey,
     Collection,
@@ -26,6 +32,8 @@ from timers.models import (
     Transfer,
     TransferEvent,
 )
+from timers.services import access
+from timers.services import executions as execution_service
 from timers.services import timers as service
 
 if TYPE_CHECKING:  # the classes are generic for the type checker alone
@@ -35,9 +43,37 @@ if TYPE_CHECKING:  # the classes are generic for the type checker alone
 else:
     _ModelAdmin, _StackedInline, _TabularInline = admin.ModelAdmin, admin.StackedInline, admin.TabularInline
 
+MOST_COUNTED = 10_000
+FEW_TIMERS = 200
+"""So many timers of a name are looked up before their executions are."""
+
 admin.site.site_header = "Timers administration"
 admin.site.site_title = "Timers"
 admin.site.site_url = "/"
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than people leaf: tables of millions of rows open as fast as small ones."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return rows.order_by()[:MOST_COUNTED].count() if isinstance(rows, models.QuerySet) else len(rows)
+
+
+def among(column: str, words: Iterable[str]) -> type[admin.SimpleListFilter]:
+    """Return a filter that knows the words of a column, so that it need not look for them in every row."""
+
+    class Among(admin.SimpleListFilter):
+        title = parameter_name = column
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            return [(str(word), str(word)) for word in words]
+
+        def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+            return queryset.filter(**{column: self.value()}) if self.value() else queryset
+
+    return Among
 
 
 class ReadOnly:
@@ -59,6 +95,22 @@ class ReadOnly:
 class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
     """A model to look at."""
 
+    paginator = BoundedPaginator
+
+    def each(
+        self, request: HttpRequest, rows: models.QuerySet[Any], noun: str, done: str, deed: Callable[[Any], Any]
+    ) -> None:
+        """Do it to each row and say how many it worked for, and why not for the others."""
+        worked = 0
+        for row in rows:
+            try:
+                deed(row)
+                worked += 1
+            except TimersError as error:
+                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
+        if worked:
+            self.message_user(request, f"{worked} {noun}s {done}." if worked > 1 else f"One {noun} {done}.")
+
 
 class ScheduleInline(ReadOnly, _StackedInline):
     model = Schedule
@@ -78,7 +130,7 @@ class DefinitionInline(ReadOnly, _TabularInline):
 @admin.register(Timer)
 class TimerAdmin(ReadOnlyAdmin):
     list_display = ["name", "action", "status", "owner", "next_run", "last_run", "runs", "failures"]
-    list_filter = ["status", "action"]
+    list_filter = [among("status", TimerStatus), among("action", ACTIONS), ("owner", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["owner", "schedule"]
     search_fields = ["name", "id", "owner__username", "tag_rows__key", "tag_rows__value"]
     ordering = ["-created_at", "id"]
@@ -105,46 +157,57 @@ class TimerAdmin(ReadOnlyAdmin):
     @admin.action(description="Pause")
     def pause(self, request: HttpRequest, timers: models.QuerySet[Timer]) -> None:
         now = clock.now()
-        self._each(request, timers, "paused", lambda timer: service.pause(timer, by=request.user, now=now))
+        self.each(request, timers, "timer", "paused", lambda timer: service.pause(timer, by=request.user, now=now))
 
     @admin.action(description="Resume")
     def resume(self, request: HttpRequest, timers: models.QuerySet[Timer]) -> None:
         now = clock.now()
-        self._each(request, timers, "resumed", lambda timer: service.resume(timer, by=request.user, now=now))
+        self.each(request, timers, "timer", "resumed", lambda timer: service.resume(timer, by=request.user, now=now))
 
     @admin.action(description="Run now")
     def run_now(self, request: HttpRequest, timers: models.QuerySet[Timer]) -> None:
         now = clock.now()
-        self._each(request, timers, "started", lambda timer: service.run_now(timer, by=request.user, now=now))
-
-    def _each(
-        self, request: HttpRequest, timers: models.QuerySet[Timer], done: str, deed: Callable[[Timer], Any]
-    ) -> None:
-        """Do it to each timer and say how many it worked for, and why not for the others."""
-        worked = 0
-        for timer in timers:
-            try:
-                deed(timer)
-                worked += 1
-            except TimersError as error:
-                self.message_user(request, f"{timer.name}: {error.message}", messages.ERROR)
-        if worked:
-            self.message_user(request, f"{worked} timers {done}." if worked > 1 else f"One timer {done}.")
+        self.each(request, timers, "timer", "started", lambda timer: service.run_now(timer, by=request.user, now=now))
 
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnlyAdmin):
     list_display = ["scheduled_for", "timer", "status", "trigger", "attempt", "failure_reason", "started_at"]
-    list_filter = ["status", "trigger"]
+    list_filter = [among("status", ExecutionStatus), among("trigger", Trigger)]
     list_select_related = ["timer"]
     search_fields = ["id", "timer__name"]
     ordering = ["-scheduled_for", "-id"]
+    actions = ["cancel", "rerun"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """Find by id, or by the name of the timer: timers are looked up first, as they are few."""
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        try:
+            number = UUID(words)
+        except ValueError:
+            timers = Timer.objects.filter(name__icontains=words).values_list("pk", flat=True)[:FEW_TIMERS]
+            return queryset.filter(timer__in=list(timers)), False
+        return queryset.filter(Q(pk=number) | Q(timer=number)), False
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: HttpRequest, rows: models.QuerySet[Execution]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, rows, "execution", "cancelled", lambda row: execution_service.cancel(row, by=by, now=now))
+
+    @admin.action(description="Run again")
+    def rerun(self, request: HttpRequest, rows: models.QuerySet[Execution]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, rows, "execution", "run again", lambda row: execution_service.rerun(row, by=by, now=now))
 
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
     list_display = ["requested_at", "label", "source", "destination", "status", "files_transferred", "faults", "owner"]
-    list_filter = ["status"]
+    list_filter = [among("status", TransferStatus)]
     list_select_related = ["source", "destination", "owner"]
     search_fields = ["id", "label"]
     ordering = ["-requested_at", "-id"]
@@ -184,6 +247,12 @@ class TokenAdmin(ReadOnlyAdmin):
     list_select_related = ["owner"]
     search_fields = ["name", "prefix", "owner__username"]
     exclude = ["digest"]
+    actions = ["revoke"]
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, tokens: models.QuerySet[Token]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, tokens, "token", "revoked", lambda token: access.revoke_token(token, by=by, now=now))
 
 
 @admin.register(ClientKey)
@@ -192,6 +261,12 @@ class ClientKeyAdmin(ReadOnlyAdmin):
     list_select_related = ["owner"]
     search_fields = ["name", "client_id", "owner__username"]
     exclude = ["digest"]
+    actions = ["revoke"]
+
+    @admin.action(description="Revoke")
+    def revoke(self, request: HttpRequest, keys: models.QuerySet[ClientKey]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, keys, "client key", "revoked", lambda key: access.revoke_key(key, by=by, now=now))
 
 
 @admin.register(Process)

@@ -8,13 +8,17 @@
   const busy = (part) =>
     part.contains(document.activeElement) ||
     (pointer !== null && part.contains(pointer)) ||
-    part.querySelector("details[open]") !== null ||
+    part.querySelector("details[open], td .pick :checked") !== null ||
     part.classList.contains("htmx-request") ||
     part.querySelector(".htmx-request") !== null;
 
   const tick = () => {
     if (leaving || document.visibilityState !== "visible" || !window.htmx) return;
     const now = Date.now();
+    for (const note of document.querySelectorAll("[data-live-note]")) {
+      const part = document.getElementById(note.dataset.liveNote);
+      note.classList.toggle("waits", part !== null && !part.classList.contains("htmx-request") && busy(part));
+    }
     for (const part of document.querySelectorAll("[data-live]")) {
       if (!last.has(part)) last.set(part, now);
       if (now - last.get(part) < Number(part.dataset.live) * 1000 || busy(part)) continue;
@@ -41,6 +45,13 @@
     place.innerHTML = '<div class="alert is-bad" role="alert"><div><strong>The server did not answer. Try again.</strong></div></div>';
   });
 
+  // A banner that stays is not announced again.
+  const banners = (within) => [...within.querySelectorAll("[data-banner]")].map((each) => each.dataset.banner).join();
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (target.id === "banners" && banners(target) === banners(fragment)) event.detail.shouldSwap = false;
+  });
+
   document.addEventListener("pointermove", (event) => {
     pointer = event.pointerType === "mouse" ? event.target : null;
   }, { passive: true });
@@ -55,6 +66,21 @@
 
   // Errors are read first: the summary of a form that came back takes the focus.
   document.querySelector("[role=alert][tabindex]")?.focus();
+
+  // What only scripts can do is shown where they run; parts that come later bring their own.
+  const show = (within) => {
+    for (const element of within.querySelectorAll("[data-scripted], [data-dismiss]")) element.hidden = false;
+  };
+  show(document);
+  document.addEventListener("htmx:afterSettle", () => show(document));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-dismiss]");
+    if (button) document.getElementById(button.dataset.dismiss).replaceChildren();
+  });
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-pick-all]")) return;
+    for (const box of event.target.closest("table").querySelectorAll("td .pick input")) box.checked = event.target.checked;
+  });
 
   // Copy buttons exist only where they can work.
   for (const button of document.querySelectorAll("[data-copy]")) {

@@ -1,4 +1,4 @@
-"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers [--database postgresql]`.
+"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers|pages [--database postgresql]`.
 
 The machine's speed changes from minute to minute, so ratios to a limit measured in the same run say more than figures.
 """
@@ -18,7 +18,7 @@ COMMANDS = ("dispatch", "qcluster")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers"])
+    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers", "pages"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument(
         "--number", type=int, help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000) or files"
@@ -29,16 +29,28 @@ def main() -> None:
         "--what", dest="part", choices=["large", "small", "far", "memory"], help="transfers: only this part"
     )
     parser.add_argument("--place", type=Path, default=Path("/dev/shm"), help="transfers: where the folders lie")
-    parser.add_argument("--rounds", type=int, default=5, help="transfers: how often each is tried")
+    parser.add_argument("--rounds", type=int, default=5, help="transfers and pages: how often each is tried")
+    parser.add_argument("--timers", type=int, default=10_000, help="pages: how many timers")
+    parser.add_argument("--executions", type=int, default=1_000_000, help="pages: how many executions")
+    parser.add_argument("--only", default="", help="pages: those with this word in their name")
     parser.add_argument("--keep-log", type=Path, help="where the processes write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="timers-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
         options.log = options.keep_log or folder / "log"
+        if options.what == "pages":
+            options.database = "postgresql"
         with site.database(options.database, folder) as url:
             site.set_up(url, folder)
-            measures = {"claim": claim, "burst": burst, "steady": steady, "idle": idle, "transfers": transfers}
+            measures = {
+                "claim": claim,
+                "burst": burst,
+                "steady": steady,
+                "idle": idle,
+                "transfers": transfers,
+                "pages": pages,
+            }
             measures[options.what](options)
             if options.log.exists() and (text := options.log.read_text()[-3000:]):
                 print("-- log of the processes:", text, sep="\n")
@@ -141,6 +153,18 @@ def transfers(options: argparse.Namespace) -> None:
             far(trees, rounds=options.rounds)
         if options.part == "memory":
             measures.memory(trees, files=options.number or 1_000_000)
+
+
+def pages(options: argparse.Namespace) -> None:
+    """Every page of the dashboard on a busy site, in PostgreSQL."""
+    from tests.bench import crowd
+    from tests.bench import pages as measures
+    from timers import clock
+
+    began = time.monotonic()
+    made = crowd.fill(options.timers, options.executions, now=clock.now())
+    print(f"{options.timers:,} timers, {options.executions:,} executions, made in {time.monotonic() - began:.0f} s")
+    measures.report(measures.measure(made, rounds=options.rounds, only=options.only))
 
 
 def _wait_for_finished(number: int, seconds: float) -> int:

@@ -13,6 +13,7 @@ from django.test import Client
 from tests.factories import make_webhook_timer
 from timers.models import ClientKey, Execution, Preference, Timer, Token
 from timers.services import access
+from timers.services import timers as service
 
 pytestmark = pytest.mark.django_db
 
@@ -150,3 +151,115 @@ def test_its_actions_go_through_the_services(admins_browser: Client, owner: Any)
 
 def test_the_administration_is_for_administrators(owners_browser: Client) -> None:
     assert owners_browser.get("/admin/").status_code == 302
+
+
+def test_a_token_can_be_made_for_the_rest_api_alone(owners_browser: Client) -> None:
+    owners_browser.post("/tokens/new/", {"name": "grafana", "days": "", "may": "api"})
+
+    assert Token.objects.get().scopes == ["api"]
+    assert "the REST API</div>" in owners_browser.get("/tokens/").content.decode()
+    assert owners_browser.post("/tokens/new/", {"name": "odd", "may": "everything"}).status_code == 200
+    assert Token.objects.count() == 1
+
+
+def test_a_new_key_stands_in_the_lines_to_paste(owners_browser: Client, settings: Any) -> None:
+    settings.TIMERS_BASE_URL = "https://timers.example.org"
+    before = owners_browser.get("/tokens/").content.decode()
+
+    page = html.unescape(owners_browser.post("/tokens/keys/new/", {"key-name": "orders"}).content.decode())
+
+    key = ClientKey.objects.get()
+    secret = re.search(r'id="made">([^<]+)<', page)
+    assert secret is not None
+    assert f"export CONDUCTOR_AUTH_KEY={key.client_id}\nexport CONDUCTOR_AUTH_SECRET={secret[1]}" in page
+    assert f'ClientApp(client_id="{key.client_id}", client_secret="{secret[1]}")' in page
+    for name in ("TIMER", "TRANSFER", "AUTH", "FLOWS"):
+        assert f"export GLOBUS_SDK_SERVICE_URL_{name}=https://timers.example.org/globus/" in before
+    assert "export TIMER_SERVICE_URL=https://timers.example.org/globus<" in before  # this client adds its own slash
+    assert "export CONDUCTOR_SERVER_URL=https://timers.example.org/conductor/api" in before
+
+
+def test_a_client_key_gets_a_new_secret_and_the_old_one_is_void(
+    owners_browser: Client, strangers_browser: Client, owner: Any, now: datetime
+) -> None:
+    key, old = access.create_key(owner=owner, name="orders", now=now)
+    assert strangers_browser.post(f"/tokens/keys/{key.pk}/renew/").status_code == 404
+
+    page = owners_browser.post(f"/tokens/keys/{key.pk}/renew/").content.decode()
+
+    new = re.search(r'id="made">([^<]+)<', page)
+    assert new is not None
+    assert access.authenticate_key(key.pk, html.unescape(new[1]), now=now) == key
+    assert access.authenticate_key(key.pk, old, now=now) is None
+    access.revoke_key(key, by=owner, now=now)
+    page = owners_browser.post(f"/tokens/keys/{key.pk}/renew/", follow=True).content.decode()
+    assert "A revoked client key gets no new secret." in page
+
+
+PASSWORDS = {
+    "password-present": "correct horse battery",
+    "password-new": "staple of the battery",
+    "password-again": "staple of the battery",
+}
+
+
+def test_the_password_is_changed_and_this_browser_stays_logged_in(owners_browser: Client, owner: Any) -> None:
+    response = owners_browser.post("/account/password/", PASSWORDS)
+
+    assert response.status_code == 302
+    assert "Your password is changed." in owners_browser.get("/account/").content.decode()
+    owner.refresh_from_db()
+    assert owner.check_password("staple of the battery")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"password-present": "wrong"}, "This is not your present password."),
+        ({"password-again": "another one, longer"}, "The two new passwords differ."),
+        ({"password-new": "short", "password-again": "short"}, "This password is too short."),
+        ({"password-new": "", "password-again": ""}, "This field is required."),
+    ],
+)
+def test_a_password_that_will_not_do_is_refused(
+    owners_browser: Client, owner: Any, changes: dict[str, str], sentence: str
+) -> None:
+    response = owners_browser.post("/account/password/", {**PASSWORDS, **changes})
+
+    assert response.status_code == 400
+    assert sentence in response.content.decode()
+    owner.refresh_from_db()
+    assert owner.check_password("correct horse battery")
+
+
+def test_the_administration_cancels_runs_again_and_revokes_through_services(
+    admins_browser: Client, owner: Any, now: datetime
+) -> None:
+    waiting = service.run_now(make_webhook_timer(owner), by=owner, now=now)
+    token, value = access.create_token(owner=owner, name="laptop", now=now)
+    key, _ = access.create_key(owner=owner, name="orders", now=now)
+
+    def act(model: str, action: str, chosen: Any) -> str:
+        data = {"action": action, "_selected_action": [str(chosen.pk)]}
+        return admins_browser.post(f"/admin/timers/{model}/", data, follow=True).content.decode()
+
+    assert "One execution cancelled." in act("execution", "cancel", waiting)
+    assert "One execution run again." in act("execution", "rerun", waiting)
+    assert Execution.objects.filter(trigger="rerun").count() == 1
+    assert "One token revoked." in act("token", "revoke", token)
+    assert access.authenticate_token(value, now=now) is None
+    assert "One client key revoked." in act("clientkey", "revoke", key)
+
+
+def test_the_administration_finds_executions_by_timer_id_and_state(
+    admins_browser: Client, owner: Any, now: datetime
+) -> None:
+    service.run_now(make_webhook_timer(owner, name="Nightly copy"), by=owner, now=now)
+    execution = Execution.objects.get()
+
+    def count(query: str) -> int:
+        page = admins_browser.get(f"/admin/timers/execution/?{query}").content.decode()
+        return len(re.findall(r'name="_selected_action"', page))
+
+    assert [count(query) for query in ("q=night", f"q={execution.pk}", "q=other", "status=pending")] == [1, 1, 0, 1]
+    assert [count(query) for query in ("status=failed", "trigger=manual", "trigger=schedule")] == [0, 1, 0]

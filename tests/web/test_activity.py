@@ -16,9 +16,10 @@ from icalendar import Calendar
 
 from tests.factories import make_webhook_timer
 from tests.web.conftest import ran
-from timers.models import CalendarFeed, Preference
+from timers.models import CalendarFeed, Execution, Preference
 from timers.queries import execution_export, hours
 from timers.queries import executions as queries
+from timers.services import timers as service
 
 pytestmark = pytest.mark.django_db
 
@@ -301,3 +302,32 @@ def test_addresses_are_made_by_buttons_of_people_who_logged_in(owners_browser: C
     assert client.post("/activity/calendar/").status_code == 302
     assert client.get("/activity/export.csv").status_code == 302
     assert not CalendarFeed.objects.exists()
+
+
+def test_chosen_executions_run_again_with_a_result_each(
+    owners_browser: Client, strangers_browser: Client, owner: Any, now: datetime
+) -> None:
+    kept, gone = make_webhook_timer(owner, name="kept"), make_webhook_timer(owner, name="gone")
+    chosen = [ran(kept, now, status="failed"), ran(gone, now - timedelta(hours=1), status="failed")]
+    service.delete(gone, by=owner, now=now)
+    fields = {"execution": [str(each.pk) for each in chosen], "next": "/activity/?status=failed"}
+    assert 'name="execution" value="' in text_of(owners_browser.get("/activity/"))
+
+    assert strangers_browser.post("/executions/rerun/", fields).status_code == 400
+    response = owners_browser.post("/executions/rerun/", fields)
+
+    page = text_of(response)
+    again = Execution.objects.get(trigger="rerun")
+    assert "Run again: 1 done, 1 not" in page
+    assert f'href="/executions/{again.pk}/">kept</a>' in page
+    assert 'href="/activity/?status=failed">Back to the activity</a>' in page
+    assert owners_browser.post("/executions/rerun/").status_code == 400
+
+
+def test_what_began_late_is_marked(owners_browser: Client, owner: Any, now: datetime) -> None:
+    timer = make_webhook_timer(owner)
+    ran(timer, now)
+    ran(timer, now - timedelta(hours=1), started_at=now - timedelta(minutes=50), finished_at=now)
+
+    assert text_of(owners_browser.get("/activity/")).count('class="late"') == 1
+    assert text_of(owners_browser.get(f"/timers/{timer.pk}/")).count("+10\xa0min late") == 1

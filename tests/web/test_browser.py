@@ -236,7 +236,9 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
     service.update(timer, changes={"policies": {"max_attempts": 2}}, by=owner, now=now)
     return {
         "timers": "/",
+        "a week of lanes": "/?zoom=7d",
         "no match": "/?q=nothing",
+        "find": "/find/?q=hook",
         "new": "/timers/new/",
         "timer": f"/timers/{timer.pk}/",
         "versions": f"/timers/{timer.pk}/versions/",
@@ -292,4 +294,73 @@ def test_every_page_is_accessible_in_both_themes_wide_and_narrow(
     assert wrong == []
     assert problems == []
     assert Timer.objects.count() == 2
+    context.close()
+
+
+def test_the_list_is_used_by_keyboard_and_many_at_once(
+    chromium: Browser, live_server: Any, owner: Any, database: str
+) -> None:
+    if database != "sqlite":
+        pytest.skip("Keys do not depend on the database; they are tried on SQLite.")
+    now = clock.now()
+    for name in ("alpha", "beta", "gamma"):
+        make_webhook_timer(owner, now=now, name=name)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    problems = Problems()
+    page = open_page(context, problems)
+    log_in(page, live_server.url)
+    press = page.keyboard.press
+
+    page.goto(f"{live_server.url}/?order=name")
+    press("j")
+    expect(page.get_by_role("link", name="alpha", exact=True).last).to_be_focused()
+    press("x")
+    press("j")
+    press("x")
+    expect(page.locator("#bulk")).to_be_visible()
+    page.get_by_label("Tag", exact=True).last.fill("team:ops")
+    press("j")  # a letter in a field is a letter
+    expect(page.locator("#bulk [name=tag]")).to_have_value("team:opsj")
+    page.get_by_role("button", name="Add tag").click()
+    expect(page.locator("#bulk-result")).to_contain_text("Add tag: 2 done")
+    expect(page.locator("#list")).to_contain_text("team:opsj")
+    expect(page.locator("#bulk")).to_be_hidden()
+
+    page.get_by_label("Select all on this page").check()
+    page.locator("#bulk").get_by_role("button", name="Delete").click()
+    page.get_by_label("How many are they?").fill("2")
+    page.locator("#bulk-result").get_by_role("button", name="Delete 3 timers").click()
+    expect(page.locator("#bulk-result").get_by_role("alert")).to_contain_text("Nothing was deleted.")
+
+    page.goto(f"{live_server.url}/?order=name")
+    press("j")
+    press("p")
+    expect(page.get_by_role("button", name="Resume: alpha")).to_be_visible()
+    expect(page.locator("#list a.name").first).to_be_focused()
+
+    press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    press("Escape")
+    press("Control+k")
+    page.get_by_role("searchbox", name="Find or do").fill("run gam")
+    expect(page.locator("#found")).to_contain_text("Run now: gamma")
+    press("Enter")
+    expect(page.get_by_role("heading", name="gamma", exact=True)).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("gamma runs now.")
+
+    press("g")
+    press("k")
+    expect(page.get_by_role("heading", name="Tokens and client keys")).to_be_visible()
+    press("c")
+    page.wait_for_url("**/timers/new/")
+    page.goto(f"{live_server.url}/account/")
+    page.get_by_label("Single keys do something").uncheck()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved.")
+    press("c")
+    press("g")
+    press("t")
+    expect(page.get_by_role("heading", name="Account")).to_be_visible()
+
+    assert problems == []
     context.close()

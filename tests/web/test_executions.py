@@ -93,11 +93,11 @@ def test_the_list_takes_the_same_few_queries_for_many_rows(
     for number in range(9):
         ran(make_webhook_timer(owner, name=f"timer {number}"), now)
 
-    # session, user, preference twice, processes, oldest due; own timers, rows; tags, load twice, next runs, calendar
-    with django_assert_num_queries(13):
+    # session, user, preference, processes, oldest due; own timers, rows; tags, load twice, next runs, calendar
+    with django_assert_num_queries(12):
         assert rows(owners_browser.get("/activity/")) == 9
     # to the refresh neither what surrounds the list
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         assert rows(owners_browser.get("/activity/", headers={"HX-Request": "true"})) == 9
 
 

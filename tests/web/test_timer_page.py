@@ -13,7 +13,7 @@ from django.test import Client
 from tests.factories import make_webhook_timer
 from tests.web.conftest import ran
 from timers import clock
-from timers.models import Timer
+from timers.models import Execution, Timer
 from timers.services import timers as service
 
 pytestmark = pytest.mark.django_db
@@ -186,9 +186,9 @@ def test_a_page_takes_the_same_few_queries_however_much_happened(
         ran(timer, now - timedelta(hours=number), status="failed" if number % 2 else "completed")
         service.update(timer, changes={"name": f"Name {number}"}, by=owner, now=now)
 
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(16):
         read(owners_browser, timer)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         read(owners_browser, timer, part="durations")
 
 
@@ -266,3 +266,16 @@ def test_a_paused_timer_offers_no_second_pause(owners_browser: Client, timer: Ti
     service.pause(timer, by=owner, now=clock.now())
 
     assert 'popovertarget="snooze">' not in read(owners_browser, timer)
+
+
+def test_a_paused_timer_can_be_resumed_with_the_last_run_missed(
+    owners_browser: Client, owner: Any, now: datetime
+) -> None:
+    timer = make_webhook_timer(owner, now=now - timedelta(hours=3), name="held")
+    service.pause(timer, by=owner, now=now - timedelta(minutes=150))
+    assert "Resume and run the last one missed" in owners_browser.get(f"/timers/{timer.pk}/").content.decode()
+
+    owners_browser.post(f"/timers/{timer.pk}/resume/", {"run_missed": "1"})
+
+    assert Execution.objects.filter(timer=timer, trigger="catch_up", status="pending").count() == 1
+    assert "Resume and run" not in owners_browser.get(f"/timers/{timer.pk}/").content.decode()

@@ -88,6 +88,8 @@ class Preference(models.Model):
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preference")
     timezone = models.CharField(max_length=60, blank=True, default="")
     theme = models.CharField(max_length=10, blank=True, default="")
+    keyboard = models.BooleanField(default=True)
+    """Whether single keys do something on the pages."""
 
     def __str__(self) -> str:
         return f"preferences of {self.owner_id}"

@@ -54,6 +54,7 @@ class Schedule(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_run_at"], name="schedule_due", condition=Q(next_run_at__isnull=False)),
+            models.Index(fields=["timer"], name="schedule_failing", condition=Q(consecutive_failures__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from timers.lifecycle import TIMER_MOVES, TimerStatus, check_move
 from timers.models.fields import EncryptedJSONField, InstantField
@@ -62,6 +63,7 @@ class Timer(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at", "id"], name="timer_newest_of_owner"),
             models.Index(fields=["-created_at", "id"], name="timer_newest"),
+            models.Index(Lower("name"), "id", name="timer_by_name"),
             models.Index(fields=["paused_until"], name="timer_snoozed", condition=Q(paused_until__isnull=False)),
         ]
 

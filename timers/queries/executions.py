@@ -16,6 +16,7 @@ from django.db.models import Q
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Attempt, Event, Execution, Timer, TimerTag, Transfer
+from timers.queries.figures import LATE_AFTER
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
@@ -68,6 +69,10 @@ class ExecutionRow:
     attempts: str
     said: str
     """The result in a few words."""
+
+    @property
+    def is_late(self) -> bool:
+        return self.late is not None and self.late > LATE_AFTER
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,12 @@ def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
     """Return the execution, or None when the user may not know of it."""
     found = Execution.objects.visible_to(user).filter(pk=execution_id)
     return found.select_related("timer__owner", "timer__schedule", "definition").first()
+
+
+def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
+    """Return those of the executions that the user may know of, newest first."""
+    found = Execution.objects.visible_to(user).filter(pk__in=ids)
+    return list(found.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
 
 
 def execution_detail(execution: Execution, *, now: datetime) -> ExecutionDetail:

@@ -53,4 +53,5 @@ def after(order: Sequence[str], values: Sequence[Any]) -> Q:
         same = dict(zip(names[:index], values[:index], strict=True))
         verb = "lt" if order[index].startswith("-") else "gt"
         condition |= Q(**same, **{f"{name}__{verb}": values[index]})
-    return condition
+    verb = "lte" if order[0].startswith("-") else "gte"
+    return Q(**{f"{names[0]}__{verb}": values[0]}) & condition  # so that an index is entered at the place

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from timers.lifecycle import TimerStatus
 from timers.models import Event, Execution, Timer
 from timers.queries.timers import TimerRow, timer_row
 from timers.scheduling import text
@@ -22,6 +23,8 @@ class TimerDetail:
 
     row: TimerRow
     unfinished: int
+    missed: bool = False
+    """Whether a pause left something out so far."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ class Upcoming:
 
 def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
     """Return one timer with its state, from four queries."""
+    planned = timer.schedule.next_planned_at
     return TimerDetail(
-        row=timer_row(timer, now=now), unfinished=Execution.objects.filter(timer=timer).unfinished().count()
+        row=timer_row(timer, now=now),
+        unfinished=Execution.objects.filter(timer=timer).unfinished().count(),
+        missed=timer.status == TimerStatus.PAUSED and planned is not None and planned <= now,
     )
 
 

@@ -1,37 +1,45 @@
-"""Timers as the pages show them: the list with its figures."""
+"""Timers as the list shows them: found by filters, in an order, a page at a time."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.db import connection, models
-from django.db.models import Case, Count, Q, Value, When
-from django.db.models.functions import Coalesce, Lower
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
 
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
+from timers.queries.figures import FAILING, Figures, figures, is_due_soon, is_late
+from timers.queries.last_runs import Bar, last_runs
 from timers.queries.paging import Page, after, read_marker, write_marker
 from timers.scheduling import text
 from timers.scheduling.bounds import parse_schedule
 
 PAGE_SIZE = 50
-BARS = 24
-LATE_AFTER = timedelta(seconds=5)
-NEVER = 2**62
-"""Stands behind every instant, for timers without a next run."""
-
 STATUSES = ("active", "paused", "failing", "running", "late", "due", "ended")
-ORDERS = {
-    "attention": ("sort_failing", "sort_next"),
-    "name": ("sort_name",),
-    "newest": ("-created_at",),
+
+Phase = tuple[Q, Sequence[str]]
+_NEXT = ("schedule__next_run_at", "pk")
+_NEWEST = ("-created_at", "pk")
+_WITHOUT_NEXT = Q(schedule__next_run_at__isnull=True)
+ORDERS: Mapping[str, Sequence[Phase]] = {
+    "attention": (
+        (FAILING & ~_WITHOUT_NEXT, _NEXT),
+        (FAILING & _WITHOUT_NEXT, _NEWEST),
+        (~FAILING & ~_WITHOUT_NEXT, _NEXT),
+        (~FAILING & _WITHOUT_NEXT, _NEWEST),
+    ),
+    "next": ((~_WITHOUT_NEXT, _NEXT), (_WITHOUT_NEXT, _NEWEST)),
+    "name": ((Q(), ("sort_name", "pk")),),
+    "newest": ((Q(), _NEWEST),),
 }
-"""Columns of each order; the id breaks ties."""
+"""Parts of each order, one after the other, and the columns of each part: an index holds them all in that order."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +55,6 @@ class Filters:
     @property
     def any(self) -> bool:
         return bool(self.q or self.status or self.action or self.tag)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One run in a small picture."""
-
-    status: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,10 @@ class TimerRow:
     def can_resume(self) -> bool:
         return self.timer.status == TimerStatus.PAUSED
 
-
-@dataclass(frozen=True)
-class Figures:
-    """The numbers on top of the list."""
-
-    total: int
-    active: int
-    paused: int
-    auto_paused: int
-    failing: int
-    late: int
-    due: int
-    running: int
-    waiting: int
-    retrying: int
+    @property
+    def last(self) -> Bar | None:
+        """The last run that ended."""
+        return next((bar for bar in self.bars if bar.ended is not None), None)
 
 
 @dataclass(frozen=True)
@@ -114,11 +103,11 @@ class TimersPage:
 
 
 def timers_page(user: Any, *, now: datetime, filters: Filters, marker: str | None = None) -> TimersPage:
-    """Return a page of the list: seven queries, however many timers there are."""
+    """Return a page of the list from at most ten queries, however many timers there are."""
     visible = Timer.objects.visible_to(user).not_deleted()
     return TimersPage(
         page=_page(visible, now=now, filters=filters, marker=marker),
-        figures=_figures(visible, user, now=now),
+        figures=figures(user, now=now),
         tags=list(
             TimerTag.objects.filter(timer__in=visible.values("pk"))
             .order_by("key")
@@ -140,7 +129,19 @@ def find_timer(user: Any, timer_id: uuid.UUID) -> Timer | None:
     return found.select_related("schedule", "definition", "owner", "status_changed_by").first()
 
 
-def words_for(document: dict[str, Any]) -> Words:
+def find_timers(user: Any, ids: Sequence[uuid.UUID]) -> list[Timer]:
+    """Return those of the timers that the user may know of and that are not deleted, by name."""
+    found = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
+    return list(found.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
+
+
+def named(user: Any, words: str, *, most: int) -> list[Timer]:
+    """Return the first timers, by name, whose name holds these words."""
+    found = Timer.objects.visible_to(user).not_deleted().filter(name__icontains=words)
+    return list(found.order_by(Lower("name"), "pk")[:most])
+
+
+def words_for(document: Mapping[str, Any]) -> Words:
     """Return a stored schedule in words; a rule that can no longer be read is shown as its kind."""
     try:
         schedule = parse_schedule(document, now=clock.EPOCH, refuse_never=False)
@@ -153,46 +154,41 @@ def words_for(document: dict[str, Any]) -> Words:
 
 
 def _page(visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None) -> Page[TimerRow]:
-    order = [*ORDERS.get(filters.order, ORDERS["attention"]), "pk"]
-    found = _with_sort_keys(_filtered(visible, filters, now=now), filters.order).order_by(*order)
-    place = read_marker(marker, len(order))
-    if place is not None:
-        found = found.filter(_after_place(order, place))
-    timers = list(found.select_related("schedule", "definition")[: PAGE_SIZE + 1])
-    more = len(timers) > PAGE_SIZE
-    timers = timers[:PAGE_SIZE]
-    return Page(_rows(timers, now=now), write_marker(*_place(timers[-1], order)) if more else None)
+    phases = ORDERS[filters.order]
+    found = (
+        _filtered(visible, filters, now=now).annotate(sort_name=Lower("name")).select_related("schedule", "definition")
+    )
+    first, place = _read_place(marker, phases)
+    listed: list[tuple[int, Timer]] = []
+    for number, (condition, order) in enumerate(phases[first:], start=first):
+        part = found.filter(condition).order_by(*order)
+        if number == first and place is not None:
+            part = part.filter(after(order, place))
+        listed += [(number, timer) for timer in part[: PAGE_SIZE + 1 - len(listed)]]
+        if len(listed) > PAGE_SIZE:
+            break
+    rows = _rows([timer for _, timer in listed[:PAGE_SIZE]], now=now)
+    return Page(rows, _place(*listed[PAGE_SIZE - 1], phases) if len(listed) > PAGE_SIZE else None)
 
 
-def _with_sort_keys(found: models.QuerySet[Timer], order: str) -> models.QuerySet[Timer]:
-    """Return the timers with what their order needs that is no column."""
-    if order == "name":
-        return found.annotate(sort_name=Lower("name"))
-    if order == "newest":
-        return found
-    failing = Case(When(schedule__consecutive_failures__gt=0, then=Value(0)), default=Value(1))
-    upcoming = Coalesce("schedule__next_run_at", Value(NEVER), output_field=models.BigIntegerField())
-    return found.annotate(sort_failing=failing, sort_next=upcoming)
+def _place(number: int, timer: Timer, phases: Sequence[Phase]) -> str:
+    """Return the marker of a row: its part of the order, and its place there."""
+    column = phases[number][1][0].removeprefix("-")
+    value = timer.schedule.next_run_at if column == _NEXT[0] else getattr(timer, column)
+    return write_marker(number, clock.to_us(value) if isinstance(value, datetime) else value, timer.pk)
 
 
-def _place(timer: Timer, order: Sequence[str]) -> list[Any]:
-    """Return where a timer stands in the order, as plain values."""
-    values = [getattr(timer, name.removeprefix("-")) for name in order]
-    return [clock.to_us(value) if isinstance(value, datetime) else value for value in values]
-
-
-def _after_place(order: Sequence[str], place: Sequence[Any]) -> Q:
-    """Return the condition of what comes after a place; none at all for one that nobody gave out."""
-    kinds = {"sort_name": str, "pk": str}
-    if not all(isinstance(value, kinds.get(name, int)) for name, value in zip(order, place, strict=True)):
-        return Q()
+def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[Any] | None]:
+    """Return the part of the order that a marker leads to, and the place in it; the beginning for a broken one."""
+    values = read_marker(marker, 3)
     try:
-        values = [*place[:-1], uuid.UUID(place[-1])]
-        if order[0] == "-created_at":
-            values[0] = clock.from_us(values[0])
-    except (ValueError, OverflowError):
-        return Q()
-    return after(order, values)
+        number, place, pk = values or (0, None, None)
+        if place is None or not 0 <= number < len(phases):
+            return 0, None
+        by_name = phases[number][1][0] == "sort_name"
+        return number, [str(place) if by_name else clock.from_us(place), uuid.UUID(pk)]
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return 0, None
 
 
 def _filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime) -> models.QuerySet[Timer]:
@@ -221,13 +217,14 @@ def _has_status(status: str, *, now: datetime) -> Q:
         case "active" | "paused" | "ended":
             return Q(status=status)
         case "failing":
-            return Q(schedule__consecutive_failures__gt=0)
+            return FAILING
         case "late":
-            return Q(schedule__next_run_at__lt=now - LATE_AFTER)
+            return is_late(now)
         case "due":
-            return Q(schedule__next_run_at__lt=now + timedelta(hours=1))
+            return is_due_soon(now)
         case "running":
-            return Q(pk__in=Execution.objects.filter(status=ExecutionStatus.RUNNING).values("timer_id"))
+            running = Execution.objects.unfinished().filter(status=ExecutionStatus.RUNNING)
+            return Q(pk__in=running.values("timer_id"))
         case _:
             return Q()
 
@@ -244,26 +241,28 @@ def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
     ):
         tags.setdefault(timer_id, []).append((key, value))
     bars = last_runs(ids, now=now)
-    unfinished = _unfinished(ids)
+    unfinished = unfinished_of(ids)
     return [
-        replace(_row(timer, unfinished.get(timer.pk, {})), tags=tags.get(timer.pk, []), bars=bars.get(timer.pk, []))
-        for timer in timers
+        _row(timer, unfinished.get(timer.pk, {}), tags.get(timer.pk, []), bars.get(timer.pk, [])) for timer in timers
     ]
 
 
-def _row(timer: Timer, unfinished: dict[str, datetime | None]) -> TimerRow:
+def _row(
+    timer: Timer, unfinished: Mapping[str, datetime | None], tags: list[tuple[str, str]], bars: list[Bar]
+) -> TimerRow:
     definition = timer.definition
     return TimerRow(
         timer=timer,
-        state=_state(timer, unfinished),
+        state=state_of(timer, unfinished),
         schedule=words_for(definition.schedule if definition else {}),
         summary=_summary(timer),
-        tags=[],
+        tags=tags,
+        bars=bars,
         since=unfinished.get(ExecutionStatus.RUNNING),
     )
 
 
-def _state(timer: Timer, unfinished: dict[str, datetime | None]) -> str:
+def state_of(timer: Timer, unfinished: Mapping[str, datetime | None]) -> str:
     """Return the state to show: the timer's, or what it is busy with."""
     if timer.status == TimerStatus.PAUSED:
         by_itself = timer.status_changed_by_id is None and timer.schedule.consecutive_failures > 0
@@ -286,60 +285,10 @@ def _summary(timer: Timer) -> str:
         return ""
 
 
-def _unfinished(ids: list[uuid.UUID]) -> dict[uuid.UUID, dict[str, datetime | None]]:
+def unfinished_of(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, datetime | None]]:
+    """Return for each timer that is busy the states of what is unfinished, with the earliest start; one query."""
     found: dict[uuid.UUID, dict[str, datetime | None]] = {}
     rows = Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).values_list("timer_id", "status")
     for timer_id, status, began in rows.annotate(began=models.Min("started_at")):
         found.setdefault(timer_id, {})[status] = began
     return found
-
-
-def last_runs(ids: list[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, list[Bar]]:
-    """Return the last runs of each timer, newest first, in one query.
-
-    One walk along the index per timer: a window function would read each timer's whole history.
-    """
-    if not ids:
-        return {}
-    walk = (
-        "select * from (select timer_id, status, started_at, finished_at from timers_execution"
-        " where timer_id = %s order by scheduled_for desc, serial desc limit %s) as walk_{}"
-    )
-    statement = " union all ".join(walk.format(index) for index in range(len(ids)))
-    field_ = Execution._meta.get_field("timer")
-    parameters = [value for pk in ids for value in (field_.get_db_prep_value(pk, connection), BARS)]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
-    runs: dict[uuid.UUID, list[Bar]] = {}
-    for timer_id, status, started, finished in rows:
-        key = timer_id if isinstance(timer_id, uuid.UUID) else uuid.UUID(timer_id)
-        seconds = ((finished or clock.to_us(now)) - started) / 1e6 if started is not None else 0.0
-        runs.setdefault(key, []).append(Bar(status, max(0.0, seconds)))
-    return runs
-
-
-# The figures
-
-
-def _figures(visible: models.QuerySet[Timer], user: Any, *, now: datetime) -> Figures:
-    counted = visible.aggregate(
-        total=Count("pk"),
-        active=Count("pk", filter=Q(status=TimerStatus.ACTIVE)),
-        paused=Count("pk", filter=Q(status=TimerStatus.PAUSED)),
-        auto_paused=Count(
-            "pk",
-            filter=Q(status=TimerStatus.PAUSED, status_changed_by__isnull=True, schedule__consecutive_failures__gt=0),
-        ),
-        failing=Count("pk", filter=_has_status("failing", now=now)),
-        late=Count("pk", filter=_has_status("late", now=now)),
-        due=Count("pk", filter=_has_status("due", now=now)),
-    )
-    unfinished = Execution.objects.visible_to(user).filter(status__in=UNFINISHED)
-    busy = dict(unfinished.values_list("status").annotate(n=Count("pk")).order_by())
-    return Figures(
-        **counted,
-        running=busy.get(ExecutionStatus.RUNNING, 0),
-        waiting=busy.get(ExecutionStatus.PENDING, 0),
-        retrying=busy.get(ExecutionStatus.RETRYING, 0),
-    )

@@ -68,6 +68,16 @@ def create_key(*, owner: Any, name: str, now: datetime) -> tuple[ClientKey, str]
     return key, secret
 
 
+def renew_key(key: ClientKey, *, by: Any, now: datetime) -> str:
+    """Return a new secret of the key, shown this once; the old one is void. Raises Conflict when it is revoked."""
+    secret = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        if not ClientKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(digest=digest(secret)):
+            raise Conflict("A revoked client key gets no new secret.")
+        events.record("key_renewed", now=now, by=by, owner=key.owner, object_id=key.pk, text=key.name)
+    return secret
+
+
 def authenticate_token(value: str, *, now: datetime) -> Token | None:
     """Return the token with this text when it is valid and its owner active; notes that it was used."""
     token = Token.objects.select_related("owner").filter(digest=digest(value), revoked_at__isnull=True).first()

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from timers.channels.base import CHANNELS
@@ -37,6 +39,20 @@ def make_first(*, now: datetime) -> FirstAccount | None:
             owner=user, name="first token", now=now, value=settings.TIMERS_ADMIN_TOKEN or None
         )
     return FirstAccount(user.get_username(), password, token)
+
+
+def change_password(user: Any, *, present: str, new: str, now: datetime) -> None:
+    """Keep a new password; raises Invalid naming `present` when that is wrong, `new` when it is too easy to guess."""
+    if not user.check_password(present):
+        raise Invalid({"present": "This is not your present password."})
+    try:
+        validate_password(new, user)
+    except ValidationError as error:
+        raise Invalid({"new": " ".join(error.messages)}) from None
+    with transaction.atomic():
+        user.set_password(new)
+        user.save(update_fields=["password"])
+        events.record("password_changed", now=now, by=user, owner=user)
 
 
 def change_address(user: Any, *, email: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +19,7 @@ from timers.models import Preference
 from timers.queries import shell as read
 from timers.services import accounts, notifications
 from timers.web import shell
-from timers.web.forms import AccountForm, AddressForm, LoginForm
+from timers.web.forms import AccountForm, AddressForm, LoginForm, PasswordForm
 
 MOST_FAILURES = 10
 FAILURES_COUNT_FOR = 5 * 60
@@ -94,6 +95,24 @@ def address(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @shell.page
+def password(request: HttpRequest) -> HttpResponse:
+    """Change the reader's password; this browser stays logged in, all others must log in again."""
+    form = PasswordForm(request.POST)
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            accounts.change_password(request.user, present=given["present"], new=given["new"], now=clock.now())
+        except Invalid as error:
+            form.take(error.fields, {})
+        else:
+            update_session_auth_hash(request, request.user)  # type: ignore[arg-type]
+            messages.success(request, "Your password is changed. Other browsers have to log in again.")
+            return HttpResponseRedirect(reverse("account"))
+    return _page(request, password_form=form)
+
+
+@require_POST
+@shell.page
 def send_test(request: HttpRequest) -> HttpResponse:
     """Send the reader a notice and say what came of it."""
     to = getattr(request.user, "email", "")
@@ -104,12 +123,17 @@ def send_test(request: HttpRequest) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, *, form: AccountForm | None = None, address_form: AddressForm | None = None
+    request: HttpRequest,
+    *,
+    form: AccountForm | None = None,
+    address_form: AddressForm | None = None,
+    password_form: PasswordForm | None = None,
 ) -> HttpResponse:
-    wrong = next((each for each in (form, address_form) if each is not None and each.errors), None)
+    wrong = next((each for each in (form, address_form, password_form) if each is not None and each.errors), None)
     context = {
         "form": form or AccountForm(preference=read.preference(request.user)),
         "address_form": address_form or AddressForm(initial={"email": getattr(request.user, "email", "")}),
+        "password_form": password_form or PasswordForm(),
         "wrong": wrong,
         "sends_mail": notifications.mail_is_on(),
         "processes": read.processes(),
@@ -128,7 +152,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     return _remember_theme(shell.back(request, reverse("timers")), chosen)
 
 
-def _keep(request: HttpRequest, **fields: str) -> None:
+def _keep(request: HttpRequest, **fields: Any) -> None:
     Preference.objects.update_or_create(owner_id=request.user.pk, defaults=fields)
 
 

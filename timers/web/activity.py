@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.dateparse import parse_date, parse_datetime
@@ -22,7 +22,6 @@ from timers.actions.base import ACTIONS
 from timers.lifecycle import ExecutionStatus, Trigger
 from timers.queries import execution_export, load, upcoming
 from timers.queries import executions as queries
-from timers.queries import shell as read
 from timers.services import calendars
 from timers.web import shell
 
@@ -62,7 +61,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest, kind: str) -> HttpResponse:
     """Send what the filters leave as a file, row by row."""
     now = clock.now()
-    asked = _asked(request, _zone(request))
+    asked = _asked(request, ZoneInfo(shell.zone_of(request)))
     if asked.oops:
         return HttpResponse("\n".join(asked.oops.values()), status=400, content_type="text/plain; charset=utf-8")
     write, content_type = _EXPORTS[kind]
@@ -97,10 +96,10 @@ def revoke_calendar(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, *, address: str = "") -> HttpResponse:
     now = clock.now()
-    zone = _zone(request)
+    zone = ZoneInfo(shell.zone_of(request))
     asked = _asked(request, zone)
-    query = _given(request)
-    here = reverse("activity") + (f"?{query.urlencode()}" if query else "")
+    query = shell.given(request)
+    here = shell.address(request, "activity")
     found = queries.executions_page(request.user, now=now, filters=asked.filters, marker=request.GET.get("marker"))
     context = {
         "listed": found.page,
@@ -152,20 +151,6 @@ def _hour(request: HttpRequest, now: datetime) -> datetime | None:
 
 
 # Filters in the address
-
-
-def _given(request: HttpRequest) -> QueryDict:
-    """Return what the address says, without fields that were left empty."""
-    given = QueryDict(mutable=True)
-    for name, values in request.GET.lists():
-        if any(values):
-            given.setlist(name, [value for value in values if value])
-    return given
-
-
-def _zone(request: HttpRequest) -> ZoneInfo:
-    preference = read.preference(request.user)
-    return ZoneInfo(shell.reader_zone(request, preference.timezone if preference else ""))
 
 
 def _asked(request: HttpRequest, zone: ZoneInfo) -> Asked:

@@ -1,13 +1,19 @@
-"""The list of timers."""
+"""The first page: figures, the day in lanes, and the list of timers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
+from django_htmx.http import replace_url
 
 from timers import clock
 from timers.actions.base import ACTIONS
+from timers.queries import timeline as timelines
 from timers.queries import timers as timer_queries
 from timers.web import shell
 
@@ -16,32 +22,50 @@ STATUS_CHOICES = (("", "All"), ("active", "Active"), ("paused", "Paused"), ("fai
 
 @shell.page
 def timers_list(request: HttpRequest) -> HttpResponse:
-    """Show the timers with the figures above them; to htmx only what changes."""
+    """Show the timers with the figures and the lanes above them; to htmx only the part that asks."""
     now = clock.now()
+    htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
+    filters, marker, here = _filters(request), request.GET.get("marker"), shell.address(request, "timers")
+    context: dict[str, Any] = {"current": "timers", "refresh": here, "query": shell.given(request), "filters": filters}
+    part = (htmx.target or "list") if htmx and not htmx.history_restore_request else ""
+    if part == "timeline" and not filters.any:
+        return shell.render(request, "timers/_timeline.html", context | _timeline(request, None, now=now), now=now)
+    listed = timer_queries.timers_page(request.user, now=now, filters=filters, marker=marker)
+    only = [row.timer.pk for row in listed.page.rows] if filters.any else None
+    context |= {"listed": listed, "figures": listed.figures, "statuses": _statuses(filters.status)}
+    if part == "timeline":
+        return shell.render(request, "timers/_timeline.html", context | _timeline(request, only, now=now), now=now)
+    if part and htmx.trigger != "filters":
+        return shell.render(request, "timers/_timers_live.html", context, now=now)
+    context |= _timeline(request, only, now=now)
+    if part:
+        return replace_url(shell.render(request, "timers/_timers_found.html", context, now=now), here)
+    return shell.render(request, "timers/timers.html", context | {"actions": list(ACTIONS)}, now=now)
+
+
+def _filters(request: HttpRequest) -> timer_queries.Filters:
     get = request.GET
-    filters = timer_queries.Filters(
-        q=get.get("q", "").strip()[:200],
+    return timer_queries.Filters(
+        q=get.get("q", "").replace("\x00", "").strip()[:200],
         status=_one_of(get.get("status"), timer_queries.STATUSES),
-        action=get.get("action", "").strip()[:40],
-        tag=get.get("tag", "").strip()[:511],
+        action=get.get("action", "").replace("\x00", "").strip()[:40],
+        tag=get.get("tag", "").replace("\x00", "").strip()[:511],
         order=_one_of(get.get("order"), timer_queries.ORDERS) or "attention",
     )
-    listed = timer_queries.timers_page(request.user, now=now, filters=filters, marker=get.get("marker"))
-    context = {
-        "listed": listed,
-        "filters": filters,
-        "figures": listed.figures,
-        "statuses": STATUS_CHOICES,
-        "actions": list(ACTIONS),
-        "current": "timers",
-        "refresh": request.get_full_path(),
-    }
-    return shell.render(request, _part(request, "timers/timers.html", "timers/_timers_live.html"), context, now=now)
 
 
-def _part(request: HttpRequest, whole: str, part: str) -> str:
-    asked = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
-    return part if asked and not asked.history_restore_request else whole
+def _timeline(request: HttpRequest, only: list[UUID] | None, *, now: datetime) -> dict[str, Any]:
+    """Return the lanes: of the timers that matter, or of the first that were found."""
+    zoom = _one_of(request.GET.get("zoom"), timelines.ZOOMS) or timelines.USUAL
+    zone = ZoneInfo(shell.zone_of(request))
+    shown = timelines.timeline(request.user, zoom=zoom, zone=zone, now=now, only=only)
+    return {"timeline": shown, "zooms": timelines.ZOOMS.values()}
+
+
+def _statuses(chosen: str) -> list[tuple[str, str]]:
+    """Return the states to choose from, with the one that a figure led to beside the usual ones."""
+    known = {value for value, _ in STATUS_CHOICES}
+    return [*STATUS_CHOICES, *([] if chosen in known else [(chosen, chosen.capitalize())])]
 
 
 def _one_of(value: str | None, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
 from timers.models import Preference
+from timers.services import access
 from timers.web.shell import zone_names
 
 
@@ -65,8 +66,11 @@ class AccountForm(PlainForm):
         required=False, label="Theme", choices=[("", "as the system"), ("light", "light"), ("dark", "dark")]
     )
 
+    keyboard = forms.BooleanField(required=False, label="Single keys do something (press ? to see which)")
+
     def __init__(self, *args: Any, preference: Preference | None, **kwargs: Any) -> None:
-        chosen = {"timezone": preference.timezone, "theme": preference.theme} if preference else {}
+        known = preference or Preference()
+        chosen = {"timezone": known.timezone, "theme": known.theme, "keyboard": known.keyboard}
         super().__init__(*args, **{"initial": chosen, **kwargs})
         self.fields["timezone"].choices = [("", "as the browser, else UTC"), *zone_choices()]  # type: ignore[attr-defined]
 
@@ -80,6 +84,10 @@ class AddressForm(PlainForm):
         help_text="Empty: nothing is sent to you.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
+
+
+def _password(autocomplete: str) -> forms.PasswordInput:
+    return forms.PasswordInput(attrs={"autocomplete": autocomplete})
 
 
 class TokenForm(PlainForm):
@@ -98,6 +106,26 @@ class TokenForm(PlainForm):
         empty_value=None,
         required=False,
     )
+
+    may = forms.ChoiceField(
+        label="May",
+        choices=[("", "all that I may"), (access.API_SCOPE, "the REST API only")],
+        required=False,
+    )
+
+
+class PasswordForm(PlainForm):
+    """A new password; the present one is asked for, as somebody else may sit at the screen."""
+
+    prefix = "password"
+    present = forms.CharField(label="Present password", strip=False, widget=_password("current-password"))
+    new = forms.CharField(label="New password", strip=False, widget=_password("new-password"))
+    again = forms.CharField(label="New password again", strip=False, widget=_password("new-password"))
+
+    def clean_again(self) -> str:
+        if self.cleaned_data["again"] != self.cleaned_data.get("new", self.cleaned_data["again"]):
+            raise forms.ValidationError("The two new passwords differ.")
+        return str(self.cleaned_data["again"])
 
 
 class KeyForm(PlainForm):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, wraps
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render as django_render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -22,6 +22,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from timers import clock
 from timers.errors import Forbidden, NotFound, TimersError
+from timers.models import Preference
 from timers.queries import shell as read
 from timers.queries.words import duration, largest_unit, zone_name
 
@@ -44,12 +45,24 @@ class HealthWords:
 
 
 @dataclass(frozen=True)
+class Banner:
+    """A red line on top of every page, and where it is told more about it."""
+
+    kind: str
+    sentence: str
+    address: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Shell:
     """What surrounds the content of a page."""
 
     health: HealthWords
     zone_words: str
     zone_is_chosen: bool
+    keyboard: bool
+    banners: tuple[Banner, ...]
 
 
 @lru_cache(maxsize=1)
@@ -67,6 +80,34 @@ def reader_zone(request: HttpRequest, chosen: str) -> str:
     return next((name for name in (chosen, browser) if name in zone_names()), "UTC")
 
 
+def preference_of(request: HttpRequest) -> Preference | None:
+    """Return how the reader wants to see the pages; asked of the database once per request."""
+    if not hasattr(request, "_preference"):
+        request._preference = read.preference(request.user)  # type: ignore[attr-defined]
+    return request._preference  # type: ignore[attr-defined, no-any-return]
+
+
+def zone_of(request: HttpRequest) -> str:
+    """Return the name of the reader's zone."""
+    known = preference_of(request)
+    return reader_zone(request, known.timezone if known else "")
+
+
+def given(request: HttpRequest) -> QueryDict:
+    """Return what the address says, without fields that were left empty."""
+    kept = QueryDict(mutable=True)
+    for name, values in request.GET.lists():
+        if any(values):
+            kept.setlist(name, [value for value in values if value])
+    return kept
+
+
+def address(request: HttpRequest, name: str) -> str:
+    """Return the address of a page with what the present one asks for."""
+    query = given(request)
+    return reverse(name) + (f"?{query.urlencode()}" if query else "")
+
+
 def render(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, now: datetime, status: int = 200
 ) -> HttpResponse:
@@ -79,10 +120,11 @@ def render(
 
 def around(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """Return what templates know on every page, from three queries."""
-    preference = read.preference(request.user)
+    preference = preference_of(request)
     chosen = preference.timezone if preference else ""
     name = reader_zone(request, chosen)
     zone = ZoneInfo(name)
+    health = _health_words(read.health(now))
     short = zone_name(now.astimezone(zone))
     return {
         "now": now,
@@ -90,11 +132,18 @@ def around(request: HttpRequest, now: datetime) -> dict[str, Any]:
         "zone_key": name,
         "theme": (preference.theme if preference else "") or request.COOKIES.get(THEME_COOKIE, ""),
         "shell": Shell(
-            health=_health_words(read.health(now)),
+            health=health,
             zone_words=name if short == name else f"{short} ({name})",
             zone_is_chosen=bool(chosen),
+            keyboard=preference.keyboard if preference else True,
+            banners=tuple(_banners(health)),
         ),
     }
+
+
+def _banners(health: HealthWords) -> Iterator[Banner]:
+    if health.standing_still:
+        yield Banner("standing-still", health.sentence, f"{reverse('account')}#standing-still", "What to do")
 
 
 def _health_words(health: read.Health) -> HealthWords:

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from timers import clock
 from timers.models import Timer
 from timers.queries import executions as execution_queries
-from timers.queries import shell as preferences
 from timers.queries import timer_detail, timer_runs, timer_versions
 from timers.queries import timers as timer_queries
 from timers.services import schedules
@@ -46,7 +45,7 @@ def detail(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     now = clock.now()
     timer = shell.found(timer_queries.find_timer(request.user, timer_id))
     template, parts = _asked_for(request)
-    visit = Visit(request, timer, now, _reader_zone(request))
+    visit = Visit(request, timer, now, ZoneInfo(shell.zone_of(request)))
     context = {"timer": timer, "current": "timers", "refresh": request.get_full_path()}
     for part in parts:
         context.update(part(visit))
@@ -129,11 +128,6 @@ PARTS: Mapping[str, tuple[str, tuple[Part, ...]]] = {
 
 
 # Steps
-
-
-def _reader_zone(request: HttpRequest) -> ZoneInfo:
-    known = preferences.preference(request.user)
-    return ZoneInfo(shell.reader_zone(request, known.timezone if known else ""))
 
 
 def _next_morning(now: datetime, zone: ZoneInfo) -> datetime:

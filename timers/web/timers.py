@@ -122,10 +122,15 @@ def pause(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 @require_POST
 @shell.page
 def resume(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
-    """Let a paused timer run again."""
+    """Let a paused timer run again, and make up for the last run missed if so asked."""
     now = clock.now()
     timer = _find(request, timer_id)
-    shell.attempt(request, lambda: service.resume(timer, by=request.user, now=now), f"{timer.name} is active again.")
+    run_missed = "run_missed" in request.POST
+    shell.attempt(
+        request,
+        lambda: service.resume(timer, by=request.user, now=now, run_missed=run_missed),
+        f"{timer.name} is active again.",
+    )
     return _after_button(request, timer, now=now)
 
 

@@ -16,7 +16,7 @@ from timers.errors import Invalid, TimersError
 from timers.models import ClientKey, Token
 from timers.queries import transfers as queries
 from timers.services import access
-from timers.web import shell
+from timers.web import pasting, shell
 from timers.web.forms import KeyForm, PlainForm, TokenForm
 
 
@@ -32,8 +32,9 @@ def create_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it, this once: it is in no address, no message and no log."""
     form = TokenForm(request.POST)
 
-    def make(name: str, days: int | None) -> dict[str, Any]:
-        token, value = access.create_token(owner=request.user, name=name, days=days, now=clock.now())
+    def make(name: str, days: int | None, may: str) -> dict[str, Any]:
+        scopes = [may] if may else []
+        token, value = access.create_token(owner=request.user, name=name, days=days, scopes=scopes, now=clock.now())
         return {"made_token": token, "value": value}
 
     return _page(request, token_form=form, **_made(form, make))
@@ -60,6 +61,19 @@ def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     access.revoke_token(token, by=request.user, now=clock.now())
     messages.success(request, f"The token “{token.name}” is revoked.")
     return HttpResponseRedirect(reverse("tokens"))
+
+
+@require_POST
+@shell.page
+def renew_key(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
+    """Give a client key a new secret and show it, this once; the old one opens nothing any more."""
+    key = shell.found(ClientKey.objects.filter(owner=request.user.pk, pk=client_id).first())
+    try:
+        secret = access.renew_key(key, by=request.user, now=clock.now())
+    except TimersError as error:
+        messages.error(request, error.message)
+        return HttpResponseRedirect(reverse("tokens"))
+    return _page(request, made_key=key, value=secret, renewed=True)
 
 
 @require_POST
@@ -93,8 +107,19 @@ def _page(
         "keys": queries.client_keys(request.user),
         "token_form": token_form if token_form is not None and not made else TokenForm(),
         "key_form": key_form if key_form is not None and not made else KeyForm(),
-        "base_url": settings.TIMERS_BASE_URL,
+        "to_paste": _to_paste(**made),
+        "api_scope": access.API_SCOPE,
         "current": "tokens",
         **made,
     }
     return shell.render(request, "timers/tokens.html", context, now=clock.now())
+
+
+def _to_paste(*, made_token: Token | None = None, made_key: ClientKey | None = None, value: str = "", **_: Any) -> Any:
+    """Return the lines to paste; those for what was just made hold its secret."""
+    return pasting.lines(
+        settings.TIMERS_BASE_URL,
+        token=value if made_token else "",
+        client_id=str(made_key.client_id) if made_key else "",
+        secret=value if made_key else "",
+    )

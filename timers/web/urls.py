@@ -9,11 +9,13 @@ from django.views.generic import RedirectView
 from timers.web import (
     account,
     activity,
+    bulk,
     calendar,
     collections,
     dashboard,
     demo,
     executions,
+    find,
     health,
     metrics,
     scheduling,
@@ -26,6 +28,7 @@ from timers.web import (
 
 timer_urls = [
     path("", dashboard.timers_list, name="timers"),
+    path("timers/bulk/", bulk.bulk, name="timers-bulk"),
     path("timers/new/", timers.new, name="timer-new"),
     path("timers/new/preview/", timers.preview, name="timer-preview"),
     path("timers/<uuid:timer_id>/", timer_page.detail, name="timer"),
@@ -44,6 +47,7 @@ execution_urls = [
     path("activity/calendar/", activity.make_calendar, name="calendar-new"),
     path("activity/calendar/revoke/", activity.revoke_calendar, name="calendar-revoke"),
     path("calendar/<slug:secret>.ics", calendar.calendar, name="calendar"),
+    path("executions/rerun/", bulk.rerun, name="executions-rerun"),
     path("executions/<uuid:execution_id>/", executions.detail, name="execution"),
     path("executions/<uuid:execution_id>/cancel/", executions.cancel, name="execution-cancel"),
     path("executions/<uuid:execution_id>/rerun/", executions.rerun, name="execution-rerun"),
@@ -65,14 +69,17 @@ transfer_urls = [
 access_urls = [
     path("login/", account.log_in, name="login"),
     path("logout/", account.log_out, name="logout"),
+    path("find/", find.find, name="find"),
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
     path("account/address/", account.address, name="account-address"),
+    path("account/password/", account.password, name="account-password"),
     path("account/test/", account.send_test, name="account-test"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/new/", tokens.create_token, name="token-new"),
     path("tokens/<uuid:token_id>/revoke/", tokens.revoke_token, name="token-revoke"),
     path("tokens/keys/new/", tokens.create_key, name="key-new"),
+    path("tokens/keys/<uuid:client_id>/renew/", tokens.renew_key, name="key-renew"),
     path("tokens/keys/<uuid:client_id>/revoke/", tokens.revoke_key, name="key-revoke"),
 ]
 service_urls = [
@@ -82,6 +89,7 @@ service_urls = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("demo/load/", demo.load, name="demo-load"),
     path("demo/echo", demo.echo, name="demo-echo"),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}timers/icon.svg", permanent=True)),
 ]
