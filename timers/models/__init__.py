@@ -1,12 +1,13 @@
 """The facts that are stored. Rules about changing them live in services."""
 
 from timers.models.access import CalendarFeed, ClientKey, IdempotentAnswer, Preference, Token
+from timers.models.apps import Consent, RegisteredApp, SigningKey
 from timers.models.channels import Notice
 from timers.models.events import Event
 from timers.models.executions import Attempt, Execution
 from timers.models.processes import Process
 from timers.models.schedules import Schedule
-from timers.models.timers import Definition, SigningSecret, Timer, TimerTag
+from timers.models.timers import Definition, SigningSecret, Timer, TimerOrigin, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CalendarFeed",
     "ClientKey",
     "Collection",
+    "Consent",
     "Definition",
     "Event",
     "Execution",
@@ -21,9 +23,12 @@ __all__ = [
     "Notice",
     "Preference",
     "Process",
+    "RegisteredApp",
     "Schedule",
+    "SigningKey",
     "SigningSecret",
     "Timer",
+    "TimerOrigin",
     "TimerTag",
     "Token",
     "Transfer",
