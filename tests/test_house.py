@@ -21,6 +21,8 @@ GROUND = {
     "timers.clock",
     "timers.codetimers",
     "timers.http",
+    "timers.jsontext",
+    "timers.scopes",
     "timers.signing",
     "timers.targets",
     "timers.scheduling",
@@ -152,7 +154,7 @@ def test_only_the_queue_the_claim_and_the_broker_know_the_executor() -> None:
     assert knowing <= {"timers/queue.py"} | WRITERS
 
 
-@pytest.mark.parametrize("module", ["timers", "timers.client"])
+@pytest.mark.parametrize("module", ["timers", "timers.client", "timers.cli.main"])
 def test_what_is_delivered_outside_the_house_imports_without_django(module: str) -> None:
     program = f"import {module}, sys; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
 

@@ -10,7 +10,8 @@ from django.contrib.auth import get_user_model
 from timers import clock
 from timers.actions.base import Action, Context, Defaults, Outcome
 from timers.errors import Invalid
-from timers.services import transfers
+from timers.services import consents, transfers
+from timers.services.consents import ConsentRequired
 
 
 class TransferAction(Action):
@@ -26,8 +27,12 @@ class TransferAction(Action):
         return transfers.check_body(body, owner=owner)
 
     def run(self, context: Context) -> Outcome:
-        """Submit the transfer; one that an earlier attempt of this execution began is gone on with."""
+        """Submit the transfer; one that an earlier attempt of this execution began is gone on with.
+
+        The timer of an app that was not let into the collections stands still until it was.
+        """
         try:
+            consents.require_for_timer(context.timer_id, context.parameters)
             transfer = transfers.submit(
                 owner=get_user_model().objects.get(pk=context.owner_id),
                 body=context.parameters,
@@ -39,6 +44,8 @@ class TransferAction(Action):
             )
         except Invalid as error:  # a collection that was deleted since, a deadline that has passed
             return Outcome.failed(error.message, reason="invalid")
+        except ConsentRequired as error:
+            return Outcome.failed(error.message, reason=error.code, pause_timer=error.message)
         return transfers.outcome_of(transfer)
 
     def cancel(self, context: Context) -> None:

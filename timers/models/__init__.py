@@ -1,13 +1,14 @@
 """The facts that are stored. Rules about changing them live in services."""
 
 from timers.models.access import CalendarFeed, ClientKey, IdempotentAnswer, Preference, Token
+from timers.models.apps import Consent, RegisteredApp, SigningKey
 from timers.models.channels import Notice
 from timers.models.events import Event
 from timers.models.executions import Attempt, Execution
 from timers.models.pauses import SchedulingPause
 from timers.models.processes import Process
 from timers.models.schedules import Schedule
-from timers.models.timers import Definition, SigningSecret, Timer, TimerTag
+from timers.models.timers import Definition, SigningSecret, Timer, TimerOrigin, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CalendarFeed",
     "ClientKey",
     "Collection",
+    "Consent",
     "Definition",
     "Event",
     "Execution",
@@ -22,10 +24,13 @@ __all__ = [
     "Notice",
     "Preference",
     "Process",
+    "RegisteredApp",
     "Schedule",
     "SchedulingPause",
+    "SigningKey",
     "SigningSecret",
     "Timer",
+    "TimerOrigin",
     "TimerTag",
     "Token",
     "Transfer",

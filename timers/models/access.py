@@ -6,12 +6,18 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from timers.models.fields import InstantField
 
 
 class Token(models.Model):
-    """A bearer token; only its SHA-256 and its first letters are kept. `scopes` empty: all rights of its user."""
+    """A bearer token; only its SHA-256 and its first letters are kept. `scopes` empty: all rights of its user.
+
+    `kind` is personal (made by hand), or what an app holds: access, refresh, or a code to be exchanged for both. Those
+    name the app (`client_id`), whom they are shown to (`resource_server`), and the `grant` that all of them came from;
+    `details` is what a code is bound to.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tokens")
@@ -20,6 +26,10 @@ class Token(models.Model):
     prefix = models.CharField(max_length=12)
     kind = models.CharField(max_length=20, default="personal")
     scopes = models.JSONField(default=list, blank=True)
+    client_id = models.UUIDField(null=True)
+    resource_server = models.CharField(max_length=200, blank=True, default="")
+    grant = models.UUIDField(null=True)
+    details = models.JSONField(default=dict, blank=True)
     created_at = InstantField()
     expires_at = InstantField(null=True)
     last_used_at = InstantField(null=True)
@@ -27,7 +37,10 @@ class Token(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["digest"], name="one_token_per_digest")]
-        indexes = [models.Index(fields=["owner", "-created_at"], name="token_newest_of_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="token_newest_of_owner"),
+            models.Index(fields=["grant"], name="token_of_grant", condition=Q(grant__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

@@ -71,6 +71,21 @@ class Timer(models.Model):
         return self.name
 
 
+class TimerOrigin(models.Model):
+    """How another dialect asked for a timer: its document, kept as long as the body is the one that was made from it.
+
+    `client_id` is the app on whose consents the timer runs; null when it has all rights of its owner.
+    """
+
+    timer = models.OneToOneField(Timer, primary_key=True, on_delete=models.CASCADE, related_name="origin")
+    client_id = models.UUIDField(null=True)
+    document = models.JSONField(default=dict)
+    body_digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"origin of {self.timer_id}"
+
+
 class Definition(models.Model):
     """What a timer is told to do, as of one edit: immutable and numbered; executions name the one they carried out."""
 

@@ -139,8 +139,8 @@ def collections(user: Any) -> list[Collection]:
 
 
 def tokens(user: Any) -> list[Token]:
-    """Return the user's tokens, newest first."""
-    return list(Token.objects.filter(owner=user).order_by("-created_at")[:200])
+    """Return the tokens that the user made by hand, newest first."""
+    return list(Token.objects.filter(owner=user, kind="personal").order_by("-created_at")[:200])
 
 
 def client_keys(user: Any) -> list[ClientKey]:

@@ -23,6 +23,10 @@ API_SCOPE = "api"
 TOKEN_MARK = "tmr_"
 """How our tokens begin, so that people and secret scanners recognise them."""
 
+PERSONAL, ACCESS, REFRESH, CODE = "personal", "access", "refresh", "code"
+OPENING = (PERSONAL, ACCESS)
+"""The kinds of tokens that open doors; the others are only exchanged for such."""
+
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 MOST_DAYS = 36_500
 
@@ -33,7 +37,7 @@ def create_token(
     name: str,
     days: int | None = None,
     scopes: Iterable[str] = (),
-    kind: str = "personal",
+    kind: str = PERSONAL,
     now: datetime,
     value: str | None = None,
 ) -> tuple[Token, str]:
@@ -79,11 +83,19 @@ def renew_key(key: ClientKey, *, by: Any, now: datetime) -> str:
 
 
 def authenticate_token(value: str, *, now: datetime) -> Token | None:
-    """Return the token with this text when it is valid and its owner active; notes that it was used."""
-    token = Token.objects.select_related("owner").filter(digest=digest(value), revoked_at__isnull=True).first()
+    """Return the token with this text when it opens doors, is valid and its owner active; notes that it was used."""
+    token = find_token(value, kinds=OPENING, now=now)
+    if token is not None:
+        _note_use(token, now=now)
+    return token
+
+
+def find_token(value: str, *, kinds: Iterable[str], now: datetime) -> Token | None:
+    """Return the token of one of these kinds with this text when it is valid and its owner active."""
+    valid = Token.objects.select_related("owner").filter(revoked_at__isnull=True, kind__in=list(kinds))
+    token = valid.filter(digest=digest(value)).first()
     if token is None or not token.owner.is_active or (token.expires_at is not None and token.expires_at <= now):
         return None
-    _note_use(token, now=now)
     return token
 
 
@@ -111,8 +123,10 @@ def revoke_token(token: Token, *, by: Any, now: datetime) -> None:
 
 
 def revoke_key(key: ClientKey, *, by: Any, now: datetime) -> None:
-    """End a client key for good; a revoked one stays as it is."""
-    _revoke(key, "key_revoked", by=by, now=now)
+    """End a client key for good, and the tokens that it got; a revoked one stays as it is."""
+    with transaction.atomic():
+        _revoke(key, "key_revoked", by=by, now=now)
+        Token.objects.filter(client_id=key.client_id, revoked_at__isnull=True).update(revoked_at=now)
 
 
 def digest(text: str) -> str:

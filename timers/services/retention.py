@@ -12,10 +12,13 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from timers.lifecycle import FINISHED, UNFINISHED_TRANSFER
-from timers.models import Attempt, Event, Execution, IdempotentAnswer, Notice, Transfer
+from timers.models import Attempt, Event, Execution, IdempotentAnswer, Notice, RegisteredApp, Token, Transfer
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
+
+TOKENS_KEPT = timedelta(days=30)
+"""How long a token that apps held, and that is good for nothing any more, can still be told from an unknown one."""
 
 ANSWERS_KEPT = timedelta(hours=24)
 AT_ONCE = 1_000
@@ -30,6 +33,7 @@ class Pruned:
     events: int
     answers: int
     notices: int = 0
+    tokens: int = 0
 
 
 def prune(*, before: datetime, now: datetime) -> Pruned:
@@ -39,6 +43,7 @@ def prune(*, before: datetime, now: datetime) -> Pruned:
         transfers=_prune_transfers(before),
         events=_delete(Event.objects.filter(at__lt=before)),
         notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
+        tokens=_prune_apps(now),
         answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
     )
 
@@ -61,6 +66,14 @@ def _prune_transfers(before: datetime) -> int:
     execution = Execution.objects.filter(pk=OuterRef("execution_id"))
     finished = Transfer.objects.filter(finished_at__lt=before).exclude(status__in=UNFINISHED_TRANSFER)
     return _delete(finished.filter(~Exists(execution)))
+
+
+def _prune_apps(now: datetime) -> int:
+    """Delete what apps cannot use any more: tokens that ran out, and apps that registered and never came back."""
+    tokens = Token.objects.exclude(kind="personal").filter(expires_at__lt=now - TOKENS_KEPT)
+    holds = Token.objects.filter(client_id=OuterRef("client_id"))
+    idle = RegisteredApp.objects.filter(~Exists(holds), created_at__lt=now - TOKENS_KEPT)
+    return _delete(tokens) + _delete(idle)
 
 
 def _delete(old: Any, *, attempts: bool = False) -> int:

@@ -16,7 +16,7 @@ from timers.services import collections, transfer_items, transfer_options
 from timers.services.transfer_items import Item, overlap
 from timers.services.transfer_options import sync_level
 
-__all__ = ["Item", "Submission", "overlap", "read", "read_for_timer", "sync_level"]
+__all__ = ["Item", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
 
 MAX_LABEL = 128
 TRANSFER, DELETE = "transfer", "delete"
@@ -72,7 +72,7 @@ def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
     known_keys(body, _KNOWN)
     source = _collection(body, "source_endpoint", owner)
     destination = _collection(body, "destination_endpoint", owner)
-    deadline = _deadline(body)
+    deadline = read_deadline(body)
     options = {**transfer_options.read(body), "deadline": deadline and deadline.isoformat()}
     items = transfer_items.read(body.get("DATA"), source=source, destination=destination)
     transfer_options.check(options, items=items, destination=destination)
@@ -83,7 +83,7 @@ def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
         destination=destination,
         items=items,
         options=options,
-        label=_label(body.get("label")),
+        label=read_label(body.get("label")),
         deadline=deadline,
         submission_id=_id(body.get("submission_id")),
         written=_written(body, options),
@@ -96,14 +96,14 @@ def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
         raise Invalid(dict.fromkeys(foreign, "This belongs to a transfer; a deletion has no such field."))
     known_keys(body, _KNOWN_OF_DELETION)
     collection = _collection(body, "endpoint", owner)
-    deadline = _deadline(body)
+    deadline = read_deadline(body)
     return Submission(
         kind=DELETE,
         source=collection,
         destination=None,
         items=transfer_items.read_deletions(body.get("DATA"), collection=collection),
         options={**transfer_options.read_of_deletion(body), "deadline": deadline and deadline.isoformat()},
-        label=_label(body.get("label")),
+        label=read_label(body.get("label")),
         deadline=deadline,
         submission_id=_id(body.get("submission_id")),
     )
@@ -118,7 +118,8 @@ def _collection(body: Mapping[str, Any], name: str, owner: Any) -> Collection:
     return found
 
 
-def _deadline(body: Mapping[str, Any]) -> datetime | None:
+def read_deadline(body: Mapping[str, Any]) -> datetime | None:
+    """Return the deadline of a document, None without one; raises Invalid naming deadline."""
     return None if body.get("deadline") is None else read_instant(body["deadline"], "deadline")
 
 
@@ -131,7 +132,8 @@ def _id(value: object) -> UUID | None:
         raise Invalid({"submission_id": "Must be a UUID."}) from None
 
 
-def _label(value: object) -> str:
+def read_label(value: object) -> str:
+    """Return the label as it is kept, empty for none; raises Invalid naming label."""
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > MAX_LABEL or not value.isprintable():

@@ -21,6 +21,7 @@ from timers.services.transfer_submissions import Submission
 __all__ = [
     "cancel",
     "cancel_of_execution",
+    "change",
     "check_body",
     "document",
     "find_submission",
@@ -109,6 +110,25 @@ def get_for(user: Any, id: UUID | str) -> Transfer:
     if found is None:
         raise NotFound(f"There is no transfer {id}.")
     return found
+
+
+def change(transfer: Transfer, *, changes: Mapping[str, Any], now: datetime) -> Transfer:
+    """Return a transfer that goes on with another label or deadline; null takes a label away.
+
+    Raises Invalid naming label or deadline, Conflict when it has finished.
+    """
+    changed: dict[str, Any] = {}
+    if "label" in changes:
+        changed["label"] = transfer_submissions.read_label(changes["label"])
+    if changes.get("deadline") is not None:
+        changed["deadline_at"] = transfer_submissions.read_deadline(changes)
+        if changed["deadline_at"] <= now:
+            raise Invalid({"deadline": "This instant has passed."})
+    unfinished = Transfer.objects.unfinished().filter(pk=transfer.pk)
+    if not (unfinished.update(**changed) if changed else unfinished.exists()):
+        raise Conflict("The transfer has finished.")
+    transfer.refresh_from_db()
+    return transfer
 
 
 def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:

@@ -15,7 +15,8 @@ from timers import clock
 from timers.errors import Invalid, TimersError
 from timers.models import ClientKey, Token
 from timers.queries import transfers as queries
-from timers.services import access
+from timers.queries.apps import apps_of
+from timers.services import access, consents
 from timers.web import pasting, shell
 from timers.web.forms import KeyForm, PlainForm, TokenForm
 
@@ -86,6 +87,16 @@ def revoke_key(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("tokens"))
 
 
+@require_POST
+@shell.page
+def revoke_app(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
+    """Take back what the reader let an app do."""
+    app = shell.found(next((each for each in apps_of(request.user) if each.client_id == client_id), None))
+    consents.withdraw(owner=request.user, client_id=client_id, now=clock.now())
+    messages.success(request, f"“{app.name}” is let in no more.")
+    return HttpResponseRedirect(reverse("tokens"))
+
+
 def _made(form: PlainForm, make: Any) -> dict[str, Any]:
     """Return what was made, or nothing after noting at the fields what is wrong."""
     if not form.is_valid():
@@ -104,6 +115,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "tokens": queries.tokens(request.user),
+        "apps": apps_of(request.user),
         "keys": queries.client_keys(request.user),
         "token_form": token_form if token_form is not None and not made else TokenForm(),
         "key_form": key_form if key_form is not None and not made else KeyForm(),

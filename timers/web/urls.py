@@ -78,6 +78,7 @@ access_urls = [
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/new/", tokens.create_token, name="token-new"),
     path("tokens/<uuid:token_id>/revoke/", tokens.revoke_token, name="token-revoke"),
+    path("tokens/apps/<uuid:client_id>/revoke/", tokens.revoke_app, name="app-revoke"),
     path("tokens/keys/new/", tokens.create_key, name="key-new"),
     path("tokens/keys/<uuid:client_id>/renew/", tokens.renew_key, name="key-renew"),
     path("tokens/keys/<uuid:client_id>/revoke/", tokens.revoke_key, name="key-revoke"),

@@ -25,5 +25,5 @@ class Command(BaseCommand):
         pruned = retention.prune(before=now - timedelta(days=days), now=now)
         self.stdout.write(
             f"Deleted {pruned.executions} executions, {pruned.transfers} transfers, {pruned.events} events, "
-            f"{pruned.notices} notices and {pruned.answers} kept answers."
+            f"{pruned.notices} notices, {pruned.tokens} tokens of apps and {pruned.answers} kept answers."
         )

@@ -1,0 +1,1 @@
+"""The wire of Globus Timers, Transfer, Flows and Auth, below /globus/."""

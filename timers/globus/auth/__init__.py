@@ -1,0 +1,1 @@
+"""Auth: people log in and agree, apps get tokens, and anybody may ask whose a token is."""

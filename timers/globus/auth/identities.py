@@ -1,0 +1,198 @@
+"""Who somebody is, what they let apps do, and apps that register themselves."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock, scopes
+from timers.errors import Forbidden, Invalid, NotFound
+from timers.globus import errors
+from timers.globus.auth import idtokens
+from timers.globus.auth.server import basic
+from timers.globus.base import Door, identifier, token_of
+from timers.globus.errors import MISSING, Told
+from timers.models import ClientKey, Consent, Token
+from timers.scheduling.fields import write_instant
+from timers.services import apps, consents, identities
+
+MOST_LOOKED_UP = 1_000
+
+
+class AuthDoor(Door):
+    """A view of the Auth service for holders of tokens."""
+
+    invalid = HTTPStatus.BAD_REQUEST
+    shape = staticmethod(errors.of_auth)
+    opens = staticmethod(lambda scope: scopes.server_of(scope) == scopes.AUTH_SERVER)
+
+
+class UserInfo(AuthDoor):
+    """GET /v2/oauth2/userinfo"""
+
+    def get(self, request: Request) -> Response:
+        token = token_of(request)
+        if token is None:
+            raise Forbidden("Show a token.")
+        who = person_of(token)
+        entry = {"sub": who["sub"], "username": who["preferred_username"], "status": "used"}
+        more = {"name": who["name"], "email": who["email"], "organization": who["organization"]}
+        provider = {"identity_provider": None, "identity_provider_display_name": idtokens.ORGANIZATION}
+        return Response({**who, **provider, "identity_set": [{**entry, **more, **provider}]})
+
+    post = get
+
+
+class Identities(AuthDoor):
+    """GET /v2/api/identities"""
+
+    def get(self, request: Request) -> Response:
+        ids, names = (_words(request.query_params.get(name, "")) for name in ("ids", "usernames"))
+        if len(ids) + len(names) > MOST_LOOKED_UP:
+            raise Invalid({"ids": f"At most {MOST_LOOKED_UP:,} at once."})
+        token = token_of(request)
+        found = [_identity(idtokens.person(user)) for user in identities.find(request.user, ids=ids, names=names)]
+        if (
+            token is not None
+            and str(identity_of(token)) in ids
+            and str(identity_of(token)) != str(identities.id_of(request.user))
+        ):
+            found.append(_identity(person_of(token)))
+        return Response({"identities": found, "included": {"identity_providers": []}})
+
+
+class IdentityOne(AuthDoor):
+    """GET /v2/api/identities/{id}"""
+
+    def get(self, request: Request, identity_id: str) -> Response:
+        found = identities.find(request.user, ids=[identity_id])
+        if not found:
+            raise NotFound("There is no such identity.")
+        return Response({"identity": _identity(idtokens.person(found[0]))})
+
+
+class Consents(AuthDoor):
+    """GET /v2/api/identities/{id}/consents: what the caller's app was let do"""
+
+    def get(self, request: Request, identity_id: str) -> Response:
+        token = token_of(request)
+        if token is None or identifier(identity_id) not in {identity_of(token), identities.id_of(request.user)}:
+            raise NotFound("There is no such identity.")
+        granted = consents.granted_to(request.user, token.client_id)
+        numbers = {(each.client_id, each.path): each.pk for each in granted}
+        return Response({"consents": [_consent(each, numbers) for each in granted]})
+
+
+class Clients(AuthDoor):
+    """POST /v2/api/clients: an app registers itself"""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    def post(self, request: Request) -> Response:
+        asked = request.data.get("client")
+        if not isinstance(asked, dict):
+            raise Invalid({"client": MISSING if asked is None else "This must be an object."})
+        template = asked.get("template_id")
+        if template is not None and identifier(template) is None:
+            raise Invalid({"client.template_id": "This is no UUID."})
+        app, secret = apps.register(name=asked.get("name"), template_id=str(template or ""), now=clock.now())
+        client = {
+            "id": str(app.client_id),
+            "name": app.name,
+            "parent_client": str(template) if template else None,
+            "public_client": False,
+            "visibility": "private",
+            "redirect_uris": [],
+            "scopes": [],
+            "grant_types": ["authorization_code", "refresh_token"],
+        }
+        credential = {
+            "id": str(app.client_id),
+            "client": str(app.client_id),
+            "name": app.name,
+            "secret": secret,
+            "created": write_instant(app.created_at),
+        }
+        return Response({"client": client, "included": {"client_credential": credential}}, status=201)
+
+
+class ClientOne(AuthDoor):
+    """DELETE /v2/api/clients/{id}: an app that registered itself goes away"""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    def delete(self, request: Request, client_id: str) -> Response:
+        given, secret = basic(request.headers.get("Authorization", ""))
+        app = apps.authenticate(given, secret, now=clock.now())
+        if app is None:
+            raise Told(401, "UNAUTHORIZED", "The app's id and secret do not fit.")
+        if identifier(client_id) != UUID(app.client_id) or not apps.forget(UUID(app.client_id)):
+            raise NotFound("There is no such app.")
+        return Response({"client": {"id": app.client_id}})
+
+
+def identity_of(token: Token) -> UUID:
+    """Return as whom a token acts towards other services: a key is an identity of its own."""
+    return token.client_id if token.client_id and is_key(token) else identities.id_of(token.owner)
+
+
+def person_of(token: Token) -> dict[str, Any]:
+    """Return what is told of the identity of a token."""
+    if not is_key(token):
+        return idtokens.person(token.owner)
+    key = str(token.client_id)
+    return {
+        "sub": key,
+        "preferred_username": f"{key}@clients.auth.globus.org",
+        "name": token.name,
+        "email": token.owner.email or None,
+        "organization": idtokens.ORGANIZATION,
+    }
+
+
+def is_key(token: Token) -> bool:
+    """Return whether a client key got the token for itself, and no person agreed to it."""
+    key = token.client_id
+    return key is not None and token.grant is None and ClientKey.objects.filter(client_id=key).exists()
+
+
+def _identity(who: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": who["sub"],
+        "username": who["preferred_username"],
+        "name": who["name"],
+        "email": who["email"],
+        "organization": who["organization"],
+        "status": "used",
+        "identity_provider": None,
+    }
+
+
+def _consent(consent: Consent, numbers: dict[tuple[UUID, str], int]) -> dict[str, Any]:
+    names = consent.path.split(" ")
+    above = [" ".join(names[: end + 1]) for end in range(len(names))]
+    return {
+        "id": consent.pk,
+        "client": str(consent.client_id),
+        "scope": str(identities.scope_id(names[-1])),
+        "scope_name": names[-1],
+        "dependency_path": [numbers[consent.client_id, path] for path in above],
+        "effective_identity": str(identities.id_of(consent.owner)),
+        "status": "approved",
+        "created": write_instant(consent.created_at),
+        "updated": write_instant(consent.updated_at),
+        "last_used": write_instant(consent.last_used_at),
+        "allows_refresh": consent.allows_refresh,
+        "auto_approved": False,
+        "atomically_revocable": False,
+    }
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

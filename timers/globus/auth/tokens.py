@@ -1,0 +1,169 @@
+"""What programs ask of the token endpoint: tokens, and whether one is still good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from oauthlib.oauth2 import OAuth2Error
+
+from timers import clock
+from timers.globus.auth import idtokens
+from timers.globus.auth.identities import identity_of, person_of
+from timers.globus.auth.server import Server, basic
+from timers.globus.base import base_url
+from timers.models import Token
+from timers.services import access, apps, grants
+from timers.services.apps import App
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class FormDoor(View):
+    """A view that takes forms from programs; errors are those of OAuth2."""
+
+    http_method_names = ["post", "options"]
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return refusal("invalid_request", "Use POST here.", status=405)
+
+
+class TokenEndpoint(FormDoor):
+    """POST /v2/oauth2/token"""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        server = Server(base=base_url(request), now=clock.now())
+        fields = [(name, value) for name, values in request.POST.lists() for value in values]
+        headers = {"Authorization": request.headers.get("Authorization", "")}
+        try:
+            more, body, status = server.create_token_response(
+                request.build_absolute_uri(request.path), "POST", fields, headers
+            )
+        except OAuth2Error as error:
+            more, body, status = error.headers, error.json, error.status_code
+        except ValueError:
+            return refusal("invalid_request", "The form cannot be read.")
+        kept = {name: value for name, value in more.items() if name == "WWW-Authenticate"}
+        return HttpResponse(body, status=status, headers={**kept, **_NOT_KEPT, "Content-Type": "application/json"})
+
+
+class TokenRevocation(FormDoor):
+    """POST /v2/oauth2/token/revoke: whoever holds a token may end it."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        grants.revoke(request.POST.get("token", ""), now=clock.now())
+        return _answer({"active": False})
+
+
+class TokenValidation(FormDoor):
+    """POST /v2/oauth2/token/validate"""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        app = caller(request)
+        if app is None:
+            return _unknown_app()
+        return _answer({"active": _known(request, app) is not None})
+
+
+class TokenIntrospection(FormDoor):
+    """POST /v2/oauth2/token/introspect"""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        app = caller(request)
+        if app is None:
+            return _unknown_app()
+        token = _known(request, app)
+        return _answer({"active": False} if token is None else _introspected(token, request))
+
+
+def caller(request: HttpRequest) -> App | None:
+    """Return the app that asks: one that proves who it is, or one that keeps no secret and names itself."""
+    client_id, secret = basic(request.headers.get("Authorization", ""))
+    if not secret:
+        client_id, secret = client_id or request.POST.get("client_id", ""), request.POST.get("client_secret", "")
+    if secret:
+        return apps.authenticate(client_id, secret, now=clock.now())
+    known = apps.find(client_id)
+    return None if known is None or known.secret else known
+
+
+def _known(request: HttpRequest, app: App) -> Token | None:
+    """Return the valid token of the request, if it is the app's business: its own, or one of its owner."""
+    kinds = (*access.OPENING, access.REFRESH)
+    token = access.find_token(request.POST.get("token", ""), kinds=kinds, now=clock.now())
+    if token is None:
+        return None
+    own = str(token.client_id) == app.client_id or (app.owner is not None and token.owner == app.owner)
+    return token if own else None
+
+
+def _introspected(token: Token, request: HttpRequest) -> dict[str, Any]:
+    who = person_of(token)
+    identity = str(identity_of(token))
+    include = request.POST.get("include", "").split(",")
+    logged_in = {identity: {"auth_time": int(token.created_at.timestamp()), "idp": None, "acr": None, "amr": None}}
+    return {
+        "active": True,
+        "scope": " ".join(token.scopes),
+        "sub": who["sub"],
+        "username": who["preferred_username"],
+        "name": who["name"],
+        "email": who["email"],
+        "client_id": str(token.client_id) if token.client_id else None,
+        "aud": [token.resource_server] if token.resource_server else [],
+        "iss": base_url(request).rstrip("/"),
+        "token_type": "Bearer",
+        "iat": int(token.created_at.timestamp()),
+        "nbf": int(token.created_at.timestamp()),
+        "exp": int(token.expires_at.timestamp()) if token.expires_at is not None else None,
+        **({"identity_set": [identity]} if "identity_set" in include or "identities_set" in include else {}),
+        **({"session_info": {"authentications": logged_in}} if "session_info" in include else {}),
+    }
+
+
+def keys(request: HttpRequest) -> JsonResponse:
+    """Return the public keys (JWKS)."""
+    return JsonResponse(idtokens.public_keys(now=clock.now()))
+
+
+def configuration(request: HttpRequest) -> JsonResponse:
+    """Return what OpenID Connect clients look up first."""
+    base = base_url(request)
+    return JsonResponse(
+        {
+            "issuer": base.rstrip("/"),
+            "authorization_endpoint": f"{base}v2/oauth2/authorize",
+            "token_endpoint": f"{base}v2/oauth2/token",
+            "userinfo_endpoint": f"{base}v2/oauth2/userinfo",
+            "revocation_endpoint": f"{base}v2/oauth2/token/revoke",
+            "introspection_endpoint": f"{base}v2/oauth2/token/introspect",
+            "jwks_uri": f"{base}jwk.json",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [idtokens.ALGORITHM],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": ["openid", "profile", "email"],
+            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "name", "preferred_username", "email"],
+        }
+    )
+
+
+_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def refusal(code: str, description: str, *, status: int = 400) -> JsonResponse:
+    """Return an error as OAuth2 has it."""
+    return JsonResponse({"error": code, "error_description": description}, status=status, headers=_NOT_KEPT)
+
+
+def _unknown_app() -> JsonResponse:
+    return refusal("invalid_client", "The app's id and secret do not fit.", status=401)
+
+
+def _answer(document: dict[str, Any]) -> JsonResponse:
+    return JsonResponse(document, headers=_NOT_KEPT)

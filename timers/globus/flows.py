@@ -1,0 +1,55 @@
+"""Flows: looked up by their id before a timer is made that starts one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import scopes
+from timers.errors import NotFound
+from timers.globus import errors
+from timers.globus.base import Door, identifier
+from timers.scheduling.fields import write_instant
+from timers.services import flows, identities
+from timers.services.flows import Flow
+
+
+class FlowOne(Door):
+    """GET /flows/{id}"""
+
+    shape = staticmethod(errors.of_timers)
+    opens = staticmethod(lambda scope: scope.startswith(scopes.FLOWS_PREFIX))
+
+    def get(self, request: Request, flow_id: str) -> Response:
+        key = identifier(flow_id)
+        found = flows.find(request.user, key) if key is not None else None
+        if found is None:
+            raise NotFound(f"There is no flow {flow_id[:40]}.")
+        return Response(write_flow(found))
+
+
+def write_flow(flow: Flow) -> dict[str, Any]:
+    """Return the document of a flow."""
+    owner = f"urn:globus:auth:identity:{identities.id_of(flow.owner)}"
+    return {
+        "id": str(flow.id),
+        "title": flow.title,
+        "subtitle": "",
+        "description": flow.description,
+        "definition": {},
+        "input_schema": {},
+        "keywords": [],
+        "flow_owner": owner,
+        "flow_viewers": [],
+        "flow_starters": [],
+        "flow_administrators": [],
+        "run_managers": [],
+        "run_monitors": [],
+        "user_role": "flow_owner",
+        "globus_auth_scope": f"https://auth.globus.org/scopes/{flow.id}/flow_{str(flow.id).replace('-', '_')}_user",
+        "subscription_id": None,
+        "created_at": write_instant(flow.created_at),
+        "updated_at": write_instant(flow.updated_at),
+    }

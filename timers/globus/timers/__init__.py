@@ -1,0 +1,1 @@
+"""Timers: jobs and timers created, listed, read, changed, paused, resumed and deleted."""

@@ -1,0 +1,209 @@
+"""Timers and jobs as clients ask for them, read into our terms. Names in errors are those of the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from timers.errors import Invalid
+from timers.globus import bodies
+from timers.globus.base import identifier
+from timers.globus.errors import MISSING
+from timers.globus.timers.schedules import read_job_schedule, read_schedule
+from timers.scheduling.fields import known_keys
+
+NAMELESS = "Timer without a name"
+POLICIES = {"overlap": "skip", "catch_up": "latest", "catch_up_window_seconds": None, "pause_after_failures": 0}
+
+TRANSFER_URL = "https://actions.automate.globus.org/transfer/transfer/run"
+FLOW_URL = "https://flows.automate.globus.org/flows/{}/run"
+
+_TRANSFER_PATHS = ("/transfer/transfer/run", "/transfer/run")
+_FLOW_PATH = re.compile(r"/flows/([0-9A-Fa-f-]{32,36})/run")
+
+_JOB_FIELDS = (
+    *("name", "start", "interval", "stop_after", "stop_after_n"),
+    *("scope", "callback_url", "callback_body"),
+)
+
+Spelling = Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a document asks for, in our terms.
+
+    `action` is transfer, webhook or flow; a flow has a `flow_id` and its body is the input. `document` is what has to
+    come back as it was sent; `spelled` turns the name of a field of ours into that of the document.
+    """
+
+    name: str
+    action: str
+    schedule: dict[str, Any]
+    body: dict[str, Any]
+    flow_id: UUID | None = None
+    document: dict[str, Any] = field(default_factory=dict)
+    spelled: Spelling = lambda name: name
+
+
+# The newer form
+
+
+def read_timer(document: object, *, now: datetime) -> Asked:
+    """Return what a timer document asks for; raises Invalid."""
+    if not isinstance(document, Mapping):
+        raise Invalid({"": MISSING if document is None else "A timer is an object."})
+    kind = document.get("timer_type")
+    if kind not in ("transfer", "flow"):
+        raise Invalid({"timer_type": MISSING if kind is None else "Must be transfer or flow."})
+    known = {"timer_type", "name", "schedule", "body"}
+    known_keys(document, known | {"flow_id"} if kind == "flow" else known)
+    name = _name(document.get("name"))
+    schedule = _under("schedule", lambda: read_schedule(document.get("schedule"), now=now))
+    body = _object(document, "body")
+    if kind == "transfer":
+        return Asked(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
+    flow_id = identifier(document.get("flow_id"))
+    if flow_id is None:
+        raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is no UUID."})
+    return _flow(name, schedule, flow_id, body, url=FLOW_URL.format(flow_id), scope=None)
+
+
+def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return what is to be changed of a timer: its name, and (an extension) schedule and transfer."""
+    known_keys(document, {"name", "schedule", "body"})
+    changes: dict[str, Any] = {}
+    if document.get("name") is not None:
+        changes["name"] = _name(document["name"])
+    if document.get("schedule") is not None:
+        changes["schedule"] = _under("schedule", lambda: read_schedule(document["schedule"], now=now))
+    if document.get("body") is not None:
+        changes["body"] = bodies.read_timer_body(_object(document, "body"))
+    return changes
+
+
+# Jobs
+
+
+def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
+    """Return what a job asks for: a transfer, a flow, or a webhook, by its `callback_url`; raises Invalid."""
+    missing = [name for name in ("start", "callback_url") if job.get(name) is None]
+    if missing:
+        raise Invalid(dict.fromkeys(missing, MISSING))
+    known_keys(
+        job, {"name", "start", "interval", "stop_after", "stop_after_n", "scope", "callback_url", "callback_body"}
+    )
+    url, content = job["callback_url"], job.get("callback_body")
+    if not isinstance(url, str):
+        raise Invalid({"callback_url": "This must be text."})
+    if content is not None and not isinstance(content, Mapping):
+        raise Invalid({"callback_body": "This must be an object."})
+    if not isinstance(job.get("scope"), str | None):
+        raise Invalid({"scope": "This must be text."})
+    name, schedule = _name(job.get("name")), read_job_schedule(job, now=now)
+    flow_id = _flow_of(url)
+    if flow_id is not None:
+        return _flow(name, schedule, flow_id, content or {}, url=url, scope=job.get("scope"))
+    document = {"callback_url": url, "callback_body": content, "scope": job.get("scope")}
+    if _path(url) in _TRANSFER_PATHS:
+        return _job_transfer(name, schedule, document)
+    webhook = {"url": url, "method": "POST", **({} if content is None else {"json": dict(content)})}
+    return Asked(
+        name=name, action="webhook", schedule=schedule, body=webhook, document=document, spelled=_spelled_webhook
+    )
+
+
+def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any]) -> Asked:
+    content = document["callback_body"] or {}
+    inner, prefix = content, "callback_body"
+    if "body" in content:
+        inner, prefix = _under("callback_body", lambda: _object(content, "body")), "callback_body.body"
+    body = _under(prefix, lambda: bodies.read_action_body(inner))
+
+    def spelled(field: str) -> str:
+        first, _, rest = field.partition(".")
+        return f"{prefix}.{bodies.spelled_as(inner, rest)}" if first == "body" else _spelled_job(field)
+
+    return Asked(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
+
+
+def _flow(
+    name: str, schedule: dict[str, Any], flow_id: UUID, body: Mapping[str, Any], *, url: str, scope: str | None
+) -> Asked:
+    given = body.get("body")
+    if given is not None and not isinstance(given, Mapping):
+        raise Invalid({"body.body": "This must be an object."})
+    own = f"https://auth.globus.org/scopes/{flow_id}/flow_{str(flow_id).replace('-', '_')}_user"
+    document = {"callback_url": url, "callback_body": dict(body), "scope": scope or own, "flow_id": str(flow_id)}
+    return Asked(
+        name=name,
+        action="flow",
+        schedule=schedule,
+        body=dict(given or {}),
+        flow_id=flow_id,
+        document=document,
+        spelled=lambda field: "flow_id" if field.startswith("body.") else field,
+    )
+
+
+def _flow_of(url: str) -> UUID | None:
+    """Return the flow that a callback starts, None for another callback."""
+    parts = _split(url)
+    found = _FLOW_PATH.fullmatch(parts[1])
+    return identifier(found[1]) if found and parts[0].endswith("flows.automate.globus.org") else None
+
+
+def _path(url: str) -> str:
+    return _split(url)[1]
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return host and path of a URL; empty ones for what is no URL."""
+    try:
+        parts = urlsplit(url.strip())
+        return parts.hostname or "", parts.path.rstrip("/")
+    except ValueError:
+        return "", ""
+
+
+def _spelled_job(field: str) -> str:
+    names = {"schedule.datetime": "start", "schedule.start": "start", "schedule.interval_seconds": "interval"}
+    return names.get(field, "stop_after" if field.startswith("schedule.end") else field)
+
+
+def _spelled_webhook(field: str) -> str:
+    first, _, rest = field.partition(".")
+    if first != "body":
+        return _spelled_job(field)
+    name, dot, inner = rest.partition(".")
+    return {"url": "callback_url", "json": "callback_body"}.get(name, name) + dot + inner
+
+
+# Single fields
+
+
+def _name(value: object) -> str:
+    if value is None or value == "":
+        return NAMELESS
+    if not isinstance(value, str):
+        raise Invalid({"name": "This must be text."})
+    return value
+
+
+def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name)
+    if not isinstance(value, Mapping):
+        raise Invalid({name: MISSING if value is None else "This must be an object."})
+    return value
+
+
+def _under(name: str, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Invalid as error:
+        raise error.under(name) from None

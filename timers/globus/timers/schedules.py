@@ -1,0 +1,147 @@
+"""Schedules of this dialect in both directions, in the newer form and in that of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from timers.errors import Invalid
+from timers.globus.errors import MISSING
+from timers.scheduling.fields import known_keys, read_instant, read_number, read_whole
+
+LEAST_SECONDS = 60
+MOST_SECONDS = 365 * 86_400
+FARTHEST_START = timedelta(days=366)
+MOST_RUNS = 2**31 - 1
+
+_RUNS = ("count", "iterations", "n")
+
+
+def read_schedule(document: object, *, now: datetime) -> dict[str, Any]:
+    """Return our schedule; raises Invalid with the names of the document."""
+    if not isinstance(document, Mapping):
+        raise Invalid({"": MISSING if document is None else "A schedule is an object with a type."})
+    kind = document.get("type")
+    if kind == "once":
+        known_keys(document, {"type", "datetime"})
+        return _once(document.get("datetime"), "datetime", now=now)
+    if kind == "recurring":
+        known_keys(document, {"type", "interval_seconds", "start", "end"})
+        end = _read_end(document.get("end"))
+        interval = _interval(document.get("interval_seconds"), "interval_seconds")
+        return _recurring(interval, document.get("start"), end, now=now)
+    raise Invalid({"type": MISSING if kind is None else "Must be once or recurring."})
+
+
+def _read_end(value: object) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise Invalid({"end": "An end is an object with a condition."})
+    try:
+        known_keys(value, {"condition", "datetime", *_RUNS})
+        runs = [read_whole(value[name], name, least=1, most=MOST_RUNS) for name in _RUNS if value.get(name) is not None]
+        condition = value.get("condition")
+        if condition == "time":
+            return {"condition": "time", "datetime": _instant(value.get("datetime"), "datetime")}
+        if condition != "iterations":
+            raise Invalid({"condition": MISSING if condition is None else "Must be time or iterations."})
+        if not runs:
+            raise Invalid({"count": MISSING})
+        if len(set(runs)) > 1:
+            raise Invalid({"count": "Give one number of runs."})
+        return {"condition": "iterations", "n": runs[0]}
+    except Invalid as error:
+        raise error.under("end") from None
+
+
+def read_job_schedule(job: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return the schedule of a job: `start`, `interval` in seconds or null for once, `stop_after`, `stop_after_n`."""
+    end = _read_stop(job.get("stop_after"), job.get("stop_after_n"))
+    if job.get("interval") is None:
+        if end is not None and end.get("n", 1) > 1:
+            raise Invalid({"stop_after.n_runs": "Without an interval a job runs once."})
+        return _once(job.get("start"), "start", now=now)
+    return _recurring(_interval(job["interval"], "interval"), job.get("start"), end, now=now)
+
+
+def _read_stop(value: object, runs: object) -> dict[str, Any] | None:
+    date: object = value
+    if isinstance(value, Mapping):
+        try:
+            known_keys(value, {"date", "n_runs"})
+        except Invalid as error:
+            raise error.under("stop_after") from None
+        date = value.get("date")
+        runs = runs if value.get("n_runs") is None else value["n_runs"]
+    found: dict[str, Any] = {}
+    if date is not None:
+        found |= {"condition": "time", "datetime": _instant(date, "stop_after")}
+    if runs is not None:
+        counted = read_whole(runs, "stop_after_n", least=1, most=MOST_RUNS)
+        found = {"condition": "iterations", **found, "n": counted}
+    return found or None
+
+
+def _once(value: object, name: str, *, now: datetime) -> dict[str, Any]:
+    return {"type": "once"} if value is None else {"type": "once", "datetime": _start(value, name, now=now)}
+
+
+def _recurring(interval: int, start: object, end: Mapping[str, Any] | None, *, now: datetime) -> dict[str, Any]:
+    return {
+        "type": "recurring",
+        "interval_seconds": interval,
+        **({} if start is None else {"start": _start(start, "start", now=now)}),
+        **({} if end is None else {"end": end}),
+    }
+
+
+def _interval(value: object, name: str) -> int:
+    """Return whole seconds: fractions are dropped."""
+    if value is None:
+        raise Invalid({name: MISSING})
+    seconds = int(read_number(value, name, least=1, most=MOST_SECONDS + 1))
+    return read_whole(seconds, name, least=LEAST_SECONDS, most=MOST_SECONDS)
+
+
+def _start(value: object, name: str, *, now: datetime) -> str:
+    instant = read_instant(value, name)
+    if instant > now + FARTHEST_START:
+        raise Invalid({name: "This lies more than a year ahead."})
+    return instant.isoformat()
+
+
+def _instant(value: object, name: str) -> str:
+    if value is None:
+        raise Invalid({name: MISSING})
+    return read_instant(value, name).isoformat()
+
+
+# Writing
+
+
+def write_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored schedule in the newer form."""
+    if schedule["type"] == "once":
+        return {"type": "once", "datetime": schedule["datetime"]}
+    written = {name: schedule[name] for name in ("type", "interval_seconds", "start")}
+    end = schedule.get("end")
+    if end is None:
+        return written
+    count = {"count": end["n"]} if "n" in end else {}
+    until = {"datetime": end["datetime"]} if "datetime" in end else {}
+    return {**written, "end": {"condition": end["condition"], **until, **count}}
+
+
+def start_of(schedule: Mapping[str, Any]) -> str:
+    """Return the first instant of a stored schedule."""
+    return str(schedule["datetime"] if schedule["type"] == "once" else schedule["start"])
+
+
+def write_stop(schedule: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return when a stored schedule is over, in the form of jobs; None for never."""
+    if schedule["type"] == "once":
+        return {"date": None, "n_runs": 1}
+    end = schedule.get("end")
+    return None if end is None else {"date": end.get("datetime"), "n_runs": end.get("n")}

@@ -1,0 +1,180 @@
+"""Timers and jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock, scopes
+from timers.errors import Invalid, NotFound
+from timers.globus import errors
+from timers.globus.base import Door, identifier, number, token_of
+from timers.globus.timers import listing, reading
+from timers.globus.timers.reading import Asked
+from timers.globus.timers.schedules import LEAST_SECONDS
+from timers.globus.timers.writing import write_job, write_timer
+from timers.lifecycle import TimerStatus
+from timers.models import Timer
+from timers.models.timers import TimerQuerySet
+from timers.queries import timer_results
+from timers.services import consents, executions, flows, origins, timers
+
+RESULTS_SHOWN = 10
+MOST_RESULTS = 100
+
+
+class TimersDoor(Door):
+    """A view of the Timers service."""
+
+    shape = staticmethod(errors.of_timers)
+    opens = staticmethod(lambda scope: scope == scopes.TIMERS)
+
+
+def rows() -> TimerQuerySet:
+    """Return timers with all that their documents need."""
+    return Timer.objects.select_related("owner", "definition", "schedule", "origin")
+
+
+def found(request: Request, timer_id: str) -> Timer:
+    """Return the timer of that id that the caller may know of; a deleted one is gone."""
+    known = rows().visible_to(request.user).filter(**listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
+    key = identifier(timer_id)
+    timer = known.filter(pk=key).first() if key is not None else None
+    if timer is None:
+        raise NotFound(f"There is no timer {timer_id[:40]}.")
+    return timer
+
+
+class TimerCreation(TimersDoor):
+    """POST /v2/timer"""
+
+    def post(self, request: Request) -> Response:
+        now = clock.now()
+        try:
+            asked = reading.read_timer(request.data.get("timer"), now=now)
+            timer = create(asked, request, now=now)
+        except Invalid as error:
+            raise error.under("body.timer") from None
+        return Response({"timer": write_timer(rows().get(pk=timer.pk))}, status=201)
+
+
+class Jobs(TimersDoor):
+    """GET and POST /jobs/"""
+
+    def get(self, request: Request) -> Response:
+        limit = number(request.query_params, "result_count", usual=RESULTS_SHOWN, least=0, most=MOST_RESULTS)
+        shown = list(listing.wanted(rows().visible_to(request.user), request.query_params))
+        runs = timer_results.runs_of(shown, limit=limit)
+        return Response({"jobs": [write_job(timer, runs[timer.pk]) for timer in shown]})
+
+    def post(self, request: Request) -> Response:
+        now = clock.now()
+        try:
+            asked = reading.read_job(request.data, now=now)
+            timer = create(asked, request, now=now)
+        except Invalid as error:
+            raise error.under("body") from None
+        return Response(document(rows().get(pk=timer.pk), fresh=True), status=201)
+
+
+class JobOne(TimersDoor):
+    """GET, PATCH and DELETE /jobs/{id}"""
+
+    def get(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        limit = number(request.query_params, "page_size", usual=RESULTS_SHOWN, least=1, most=MOST_RESULTS)
+        runs, marker = timer_results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
+        return Response(write_job(timer, runs, marker=marker))
+
+    def patch(self, request: Request, timer_id: str) -> Response:
+        timer, now = found(request, timer_id), clock.now()
+        try:
+            changes = reading.read_changes(request.data, now=now)
+            if changes:
+                timers.update(timer, changes=changes, by=request.user, now=now, minimum_interval=LEAST_SECONDS)
+        except Invalid as error:
+            raise error.under("body") from None
+        return Response(document(found(request, timer_id)))
+
+    def delete(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        timers.delete(timer, by=request.user, now=clock.now())
+        return Response(document(rows().get(pk=timer.pk)))
+
+
+class JobPause(TimersDoor):
+    """POST /jobs/{id}/pause"""
+
+    def post(self, request: Request, timer_id: str) -> Response:
+        timer = timers.pause(found(request, timer_id), by=request.user, now=clock.now())
+        return Response({"message": f"Successfully paused job {timer.pk}."})
+
+
+class JobResume(TimersDoor):
+    """POST /jobs/{id}/resume"""
+
+    def post(self, request: Request, timer_id: str) -> Response:
+        timer = found(request, timer_id)
+        resume(timer, request, update=_update_credentials(request), now=clock.now())
+        return Response({"message": f"Successfully resumed job {timer.pk}."})
+
+
+def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
+    """Return a new timer as it was asked for. Raises Invalid with the names of the document."""
+    action, body = asked.action, asked.body
+    if asked.flow_id is not None:
+        flow = flows.find(request.user, asked.flow_id)
+        if flow is None:
+            raise Invalid({"flow_id": f"There is no flow {asked.flow_id}."})
+        action, body = flow.action, flow.body(asked.body)
+    token = token_of(request)
+    try:
+        with transaction.atomic():
+            timer = timers.create(
+                owner=request.user,
+                action=action,
+                name=asked.name,
+                schedule=asked.schedule,
+                body=body,
+                policies=reading.POLICIES,
+                by=request.user,
+                now=now,
+                minimum_interval=LEAST_SECONDS,
+            )
+            origins.record(timer, document=asked.document, client_id=token.client_id if token is not None else None)
+    except Invalid as error:
+        fields = {asked.spelled(name): texts for name, texts in error.fields.items()}
+        raise Invalid(fields) from error
+    return timer
+
+
+def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime) -> None:
+    """Let a timer go on and make up its last missed run, or the one that failed for want of a consent."""
+    wanting = timer.status == TimerStatus.PAUSED and timer.status_reason == consents.MISSING
+    token, planned = token_of(request), timer.schedule.next_planned_at
+    with transaction.atomic():
+        if wanting if update is None else update:
+            origins.hand_over(timer, client_id=token.client_id if token is not None else None)
+        last = timer_results.newest(timer) if wanting and (planned is None or planned > now) else None
+        if last is not None and last.failure_reason == consents.ConsentRequired.code:
+            executions.rerun(last, by=request.user, now=now)
+        timers.resume(timer, by=request.user, now=now, run_missed=True)
+
+
+def document(timer: Timer, *, fresh: bool = False) -> dict[str, object]:
+    """Return the document of a timer with its last runs."""
+    runs, marker = timer_results.page(timer, limit=RESULTS_SHOWN, marker=None)
+    return write_job(timer, runs, marker=marker, fresh=fresh)
+
+
+def _update_credentials(request: Request) -> bool | None:
+    """Return what body or query say; None leaves it to the reason for which the timer stands still."""
+    value = request.data.get("update_credentials", request.query_params.get("update_credentials"))
+    if isinstance(value, str):
+        value = {"true": True, "1": True, "false": False, "0": False, "": None}.get(value.lower(), value)
+    if value is not None and not isinstance(value, bool):
+        raise Invalid({"body.update_credentials": "Must be true or false."})
+    return value

@@ -1,0 +1,180 @@
+"""The grammar of filters and orders: `status:ACTIVE,FAILED/label:~*nightly*`, `request_time DESC,label`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import translate
+
+from django.db.models import F, Q
+from django.db.models.expressions import OrderBy
+
+from timers.errors import Invalid
+from timers.globus.base import identifier
+from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
+from timers.scheduling.fields import read_instant
+
+LONGEST = 4_096
+
+_STATUSES: dict[str, tuple[TransferStatus, ...]] = {
+    "ACTIVE": UNFINISHED_TRANSFER,
+    "INACTIVE": (),
+    "SUCCEEDED": (TransferStatus.SUCCEEDED,),
+    "FAILED": (TransferStatus.FAILED, TransferStatus.CANCELLED),
+}
+_ORDERS = {
+    "task_id": "pk",
+    "type": "kind",
+    "status": "status",
+    "label": "label",
+    "request_time": "requested_at",
+    "completion_time": "finished_at",
+    "deadline": "deadline_at",
+    "faults": "faults",
+    "files": "files",
+    "files_transferred": "files_transferred",
+    "bytes_transferred": "bytes_transferred",
+}
+
+
+def clauses(text: str) -> dict[str, list[str]]:
+    """Return the values of each key of a filter; raises Invalid."""
+    found: dict[str, list[str]] = {}
+    if len(text) > LONGEST:
+        raise Invalid({"filter": f"At most {LONGEST:,} characters."})
+    for clause in text.split("/"):
+        if clause:
+            key, colon, values = clause.partition(":")
+            if not colon:
+                raise Invalid({"filter": f"{clause[:100]!r} is no filter: write key:value."})
+            found.setdefault(key, []).extend(values.split(","))
+    return found
+
+
+def tasks(text: str) -> Q:
+    """Return the condition of the transfers that a filter asks for; raises Invalid."""
+    condition = Q()
+    for key, values in clauses(text).items():
+        read = _TASK_KEYS.get(key)
+        if read is None:
+            raise Invalid({"filter": f"Unknown key {key[:100]!r}; known: {', '.join(_TASK_KEYS)}."})
+        condition &= read(values)
+    return condition
+
+
+def _ids(values: Iterable[str]) -> Q:
+    return Q(pk__in=[key for value in values if (key := identifier(value)) is not None])
+
+
+def _status(values: Iterable[str]) -> Q:
+    wanted = [value.upper() for value in values]
+    unknown = [value for value in wanted if value not in _STATUSES]
+    if unknown:
+        raise Invalid({"filter": f"Unknown status {unknown[0][:100]!r}; known: {', '.join(_STATUSES)}."})
+    return Q(status__in=[status for value in wanted for status in _STATUSES[value]])
+
+
+def _type(values: Iterable[str]) -> Q:
+    wanted = [value.lower() for value in values]
+    if not set(wanted) <= {"transfer", "delete"}:
+        raise Invalid({"filter": "A type is TRANSFER or DELETE."})
+    return Q(kind__in=wanted)
+
+
+def _label(values: Iterable[str]) -> Q:
+    patterns = [Pattern.read(value) for value in values]
+    wanted, unwanted = Q(), Q()
+    for pattern in patterns:
+        same = Q(label__iregex=pattern.expression) if pattern.glob else Q(label=pattern.text)
+        if pattern.negated:
+            unwanted &= ~same
+        else:
+            wanted |= same
+    return wanted & unwanted
+
+
+def _between(column: str) -> dict[str, str]:
+    return {"from": f"{column}__gte", "to": f"{column}__lte"}
+
+
+def _time(column: str, values: list[str]) -> Q:
+    if len(values) > 2:
+        raise Invalid({"filter": "A span of time is from,to."})
+    condition = Q()
+    for name, value in zip(("from", "to"), values, strict=False):
+        if value:
+            condition &= Q((_between(column)[name], instant(value)))
+    return condition
+
+
+def instant(text: str) -> datetime:
+    """Return the instant of a filter; raises Invalid."""
+    return read_instant(text[:11] + text[11:].replace(" ", "+"), "filter")
+
+
+_TASK_KEYS = {
+    "task_id": _ids,
+    "status": _status,
+    "type": _type,
+    "label": _label,
+    "request_time": lambda values: _time("requested_at", values),
+    "completion_time": lambda values: _time("finished_at", values),
+}
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One value of a name or label: exact, or (`~`) with * and ? whatever the case; `!` turns it round."""
+
+    text: str
+    glob: bool
+    negated: bool
+
+    @classmethod
+    def read(cls, value: str) -> Pattern:
+        negated = value.startswith("!")
+        rest = value.removeprefix("!")
+        glob = rest.startswith("~")
+        return cls(rest[1:] if glob or rest.startswith("=") else rest, glob, negated)
+
+    @property
+    def expression(self) -> str:
+        """The glob as a regular expression that both databases know."""
+        known = {"*": ".*", "?": "."}
+        return "^" + "".join(known.get(sign) or re.sub(r"([^\w\s])", r"\\\1", sign) for sign in self.text) + "$"
+
+    def fits(self, name: str) -> bool:
+        """Return whether a name is meant."""
+        if not self.glob:
+            return (name == self.text) is not self.negated
+        return (re.match(translate(self.text.lower()), name.lower()) is not None) is not self.negated
+
+
+def fits_any(values: Iterable[str], name: str) -> bool:
+    """Return whether a name fits one of the patterns that ask for it and none that refuses it."""
+    patterns = [Pattern.read(value) for value in values]
+    wanted = [pattern.fits(name) for pattern in patterns if not pattern.negated]
+    return (any(wanted) or not wanted) and all(pattern.fits(name) for pattern in patterns if pattern.negated)
+
+
+def orders(text: str, known: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """Return the columns of an order, each with whether it falls; raises Invalid."""
+    found = []
+    for part in text.split(","):
+        words = part.split()
+        if not words:
+            continue
+        direction = words[1].upper() if len(words) > 1 else "ASC"
+        if words[0] not in known or direction not in ("ASC", "DESC") or len(words) > 2:
+            raise Invalid({"orderby": f"Give fields with ASC or DESC; fields: {', '.join(known)}."})
+        found.append((known[words[0]], direction == "DESC"))
+    return found
+
+
+def task_order(text: str) -> list[OrderBy]:
+    """Return the order of transfers; the newest first when nothing is said. Raises Invalid."""
+    wanted = orders(text, _ORDERS) or [("requested_at", True)]
+    columns = [F(name).desc(nulls_last=True) if falls else F(name).asc(nulls_last=True) for name, falls in wanted]
+    return [*columns, F("pk").desc()]

@@ -1,0 +1,229 @@
+"""What is done in a collection at once: listing a folder, looking one thing up, making a folder, renaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers.copying import paths
+from timers.copying.plan import Entry, Kind
+from timers.errors import ExternalError, Forbidden, Invalid, NotFound
+from timers.globus.base import number, token_of
+from timers.globus.errors import MISSING, Told
+from timers.globus.transfer import filters
+from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.models import Collection
+from timers.services import collections, consents
+from timers.services.consents import ConsentRequired
+
+MOST_LISTED = 100_000
+
+_COLUMNS = {"name": "name", "type": "type", "size": "size", "last_modified": "last_modified"}
+_KEYS = ("name", "type", "size", "last_modified")
+
+
+class Operation(TransferDoor):
+    """A view of one collection's files, for apps that were let into it."""
+
+    missing = "ClientError.NotFound"
+    failed = "ExternalError"
+
+    @contextmanager
+    def at(self, request: Request, endpoint_id: str) -> Iterator[Collection]:
+        """Give the collection; what goes wrong there is said in the words of this service."""
+        collection = endpoint(request, endpoint_id)
+        consents.require_for_transfer(token_of(request), [collection])
+        try:
+            yield collection
+        except NotFound as error:
+            raise Told(404, self.missing, error.message) from error
+        except ConsentRequired:
+            raise
+        except Forbidden as error:
+            raise Told(403, "EndpointPermissionDenied", error.message) from error
+        except ExternalError as error:
+            raise Told(502, f"ExternalError.{error.reason}", error.message) from error
+
+
+class Listing(Operation):
+    """GET .../ls"""
+
+    def get(self, request: Request, endpoint_id: str) -> Response:
+        query = request.query_params
+        limit = number(query, "limit", usual=MOST_LISTED, least=0, most=MOST_LISTED)
+        offset = number(query, "offset", usual=0, least=0, most=MOST_LISTED)
+        path = query.get("path") or None
+        with self.at(request, endpoint_id) as collection:
+            listed = collections.list_directory(collection, path)
+        wanted = _wanted(query.getlist("filter"))
+        entries = [entry for entry in listed.entries if wanted(entry) and _visible(entry, query.get("show_hidden"))]
+        entries = _ordered(entries, query.get("orderby", ""))
+        shown = [write_file(entry, collection) for entry in entries[offset : offset + limit]]
+        return Response(
+            {
+                "DATA_TYPE": "file_list",
+                "endpoint": str(collection.pk),
+                "path": _as_folder(path or collection.default_directory),
+                "absolute_path": _as_folder(listed.path),
+                "length": len(shown),
+                "total": len(entries),
+                "limit": limit,
+                "offset": offset,
+                "rename_supported": True,
+                "symlink_supported": False,
+                "DATA": shown,
+            }
+        )
+
+
+class Stat(Operation):
+    """GET .../stat"""
+
+    missing = "NotFound"
+
+    def get(self, request: Request, endpoint_id: str) -> Response:
+        path = request.query_params.get("path") or None
+        with self.at(request, endpoint_id) as collection:
+            return Response(write_file(collections.stat(collection, path), collection))
+
+
+class MakeDirectory(Operation):
+    """POST .../mkdir"""
+
+    def post(self, request: Request, endpoint_id: str) -> Response:
+        path = _text(request.data.get("path"), "path")
+        with self.at(request, endpoint_id) as collection:
+            try:
+                collections.make_directory(collection, path)
+            except Invalid as error:
+                if _exists(error):
+                    raise Told(502, "ExternalError.MkdirFailed.Exists", error.message) from error
+                raise
+        said = result(request, "mkdir_result", "DirectoryCreated", "The directory was created successfully.")
+        return Response(said, status=202)
+
+
+class Rename(Operation):
+    """POST .../rename"""
+
+    def post(self, request: Request, endpoint_id: str) -> Response:
+        old, new = (_text(request.data.get(name), name) for name in ("old_path", "new_path"))
+        with self.at(request, endpoint_id) as collection:
+            try:
+                collections.rename(collection, old, new)
+            except Invalid as error:
+                if _exists(error):
+                    raise Told(409, "ExternalError.RenameFailed.Exists", error.message) from error
+                raise
+        return Response(result(request, "result", "FileRenamed", "File or directory renamed successfully."))
+
+
+def _exists(error: Invalid) -> bool:
+    return "exist" in error.message
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise Invalid({name: MISSING if value is None else "This must be text."})
+    return value
+
+
+def _as_folder(path: str) -> str:
+    return path if path.endswith("/") else f"{path}/"
+
+
+# Which entries, in which order
+
+
+def _visible(entry: Entry, show_hidden: str | None) -> bool:
+    return (show_hidden or "1").lower() not in ("0", "false") or not entry.name.startswith(".")
+
+
+def _wanted(texts: list[str]) -> Callable[[Entry], bool]:
+    """Return what tells whether an entry fits all filters; raises Invalid."""
+    clauses = [(key, values) for text in texts for key, values in filters.clauses(text).items()]
+    tests = [_test(key, values) for key, values in clauses]
+    return lambda entry: all(test(entry) for test in tests)
+
+
+def _test(key: str, values: list[str]) -> Callable[[Entry], bool]:
+    if key == "name":
+        return lambda entry: filters.fits_any(values, entry.name)
+    if key == "type":
+        return lambda entry: filters.fits_any(values, _kind(entry))
+    if key == "size":
+        compare = _comparison(values[0])
+        return lambda entry: compare(entry.size)
+    if key == "last_modified":
+        return _span(values)
+    raise Invalid({"filter": f"Unknown key {key[:100]!r}; known: {', '.join(_KEYS)}."})
+
+
+def _comparison(text: str) -> Callable[[int], bool]:
+    sign, digits = ("", text) if text[:1].isdigit() else (text[:1], text[1:].lstrip("="))
+    or_equal = text[1:2] == "="
+    if not digits.isascii() or not digits.isdigit() or sign not in ("", "=", "<", ">", "!") or len(digits) > 18:
+        raise Invalid({"filter": "Compare sizes by size:>1000 and the like."})
+    wanted = int(digits)
+    return {
+        "": lambda size: size == wanted,
+        "=": lambda size: size == wanted,
+        "!": lambda size: size != wanted,
+        "<": lambda size: size < wanted or (or_equal and size == wanted),
+        ">": lambda size: size > wanted or (or_equal and size == wanted),
+    }[sign]
+
+
+def _span(values: list[str]) -> Callable[[Entry], bool]:
+    low, high = (filters.instant(value) if value else None for value in (*values, "")[:2])
+
+    def inside(entry: Entry) -> bool:
+        at = entry.modified_at
+        return at is not None and (low is None or low <= at) and (high is None or at <= high)
+
+    return inside
+
+
+def _ordered(entries: list[Entry], text: str) -> list[Entry]:
+    for column, falls in reversed(filters.orders(text, _COLUMNS)):
+        entries = sorted(entries, key=lambda entry, column=column: _sort_key(entry, column), reverse=falls)  # type: ignore[misc]
+    return entries
+
+
+def _sort_key(entry: Entry, column: str) -> Any:
+    return {"name": entry.name, "type": _kind(entry), "size": entry.size, "last_modified": entry.modified_ns or 0}[
+        column
+    ]
+
+
+# Documents
+
+
+def write_file(entry: Entry, collection: Collection) -> dict[str, Any]:
+    """Return the document of one thing in a collection."""
+    kind = _kind(entry)
+    return {
+        "DATA_TYPE": "file",
+        "name": entry.name or paths.ROOT,
+        "type": kind,
+        "size": entry.size,
+        "last_modified": _written(entry.modified_at),
+        "permissions": "0755" if kind == "dir" else "0644",
+        "user": collection.owner.get_username(),
+        "group": collection.owner.get_username(),
+        **dict.fromkeys(("link_target", "link_user", "link_group", "link_size", "link_last_modified")),
+    }
+
+
+def _kind(entry: Entry) -> str:
+    return "dir" if entry.kind == Kind.DIR else "file"
+
+
+def _written(instant: datetime | None) -> str | None:
+    """Return the instant to the second, with a blank where other times have a T."""
+    return None if instant is None else instant.replace(microsecond=0).isoformat(sep=" ")

@@ -1,0 +1,84 @@
+"""Transfers and deletions submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.globus import bodies
+from timers.globus.base import identifier, token_of
+from timers.globus.errors import Told
+from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.models import Transfer
+from timers.services import consents, transfers
+
+
+class SubmissionId(TransferDoor):
+    """GET /submission_id"""
+
+    def get(self, request: Request) -> Response:
+        return Response({"DATA_TYPE": "submission_id", "value": str(uuid4())})
+
+
+class Submission(TransferDoor):
+    """POST /transfer and POST /delete"""
+
+    kind: str = "transfer"
+    ends: tuple[str, ...] = ("source_endpoint", "destination_endpoint")
+    nothing = "ClientError.BadRequest.NoTransferItems"
+
+    def post(self, request: Request) -> Response:
+        document = request.data
+        if document.get("DATA_TYPE") not in (None, self.kind):
+            raise Told(400, "ClientError.BadRequest", f"DATA_TYPE: this takes a {self.kind}.")
+        before = _before(request, document)
+        if before is not None:
+            return Response(self._answer(request, before, "Duplicate"), status=202)
+        ends = [endpoint(request, document[name]) for name in self.ends if document.get(name) is not None]
+        if not document.get("DATA") and len(ends) == len(self.ends):
+            raise Told(400, self.nothing, f"A {self.kind} needs at least one item in DATA.")
+        consents.require_for_transfer(token_of(request), ends)
+        body = self._body(document)
+        transfer = transfers.submit(owner=request.user, body=body, now=clock.now())
+        return Response(self._answer(request, transfer, "Accepted"), status=202)
+
+    def _body(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        known = {name: value for name, value in document.items() if name != "skip_activation_check"}
+        return {**bodies.read_transfer(known), "DATA_TYPE": "transfer"}
+
+    def _answer(self, request: Request, transfer: Transfer, code: str) -> dict[str, Any]:
+        words = {"Accepted": "has been accepted and a task has been created and queued for execution"}
+        message = f"The {self.kind} {words.get(code, 'was submitted before; this is its task')}."
+        link = {
+            "DATA_TYPE": "link",
+            "rel": "related",
+            "resource": "task",
+            "title": "related task",
+            "href": f"/v0.10/task/{transfer.pk}?format=json",
+        }
+        ids = {"task_id": str(transfer.pk), "submission_id": str(transfer.submission_id), "task_link": link}
+        return result(request, f"{self.kind}_result", code, message, **ids)
+
+
+class Deletion(Submission):
+    """POST /delete"""
+
+    kind = "delete"
+    ends = ("endpoint",)
+    nothing = "ClientError.BadRequest.NoDeleteItems"
+
+    def _body(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        dropped = ("skip_activation_check",)
+        known = {name: value for name, value in document.items() if name not in dropped and value is not None}
+        return {**known, "DATA_TYPE": "delete"}
+
+
+def _before(request: Request, document: Mapping[str, Any]) -> Transfer | None:
+    """Return the transfer that was made of this submission before."""
+    key = identifier(document["submission_id"]) if document.get("submission_id") is not None else None
+    return transfers.find_submission(request.user, key) if key is not None else None
