@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import IO, Any, NoReturn
 from uuid import UUID
@@ -12,14 +11,12 @@ from uuid import UUID
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+from timers import storable
 from timers.api.errors import TooLarge
 from timers.errors import Invalid
 from timers.scheduling.fields import known_keys, read_instant
 
 MOST_BYTES = 10 * 1024 * 1024
-DEEPEST = 64
-LARGEST_NUMBER = 2**64
-"""Beyond 64 bits other readers of JSON lose digits without a word."""
 
 
 class JSONObjectParser(BaseParser):
@@ -36,7 +33,7 @@ class JSONObjectParser(BaseParser):
         document = _loads(raw)
         if not isinstance(document, dict):
             raise ParseError("The body must be a JSON object, such as {}.", code="invalid")
-        check_storable(document)
+        storable.check(document)
         return document
 
 
@@ -44,7 +41,7 @@ def _loads(raw: bytes) -> object:
     try:
         return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
-        raise ParseError(f"The body is nested more than {DEEPEST} levels deep.", code="invalid") from None
+        raise ParseError(f"The body is nested more than {storable.DEEPEST} levels deep.", code="invalid") from None
     except ValueError as error:
         raise ParseError(f"The body cannot be read as JSON: {_reason(error)}.", code="invalid") from error
 
@@ -55,43 +52,6 @@ def _reason(error: ValueError) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def check_storable(document: Mapping[str, Any]) -> None:
-    """Raise Invalid, naming the field, for what a database would refuse or change: NUL, half characters, infinities."""
-    level: list[tuple[str, Any]] = list(document.items())
-    for text in document:
-        _check_text(text, "")
-    for _ in range(DEEPEST):
-        level = [found for field, value in level for found in _inside(field, value)]
-        if not level:
-            return
-    raise Invalid({level[0][0].split(".")[0]: f"This is nested more than {DEEPEST} levels deep."})
-
-
-def _inside(field: str, value: object) -> Iterator[tuple[str, Any]]:
-    """Check one value and yield those that it holds, each with its dotted path."""
-    match value:
-        case str():
-            _check_text(value, field)
-        case float() if not math.isfinite(value):
-            raise Invalid({field: "This number is too large."})
-        case int() if abs(value) >= LARGEST_NUMBER:
-            raise Invalid({field: "This number has more than 64 bits; send it as text."})
-        case dict():
-            for key, inner in value.items():
-                _check_text(key, field)
-                yield f"{field}.{key}", inner
-        case list():
-            for number, inner in enumerate(value):
-                yield f"{field}.{number}", inner
-
-
-def _check_text(text: str, field: str) -> None:
-    if "\0" in text:
-        raise Invalid({field: "NUL characters are not allowed."})
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Invalid({field: "This text holds half a character (a lone surrogate)."})
 
 
 # Single fields

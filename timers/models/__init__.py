@@ -8,6 +8,7 @@ from timers.models.processes import Process
 from timers.models.schedules import Schedule
 from timers.models.timers import Definition, SigningSecret, Timer, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models.workflows import TaskDefinition, WorkflowDefinition, WorkflowRun, WorkflowStep
 
 __all__ = [
     "Attempt",
@@ -23,6 +24,7 @@ __all__ = [
     "Process",
     "Schedule",
     "SigningSecret",
+    "TaskDefinition",
     "Timer",
     "TimerTag",
     "Token",
@@ -30,4 +32,7 @@ __all__ = [
     "TransferEvent",
     "TransferFile",
     "TransferItem",
+    "WorkflowDefinition",
+    "WorkflowRun",
+    "WorkflowStep",
 ]

@@ -140,7 +140,7 @@ def collections(user: Any) -> list[Collection]:
 
 def tokens(user: Any) -> list[Token]:
     """Return the user's tokens, newest first."""
-    return list(Token.objects.filter(owner=user).order_by("-created_at")[:200])
+    return list(Token.objects.filter(owner=user).exclude(kind="issued").order_by("-created_at")[:200])
 
 
 def client_keys(user: Any) -> list[ClientKey]:

@@ -17,8 +17,14 @@ from timers.errors import Conflict, Invalid
 from timers.models import ClientKey, Token
 from timers.services import events, words
 
+CONDUCTOR_SCOPE = "conductor"
+"""What a token needs for the door of Conductor clients, if it is not for everything."""
+
 API_SCOPE = "api"
 """What a token needs for the native REST API, if it is not for everything."""
+
+ISSUED = "issued"
+"""The kind of tokens that clients fetch with a key; people do not see them."""
 
 TOKEN_MARK = "tmr_"
 """How our tokens begin, so that people and secret scanners recognise them."""
@@ -68,6 +74,23 @@ def create_key(*, owner: Any, name: str, now: datetime) -> tuple[ClientKey, str]
     return key, secret
 
 
+def issue_for_key(key: ClientKey, *, now: datetime) -> str:
+    """Return the text of a token of a day's life for a Conductor client that showed this key."""
+    _, text = create_token(
+        owner=key.owner,
+        name=_name_of_tokens(key),
+        days=1,
+        scopes=[CONDUCTOR_SCOPE],
+        kind=ISSUED,
+        now=now,
+    )
+    return text
+
+
+def _name_of_tokens(key: ClientKey) -> str:
+    return f"Client key {key.client_id}"
+
+
 def authenticate_token(value: str, *, now: datetime) -> Token | None:
     """Return the token with this text when it is valid and its owner active; notes that it was used."""
     token = Token.objects.select_related("owner").filter(digest=digest(value), revoked_at__isnull=True).first()
@@ -75,6 +98,11 @@ def authenticate_token(value: str, *, now: datetime) -> Token | None:
         return None
     _note_use(token, now=now)
     return token
+
+
+def has_expired(value: str, *, now: datetime) -> bool:
+    """Return whether this text was a token that is merely out of date: a new one would do."""
+    return Token.objects.filter(digest=digest(value), revoked_at__isnull=True, expires_at__lte=now).exists()
 
 
 def authenticate_key(client_id: str | UUID, secret: str, *, now: datetime) -> ClientKey | None:
@@ -101,8 +129,10 @@ def revoke_token(token: Token, *, by: Any, now: datetime) -> None:
 
 
 def revoke_key(key: ClientKey, *, by: Any, now: datetime) -> None:
-    """End a client key for good; a revoked one stays as it is."""
+    """End a client key, and the tokens that were issued for it, for good; a revoked one stays as it is."""
     _revoke(key, "key_revoked", by=by, now=now)
+    issued = Token.objects.filter(owner=key.owner, kind=ISSUED, name=_name_of_tokens(key))
+    issued.filter(revoked_at__isnull=True).update(revoked_at=now)
 
 
 def digest(text: str) -> str:

@@ -17,7 +17,7 @@ from timers.lifecycle import TimerStatus, Trigger
 from timers.models import Timer
 from timers.scheduling import text
 from timers.scheduling.bounds import BoundedSchedule, jitter_delay, parse_schedule
-from timers.scheduling.catchup import CatchUpPlan, CatchUpPolicy, SkippedRun, plan
+from timers.scheduling.catchup import DEFAULT_LIMIT, CatchUpPlan, CatchUpPolicy, SkippedRun, plan
 from timers.scheduling.policies import Policies
 
 
@@ -44,6 +44,7 @@ class DueSchedule:
     catch_up: str
     catch_up_window_us: int | None
     jitter_us: int
+    catch_up_limit: int = DEFAULT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPl
         horizon=horizon,
         policy=CatchUpPolicy(row.catch_up),
         window=window,
+        limit=row.catch_up_limit,
         runs_left=None if row.max_runs is None else row.max_runs - row.fired_count,
         jitter=timedelta(microseconds=row.jitter_us),
     )
@@ -164,5 +166,6 @@ def rule_fields(schedule: BoundedSchedule, policies: Policies) -> dict[str, Any]
         "overlap": policies.overlap,
         "catch_up": policies.catch_up,
         "catch_up_window_us": None if window is None else round(window * 1_000_000),
+        "catch_up_limit": policies.catch_up_limit,
         "jitter_us": round(policies.jitter_seconds * 1_000_000),
     }

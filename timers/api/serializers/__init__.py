@@ -39,6 +39,17 @@ from timers.api.serializers.transfers import (
     TransferSerializer,
     TransferWithPlanSerializer,
 )
+from timers.api.serializers.workflows import (
+    NewWorkflowRequest,
+    StartWorkflowRequest,
+    TerminateRequest,
+    WorkflowPage,
+    WorkflowRunPage,
+    WorkflowRunSerializer,
+    WorkflowRunWithTasksSerializer,
+    WorkflowSerializer,
+    WorkflowTaskSerializer,
+)
 
 __all__ = [
     "BulkAnswer",
@@ -61,6 +72,7 @@ __all__ = [
     "NewCollection",
     "NewTimer",
     "NewTimerRequest",
+    "NewWorkflowRequest",
     "NextAnswer",
     "PauseRequest",
     "PreviewAnswer",
@@ -68,7 +80,9 @@ __all__ = [
     "RerunRequest",
     "ResumeRequest",
     "SecretAnswer",
+    "StartWorkflowRequest",
     "TagsDocument",
+    "TerminateRequest",
     "TimerAnswer",
     "TimerChanges",
     "TimerPage",
@@ -79,4 +93,10 @@ __all__ = [
     "TransferRequest",
     "TransferSerializer",
     "TransferWithPlanSerializer",
+    "WorkflowPage",
+    "WorkflowRunPage",
+    "WorkflowRunSerializer",
+    "WorkflowRunWithTasksSerializer",
+    "WorkflowSerializer",
+    "WorkflowTaskSerializer",
 ]
