@@ -24,9 +24,11 @@ GROUND = {
     "timers.jsontext",
     "timers.scopes",
     "timers.signing",
+    "timers.storable",
     "timers.targets",
     "timers.scheduling",
     "timers.copying",
+    "timers.sequencing",
 }
 BASES = {"timers.actions.base", "timers.storages.base", "timers.channels.base"}
 DJANGO_Q = {"django_q"}
@@ -97,7 +99,13 @@ def _allowed(name: str, rooms: set[str]) -> bool:
 def _ground_files() -> list[Path]:
     files = [HOUSE / f"{name.removeprefix('timers.')}.py" for name in sorted(GROUND - {"timers"})]
     single = [path for path in files if path.exists()]
-    return [HOUSE / "__init__.py", *single, *_files(HOUSE / "scheduling"), *_files(HOUSE / "copying")]
+    return [
+        HOUSE / "__init__.py",
+        *single,
+        *_files(HOUSE / "scheduling"),
+        *_files(HOUSE / "copying"),
+        *_files(HOUSE / "sequencing"),
+    ]
 
 
 @pytest.mark.parametrize("path", _ground_files(), ids=lambda path: str(path.relative_to(ROOT)))

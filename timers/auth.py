@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
@@ -36,3 +38,47 @@ class BearerAuthentication(authentication.BaseAuthentication):
 
 class SessionAuthentication(authentication.SessionAuthentication):
     """The browser's session; requests that change something need the CSRF token too."""
+
+
+class ConductorAuthentication(authentication.BaseAuthentication):
+    """`X-Authorization: TOKEN`; without that header the user whom the administrator named, if any."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Token | None]:
+        return conductor_caller(request.headers.get("X-Authorization"))
+
+    def authenticate_header(self, request: Request) -> str:
+        return "X-Authorization"
+
+
+INVALID_TOKEN, EXPIRED_TOKEN = "INVALID_TOKEN", "EXPIRED_TOKEN"
+"""Codes that make a Conductor client fetch a new token and ask once more."""
+
+
+def is_open() -> bool:
+    """Return whether Conductor clients without keys are let in."""
+    return bool(settings.TIMERS_CONDUCTOR_OPEN)
+
+
+def conductor_caller(value: str | None) -> tuple[Any, Token | None]:
+    """Return the user, and the token if there is one; raises AuthenticationFailed or PermissionDenied."""
+    if not value:
+        return _open_user(), None
+    now = clock.now()
+    token = access.authenticate_token(value.strip(), now=now)
+    if token is None and access.has_expired(value.strip(), now=now):
+        raise exceptions.AuthenticationFailed("The token has expired.", code=EXPIRED_TOKEN)
+    if token is None:
+        raise exceptions.AuthenticationFailed("The token is unknown or was revoked.", code=INVALID_TOKEN)
+    if not access.allows(token, access.CONDUCTOR_SCOPE):
+        raise exceptions.PermissionDenied("The token was made for other things than this API.")
+    return token.owner, token
+
+
+def _open_user() -> Any:
+    if not is_open():
+        raise exceptions.AuthenticationFailed("A token is needed in the header X-Authorization.", code=INVALID_TOKEN)
+    name = settings.TIMERS_CONDUCTOR_OPEN
+    found = get_user_model().objects.filter(username=name, is_active=True).first()
+    if found is None:
+        raise exceptions.PermissionDenied(f"TIMERS_CONDUCTOR_OPEN names {name}, and there is no such active user.")
+    return found

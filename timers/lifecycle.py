@@ -1,4 +1,4 @@
-"""The states of timers, executions, transfer tasks and notices, and the moves that are allowed between them."""
+"""The states of timers, executions, transfers, workflow runs and notices, and the moves allowed between them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,29 @@ class NoticeStatus(StrEnum):
     FAILED = "failed"
 
 
+class WorkflowStatus(StrEnum):
+    """How a workflow run stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    TERMINATED = "terminated"
+
+
+class StepStatus(StrEnum):
+    """How a step of a workflow run stands. A worker may give back what it had taken: it is scheduled again."""
+
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  # it failed, but the workflow goes on without it
+    FAILED = "failed"
+    FAILED_WITH_TERMINAL_ERROR = "failed_with_terminal_error"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
 class Trigger(StrEnum):
     """Why an execution exists; those in PLANNED_TRIGGERS are occurrences of the schedule, one per instant."""
 
@@ -70,6 +93,7 @@ PLANNED_TRIGGERS = (Trigger.SCHEDULE, Trigger.CATCH_UP)
 UNFINISHED = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.RETRYING)
 FINISHED = tuple(status for status in ExecutionStatus if status not in UNFINISHED)
 UNFINISHED_TRANSFER = (TransferStatus.PENDING, TransferStatus.ACTIVE)
+UNFINISHED_STEP = (StepStatus.SCHEDULED, StepStatus.IN_PROGRESS)
 
 TIMER_MOVES: dict[str, frozenset[str]] = {
     TimerStatus.ACTIVE: frozenset({TimerStatus.PAUSED, TimerStatus.ENDED, TimerStatus.DELETED}),
@@ -105,6 +129,17 @@ TRANSFER_MOVES: dict[str, frozenset[str]] = {
     TransferStatus.SUCCEEDED: frozenset(),
     TransferStatus.FAILED: frozenset(),
     TransferStatus.CANCELLED: frozenset(),
+}
+
+WORKFLOW_MOVES: dict[str, frozenset[str]] = {
+    WorkflowStatus.RUNNING: frozenset(set(WorkflowStatus) - {WorkflowStatus.RUNNING}),
+    **{status: frozenset() for status in WorkflowStatus if status != WorkflowStatus.RUNNING},
+}
+
+STEP_MOVES: dict[str, frozenset[str]] = {
+    StepStatus.SCHEDULED: frozenset(set(StepStatus) - {StepStatus.SCHEDULED}),
+    StepStatus.IN_PROGRESS: frozenset(set(StepStatus) - {StepStatus.IN_PROGRESS}),
+    **{status: frozenset() for status in StepStatus if status not in UNFINISHED_STEP},
 }
 
 

@@ -27,6 +27,7 @@ from django_q.signing import SignedPackage
 
 RUN_GROUP = "timers.engine.tasks.run_group"
 RUN_SLICE = "timers.engine.tasks.run_slice"
+RUN_STEPS = "timers.engine.tasks.run_steps"
 DELIVER_NOTICE = "timers.engine.tasks.deliver_notice"
 CANARY = "timers.engine.tasks.answer_canary"
 

@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1/", include("timers.api.urls")),
     path("globus/", include("timers.globus.urls")),
+    path("conductor/api/", include("timers.conductor.urls")),
     path("admin/", admin.site.urls),
     path("", include("timers.web.urls")),
 ]

@@ -74,6 +74,14 @@ PROMISED = {
     "GET /transfers/{transfer_id}/events",
     "POST /transfers/{transfer_id}/cancel",
     "POST /transfers/{transfer_id}/rerun",
+    "GET /workflows",
+    "POST /workflows",
+    "GET /workflows/{name}",
+    "DELETE /workflows/{name}",
+    "GET /workflow-runs",
+    "POST /workflow-runs",
+    "GET /workflow-runs/{run_id}",
+    "POST /workflow-runs/{run_id}/terminate",
 }
 
 

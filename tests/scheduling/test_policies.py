@@ -22,6 +22,7 @@ DEFAULTS = {
     "overlap": "skip",
     "catch_up": "latest",
     "catch_up_window_seconds": 86_400,
+    "catch_up_limit": 100,
     "max_attempts": 3,
     "backoff_seconds": 30,
     "timeout_seconds": 30,

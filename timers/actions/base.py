@@ -61,10 +61,14 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What one attempt knows. `parameters` is the body with its secrets in place; `deadline` ends the attempt."""
+    """What one attempt knows. `parameters` is the body with its secrets in place; `deadline` ends the attempt.
+
+    Of the step of a workflow run (`is_step`) the `execution_id` is that of the step, and those after it need the whole
+    answer.
+    """
 
     execution_id: UUID
-    timer_id: UUID
+    timer_id: UUID | None
     owner_id: int
     name: str
     parameters: Mapping[str, Any]
@@ -76,6 +80,7 @@ class Context:
     """Whether the attempt should stop: cancelled by somebody, or its lease was lost."""
     signing_secrets: tuple[bytes, ...] = ()
     """Keys to sign a delivery with, newest first."""
+    is_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,4 +139,5 @@ class Action(ABC):
 ACTIONS: Registry[Action] = Registry("timer_type")
 ACTIONS.register("transfer", "timers.actions.transfer.TransferAction")
 ACTIONS.register("webhook", "timers.actions.webhook.WebhookAction")
+ACTIONS.register("workflow", "timers.actions.workflow.WorkflowAction")
 ACTIONS.register("code", "timers.actions.code.CodeAction")

@@ -38,7 +38,8 @@ class TransferAction(Action):
                 body=context.parameters,
                 now=clock.now(),
                 timer_id=context.timer_id,
-                execution_id=context.execution_id,
+                execution_id=None if context.is_step else context.execution_id,
+                step_id=context.execution_id if context.is_step else None,
                 attempt=context.attempt,
                 deadline=context.deadline,
             )

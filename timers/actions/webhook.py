@@ -69,11 +69,14 @@ class WebhookAction(Action):
                 headers=headers,
                 body=content,
                 timeout=self._seconds(context, started),
+                keep_bytes=outgoing.MAX_BYTES if context.is_step else outgoing.KEEP_BYTES,
                 cancelled=context.cancelled,
             )
         except ExternalError as error:
             return _without_answer(error, details, hide)
         details["answer"] = shown = _shown_answer(answer, hide)
+        if context.is_step:  # those after it read all of it, as it came
+            shown = {**shown, "headers": dict(answer.headers), "text": answer.text}
         result = {name: shown[name] for name in ("status_code", "headers", "text", "truncated")}
         return _judged(parameters, answer, result=result, details=details, now=clock.now())
 
@@ -255,7 +258,7 @@ def _delivery_headers(context: Context, content: bytes, now: datetime) -> dict[s
     return {
         **signing.headers(delivery, content, at=now, secrets=context.signing_secrets),
         "Idempotency-Key": delivery,
-        "X-Timer-Id": str(context.timer_id),
+        **({"X-Timer-Id": str(context.timer_id)} if context.timer_id else {}),
         "X-Scheduled-For": context.scheduled_for.isoformat(),
         "X-Attempt": str(context.attempt),
         "traceparent": f"00-{context.execution_id.hex}-{secrets.token_hex(8)}-01",

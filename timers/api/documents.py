@@ -10,7 +10,7 @@ from uuid import UUID
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from timers import jsontext
+from timers import jsontext, storable
 from timers.api.errors import TooLarge
 from timers.errors import Invalid
 from timers.scheduling.fields import known_keys, read_instant
@@ -35,7 +35,7 @@ class JSONObjectParser(BaseParser):
             raise ParseError(error.message, code="invalid") from error
         if not isinstance(document, dict):
             raise ParseError("The body must be a JSON object, such as {}.", code="invalid")
-        jsontext.check_storable(document)
+        storable.check(document)
         return document
 
 

@@ -61,6 +61,7 @@ EXECUTION: dict[str, Any] = {
     "occurrences": 1,
     "scheduled_until": None,
     "transfer_id": None,
+    "workflow_id": None,
 }
 MANUAL_EXECUTION = {
     **EXECUTION,
@@ -269,4 +270,78 @@ EVENT_PAGE = {
         }
     ],
     "marker": None,
+}
+
+WORKFLOW_DEFINITION: dict[str, Any] = {
+    "name": "order_processing",
+    "version": 1,
+    "description": "Validate and charge.",
+    "inputParameters": ["region"],
+    "tasks": [
+        {
+            "name": "validate_orders",
+            "taskReferenceName": "validate",
+            "type": "HTTP",
+            "inputParameters": {"http_request": {"uri": "https://shop.example.org/validate", "method": "POST"}},
+        },
+        {
+            "name": "charge_payments",
+            "taskReferenceName": "charge",
+            "type": "SIMPLE",
+            "inputParameters": {"orders": "${validate.output.response.body.orders}"},
+        },
+    ],
+    "outputParameters": {"charged": "${charge.output.count}"},
+}
+NEW_WORKFLOW: dict[str, Any] = {"definition": WORKFLOW_DEFINITION, "overwrite": True}
+WORKFLOW: dict[str, Any] = {
+    "name": "order_processing",
+    "version": 1,
+    "description": "Validate and charge.",
+    "input_parameters": ["region"],
+    "definition": WORKFLOW_DEFINITION,
+    "owner": "ana",
+    "created_at": "2026-11-18T13:00:00+00:00",
+    "updated_at": "2026-11-18T13:00:00+00:00",
+}
+WORKFLOW_PAGE: dict[str, Any] = {"workflows": [WORKFLOW], "marker": None}
+WORKFLOW_RUN: dict[str, Any] = {
+    "id": "7b1d2c90-51aa-4f7e-8d0e-93c4b6a0e1f5",
+    "workflow": "order_processing",
+    "version": 1,
+    "status": "running",
+    "correlation_id": None,
+    "priority": 0,
+    "input": {"region": "eu"},
+    "variables": {},
+    "output": {},
+    "reason": None,
+    "timer_id": None,
+    "execution_id": None,
+    "started_at": "2026-11-18T13:26:30+00:00",
+    "completion_time": None,
+    "duration_seconds": None,
+    "owner": "ana",
+}
+WORKFLOW_RUN_PAGE: dict[str, Any] = {"workflow_runs": [WORKFLOW_RUN], "marker": None}
+WORKFLOW_RUN_WITH_TASKS: dict[str, Any] = {
+    **WORKFLOW_RUN,
+    "tasks": [
+        {
+            "id": "1de4ac8b-54d2-4a52-8f2c-1f0d2a0f4a11",
+            "seq": 1,
+            "reference": "validate",
+            "name": "validate_orders",
+            "type": "HTTP",
+            "status": "in_progress",
+            "input": {"http_request": {"uri": "https://shop.example.org/validate", "method": "POST"}},
+            "output": {},
+            "reason": None,
+            "retry": 0,
+            "worker": "worker-1:4711",
+            "scheduled_at": "2026-11-18T13:26:30+00:00",
+            "started_at": "2026-11-18T13:26:30.012000+00:00",
+            "completion_time": None,
+        }
+    ],
 }

@@ -12,11 +12,12 @@ from timers.actions.base import ACTIONS
 from timers.api import parameters
 from timers.api.pages import Key, Order
 from timers.errors import Invalid
-from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger
+from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger, WorkflowStatus
 from timers.models import Timer
 from timers.models.executions import ExecutionQuerySet
 from timers.models.timers import TimerQuerySet
 from timers.models.transfers import TransferQuerySet
+from timers.models.workflows import WorkflowRunQuerySet
 from timers.queries.transfer_files import STATES, VERDICTS, Place, Wanted, read_place
 
 _ID = Key("pk", UUID)
@@ -38,6 +39,8 @@ HISTORY_ORDER = Order(
 """Of one timer's executions: the order of the index that keeps occurrences unique."""
 COLLECTION_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
 TRANSFER_ORDER = Order("-requested_at", (Key("requested_at", datetime, descending=True), _ID))
+WORKFLOW_ORDER = Order("name", (Key("name", str), Key("version", int, descending=True), Key("pk", int)))
+WORKFLOW_RUN_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
 EVENT_ORDER = Order("-id", (Key("pk", int, descending=True),))
 
 
@@ -78,6 +81,19 @@ def transfers(rows: TransferQuerySet, query: QueryDict) -> TransferQuerySet:
     """Return the transfers that are asked for."""
     if statuses := parameters.words(query, "status", list(TransferStatus)):
         rows = rows.filter(status__in=statuses)
+    return rows
+
+
+def workflow_runs(rows: WorkflowRunQuerySet, query: QueryDict) -> WorkflowRunQuerySet:
+    """Return the workflow runs that are asked for."""
+    if statuses := parameters.words(query, "status", list(WorkflowStatus)):
+        rows = rows.filter(status__in=statuses)
+    if name := parameters.text(query, "workflow"):
+        rows = rows.filter(name=name)
+    if correlation_id := parameters.text(query, "correlation_id"):
+        rows = rows.filter(correlation_id=correlation_id)
+    if timer_id := parameters.uuid(query, "timer_id"):
+        rows = rows.filter(timer_id=timer_id)
     return rows
 
 

@@ -30,6 +30,7 @@ ERRORS = {
 REFUSING = (
     *("NewTimer", "NewTimerRequest", "BulkRequest", "PauseRequest", "ResumeRequest", "JobRequest"),
     *("PreviewRequest", "TagsDocument", "NewCollection", "PatchedCollectionChanges", "RerunRequest"),
+    *("NewWorkflowRequest", "StartWorkflowRequest", "TerminateRequest"),
 )
 """Documents in which a field that is not described is refused, so that a slip of the pen is not lost."""
 
@@ -131,7 +132,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         if status not in _ONLY_WITH_BODY or method in _WITH_BODY:
             operation["responses"].setdefault(str(status), _error_answer(description, code))
     for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path":
+        if parameter["in"] == "path" and parameter["name"].endswith("_id"):
             parameter["schema"] = {"type": "string", "format": "uuid"}
     if method == "post":
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)

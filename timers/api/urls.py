@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from django.urls import URLPattern, path, re_path
 
 from timers.api.base import Door, NothingHere
-from timers.api.views import collections, executions, jobs, reference, running, scheduling, timers, transfers
+from timers.api.views import (
+    collections,
+    executions,
+    jobs,
+    reference,
+    running,
+    scheduling,
+    timers,
+    transfers,
+    workflows,
+)
 
 ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("timers", timers.Timers),
@@ -40,6 +50,11 @@ ROUTES: tuple[tuple[str, type[Door]], ...] = (
     ("transfers/<str:transfer_id>/events", transfers.TransferEvents),
     ("transfers/<str:transfer_id>/cancel", transfers.TransferCancel),
     ("transfers/<str:transfer_id>/rerun", transfers.TransferRerun),
+    ("workflows", workflows.Workflows),
+    ("workflows/<str:name>", workflows.WorkflowOne),
+    ("workflow-runs", workflows.WorkflowRuns),
+    ("workflow-runs/<str:run_id>", workflows.WorkflowRunOne),
+    ("workflow-runs/<str:run_id>/terminate", workflows.WorkflowRunTerminate),
 )
 
 

@@ -74,13 +74,18 @@ class Running:
 
 def carry_out(attempt: Running, context: Context) -> Outcome:
     """Return how the action ended. Whatever it raises becomes an outcome, but for Stopped."""
+    if attempt.begun.instructions.problem is not None:
+        return Outcome.failed(attempt.begun.instructions.problem, reason="error")
+    return perform(attempt.begun.instructions.action, context)
+
+
+def perform(kind: str, context: Context) -> Outcome:
+    """Return how an action of that kind ended. Whatever it raises becomes an outcome, but for Stopped."""
     try:
-        if attempt.begun.instructions.problem is not None:
-            return Outcome.failed(attempt.begun.instructions.problem, reason="error")
-        outcome = _action(attempt.begun.instructions.action).run(context)
-        return _cancelled(outcome) if attempt.cancelled() else outcome
+        outcome = _action(kind).run(context)
+        return _cancelled(outcome) if context.cancelled() else outcome
     except ExternalError as error:
-        if attempt.cancelled():
+        if context.cancelled():
             return Outcome.cancelled()
         return Outcome.failed(
             error.message, reason=error.reason, retryable=error.retryable, retry_after=error.retry_after
@@ -88,7 +93,7 @@ def carry_out(attempt: Running, context: Context) -> Outcome:
     except Stopped:
         raise
     except BaseException as error:
-        return Outcome.cancelled() if attempt.cancelled() else _defect(error)
+        return Outcome.cancelled() if context.cancelled() else _defect(error)
     finally:
         _close_connections()
 

@@ -102,10 +102,10 @@ class Dispatcher:
             self._bell.interrupt()
 
     def _next(self, now: datetime) -> datetime | None:
-        """Return when the next timer is to be claimed, the next retry is due or the next pause ends."""
+        """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
         claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
-        retries = [self.reaper.next_retry] if self.reaper.next_retry is not None else []
-        return min([*claims, *retries], default=None)
+        others = [each for each in (self.reaper.next_retry, self.reaper.next_step) if each is not None]
+        return min([*claims, *others], default=None)
 
     def _listen(self) -> None:
         if self._bell is None:

@@ -27,7 +27,7 @@ PAUSED = "exists (select 1 from timers_schedulingpause p where p.owner_id = t.ow
 
 _DUE = """
 select s.timer_id, s.definition_id, d.schedule, s.kind, s.next_planned_at, s.max_runs, s.fired_count, s.catch_up,
-  s.catch_up_window_us, s.jitter_us, {paused}, s.planning_failures
+  s.catch_up_window_us, s.jitter_us, s.catch_up_limit, {paused}, s.planning_failures
 from timers_schedule s left join timers_definition d on d.id = s.definition_id
 where s.next_run_at <= %(until)s and not ({regular})
 order by s.next_run_at limit %(batch)s"""
@@ -99,7 +99,7 @@ def claim_planned(
     found = rows.fetch(sql, values | {"batch": batch, "until": to_us(until) if until == horizon else to_us(until) - 1})
     if not found:
         return Planned()
-    failures = {rows.as_uuid(row[0]): row[11] for row in found}
+    failures = {rows.as_uuid(row[0]): row[12] for row in found}
     moves = plan_due([_due(row) for row in found], now=now, horizon=horizon)
     planned = Planned(read=len(found))
     _carry_out([each for each in moves if each.error is None], planned, now=now)
@@ -112,7 +112,7 @@ def claim_planned(
 
 def _due(row: Sequence[Any]) -> DueSchedule:
     document = json.loads(row[2]) if isinstance(row[2], str) else row[2]
-    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:11])
+    return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:12])
 
 
 def _carry_out(moves: Sequence[Move], planned: Planned, *, now: datetime) -> None:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from timers.services import executions, notifications, processes, timers
+from timers.services import executions, notifications, processes, timers, workflow_due, workflow_runs
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,17 @@ class Reaper:
     retries: Every = field(default_factory=lambda: Every(timedelta(seconds=0.5)))
     snoozes: Every = field(default_factory=lambda: Every(timedelta(seconds=1)))
     processes: Every = field(default_factory=lambda: Every(timedelta(minutes=1)))
+    steps: Every = field(default_factory=lambda: Every(timedelta(seconds=0.5)))
     next_retry: datetime | None = None
+    next_step: datetime | None = None
     next_snooze: datetime | None = None
 
     def pass_by(self, now: datetime, *, horizon: datetime) -> executions.Reaped:
         """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
         if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
             _, self.next_retry = executions.release_retries(now=now)
+        if self.steps.is_due(now) or (self.next_step is not None and self.next_step <= now):
+            self.next_step = _earliest(workflow_due.wake_due(now=now)[1], workflow_runs.end_overdue(now=now))
         if self.snoozes.is_due(now) or (self.next_snooze is not None and self.next_snooze <= horizon):
             self.next_snooze = timers.resume_snoozed(until=horizon, now=now)
         if self.processes.is_due(now):
@@ -54,3 +58,7 @@ class Reaper:
                 "Took back what was lost.", extra={"repeated_messages": reaped.repeated, "lost_attempts": reaped.lost}
             )
         return reaped
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((each for each in instants if each is not None), default=None)

@@ -10,7 +10,7 @@ import psutil
 from django.db import connections
 
 from timers import clock
-from timers.engine import runner
+from timers.engine import runner, workflow_steps
 from timers.engine.pool import Pool
 from timers.services import notifications, processes
 
@@ -38,6 +38,15 @@ def run_slice(transfer_id: str) -> None:
         _slice_threads().submit([transfer_id])
     except BaseException:
         log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
+
+
+def run_steps(step_ids: list[str]) -> None:
+    """Have steps of workflows carried out, or gone on with when their time has come."""
+    try:
+        runner.of_this_process()  # which sees to it that the process ends in order
+        workflow_steps.of_this_process().put(step_ids)
+    except BaseException:
+        log.exception("Steps of workflows were not taken.")
 
 
 def deliver_notice(notice_id: str) -> None:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from timers import jsontext
+from timers import jsontext, storable
 from timers.auth import BearerAuthentication
 from timers.errors import Forbidden, Invalid, NotFound
 from timers.globus import errors
@@ -52,7 +52,7 @@ class JSONObject(BaseParser):
         document = jsontext.read(raw) if raw.strip() else {}
         if not isinstance(document, dict):
             raise Invalid({"": "The body must be a JSON object."})
-        jsontext.check_storable(document)
+        storable.check(document)
         return document
 
 

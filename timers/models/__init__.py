@@ -10,6 +10,7 @@ from timers.models.processes import Process
 from timers.models.schedules import Schedule
 from timers.models.timers import Definition, SigningSecret, Timer, TimerOrigin, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models.workflows import TaskDefinition, WorkflowDefinition, WorkflowRun, WorkflowStep
 
 __all__ = [
     "Attempt",
@@ -29,6 +30,7 @@ __all__ = [
     "SchedulingPause",
     "SigningKey",
     "SigningSecret",
+    "TaskDefinition",
     "Timer",
     "TimerOrigin",
     "TimerTag",
@@ -37,4 +39,7 @@ __all__ = [
     "TransferEvent",
     "TransferFile",
     "TransferItem",
+    "WorkflowDefinition",
+    "WorkflowRun",
+    "WorkflowStep",
 ]

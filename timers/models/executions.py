@@ -69,6 +69,7 @@ class Execution(models.Model):
     occurrences = models.BigIntegerField(default=1)
     scheduled_until = InstantField(null=True)
     transfer_id = models.UUIDField(null=True)
+    workflow_id = models.UUIDField(null=True)
 
     objects = ExecutionQuerySet.as_manager()
 

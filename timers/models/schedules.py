@@ -30,6 +30,7 @@ class Schedule(models.Model):
     overlap = models.CharField(max_length=20)
     catch_up = models.CharField(max_length=20)
     catch_up_window_us = models.BigIntegerField(null=True)
+    catch_up_limit = models.PositiveIntegerField(default=100)
     jitter_us = models.BigIntegerField(default=0)
     planning_failures = models.PositiveIntegerField(default=0)
     run_count = models.BigIntegerField(default=0)

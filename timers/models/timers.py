@@ -13,6 +13,9 @@ from django.db.models.functions import Lower
 from timers.lifecycle import TIMER_MOVES, TimerStatus, check_move
 from timers.models.fields import EncryptedJSONField, InstantField
 
+CONDUCTOR = "conductor"
+"""The door whose timers are known by their names."""
+
 
 class TimerQuerySet(models.QuerySet["Timer"]):
     def visible_to(self, user: Any) -> TimerQuerySet:
@@ -41,6 +44,8 @@ class Timer(models.Model):
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True, default="")
     action = models.CharField(max_length=40)
+    door = models.CharField(max_length=20, blank=True, default="")
+    """The door that it was made through, where that one shows only its own."""
     status = models.CharField(max_length=10, default=TimerStatus.ACTIVE)
     status_reason = models.TextField(blank=True, default="")
     status_changed_at = InstantField()
@@ -59,6 +64,11 @@ class Timer(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(status__in=list(TimerStatus)), name="timer_status_known"),
+            models.UniqueConstraint(
+                fields=["owner", "name"],
+                name="one_schedule_per_name",
+                condition=Q(door=CONDUCTOR) & ~Q(status=TimerStatus.DELETED),
+            ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at", "id"], name="timer_newest_of_owner"),

@@ -76,6 +76,8 @@ class Transfer(models.Model):
     timer_id = models.UUIDField(null=True)
     execution_id = models.UUIDField(null=True)
     attempt = models.PositiveIntegerField(null=True)
+    step_id = models.UUIDField(null=True)
+    """The step of a workflow run that waits for it."""
     kind = models.CharField(max_length=10, default="transfer")
     source = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
     destination = models.ForeignKey(Collection, on_delete=models.PROTECT, null=True, related_name="+")
@@ -123,6 +125,11 @@ class Transfer(models.Model):
                 fields=["execution_id", "attempt"],
                 name="one_transfer_per_attempt",
                 condition=Q(execution_id__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["step_id", "attempt"],
+                name="one_transfer_per_step_attempt",
+                condition=Q(step_id__isnull=False),
             ),
             models.CheckConstraint(condition=Q(status__in=list(TransferStatus)), name="transfer_status_known"),
         ]

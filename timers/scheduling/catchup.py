@@ -17,7 +17,7 @@ MISSED_AFTER = timedelta(seconds=60)
 """How late an occurrence may be without being missed."""
 
 DEFAULT_LIMIT = 100
-"""How many missed occurrences the policy `all` runs at most."""
+"""How many missed occurrences the policy `all` runs at most, unless the timer says otherwise."""
 
 
 class CatchUpPolicy(StrEnum):

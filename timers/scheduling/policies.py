@@ -10,7 +10,7 @@ from typing import Any
 
 from timers.errors import Invalid
 from timers.scheduling.bounds import BoundedSchedule
-from timers.scheduling.catchup import CatchUpPolicy
+from timers.scheduling.catchup import DEFAULT_LIMIT, CatchUpPolicy
 from timers.scheduling.fields import known_keys, read_number, read_whole, read_word, write_number
 from timers.scheduling.overlap import OverlapPolicy
 
@@ -18,6 +18,7 @@ DEFAULT_WINDOW_SECONDS = 86_400
 DEFAULT_BACKOFF_SECONDS = 30
 
 MOST_ATTEMPTS = 100
+MOST_CAUGHT_UP = 1_000
 MOST_FAILURES = 10_000
 MOST_NAMES = 20
 LONGEST_NAME = 2_048
@@ -33,6 +34,8 @@ class Policies:
     catch_up: CatchUpPolicy
     catch_up_window_seconds: float | None
     """How old a missed occurrence may be to run; None for any age."""
+    catch_up_limit: int
+    """How many missed occurrences run at most with `all`."""
     max_attempts: int
     backoff_seconds: float
     """The delay before the second attempt; it doubles from there."""
@@ -80,6 +83,7 @@ def parse_policies(
         "overlap": OverlapPolicy.SKIP,
         "catch_up": CatchUpPolicy.LATEST,
         "catch_up_window_seconds": None if "catch_up_window_seconds" in given else DEFAULT_WINDOW_SECONDS,
+        "catch_up_limit": DEFAULT_LIMIT,
         "max_attempts": max_attempts,
         "backoff_seconds": DEFAULT_BACKOFF_SECONDS,
         "timeout_seconds": timeout_seconds,
@@ -147,6 +151,7 @@ _READERS: dict[str, Callable[[object, str], Any]] = {
     "overlap": lambda value, field: read_word(value, field, OverlapPolicy),
     "catch_up": lambda value, field: read_word(value, field, CatchUpPolicy),
     "catch_up_window_seconds": _seconds(0, 100 * _YEAR),
+    "catch_up_limit": _whole(1, MOST_CAUGHT_UP),
     "max_attempts": _whole(1, MOST_ATTEMPTS),
     "backoff_seconds": _seconds(0, _DAY),
     "timeout_seconds": _seconds(0.1, 30 * _DAY),

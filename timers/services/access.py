@@ -17,6 +17,9 @@ from timers.errors import Conflict, Invalid
 from timers.models import ClientKey, Token
 from timers.services import events, words
 
+CONDUCTOR_SCOPE = "conductor"
+"""What a token needs for the door of Conductor clients, if it is not for everything."""
+
 API_SCOPE = "api"
 """What a token needs for the native REST API, if it is not for everything."""
 
@@ -73,13 +76,34 @@ def create_key(*, owner: Any, name: str, now: datetime) -> tuple[ClientKey, str]
 
 
 def renew_key(key: ClientKey, *, by: Any, now: datetime) -> str:
-    """Return a new secret of the key, shown this once; the old one is void. Raises Conflict when it is revoked."""
+    """Return a new secret of the key, shown this once; the old one is void, and so are the tokens that it got.
+
+    Raises Conflict when it is revoked.
+    """
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         if not ClientKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(digest=digest(secret)):
             raise Conflict("A revoked client key gets no new secret.")
+        _end_tokens(key, now=now)
         events.record("key_renewed", now=now, by=by, owner=key.owner, object_id=key.pk, text=key.name)
     return secret
+
+
+def issue_for_key(key: ClientKey, *, now: datetime) -> str:
+    """Return the text of a token of a day's life for a Conductor client that showed this key."""
+    text = TOKEN_MARK + secrets.token_urlsafe(32)
+    Token.objects.create(
+        owner=key.owner,
+        name=key.name,
+        digest=digest(text),
+        prefix=text[:12],
+        kind=ACCESS,
+        scopes=[CONDUCTOR_SCOPE],
+        client_id=key.client_id,
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    return text
 
 
 def authenticate_token(value: str, *, now: datetime) -> Token | None:
@@ -97,6 +121,11 @@ def find_token(value: str, *, kinds: Iterable[str], now: datetime) -> Token | No
     if token is None or not token.owner.is_active or (token.expires_at is not None and token.expires_at <= now):
         return None
     return token
+
+
+def has_expired(value: str, *, now: datetime) -> bool:
+    """Return whether this text was a token that is merely out of date: a new one would do."""
+    return Token.objects.filter(digest=digest(value), revoked_at__isnull=True, expires_at__lte=now).exists()
 
 
 def authenticate_key(client_id: str | UUID, secret: str, *, now: datetime) -> ClientKey | None:
@@ -126,7 +155,7 @@ def revoke_key(key: ClientKey, *, by: Any, now: datetime) -> None:
     """End a client key for good, and the tokens that it got; a revoked one stays as it is."""
     with transaction.atomic():
         _revoke(key, "key_revoked", by=by, now=now)
-        Token.objects.filter(client_id=key.client_id, revoked_at__isnull=True).update(revoked_at=now)
+        _end_tokens(key, now=now)
 
 
 def digest(text: str) -> str:
@@ -169,3 +198,7 @@ def _revoke(credential: Token | ClientKey, verb: str, *, by: Any, now: datetime)
         if type(credential).objects.filter(pk=credential.pk, revoked_at__isnull=True).update(revoked_at=now):
             owner, name = credential.owner, credential.name
             events.record(verb, now=now, by=by, owner=owner, object_id=credential.pk, text=name)
+
+
+def _end_tokens(key: ClientKey, *, now: datetime) -> None:
+    Token.objects.filter(client_id=key.client_id, revoked_at__isnull=True).update(revoked_at=now)

@@ -41,6 +41,7 @@ def check(
     old: Definition | None,
     now: datetime,
     minimum_interval: float,
+    refuse_never: bool = True,
 ) -> Wish:
     """Return the wish, checked as a whole; raises one Invalid that names every field that cannot work.
 
@@ -48,7 +49,10 @@ def check(
     """
     problems: dict[str, list[str]] = {}
     checked_name = _collect(problems, lambda: words.name(name))
-    rule = _collect(problems, lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval))
+    rule = _collect(
+        problems,
+        lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never),
+    )
     parts = _collect(problems, lambda: _check_body(action, body, owner=owner, old=old))
     promises = None
     if action in ACTIONS:

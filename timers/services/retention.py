@@ -12,7 +12,17 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from timers.lifecycle import FINISHED, UNFINISHED_TRANSFER
-from timers.models import Attempt, Event, Execution, IdempotentAnswer, Notice, RegisteredApp, Token, Transfer
+from timers.models import (
+    Attempt,
+    Event,
+    Execution,
+    IdempotentAnswer,
+    Notice,
+    RegisteredApp,
+    Token,
+    Transfer,
+    WorkflowRun,
+)
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
@@ -33,16 +43,18 @@ class Pruned:
     events: int
     answers: int
     notices: int = 0
+    workflow_runs: int = 0
     tokens: int = 0
 
 
 def prune(*, before: datetime, now: datetime) -> Pruned:
-    """Delete finished executions, transfers and notices, and events, of before that instant; in small transactions."""
+    """Delete what has finished before that instant, and events; in small transactions."""
     return Pruned(
         executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
         transfers=_prune_transfers(before),
         events=_delete(Event.objects.filter(at__lt=before)),
         notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
+        workflow_runs=_prune_workflow_runs(before),
         tokens=_prune_apps(now),
         answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
     )
@@ -66,6 +78,11 @@ def _prune_transfers(before: datetime) -> int:
     execution = Execution.objects.filter(pk=OuterRef("execution_id"))
     finished = Transfer.objects.filter(finished_at__lt=before).exclude(status__in=UNFINISHED_TRANSFER)
     return _delete(finished.filter(~Exists(execution)))
+
+
+def _prune_workflow_runs(before: datetime) -> int:
+    execution = Execution.objects.filter(pk=OuterRef("execution_id"))
+    return _delete(WorkflowRun.objects.filter(~Exists(execution), finished_at__lt=before))
 
 
 def _prune_apps(now: datetime) -> int:

@@ -44,6 +44,7 @@ class DueSchedule:
     catch_up: str
     catch_up_window_us: int | None
     jitter_us: int
+    catch_up_limit: int
     all_paused: bool | int
     """Whether nothing of its owner runs at present (SQLite says 1): then what has come due is left out."""
 
@@ -95,6 +96,7 @@ def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPl
         horizon=horizon,
         policy=CatchUpPolicy(row.catch_up),
         window=window,
+        limit=row.catch_up_limit,
         runs_left=None if row.max_runs is None else row.max_runs - row.fired_count,
         jitter=timedelta(microseconds=row.jitter_us),
     )
@@ -168,5 +170,6 @@ def rule_fields(schedule: BoundedSchedule, policies: Policies) -> dict[str, Any]
         "overlap": policies.overlap,
         "catch_up": policies.catch_up,
         "catch_up_window_us": None if window is None else round(window * 1_000_000),
+        "catch_up_limit": policies.catch_up_limit,
         "jitter_us": round(policies.jitter_seconds * 1_000_000),
     }

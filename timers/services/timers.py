@@ -16,6 +16,7 @@ from timers import queue
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import TimerStatus
 from timers.models import Definition, Execution, Schedule, SigningSecret, Timer, TimerTag
+from timers.models.timers import CONDUCTOR
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
 from timers.scheduling.policies import merge_policies
@@ -40,8 +41,12 @@ def create(
     by: Any = None,
     now: datetime,
     minimum_interval: float = 0.1,
+    refuse_never: bool = True,
+    door: str = "",
 ) -> Timer:
     """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
+
+    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own.
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """
@@ -57,6 +62,7 @@ def create(
         old=None,
         now=now,
         minimum_interval=minimum_interval,
+        refuse_never=refuse_never,
     )
     first = wish.schedule.first(created=now)
     status = TimerStatus.ENDED if first is None else TimerStatus.PAUSED if paused else TimerStatus.ACTIVE
@@ -66,6 +72,7 @@ def create(
             name=wish.name,
             description=text,
             action=wish.action,
+            door=door,
             status=status,
             status_reason="The schedule was over when the timer was made." if first is None else "",
             status_changed_at=now,
@@ -85,7 +92,15 @@ def create(
     return timer
 
 
-def update(timer: Timer, *, changes: Mapping[str, Any], by: Any, now: datetime, minimum_interval: float = 0.1) -> Timer:
+def update(
+    timer: Timer,
+    *,
+    changes: Mapping[str, Any],
+    by: Any,
+    now: datetime,
+    minimum_interval: float = 0.1,
+    refuse_never: bool = True,
+) -> Timer:
     """Return the timer with some of its creation fields changed; they count from now on.
 
     Policies are merged by key, the rest is replaced. A changed schedule starts anew, also its count of runs, and makes
@@ -101,7 +116,7 @@ def update(timer: Timer, *, changes: Mapping[str, Any], by: Any, now: datetime, 
         if "description" in changes:
             timer.description = words.paragraph(changes["description"], "description")
         if changes.keys() & {"name", "timer_type", "schedule", "body", "policies"}:
-            _redefine(timer, changes, by=by, now=now, minimum_interval=minimum_interval)
+            _redefine(timer, changes, by=by, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never)
         timer.updated_at = now
         timer.save()
         timer.schedule.save()
@@ -125,7 +140,15 @@ def _only_known(changes: Mapping[str, Any]) -> None:
         raise Invalid({"paused": "This must be true or false."})
 
 
-def _redefine(timer: Timer, changes: Mapping[str, Any], *, by: Any, now: datetime, minimum_interval: float) -> None:
+def _redefine(
+    timer: Timer,
+    changes: Mapping[str, Any],
+    *,
+    by: Any,
+    now: datetime,
+    minimum_interval: float,
+    refuse_never: bool,
+) -> None:
     """Give the timer a new definition, and its schedule row what follows from it. The caller saves both."""
     old = timer.definition
     if old is None:
@@ -143,7 +166,9 @@ def _redefine(timer: Timer, changes: Mapping[str, Any], *, by: Any, now: datetim
         old=old,
         now=now,
         minimum_interval=minimum_interval if "schedule" in changes else 0.1,
+        refuse_never=refuse_never and "schedule" in changes,
     )
+    _check_name_is_free(timer, wish.name)
     row = timer.schedule
     unclaimed = _take_back(timer, now=now)
     timer.definition = definitions.store(timer, wish, number=old.number + 1, by=by, now=now)
@@ -160,6 +185,13 @@ def _redefine(timer: Timer, changes: Mapping[str, Any], *, by: Any, now: datetim
     if first is not None and timer.status == TimerStatus.ENDED:
         _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
     _plan(timer, first)
+
+
+def _check_name_is_free(timer: Timer, name: str) -> None:
+    """Raise Invalid when the timer is known by its name at its door, and another one has that name."""
+    others = Timer.objects.not_deleted().filter(owner=timer.owner, door=timer.door, name=name).exclude(pk=timer.pk)
+    if timer.door == CONDUCTOR and name != timer.name and others.exists():
+        raise Invalid({"name": f"There is another schedule named {name}, and Conductor clients know them by name."})
 
 
 def pause(timer: Timer, *, by: Any, now: datetime, reason: str = "", until: datetime | None = None) -> Timer:

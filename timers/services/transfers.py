@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from timers.services.transfer_submissions import Submission
 __all__ = [
     "cancel",
     "cancel_of_execution",
+    "cancel_of_step",
     "change",
     "check_body",
     "document",
@@ -53,29 +54,32 @@ def submit(
     timer_id: UUID | None = None,
     execution_id: UUID | None = None,
     attempt: int | None = None,
+    step_id: UUID | None = None,
     deadline: datetime | None = None,
 ) -> Transfer:
     """Store a transfer, or a deletion, and wake its first slice, in one transaction; return it.
 
-    A `submission_id` that was used before answers with its transfer. An execution has one transfer at a time: a later
-    attempt takes over the one that is still going on or came to a good end, and begins another where it failed. In a
-    timer's body the submission id counts for nothing, since it would make every run but the first a repetition.
+    A `submission_id` that was used before answers with its transfer. An execution, or the step of a workflow run, has
+    one transfer at a time: a later attempt takes over the one that is still going on or came to a good end, and begins
+    another where it failed. In a timer's body the submission id counts for nothing, since it would make every run but
+    the first a repetition.
     """
     wanted = transfer_submissions.read(body, owner=owner)
     try:
         with transaction.atomic():
-            before = _before(owner, wanted, execution_id)
+            before = _before(owner, wanted, execution_id, step_id)
             if before is not None:
                 return _adopt(before, attempt)
             transfer = _store(wanted, owner=owner, now=now, deadline=deadline)
             transfer.timer_id, transfer.execution_id, transfer.attempt = timer_id, execution_id, attempt
-            transfer.submission_id = None if execution_id else wanted.submission_id
+            transfer.step_id = step_id
+            transfer.submission_id = None if execution_id or step_id else wanted.submission_id
             transfer.save(force_insert=True)
             TransferItem.objects.bulk_create(_items(transfer, wanted))
             queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
             return transfer
     except IntegrityError:  # the same submission arrived twice at once, and the other one was stored
-        before = _before(owner, wanted, execution_id)
+        before = _before(owner, wanted, execution_id, step_id)
         if before is None:
             raise
         return before
@@ -158,7 +162,16 @@ def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> Non
 
 def cancel_of_execution(execution_id: UUID, *, now: datetime) -> None:
     """Stop what goes on for an execution, if anything does."""
-    for transfer in Transfer.objects.unfinished().filter(execution_id=execution_id):
+    _cancel_all(Transfer.objects.unfinished().filter(execution_id=execution_id), now=now)
+
+
+def cancel_of_step(step_id: UUID, *, now: datetime) -> None:
+    """Stop what goes on for the step of a workflow run, if anything does."""
+    _cancel_all(Transfer.objects.unfinished().filter(step_id=step_id), now=now)
+
+
+def _cancel_all(found: Iterable[Transfer], *, now: datetime) -> None:
+    for transfer in found:
         try:
             cancel(transfer, by=None, now=now)
         except Conflict:
@@ -187,9 +200,13 @@ def finish(
     TransferEvent.objects.create(
         transfer=transfer, at=now, code=status, phase=transfer.phase, text=message or "Succeeded."
     )
+    outcome = outcome_of(transfer, retryable=retryable)
     if transfer.execution_id is not None and transfer.attempt is not None:
-        outcome = outcome_of(transfer, retryable=retryable)
         executions.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    if transfer.step_id is not None and transfer.attempt is not None:
+        from timers.services import workflow_steps  # which imports this module
+
+        workflow_steps.finish_elsewhere(transfer.step_id, attempt=transfer.attempt, outcome=outcome, now=now)
     announcements.transfer_ended(transfer, figures=result_of(transfer), now=now)
     return True
 
@@ -227,10 +244,11 @@ _PAST: dict[str, str] = {
 }
 
 
-def _before(owner: Any, wanted: Submission, execution_id: UUID | None) -> Transfer | None:
-    if execution_id is None:
+def _before(owner: Any, wanted: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
+    if execution_id is None and step_id is None:
         return find_submission(owner, wanted.submission_id) if wanted.submission_id else None
-    newest = Transfer.objects.select_for_update().filter(execution_id=execution_id).order_by("-attempt").first()
+    which = {"execution_id": execution_id} if step_id is None else {"step_id": step_id}
+    newest = Transfer.objects.select_for_update().filter(**which).order_by("-attempt").first()
     return None if newest is None or newest.status == TransferStatus.FAILED else newest
 
 

@@ -24,6 +24,7 @@ from timers.web import (
     tokens,
     transfers,
     versions,
+    workflows,
 )
 
 timer_urls = [
@@ -66,6 +67,16 @@ transfer_urls = [
     path("collections/<uuid:collection_id>/test/", collections.test, name="collection-test"),
     path("collections/<uuid:collection_id>/folder/", collections.make_folder, name="collection-folder"),
 ]
+workflow_urls = [
+    path("workflows/", workflows.workflows_list, name="workflows"),
+    path("workflows/new/", workflows.new, name="workflow-new"),
+    path("workflows/<int:definition_id>/", workflows.definition, name="workflow"),
+    path("workflows/<int:definition_id>/start/", workflows.start, name="workflow-start"),
+    path("workflows/<int:definition_id>/unregister/", workflows.unregister, name="workflow-unregister"),
+    path("workflow-runs/<uuid:run_id>/", workflows.run, name="workflow-run"),
+    path("workflow-runs/<uuid:run_id>/terminate/", workflows.terminate, name="workflow-run-terminate"),
+    path("workflow-runs/<uuid:run_id>/rerun/", workflows.rerun, name="workflow-run-rerun"),
+]
 access_urls = [
     path("login/", account.log_in, name="login"),
     path("logout/", account.log_out, name="logout"),
@@ -95,4 +106,11 @@ service_urls = [
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}timers/icon.svg", permanent=True)),
 ]
 
-urlpatterns: list[URLPattern] = [*timer_urls, *execution_urls, *transfer_urls, *access_urls, *service_urls]
+urlpatterns: list[URLPattern] = [
+    *timer_urls,
+    *execution_urls,
+    *transfer_urls,
+    *workflow_urls,
+    *access_urls,
+    *service_urls,
+]

@@ -40,6 +40,17 @@ from timers.api.serializers.transfers import (
     TransferSerializer,
     TransferWithPlanSerializer,
 )
+from timers.api.serializers.workflows import (
+    NewWorkflowRequest,
+    StartWorkflowRequest,
+    TerminateRequest,
+    WorkflowPage,
+    WorkflowRunPage,
+    WorkflowRunSerializer,
+    WorkflowRunWithTasksSerializer,
+    WorkflowSerializer,
+    WorkflowTaskSerializer,
+)
 
 __all__ = [
     "BulkAnswer",
@@ -62,6 +73,7 @@ __all__ = [
     "NewCollection",
     "NewTimer",
     "NewTimerRequest",
+    "NewWorkflowRequest",
     "NextAnswer",
     "PauseAllRequest",
     "PauseRequest",
@@ -72,7 +84,9 @@ __all__ = [
     "ResumeRequest",
     "SchedulingAnswer",
     "SecretAnswer",
+    "StartWorkflowRequest",
     "TagsDocument",
+    "TerminateRequest",
     "TimerAnswer",
     "TimerChanges",
     "TimerPage",
@@ -83,4 +97,10 @@ __all__ = [
     "TransferRequest",
     "TransferSerializer",
     "TransferWithPlanSerializer",
+    "WorkflowPage",
+    "WorkflowRunPage",
+    "WorkflowRunSerializer",
+    "WorkflowRunWithTasksSerializer",
+    "WorkflowSerializer",
+    "WorkflowTaskSerializer",
 ]

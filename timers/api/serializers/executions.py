@@ -27,6 +27,7 @@ class ExecutionSerializer(Document):
     occurrences = serializers.IntegerField(help_text="How many occurrences this row stands for; above 1 when skipped.")
     scheduled_until = Instant(allow_null=True, help_text="The last planned instant that this row stands for.")
     transfer_id = serializers.UUIDField(allow_null=True)
+    workflow_id = serializers.UUIDField(allow_null=True, help_text="The workflow run that it started.")
 
     def get_lateness_seconds(self, row: Execution) -> float | None:
         return None if row.started_at is None else (row.started_at - row.scheduled_for).total_seconds()

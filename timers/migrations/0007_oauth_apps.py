@@ -11,7 +11,7 @@ import timers.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("timers", "0004_calendar_feed"),
+        ("timers", "0006_quick_pages"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("timers", "0004_calendar_feed"),
+        ("timers", "0005_pause_all"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,141 @@
+"""The scheduler as a whole: its switch, previews, the search of execution records, and their requeue."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.conductor import schedules
+from timers.conductor.base import Door, whole
+from timers.conductor.documents import ms, read_cron, read_ms, read_zone, write_record
+from timers.conductor.query import parse, sort
+from timers.errors import Invalid
+from timers.queries import workflow_records
+from timers.scheduling.base import TICK
+from timers.scheduling.bounds import BoundedSchedule
+from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
+from timers.services import named_timers, pauses
+
+DONE = {"status": "done"}
+PREVIEWED, MOST_PREVIEWED = 5, 1_000
+FOUND, MOST_FOUND = 100, 1_000
+SAMPLES = 10
+
+
+class PauseAll(Door):
+    """Holds all of the caller's schedules, each keeping its own state."""
+
+    def get(self, request: Request) -> Response:
+        reason = request.query_params.get("reason", "")
+        pauses.pause_all(owner=request.user, by=request.user, reason=reason, now=clock.now())
+        return Response(DONE)
+
+    put = post = get
+
+
+class ResumeAll(Door):
+    def get(self, request: Request) -> Response:
+        pauses.resume_all(owner=request.user, by=request.user, now=clock.now())
+        return Response(DONE)
+
+    put = post = get
+
+
+class PauseAllOrOne(schedules.ScheduleOne):
+    """Holds all by PUT and POST; by GET and DELETE the path is that of a schedule with this name."""
+
+    def put(self, request: Request, name: str) -> Response:
+        return PauseAll().get(request)
+
+    post = put
+
+
+class ResumeAllOrOne(schedules.ScheduleOne):
+    def put(self, request: Request, name: str) -> Response:
+        return ResumeAll().get(request)
+
+    post = put
+
+
+class Requeue(Door):
+    def get(self, request: Request) -> Response:
+        ids = named_timers.requeue(request.user, now=clock.now())
+        return Response({"recordIds.size": len(ids), "sampleIds": [str(each) for each in ids[:SAMPLES]]})
+
+    post = put = get
+
+
+class NextSchedules(Door):
+    def get(self, request: Request) -> Response:
+        """Return the next slots of an expression, in UTC unless a zone is named, as epoch milliseconds."""
+        wanted, now = request.query_params, clock.now()
+        rule = CronSchedule(
+            expression=read_cron(wanted.get("cronExpression")),
+            timezone=read_zone(wanted.get("zoneId")),
+            dst_gap=DstGap.SKIP,
+            dst_overlap=DstOverlap.BOTH,
+        )
+        start = read_ms(wanted.get("scheduleStartTime"), "scheduleStartTime")
+        end = read_ms(wanted.get("scheduleEndTime"), "scheduleEndTime")
+        limit = whole(wanted, "limit", usual=PREVIEWED, most=MOST_PREVIEWED) or PREVIEWED
+        begin = now if start is None or start <= now else start - TICK
+        slots = _after(BoundedSchedule(rule, end=end), begin)
+        return Response([ms(each) for each in islice(slots, limit)])
+
+
+def _after(schedule: BoundedSchedule, instant: Any) -> Any:
+    while (instant := schedule.next_after(instant)) is not None:
+        yield instant
+
+
+class ExecutionSearch(Door):
+    def get(self, request: Request) -> Response:
+        """Search the records of what the caller's schedules started."""
+        wanted = request.query_params
+        clauses = parse(wanted.get("query", ""), known=FIELDS)
+        for clause in clauses:
+            _check(clause.field, clause.operator, clause.values)
+        page = workflow_records.search(
+            request.user,
+            clauses=[(clause.field, clause.operator, clause.values) for clause in clauses],
+            text=wanted.get("freeText", "*"),
+            order=sort(wanted.get("sort", ""), known=SORTS, usual="scheduled_for"),
+            start=whole(wanted, "start", usual=0, most=10**9),
+            size=whole(wanted, "size", usual=FOUND, most=MOST_FOUND),
+            now=clock.now(),
+        )
+        return Response({"totalHits": page.total, "results": [write_record(each) for each in page.rows]})
+
+
+FIELDS = {
+    **{name: name for name in ("scheduleName", "state", "scheduledTime", "executionTime", "workflowName")},
+    **{name: name for name in ("executionId", "workflowId")},
+    "status": "state",
+    "startTime": "executionTime",
+}
+STATES = ("POLLED", "EXECUTED", "FAILED")
+SORTS = {
+    "scheduledTime": "scheduled_for",
+    "executionTime": "started_at",
+    "scheduleName": "timer__name",
+    "workflowName": "definition__body__name",
+    "state": "state",
+}
+
+
+def _check(field: str, operator: str, values: tuple[str, ...]) -> None:
+    """Raise Invalid for a clause whose field cannot be compared so."""
+    if field in ("scheduledTime", "executionTime"):
+        for value in values:
+            if not (value.isascii() and value.isdigit() and len(value) <= 15):
+                raise Invalid({"query": f"{field} is compared with milliseconds since 1970, not with {value[:50]!r}."})
+        return
+    if operator not in ("=", "IN"):
+        raise Invalid({"query": f"{field} is compared with = or IN, not with {operator}."})
+    unknown = [value for value in values if field == "state" and value.upper() not in (*STATES, "COMPLETED")]
+    if unknown:
+        raise Invalid({"query": f"There is no state {unknown[0][:50]!r}; known: {', '.join(STATES)}."})

@@ -1,0 +1,160 @@
+"""Schedules: saved, read, listed, deleted, paused and resumed; their tags."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.conductor import documents
+from timers.conductor.base import Door, body, done, flag, listed, whole
+from timers.conductor.documents import read_schedule, read_tags, tags_by_key, write_schedule, write_tags
+from timers.errors import Conflict, NotFound
+from timers.models import Timer
+from timers.models.timers import TimerQuerySet
+from timers.services import named_timers, timers
+
+MOST_FOUND = 1_000
+LONGEST_REASON = 10_000
+
+
+def rows(request: Request) -> TimerQuerySet:
+    """Return the caller's schedules with what their documents need."""
+    found = named_timers.of(request.user).select_related("owner", "schedule", "definition__created_by")
+    return found.prefetch_related("tag_rows")
+
+
+def found(request: Request, name: str) -> Timer:
+    timer = rows(request).filter(name=name).first()
+    if timer is None:
+        raise NotFound(f"There is no schedule named {name}.")
+    return timer
+
+
+class Schedules(Door):
+    def get(self, request: Request) -> Response:
+        """List schedules, of one workflow where it is named."""
+        schedules = rows(request).order_by("name", "id")
+        workflow = request.query_params.get("workflowName")
+        if workflow:
+            schedules = schedules.filter(definition__body__name=workflow)
+        now = clock.now()
+        return Response([write_schedule(each, now=now) for each in schedules])
+
+    def post(self, request: Request) -> Response:
+        """Create a schedule, or replace the one of that name."""
+        now, wish = clock.now(), read_schedule(body(request))
+        named_timers.save(
+            owner=request.user,
+            name=wish.name,
+            schedule=wish.schedule,
+            body=wish.body,
+            policies=wish.policies,
+            description=wish.description,
+            paused=wish.paused,
+            now=now,
+        )
+        return Response(write_schedule(found(request, wish.name), now=now))
+
+
+class ScheduleSearch(Door):
+    def get(self, request: Request) -> Response:
+        """List schedules in pages: by a part of the name, workflow and whether paused."""
+        wanted, now = request.query_params, clock.now()
+        schedules = rows(request).order_by("name", "id")
+        if workflow := wanted.get("workflowName"):
+            schedules = schedules.filter(definition__body__name=workflow)
+        if name := wanted.get("scheduleName"):
+            schedules = schedules.filter(name__icontains=name)
+        if (text := wanted.get("freeText", "*")) not in ("", "*"):
+            schedules = schedules.filter(name__icontains=text)
+        if "paused" in wanted:
+            status = "paused" if flag(wanted, "paused") else "active"
+            schedules = schedules.filter(status=status)
+        start = whole(wanted, "start", usual=0, most=10**9)
+        size = whole(wanted, "size", usual=100, most=MOST_FOUND)
+        results = [write_schedule(each, now=now) for each in schedules[start : start + size]]
+        return Response({"totalHits": schedules.count(), "results": results})
+
+
+class ScheduleOne(Door):
+    def get(self, request: Request, name: str) -> Response:
+        return Response(write_schedule(found(request, name), now=clock.now()))
+
+    def delete(self, request: Request, name: str) -> HttpResponse:
+        """Delete a schedule; one that is not there is gone already."""
+        timer = rows(request).filter(name=name).first()
+        if timer is not None:
+            timers.delete(timer, by=request.user, now=clock.now())
+        return done()
+
+
+def pause(request: Request, name: str, reason: str) -> None:
+    """Pause a schedule; one that is over has nothing to pause."""
+    timer = found(request, name)
+    if timer.status != "ended":
+        timers.pause(timer, by=request.user, now=clock.now(), reason=reason[:LONGEST_REASON])
+
+
+def resume(request: Request, name: str) -> None:
+    """Resume a schedule; what it missed is not made up for."""
+    timer = found(request, name)
+    if timer.status != "ended":
+        timers.resume(timer, by=request.user, now=clock.now())
+
+
+class SchedulePause(Door):
+    def put(self, request: Request, name: str) -> HttpResponse:
+        pause(request, name, request.query_params.get("reason", ""))
+        return done()
+
+    get = put
+
+
+class ScheduleResume(Door):
+    def put(self, request: Request, name: str) -> HttpResponse:
+        resume(request, name)
+        return done()
+
+    get = put
+
+
+class SchedulesAtOnce(Door):
+    """Pauses or resumes the schedules whose names are sent as an array."""
+
+    resumes = False
+
+    def put(self, request: Request) -> Response:
+        failed, succeeded = {}, []
+        for name in listed(request):
+            try:
+                resume(request, str(name)) if self.resumes else pause(request, str(name), "")
+                succeeded.append(name)
+            except (NotFound, Conflict) as error:
+                failed[str(name)] = error.message
+        return Response({"bulkErrorResults": failed, "bulkSuccessfulResults": succeeded})
+
+
+class ScheduleTags(Door):
+    def get(self, request: Request, name: str) -> Response:
+        return Response(write_tags(found(request, name)))
+
+    def put(self, request: Request, name: str) -> HttpResponse:
+        """Replace all tags."""
+        self._write(request, name, read_tags(listed(request)))
+        return done()
+
+    post = put
+
+    def delete(self, request: Request, name: str) -> HttpResponse:
+        """Remove the tags that are equal in key and value."""
+        removed = set(read_tags(listed(request)))
+        present = [(tag["key"], tag["value"]) for tag in documents.write_tags(found(request, name))]
+        if removed & set(present):
+            self._write(request, name, [pair for pair in present if pair not in removed])
+        return done()
+
+    @staticmethod
+    def _write(request: Request, name: str, pairs: list[tuple[str, str]]) -> None:
+        timers.set_tags(found(request, name), tags=tags_by_key(pairs), by=request.user, now=clock.now())

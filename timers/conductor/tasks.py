@@ -1,0 +1,134 @@
+"""Tasks for real workers: polled for, reported on, read, logged."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.conductor.base import Door, body, done, loads, plain, text, whole
+from timers.conductor.waiting import turn_to_wait
+from timers.conductor.workflow_documents import read_id, read_result, read_status, write_run, write_task
+from timers.errors import Invalid
+from timers.models import WorkflowStep
+from timers.sequencing import words
+from timers.services import worker_tasks as service
+from timers.services.worker_tasks import Result
+
+MOST_MS = 5_000
+LOOK_EVERY = 0.05
+MOST_NAMES = 100
+
+
+@plain
+def batch_poll(request: HttpRequest, user: Any, name: str) -> HttpResponse:
+    """Hand out up to `count` tasks; where there is none, wait for one for up to `timeout` milliseconds."""
+    count = whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
+    steps = _waited_for(request, user, name, count)
+    return JsonResponse([write_task(each, each.run) for each in steps], safe=False)
+
+
+@plain
+def poll(request: HttpRequest, user: Any, name: str) -> HttpResponse:
+    """Hand out one task, or answer an empty 204."""
+    steps = service.poll(user.pk, name, worker=request.GET.get("workerid", ""), now=clock.now())
+    return JsonResponse(write_task(steps[0], steps[0].run)) if steps else HttpResponse(status=204)
+
+
+def _waited_for(request: HttpRequest, user: Any, name: str, count: int) -> list[WorkflowStep]:
+    worker = _clean(request.GET.get("workerid", ""))
+    steps = service.poll(user.pk, name, worker=worker, count=count, now=clock.now())
+    milliseconds = whole(request.GET, "timeout", usual=0, most=MOST_MS)
+    if steps or not count or not milliseconds:
+        return steps
+    ends = time.monotonic() + milliseconds / 1000
+    with turn_to_wait() as may_wait:
+        while may_wait and not steps and (left := ends - time.monotonic()) > 0:
+            time.sleep(min(LOOK_EVERY, left))
+            steps = service.poll(user.pk, name, worker=worker, count=count, now=clock.now())
+    return steps
+
+
+def _clean(worker: str) -> str:
+    return worker.replace("\0", "")[:255]
+
+
+class TaskResults(Door):
+    def post(self, request: Request) -> HttpResponse:
+        """Take in a result; the answer is the task's bare id."""
+        return text(service.report(request.user, read_result(body(request)), now=clock.now()).pk)
+
+
+class TaskResultsAndNext(Door):
+    def post(self, request: Request) -> HttpResponse:
+        """Take in a result, and hand out the next task of that type if there is one."""
+        result, now = read_result(body(request)), clock.now()
+        step = service.report(request.user, result, now=now)
+        if step.type != "SIMPLE" or result.extend_lease:
+            return done()
+        worker = _clean(result.worker or step.worker or "")
+        following = service.poll(request.user.pk, step.name, worker=worker, now=clock.now())
+        return Response(write_task(following[0], following[0].run)) if following else done()
+
+
+class TaskOne(Door):
+    def get(self, request: Request, task_id: str) -> Response:
+        step = service.find(request.user, task_id)
+        return Response(write_task(step, step.run))
+
+
+class TaskByReference(Door):
+    """Reports on a task by its workflow and reference name; the body is its output."""
+
+    answers_run = False
+
+    def post(self, request: Request, workflow_id: str, reference: str, status: str) -> HttpResponse:
+        run_id = read_id(workflow_id, "workflow run")
+        step = service.find_by_reference(request.user, run_id, reference)
+        output = request.data if isinstance(request.data, dict) else {"result": request.data}
+        worker = _clean(request.query_params.get("workerid", "")) or None
+        result = Result(
+            run_id=run_id, step_id=step.pk, status=read_status(status.upper()), output=output, worker=worker
+        )
+        service.report(request.user, result, now=clock.now())
+        if not self.answers_run:
+            return text(step.pk)
+        run = service.find(request.user, str(step.pk)).run
+        return Response(write_run(run, run.steps.order_by("seq")))
+
+
+class TaskLog(Door):
+    def get(self, request: Request, task_id: str) -> Response:
+        lines = service.find(request.user, task_id).logs
+        return Response([{**line, "taskId": task_id} for line in lines])
+
+    def post(self, request: Request, task_id: str) -> HttpResponse:
+        service.add_log(service.find(request.user, task_id), _line(request), now=clock.now())
+        return done()
+
+    parser_classes = []
+
+
+def _line(request: Request) -> str:
+    """Return the text that was sent, bare or as JSON."""
+    raw = request._request.body
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = raw.decode(errors="replace").replace("\0", "")
+    loads(json.dumps(value).encode())
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class QueueSizes(Door):
+    def get(self, request: Request) -> Response:
+        """Return how many tasks wait for a worker, for each type that is named."""
+        names = request.query_params.getlist("taskType")
+        if len(names) > MOST_NAMES:
+            raise Invalid({"taskType": f"At most {MOST_NAMES} at once."})
+        return Response(service.waiting_counts(request.user, [words.name(each, "taskType") for each in names]))

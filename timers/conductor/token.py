@@ -1,0 +1,39 @@
+"""A token for a key: what clients fetch first, and again when theirs is out of date."""
+
+from __future__ import annotations
+
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import auth, clock
+from timers.auth import ConductorAuthentication
+from timers.conductor.base import Door, body
+from timers.errors import Invalid, NotFound
+from timers.services import access
+
+
+class Unasked(ConductorAuthentication):
+    """Nobody is asked who they are."""
+
+    def authenticate(self, request: Request) -> None:  # type: ignore[override]
+        return None
+
+
+class TokenNew(Door):
+    authentication_classes = [Unasked]
+    permission_classes = []
+
+    def post(self, request: Request) -> Response:
+        """Return a token of a day's life; where no keys are needed there is no such path, and clients do without."""
+        if auth.is_open():
+            raise NotFound("No token is needed here.")
+        document = body(request)
+        key_id, secret = document.get("keyId"), document.get("keySecret")
+        if not isinstance(key_id, str) or not isinstance(secret, str):
+            raise Invalid({"keyId": "Give keyId and keySecret."})
+        now = clock.now()
+        key = access.authenticate_key(key_id, secret, now=now)
+        if key is None:
+            raise AuthenticationFailed("The key or its secret is wrong, or the key was revoked.")
+        return Response({"token": access.issue_for_key(key, now=now), "userId": key.owner.get_username()})

@@ -1,0 +1,66 @@
+"""The paths of the Conductor dialect, below /conductor/api/. None redirects: a redirected POST becomes a GET."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path, re_path
+
+from timers.conductor import metadata, scheduler, schedules, tasks, token, workflows
+from timers.conductor.base import NothingHere
+
+scheduler_urls = [
+    path("scheduler/schedules", schedules.Schedules.as_view()),
+    path("scheduler/schedules/search", schedules.ScheduleSearch.as_view()),
+    path("scheduler/schedules/pause", scheduler.PauseAllOrOne.as_view(), {"name": "pause"}),
+    path("scheduler/schedules/resume", scheduler.ResumeAllOrOne.as_view(), {"name": "resume"}),
+    path("scheduler/schedules/<str:name>", schedules.ScheduleOne.as_view()),
+    path("scheduler/schedules/<str:name>/pause", schedules.SchedulePause.as_view()),
+    path("scheduler/schedules/<str:name>/resume", schedules.ScheduleResume.as_view()),
+    path("scheduler/schedules/<str:name>/tags", schedules.ScheduleTags.as_view()),
+    path("scheduler/admin/pause", scheduler.PauseAll.as_view()),
+    path("scheduler/admin/resume", scheduler.ResumeAll.as_view()),
+    path("scheduler/admin/requeue", scheduler.Requeue.as_view()),
+    path("scheduler/requeue", scheduler.Requeue.as_view()),
+    path("scheduler/bulk/pause", schedules.SchedulesAtOnce.as_view()),
+    path("scheduler/bulk/resume", schedules.SchedulesAtOnce.as_view(resumes=True)),
+    path("scheduler/nextFewSchedules", scheduler.NextSchedules.as_view()),
+    path("scheduler/nextFewRuns", scheduler.NextSchedules.as_view()),
+    path("scheduler/search/executions", scheduler.ExecutionSearch.as_view()),
+]
+metadata_urls = [
+    path("metadata/workflow", metadata.Workflows.as_view()),
+    path("metadata/workflow/<str:name>", metadata.WorkflowOne.as_view()),
+    path("metadata/workflow/<str:name>/<str:version>", metadata.WorkflowVersion.as_view()),
+    path("metadata/taskdefs", metadata.Tasks.as_view()),
+    path("metadata/taskdefs/<str:name>", metadata.TaskOne.as_view()),
+]
+workflow_urls = [
+    path("workflow", workflows.WorkflowNew.as_view()),
+    path("workflow/search", workflows.WorkflowSearch.as_view()),
+    path("workflow/execute/<str:name>", workflows.WorkflowExecution.as_view()),
+    path("workflow/execute/<str:name>/<str:version>", workflows.WorkflowExecution.as_view()),
+    path("workflow/running/<str:name>", workflows.WorkflowsRunning.as_view()),
+    path("workflow/<str:name>", workflows.WorkflowOne.as_view()),
+    path("workflow/<str:name>/remove", workflows.WorkflowRemoval.as_view()),
+    path("workflow/<str:name>/status", workflows.WorkflowState.as_view()),
+    path("workflow/<str:name>/correlated/<str:correlation_id>", workflows.WorkflowsCorrelated.as_view()),
+]
+task_urls = [
+    path("tasks", tasks.TaskResults.as_view()),
+    path("tasks/update-v2", tasks.TaskResultsAndNext.as_view()),
+    path("tasks/poll/batch/<str:name>", tasks.batch_poll),
+    path("tasks/poll/<str:name>", tasks.poll),
+    path("tasks/queue/sizes", tasks.QueueSizes.as_view()),
+    path("tasks/<str:task_id>", tasks.TaskOne.as_view()),
+    path("tasks/<str:task_id>/log", tasks.TaskLog.as_view()),
+    path("tasks/<str:workflow_id>/<str:reference>/<str:status>", tasks.TaskByReference.as_view()),
+    path("tasks/<str:workflow_id>/<str:reference>/<str:status>/sync", tasks.TaskByReference.as_view(answers_run=True)),
+]
+
+urlpatterns: list[URLPattern] = [
+    path("token", token.TokenNew.as_view()),
+    *scheduler_urls,
+    *metadata_urls,
+    *workflow_urls,
+    *task_urls,
+    re_path("", NothingHere.as_view()),
+]

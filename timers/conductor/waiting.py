@@ -1,0 +1,22 @@
+"""Requests that wait: only so many at a time in one process, so that the others find a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MOST_WAITING = 4
+
+_turns = threading.BoundedSemaphore(MOST_WAITING)
+
+
+@contextmanager
+def turn_to_wait() -> Iterator[bool]:
+    """Yield whether this request may wait."""
+    mine = _turns.acquire(blocking=False)
+    try:
+        yield mine
+    finally:
+        if mine:
+            _turns.release()

@@ -1,0 +1,166 @@
+"""Runs of workflows and their tasks as the wire writes them, and what workers report in our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from timers.clock import from_us
+from timers.conductor.documents import ms
+from timers.errors import Invalid, NotFound
+from timers.lifecycle import StepStatus
+from timers.models import WorkflowRun, WorkflowStep
+from timers.scheduling.fields import write_instant
+from timers.sequencing import words
+from timers.services.worker_tasks import Result
+
+STATUSES = {StepStatus.CANCELLED: "CANCELED"}
+RESULTS = {
+    "COMPLETED": StepStatus.COMPLETED,
+    "COMPLETED_WITH_ERRORS": StepStatus.COMPLETED_WITH_ERRORS,
+    "FAILED": StepStatus.FAILED,
+    "FAILED_WITH_TERMINAL_ERROR": StepStatus.FAILED_WITH_TERMINAL_ERROR,
+    "IN_PROGRESS": StepStatus.IN_PROGRESS,
+}
+LONGEST_CALLBACK = 30 * 86_400
+
+
+def write_run(run: WorkflowRun, steps: Iterable[WorkflowStep] | None) -> dict[str, Any]:
+    """Return a workflow, with its tasks where they are given."""
+    return {
+        "workflowId": str(run.pk),
+        "workflowName": run.name,
+        "workflowType": run.name,
+        "workflowVersion": run.version,
+        "version": run.version,
+        "status": run.status.upper(),
+        "correlationId": run.correlation_id,
+        "createTime": ms(run.created_at),
+        "startTime": ms(run.created_at),
+        "updateTime": ms(run.updated_at),
+        "endTime": ms(run.finished_at),
+        "priority": run.priority,
+        "input": run.input,
+        "output": run.output,
+        "variables": run.variables,
+        "reasonForIncompletion": run.reason,
+        "workflowDefinition": run.definition,
+        **run.kept,
+        "tasks": [] if steps is None else [write_task(each, run) for each in steps],
+    }
+
+
+def write_summary(run: WorkflowRun) -> dict[str, Any]:
+    """Return a workflow as searches list it."""
+    return {
+        "workflowId": str(run.pk),
+        "workflowType": run.name,
+        "version": run.version,
+        "status": run.status.upper(),
+        "correlationId": run.correlation_id,
+        "startTime": _iso(run.created_at),
+        "updateTime": _iso(run.updated_at),
+        "endTime": _iso(run.finished_at),
+        "executionTime": round(((run.finished_at or run.updated_at) - run.created_at).total_seconds() * 1000),
+        "input": str(run.input),
+        "output": str(run.output),
+        "reasonForIncompletion": run.reason,
+        "priority": run.priority,
+    }
+
+
+def write_task(step: WorkflowStep, run: WorkflowRun) -> dict[str, Any]:
+    """Return a task as workers and readers of a workflow get it."""
+    return {
+        "taskId": str(step.pk),
+        "taskType": step.name if step.type == "SIMPLE" else step.type,
+        "taskDefName": step.name,
+        "referenceTaskName": step.reference,
+        "status": STATUSES.get(StepStatus(step.status), step.status.upper()),
+        "inputData": step.input,
+        "outputData": step.output,
+        "workflowInstanceId": str(run.pk),
+        "workflowType": run.name,
+        "workflowPriority": run.priority,
+        "correlationId": run.correlation_id,
+        "retryCount": step.retries,
+        "retried": step.is_retried,
+        "retriedTaskId": None if step.retried_id is None else str(step.retried_id),
+        "executed": step.finished_at is not None,
+        "seq": step.seq,
+        "pollCount": step.polls,
+        "scheduledTime": ms(step.scheduled_at),
+        "startTime": ms(step.started_at) or 0,
+        "updateTime": ms(step.updated_at),
+        "endTime": ms(step.finished_at) or 0,
+        "responseTimeoutSeconds": step.response_timeout_seconds,
+        "callbackAfterSeconds": step.callback_seconds,
+        "workerId": step.worker,
+        "reasonForIncompletion": step.reason,
+        "iteration": 0,
+        "workflowTask": _workflow_task(step, run),
+    }
+
+
+def _workflow_task(step: WorkflowStep, run: WorkflowRun) -> Any:
+    tasks = run.definition.get("tasks") or []
+    return tasks[step.position] if step.position < len(tasks) else None
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else write_instant(instant)
+
+
+# Read
+
+
+def read_result(document: Mapping[str, Any]) -> Result:
+    """Return what a worker reports; raises Invalid, and NotFound for ids that are none."""
+    extend = words.flag(document.get("extendLease"), "extendLease")
+    status = document.get("status") or ("IN_PROGRESS" if extend else None)
+    return Result(
+        run_id=read_id(document.get("workflowInstanceId"), "workflow run"),
+        step_id=read_id(document.get("taskId"), "task"),
+        status=read_status(status),
+        output=words.mapping(document.get("outputData"), "outputData"),
+        reason=words.text(document.get("reasonForIncompletion"), "reasonForIncompletion", longest=10**6),
+        worker=words.text(document.get("workerId"), "workerId", longest=10_000),
+        extend_lease=extend,
+        callback_seconds=words.whole(
+            document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", least=0, most=LONGEST_CALLBACK
+        ),
+        logs=_logs(document.get("logs")),
+    )
+
+
+def read_status(value: object) -> StepStatus:
+    """Return the state that a worker names; raises Invalid."""
+    if not isinstance(value, str) or value not in RESULTS:
+        raise Invalid({"status": f"{value!r} is no result; known: {', '.join(RESULTS)}."})
+    return RESULTS[value]
+
+
+def read_id(value: object, what: str) -> UUID:
+    """Return an id; raises Invalid when there is none, NotFound when nothing can have it."""
+    if not isinstance(value, str) or not value:
+        raise Invalid({"": f"Name the {what}."})
+    try:
+        return UUID(value)
+    except ValueError:
+        raise NotFound(f"There is no {what} {value[:100]}.") from None
+
+
+def _logs(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        return []
+    lines = [each for each in value if isinstance(each, Mapping)]
+    return [{"log": str(each.get("log", ""))[:10_000], "createdTime": each.get("createdTime")} for each in lines]
+
+
+def read_instant_ms(value: str) -> datetime:
+    """Return the instant of a number of milliseconds in a query; raises Invalid."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 15):
+        raise Invalid({"query": f"Times are compared with milliseconds since 1970, not with {value[:50]!r}."})
+    return from_us(int(value) * 1000)

@@ -1,0 +1,137 @@
+"""Workflows as the pages show them: definitions with their last runs, and what a form asks for to start one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from timers.models import Timer, WorkflowDefinition, WorkflowRun
+from timers.queries.paging import Page, after, read_marker, write_marker
+
+PAGE_SIZE = 100
+MOST_CHOICES = 500
+
+
+@dataclass(frozen=True)
+class WorkflowRow:
+    """One workflow in a list, by its newest version."""
+
+    definition: WorkflowDefinition
+    tasks: int
+    timers: int
+    last_run: UUID | None
+    last_status: str
+    last_started: datetime | None
+
+    @property
+    def last_words(self) -> str:
+        """How the last run stands, in words."""
+        return self.last_status.replace("_", " ")
+
+    @property
+    def description(self) -> str:
+        return str(self.definition.document.get("description") or "")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input that a definition asks for, and what it is when nobody gives it."""
+
+    name: str
+    usual: Any = None
+
+
+@dataclass(frozen=True)
+class WorkflowChoice:
+    """A workflow that a timer can start: its versions, newest first, and the inputs of the newest."""
+
+    name: str
+    versions: tuple[int, ...]
+    description: str
+    inputs: tuple[Input, ...]
+
+
+def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
+    """Return a page of workflows by name, each by its newest version, from two queries."""
+    found = _newest(user).select_related("owner")
+    place = read_marker(marker, 2)
+    if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
+        found = found.filter(after(["name", "pk"], place))
+    runs = WorkflowRun.objects.filter(owner=OuterRef("owner"), name=OuterRef("name")).order_by("-created_at")
+    found = found.annotate(
+        last_run=Subquery(runs.values("pk")[:1]),
+        last_status=Subquery(runs.values("status")[:1]),
+        last_started=Subquery(runs.values("created_at")[:1]),
+    )
+    rows = list(found.order_by("name", "pk")[: PAGE_SIZE + 1])
+    shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
+    used = timers_by_workflow(each.owner_id for each in shown)
+    return Page(
+        [_row(each, used) for each in shown],
+        write_marker(shown[-1].name, shown[-1].pk) if more else None,
+    )
+
+
+def _newest(user: Any) -> QuerySet[Any]:
+    newer = WorkflowDefinition.objects.filter(
+        owner=OuterRef("owner"), name=OuterRef("name"), version__gt=OuterRef("version")
+    )
+    return WorkflowDefinition.objects.visible_to(user).filter(~Exists(newer))
+
+
+def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:
+    return WorkflowRow(
+        definition=definition,
+        tasks=len(definition.document.get("tasks") or []),
+        timers=used[definition.owner_id, definition.name],
+        last_run=definition.last_run,
+        last_status=definition.last_status or "",
+        last_started=definition.last_started,
+    )
+
+
+def timers_by_workflow(owner_ids: Iterable[int]) -> Counter[tuple[int, str]]:
+    """Return how many timers start each workflow, by owner and name."""
+    timers = Timer.objects.not_deleted().filter(owner_id__in=set(owner_ids), action="workflow")
+    return Counter(timers.values_list("owner_id", "definition__body__name"))
+
+
+def find(user: Any, definition_id: int) -> WorkflowDefinition | None:
+    """Return a definition, or None when the user may not know of it."""
+    return WorkflowDefinition.objects.visible_to(user).select_related("owner").filter(pk=definition_id).first()
+
+
+def versions_of(definition: WorkflowDefinition) -> list[WorkflowDefinition]:
+    """Return all versions of a workflow, newest first."""
+    named = WorkflowDefinition.objects.filter(owner=definition.owner, name=definition.name)
+    return list(named.order_by("-version"))
+
+
+def inputs_of(document: dict[str, Any]) -> tuple[Input, ...]:
+    """Return the inputs that a definition names, with those that its template fills in."""
+    template = document.get("inputTemplate") or {}
+    names = dict.fromkeys([*(document.get("inputParameters") or []), *template])
+    return tuple(Input(name, template.get(name)) for name in names)
+
+
+def choices(user: Any) -> list[WorkflowChoice]:
+    """Return the workflows that this user's timers can start, by name."""
+    rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MOST_CHOICES]
+    found: dict[str, list[WorkflowDefinition]] = {}
+    for row in rows:
+        found.setdefault(row.name, []).append(row)
+    return [
+        WorkflowChoice(
+            name=name,
+            versions=tuple(each.version for each in rows),
+            description=str(rows[0].document.get("description") or ""),
+            inputs=inputs_of(rows[0].document),
+        )
+        for name, rows in found.items()
+    ]

@@ -1,0 +1,80 @@
+"""Steps whose instant has come: waits that are over, retries, lost messages, workers that fell silent.
+
+The dispatcher only wakes; workers settle. So a thousand waits that end together do not hold up the timers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from timers.lifecycle import StepStatus, WorkflowStatus
+from timers.models import WorkflowRun, WorkflowStep, rows
+from timers.sequencing.definitions import TaskType
+from timers.services import workflow_course, workflow_steps
+
+AT_ONCE = 500
+REPEAT_AFTER = timedelta(seconds=20)
+"""How long a message may take before it is repeated once more."""
+
+
+def wake_due(*, now: datetime) -> tuple[int, datetime | None]:
+    """Wake workers for the steps that are due, take back those of dead ones; return how many, and when the next is."""
+    with rows.turn():
+        unfinished = WorkflowStep.objects.unfinished().filter(lease_until__isnull=False).order_by("lease_until")
+        found = unfinished.filter(lease_until__lte=now)
+        if rows.on_postgresql():
+            found = found.select_for_update(skip_locked=True)
+        due = list(found.only("pk", "run_id", "status", "lease_owner", "type")[:AT_ONCE])
+        if due:
+            lost = [each for each in due if each.lease_owner is not None]
+            WorkflowStep.objects.filter(pk__in=[each.pk for each in due if each.lease_owner is None]).update(
+                lease_until=now + REPEAT_AFTER
+            )
+            workflow_course.send([each.pk for each in due if each.lease_owner is None])
+            _hand_over(lost, now=now)
+    return len(due), unfinished.values_list("lease_until", flat=True).first()
+
+
+def _hand_over(lost: Iterable[WorkflowStep], *, now: datetime) -> None:
+    """Make steps whose worker died nobody's; whoever is woken for them finds out what to do."""
+    ids = [each.pk for each in lost]
+    if ids:
+        WorkflowStep.objects.filter(pk__in=ids).update(lease_owner=None, lease_until=now + REPEAT_AFTER)
+        workflow_course.send(ids)
+
+
+def settle(ids: Iterable[UUID | str], *, now: datetime) -> None:
+    """Go on with those of the steps that a worker of ours was woken for but need not be carried out."""
+    wanted = [rows.as_uuid(each) for each in ids]
+    in_progress = WorkflowStep.objects.filter(pk__in=wanted, status=StepStatus.IN_PROGRESS)
+    run_ids = set(in_progress.values_list("run_id", flat=True))
+    if not run_ids:
+        return
+    wake: list[UUID] = []
+    with rows.turn():
+        runs = WorkflowRun.objects.select_for_update().running().filter(pk__in=run_ids).order_by("pk")
+        for run in runs:
+            for step in in_progress.filter(run=run):
+                wake += _settle(run, step, now=now)
+        workflow_course.send(wake)
+
+
+def _settle(run: WorkflowRun, step: WorkflowStep, *, now: datetime) -> list[UUID]:
+    if run.status != WorkflowStatus.RUNNING:
+        return []
+    if step.type in workflow_steps.KINDS:
+        is_lost = step.lease_owner is None and step.lease_until is not None
+        return workflow_steps.lost(step, run, now=now) if is_lost else []
+    if step.run_at is None or step.run_at > now:
+        return []
+    if step.type == TaskType.WAIT:
+        return workflow_course.end_step(run, step, StepStatus.COMPLETED, now=now)
+    overdue = step.overdue_at is not None and step.overdue_at <= now
+    reason = (
+        "It took longer than its task definition allows."
+        if overdue
+        else f"The worker {step.worker} did not report for {step.response_timeout_seconds} seconds."
+    )
+    return workflow_course.end_step(run, step, StepStatus.TIMED_OUT, reason=reason, overdue=overdue, now=now)
