@@ -8,6 +8,7 @@ from timers.models.processes import Process
 from timers.models.schedules import Schedule
 from timers.models.timers import Definition, SigningSecret, Timer, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models.work import WorkItem
 
 __all__ = [
     "Attempt",
@@ -30,4 +31,5 @@ __all__ = [
     "TransferEvent",
     "TransferFile",
     "TransferItem",
+    "WorkItem",
 ]

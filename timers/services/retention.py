@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef
 
 from timers.lifecycle import FINISHED, UNFINISHED_TRANSFER
 from timers.models import Attempt, Event, Execution, IdempotentAnswer, Notice, Transfer
+from timers.services import work
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
@@ -30,6 +31,7 @@ class Pruned:
     events: int
     answers: int
     notices: int = 0
+    work_items: int = 0
 
 
 def prune(*, before: datetime, now: datetime) -> Pruned:
@@ -38,6 +40,7 @@ def prune(*, before: datetime, now: datetime) -> Pruned:
         executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
         transfers=_prune_transfers(before),
         events=_delete(Event.objects.filter(at__lt=before)),
+        work_items=work.prune(before=before),
         notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
         answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
     )
