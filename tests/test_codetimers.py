@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from timers import timer
-from timers.codetimers import DeclarationError, declared_in
+from timers.codetimers import DeclarationError, declared_in, services_in
 
 
 def _module(**contents: Any) -> types.ModuleType:
@@ -92,3 +92,66 @@ def test_the_decorated_function_stays_an_ordinary_one() -> None:
         return 2 * value
 
     assert double(21) == 42
+
+
+def test_a_function_may_be_declared_more_than_once() -> None:
+    @timer(interval=60, name="often")
+    @timer(interval=3600, name="seldom", kwargs={"thorough": True})
+    def tidy(thorough: bool = False) -> None: ...
+
+    found = {entry.name: entry.declaration.kwargs for entry in declared_in(_module(tidy=tidy))}
+
+    assert found == {"seldom": {"thorough": True}, "often": {}}
+
+
+def test_policies_have_short_names() -> None:
+    @timer(interval=60, retries=3, backoff=2, timeout=1.5, breaker=5, overlap="queue_one")
+    def work() -> None: ...
+
+    (entry,) = declared_in(_module(work=work))
+
+    assert entry.declaration.policies == {
+        "overlap": "queue_one",
+        "max_attempts": 4,
+        "backoff_seconds": 2,
+        "timeout_seconds": 1.5,
+        "pause_after_failures": 5,
+        "breaker_cooldown_seconds": 3600.0,
+        "notify": ["email"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"cron": "0 0 25 * * *"}, "cron"),
+        ({"cron": "0 0 9 * * *", "timezone": "Berlin"}, "timezone"),
+        ({"interval": 60, "between": ("9", "17")}, "between"),
+        ({"interval": 60, "weekdays": "WORKDAYS"}, "weekdays"),
+        ({"interval": 60, "retries": -1}, "retries"),
+        ({"interval": 60, "backoff": "slow"}, "backoff"),
+        ({"interval": 60, "timeout": 0}, "timeout"),
+        ({"interval": 60, "breaker": 1.5}, "breaker"),
+        ({"interval": 60, "on": "some"}, "on"),
+        ({"interval": 60, "skip_if": True}, "skip_if"),
+        ({"interval": 60, "args": [object()]}, "args"),
+        ({"interval": 60, "retries": 1, "at_most_once": True}, "at_most_once"),
+        ({"interval": 60, "overlapping": "skip"}, "overlapping"),
+        ({"between": ("09:00", "17:00"), "name": "x"}, "between"),
+        ({"interval": 60, "name": ""}, "name"),
+    ],
+)
+def test_a_declaration_that_cannot_work_names_file_line_and_word(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"test_codetimers\.py:\d+: .*{word}"):
+
+        @timer(**options)
+        def wrong() -> None: ...
+
+
+def test_services_are_found_with_or_without_timers() -> None:
+    class Users:
+        name = "users"
+
+    class Plain: ...
+
+    assert list(services_in(_module(Users=Users, Plain=Plain))) == [Users]

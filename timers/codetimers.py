@@ -12,14 +12,26 @@ class Maintenance:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, TypeVar
 
+from timers import clock
+from timers.errors import Invalid
+from timers.scheduling.bounds import BoundedSchedule, parse_schedule
+from timers.scheduling.policies import parse_policies
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-MARK = "__timer_declaration__"
+MARK = "__timer_declarations__"
+
+BREAKER_COOLDOWN = 3600.0
+"""Seconds that a breaker stays open before a run is let through to try, where the declaration says nothing else."""
+
+ON = ("one", "every")
 
 
 class DeclarationError(Exception):
@@ -36,17 +48,41 @@ class Declaration:
     cron: str | None = None
     timezone: str | None = None
     eager: bool = False
+    window: dict[str, Any] | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    skip_if: Callable[..., Any] | None = None
+    on: str = "one"
+    at_most_once: bool = False
     policies: dict[str, Any] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
         """Return file and line of the function, for messages."""
-        code = self.function.__code__
-        return f"{code.co_filename}:{code.co_firstlineno}"
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return repr(self.function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
     @property
     def runs_on_time(self) -> bool:
         return self.interval is not None or self.cron is not None
+
+    def schedule(self, *, now: datetime) -> dict[str, Any]:
+        """Return the schedule of a timer that is made now: its first run is one interval away unless it is eager."""
+        window = {} if self.window is None else {"window": self.window}
+        if self.cron is not None:
+            return {"type": "cron", "expression": self.cron, "timezone": self.timezone or "UTC", **window}
+        start = now + timedelta(seconds=0 if self.eager else self.interval or 0)
+        return {"type": "recurring", "interval_seconds": self.interval, "start": start.isoformat(), **window}
+
+    def body(self, name: str) -> dict[str, Any]:
+        """Return what a timer of type `code` is told to call."""
+        return {
+            "function": name,
+            **({"args": list(self.args)} if self.args else {}),
+            **({"kwargs": dict(self.kwargs)} if self.kwargs else {}),
+            **({"on": self.on} if self.on != "one" else {}),
+            **({"at_most_once": True} if self.at_most_once else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +91,9 @@ class Registered:
 
     name: str
     declaration: Declaration
+    module: str
     service: type | None = None
+    attribute: str = ""
 
 
 def timer(
@@ -66,12 +104,37 @@ def timer(
     timezone: str | None = None,
     eager: bool = False,
     name: str | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    between: Sequence[str] | None = None,
+    weekdays: str | Sequence[str] | None = None,
+    skip_if: Callable[..., Any] | None = None,
+    on: str = "one",
+    at_most_once: bool = False,
+    retries: int | None = None,
+    backoff: float | None = None,
+    timeout: float | None = None,
+    breaker: int | None = None,
+    breaker_cooldown: float | None = None,
     **policies: Any,
 ) -> Any:
     """Declare that a function runs every `interval` seconds (from 0.1) or when `cron` says, in `timezone`.
 
-    With neither, the function is registered only, so that timers of type `code` can name it. `policies` are those of a
-    timer (`max_attempts=3`, `overlap="queue_one"`, ...). Raises DeclarationError naming file and line.
+    With neither, the function is registered only, so that timers of type `code` can name it. `eager` runs it at once
+    when its timer is first made, not only after one interval. `args` and `kwargs` are what it is called with.
+
+    `between=("09:00", "17:00")` and `weekdays="MON-FRI"` skip what falls outside, on the clock of `timezone`.
+    `skip_if` is called before each run, with the service's instance where it takes an argument; what is true skips
+    that run, and text is the reason that is recorded. `on="every"` runs once on every live cluster instead of on one.
+    `at_most_once` never repeats a run whose worker died.
+
+    Policies: `retries=3` is max_attempts 4; `backoff` is backoff_seconds, the wait before the second attempt, which
+    doubles from there; `timeout` is timeout_seconds of one attempt. `breaker=5` is pause_after_failures: that many
+    failures in a row pause the timer and tell whom `notify` names (by default the owner, by e-mail); after
+    `breaker_cooldown` seconds (an hour) one run is let through: its success closes the breaker, its failure opens it
+    again for twice as long, at most a day. All others are named as in the API (`overlap="queue_one"`, ...).
+
+    Raises DeclarationError naming file and line.
     """
 
     def declare(target: F) -> F:
@@ -82,59 +145,177 @@ def timer(
             cron=cron,
             timezone=timezone,
             eager=eager,
-            policies=policies,
+            window=_window(between, weekdays, timezone),
+            args=tuple(args),
+            kwargs=dict(kwargs or {}),
+            skip_if=skip_if,
+            on=on,
+            at_most_once=at_most_once,
+            policies=_policies(policies, retries, backoff, timeout, breaker, breaker_cooldown),
         )
-        _check(declaration)
-        setattr(target, MARK, declaration)
+        try:
+            _check(declaration)
+        except Invalid as error:
+            raise DeclarationError(f"{declaration.place}: {_in_words(error)}") from error
+        setattr(target, MARK, (*vars(target).get(MARK, ()), declaration))
         return target
 
     return declare if function is None else declare(function)
 
 
+def _window(between: Any, weekdays: Any, timezone: str | None) -> dict[str, Any] | None:
+    if between is None and weekdays is None:
+        return None
+    given = {"between": between, "weekdays": weekdays, "timezone": timezone}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _policies(  # noqa: PLR0917  in the order of the decorator's own
+    policies: dict[str, Any],
+    retries: int | None,
+    backoff: float | None,
+    timeout: float | None,
+    breaker: int | None,
+    cooldown: float | None,
+) -> dict[str, Any]:
+    """Return the policies under the names of the API."""
+    given: dict[str, Any] = {"backoff_seconds": backoff, "timeout_seconds": timeout, "pause_after_failures": breaker}
+    if retries is not None:
+        is_number = isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0
+        given["max_attempts"] = retries + 1 if is_number else retries
+    if breaker or cooldown is not None:
+        given["breaker_cooldown_seconds"] = BREAKER_COOLDOWN if cooldown is None else cooldown
+    if breaker and "notify" not in policies:
+        given["notify"] = ["email"]
+    return {**policies, **{name: value for name, value in given.items() if value is not None}}
+
+
+_SPELLINGS = {
+    "schedule.interval_seconds": "interval",
+    "schedule.expression": "cron",
+    "schedule.timezone": "timezone",
+    "schedule.window": "between, weekdays",
+    "schedule.window.between": "between",
+    "schedule.window.weekdays": "weekdays",
+    "schedule.window.timezone": "timezone",
+    "backoff_seconds": "backoff",
+    "timeout_seconds": "timeout",
+    "max_attempts": "retries or max_attempts",
+    "pause_after_failures": "breaker",
+    "breaker_cooldown_seconds": "breaker_cooldown",
+}
+
+
+def _in_words(error: Invalid) -> str:
+    return " ".join(f"{_SPELLINGS.get(name, name)}: {' '.join(texts)}" for name, texts in error.fields.items())
+
+
 def _check(declaration: Declaration) -> None:
+    """Raise Invalid, or DeclarationError, for what can be seen to be wrong without calling anything."""
+    place = declaration.place
+    if declaration.interval is not None and declaration.cron is not None:
+        raise DeclarationError(f"{place}: give either interval or cron, not both.")
+    if declaration.on not in ON:
+        raise DeclarationError(f'{place}: on must be "one" or "every"; it is {declaration.on!r}.')
+    if declaration.skip_if is not None and not callable(declaration.skip_if):
+        raise DeclarationError(f"{place}: skip_if must be a function.")
+    if declaration.name is not None and (not isinstance(declaration.name, str) or not declaration.name.strip()):
+        raise DeclarationError(f"{place}: name must be text.")
+    if declaration.window is not None and not declaration.runs_on_time:
+        raise DeclarationError(f"{place}: between and weekdays need an interval or cron.")
+    try:
+        json.dumps([declaration.args, declaration.kwargs], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"{place}: args and kwargs must be values that JSON knows: {error}.") from None
+    attempts = declaration.policies.get("max_attempts", 1)
+    if declaration.at_most_once and attempts != 1:
+        raise DeclarationError(f"{place}: at_most_once and retries exclude each other.")
+    rule: BoundedSchedule | None = None
+    if declaration.runs_on_time:
+        _check_interval(declaration)
+        rule = parse_schedule(declaration.schedule(now=clock.now()), now=clock.now())
+    parse_policies(declaration.policies, max_attempts=1, timeout_seconds=3600, schedule=rule)
+
+
+def _check_interval(declaration: Declaration) -> None:
     interval = declaration.interval
-    if interval is not None and declaration.cron is not None:
-        raise DeclarationError(f"{declaration.place}: give either interval or cron, not both.")
     if interval is not None and (
         isinstance(interval, bool) or not isinstance(interval, int | float) or not 0.1 <= interval <= 3e9
     ):
         raise DeclarationError(
             f"{declaration.place}: interval must be a number of seconds from 0.1; it is {interval!r}."
         )
-    if declaration.cron is not None and not isinstance(declaration.cron, str):
-        raise DeclarationError(f"{declaration.place}: cron must be text.")
 
 
 def declared_in(module: ModuleType) -> Iterator[Registered]:
     """Yield what a module declares: its functions and the methods of its services (classes with a `name`).
 
-    Only what the module defines itself counts, so an import does not declare a function twice.
+    Only what the module defines itself counts, so an import does not declare a function twice. Raises
+    DeclarationError for a function on time that cannot be called with its declared arguments alone.
     """
+    for value in _own(module):
+        if not inspect.isclass(value):
+            for each in _declarations(value):
+                name = each.name or f"{module.__name__}.{value.__qualname__}"
+                yield _callable(Registered(name=name, declaration=each, module=module.__name__))
+    for service in services_in(module):
+        yield from _methods(service, module.__name__)
+
+
+def services_in(module: ModuleType) -> Iterator[type]:
+    """Yield the services that a module defines: its classes with a `name`, with or without timers."""
+    for value in _own(module):
+        if inspect.isclass(value) and isinstance(getattr(value, "name", None), str):
+            yield value
+
+
+def _own(module: ModuleType) -> Iterator[Any]:
+    seen: set[int] = set()
     for value in list(vars(module).values()):
-        if getattr(value, "__module__", None) != module.__name__:
-            continue
-        if inspect.isclass(value):
-            yield from _methods(value)
-        elif (declaration := getattr(value, MARK, None)) is not None:
-            yield Registered(
-                name=declaration.name or f"{module.__name__}.{value.__qualname__}", declaration=declaration
-            )
+        if getattr(value, "__module__", None) == module.__name__ and id(value) not in seen:
+            seen.add(id(value))
+            yield value
 
 
-def _methods(service: type) -> Iterator[Registered]:
-    service_name = getattr(service, "name", None)
-    if not isinstance(service_name, str):
-        return
+def _declarations(value: Any) -> tuple[Declaration, ...]:
+    found = getattr(value, MARK, ())
+    return found if isinstance(found, tuple) else ()
+
+
+def _methods(service: Any, module: str) -> Iterator[Registered]:
     for attribute, value in inspect.getmembers(service, inspect.isfunction):
-        declaration = getattr(value, MARK, None)
-        if declaration is not None:
-            yield Registered(
-                name=declaration.name or f"{service_name}.{attribute}", declaration=declaration, service=service
-            )
+        for each in _declarations(value):
+            name = each.name or f"{service.name}.{attribute}"
+            found = Registered(name=name, declaration=each, module=module, service=service, attribute=attribute)
+            yield _callable(found)
+
+
+def _callable(entry: Registered) -> Registered:
+    declaration = entry.declaration
+    if declaration.runs_on_time:
+        this = () if entry.service is None else (None,)
+        try:
+            inspect.signature(declaration.function).bind(*this, *declaration.args, **declaration.kwargs)
+        except TypeError as error:
+            raise DeclarationError(
+                f"{declaration.place}: {entry.name} cannot be called with its declared arguments alone: {error}."
+            ) from None
+        except ValueError:  # a function without a readable signature
+            pass
+    return entry
+
+
+# Dependencies of services: declared here, filled by the worker
 
 
 class Config:
-    """Declares that a service reads settings: `self.config["NAME"]`, `self.config.get("NAME", default)`."""
+    """Declares that a service reads settings: `self.config["NAME"]`, `self.config.get("NAME", default)`.
+
+    `Config(BATCH_SIZE=100)` names defaults for what the settings do not have.
+    """
+
+    def __init__(self, **defaults: Any) -> None:
+        self.defaults = defaults
 
 
 class RpcProxy:

@@ -86,6 +86,9 @@ class SkipReason(StrEnum):
     QUOTA = "quota"
     ENDED = "ended"
     SCHEDULER_ERROR = "scheduler_error"
+    SKIP_IF = "skip_if"
+    CLUSTER_GONE = "cluster_gone"
+    UNKNOWN_FUNCTION = "unknown_function"
 
 
 PLANNED_TRIGGERS = (Trigger.SCHEDULE, Trigger.CATCH_UP)
@@ -113,7 +116,8 @@ EXECUTION_MOVES: dict[str, frozenset[str]] = {
             ExecutionStatus.FAILED,
             ExecutionStatus.CANCELLED,
             ExecutionStatus.RETRYING,
-            ExecutionStatus.PENDING,  # a lost attempt, or one handed back when a worker stops
+            ExecutionStatus.PENDING,  # a lost attempt, or one handed back when a worker stops or cannot do it
+            ExecutionStatus.SKIPPED,  # the function was asked at its start and did not want to run
         }
     ),
     ExecutionStatus.RETRYING: frozenset({ExecutionStatus.PENDING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}),

@@ -28,6 +28,7 @@ from django_q.signing import SignedPackage
 RUN_GROUP = "timers.engine.tasks.run_group"
 RUN_SLICE = "timers.engine.tasks.run_slice"
 RUN_STEPS = "timers.engine.tasks.run_steps"
+ROLL_CALL = "timers.engine.tasks.answer_roll_call"
 DELIVER_NOTICE = "timers.engine.tasks.deliver_notice"
 CANARY = "timers.engine.tasks.answer_canary"
 
@@ -57,27 +58,34 @@ def enqueue(task: str, *args: Any) -> None:
     send([package(task, *args)])
 
 
-def enqueue_executions(items: Sequence[tuple[str, int, int]]) -> int:
+def enqueue_executions(items: Sequence[tuple[str, int, int]], *, to: str | None = None) -> int:
     """Send messages for executions (id as hex, instant to start at in microseconds, definition); return how many.
 
-    One execution travels alone and at once, a burst in full groups, spread over the workers.
+    One execution travels alone and at once, a burst in full groups, spread over the workers. `to` names the one
+    cluster that they are for.
     """
     ordered = sorted(items, key=lambda item: item[1])
     size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.TIMERS_WORKERS))))
     packages = [package(RUN_GROUP, ordered[start : start + size]) for start in range(0, len(ordered), size)]
-    send(packages)
+    send(packages, to=to)
     return len(packages)
 
 
-def send(packages: Iterable[str]) -> None:
-    """Send packed messages together, with one notification for all of them."""
+def key_of(cluster: str | None) -> str:
+    """Return the key of the messages for any cluster, or for the one of that name."""
+    name = str(settings.Q_CLUSTER["name"])
+    return name if cluster is None else f"{name}@{cluster}"
+
+
+def send(packages: Iterable[str], *, to: str | None = None) -> None:
+    """Send packed messages together, with one notification for all of them; `to` one cluster or to any."""
     packages = list(packages)
     if not packages:
         return
     if settings.Q_CLUSTER.get("redis"):
-        transaction.on_commit(lambda: _send_by_redis(packages))
+        transaction.on_commit(lambda: _send_by_redis(packages, key_of(to)))
         return
-    key, since = str(settings.Q_CLUSTER["name"]), connection.ops.adapt_datetimefield_value(timezone.now())
+    key, since = key_of(to), connection.ops.adapt_datetimefield_value(timezone.now())
     places = ", ".join(["(%s, %s, %s)"] * len(packages))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -141,10 +149,26 @@ def _write_to_pipes(folder: Path, channel: str) -> None:
         os.close(descriptor)
 
 
-def _send_by_redis(packages: list[str]) -> None:
+def drop_messages(*, but: Iterable[str]) -> int:
+    """Delete the messages that were for one cluster each, but for these clusters; return how many."""
+    if settings.Q_CLUSTER.get("redis"):
+        return 0
+    kept = [key_of(cluster) for cluster in but]
+    places = "".join(" and key <> %s" for _ in kept)
+    with connection.cursor() as cursor:
+        cursor.execute(f"delete from django_q_ormq where key like %s{places}", [key_of("") + "%", *kept])
+        return max(0, cursor.rowcount)
+
+
+def _send_by_redis(packages: list[str], key: str) -> None:
     broker = _redis_broker()
     for text in packages:
-        broker.enqueue(text)
+        broker.connection.rpush(redis_list(key), text)
+
+
+def redis_list(key: str) -> str:
+    """Return the name of django-q's list in Redis for messages of that key."""
+    return f"django_q:{key}:q"
 
 
 @lru_cache(maxsize=1)

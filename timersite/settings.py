@@ -181,6 +181,7 @@ Q_CLUSTER = {
 REDIS_URL = env.redis("REDIS_URL")
 if REDIS_URL:
     Q_CLUSTER["redis"] = REDIS_URL
+    Q_CLUSTER["broker_class"] = "timers.engine.redis_broker.RedisBroker"
 else:
     Q_CLUSTER["broker_class"] = "timers.engine.broker.DatabaseBroker"
 

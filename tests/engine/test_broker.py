@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from timers import queue
-from timers.engine import bell, broker
+from timers.engine import bell, broker, roll_call
 from timers.engine.broker import DatabaseBroker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(broker, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(roll_call, "FIRST", 60.0)
     made = DatabaseBroker()
     yield made
     if made._ear is not None:

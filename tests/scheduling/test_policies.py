@@ -28,6 +28,7 @@ DEFAULTS = {
     "timeout_seconds": 30,
     "jitter_seconds": 0,
     "pause_after_failures": 0,
+    "breaker_cooldown_seconds": None,
     "notify": [],
 }
 

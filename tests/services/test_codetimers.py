@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.engine.steps import claim_at
 from timers import timer
 from timers.codetimers import DeclarationError
 from timers.lifecycle import TimerStatus
-from timers.models import Timer
+from timers.models import Execution, Timer
 from timers.services import codetimers, timers
 
 pytestmark = pytest.mark.django_db
@@ -27,10 +28,10 @@ def declare(settings: Any) -> Iterator[Any]:
         for module in modules:
             sys.modules[module.__name__] = module
         settings.TIMERS_CODE_MODULES = tuple(module.__name__ for module in modules)
-        codetimers._registered.cache_clear()
+        codetimers._load.cache_clear()
 
     yield install
-    codetimers._registered.cache_clear()
+    codetimers._load.cache_clear()
 
 
 def _module(name: str, /, **options: Any) -> types.ModuleType:
@@ -46,7 +47,7 @@ def _module(name: str, /, **options: Any) -> types.ModuleType:
 def test_a_declaration_becomes_a_timer_of_the_first_administrator(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
 
-    (made,) = codetimers.sync(now=now)
+    (made,) = codetimers.sync(now=now).declared
 
     assert (made.name, made.owner, made.action) == ("jobs.refresh", admin, "code")
     assert made.schedule.next_run_at == now + timedelta(seconds=60)
@@ -55,16 +56,16 @@ def test_a_declaration_becomes_a_timer_of_the_first_administrator(declare: Any, 
 def test_an_eager_declaration_runs_at_once(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60, eager=True))
 
-    (made,) = codetimers.sync(now=now)
+    (made,) = codetimers.sync(now=now).declared
 
     assert made.schedule.next_run_at == now
 
 
 def test_a_restart_moves_no_grid(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
-    (made,) = codetimers.sync(now=now)
+    (made,) = codetimers.sync(now=now).declared
 
-    (again,) = codetimers.sync(now=now + timedelta(seconds=17))
+    (again,) = codetimers.sync(now=now + timedelta(seconds=17)).declared
 
     assert (again.pk, again.schedule.next_run_at) == (made.pk, made.schedule.next_run_at)
     assert made.definitions.count() == 1
@@ -72,7 +73,7 @@ def test_a_restart_moves_no_grid(declare: Any, admin: Any, now: datetime) -> Non
 
 def test_a_restart_wakes_no_paused_timer(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
-    (made,) = codetimers.sync(now=now)
+    (made,) = codetimers.sync(now=now).declared
     timers.pause(made, by=admin, now=now)
 
     codetimers.sync(now=now + timedelta(hours=1))
@@ -82,13 +83,115 @@ def test_a_restart_wakes_no_paused_timer(declare: Any, admin: Any, now: datetime
 
 def test_a_changed_interval_is_taken_over(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
-    (made,) = codetimers.sync(now=now)
+    (made,) = codetimers.sync(now=now).declared
     declare(_module("jobs", interval=30))
 
-    (changed,) = codetimers.sync(now=now)
+    (changed,) = codetimers.sync(now=now).declared
 
     assert changed.pk == made.pk
     assert changed.schedule.next_run_at == now + timedelta(seconds=30)
+
+
+def test_a_declaration_that_is_gone_ends_its_timer_and_keeps_its_history(
+    declare: Any, admin: Any, now: datetime
+) -> None:
+    declare(_module("jobs", interval=60))
+    (made,) = codetimers.sync(now=now).declared
+    claim_at(now + timedelta(seconds=60))
+    declare(types.ModuleType("jobs"))
+
+    synced = codetimers.sync(now=now + timedelta(seconds=61))
+
+    made.refresh_from_db()
+    assert [each.pk for each in synced.ended] == [made.pk]
+    assert (made.status, made.status_reason) == (TimerStatus.ENDED, "Its declaration is gone from the code.")
+    assert Execution.objects.filter(timer=made).count() == 1
+
+
+def test_only_who_loaded_its_module_knows_that_a_declaration_is_gone(declare: Any, admin: Any, now: datetime) -> None:
+    declare(_module("jobs", interval=60))
+    (made,) = codetimers.sync(now=now).declared
+    declare(_module("other_jobs", interval=60))
+
+    assert codetimers.sync(now=now).ended == []
+    assert Timer.objects.get(pk=made.pk).status == TimerStatus.ACTIVE
+
+
+@pytest.mark.parametrize("options", [{"interval": 60}, {"cron": "0 0 3 * * *"}])
+def test_a_declaration_that_comes_back_starts_its_timer_again(
+    declare: Any, admin: Any, now: datetime, options: dict[str, Any]
+) -> None:
+    declare(_module("jobs", **options))
+    (made,) = codetimers.sync(now=now).declared
+    declare(types.ModuleType("jobs"))
+    codetimers.sync(now=now)
+    declare(_module("jobs", **options))
+
+    (again,) = codetimers.sync(now=now + timedelta(hours=1)).declared
+
+    assert (again.pk, again.status) == (made.pk, TimerStatus.ACTIVE)
+    assert again.schedule.next_run_at > now + timedelta(hours=1)
+
+
+def test_what_somebody_changed_stays_until_the_declaration_changes(declare: Any, admin: Any, now: datetime) -> None:
+    declare(_module("jobs", interval=60, retries=1))
+    (made,) = codetimers.sync(now=now).declared
+    timers.update(made, changes={"policies": {"max_attempts": 9, "backoff_seconds": 5}}, by=admin, now=now)
+    codetimers.sync(now=now)
+    assert Timer.objects.get(pk=made.pk).definition.policies["max_attempts"] == 9
+
+    declare(_module("jobs", interval=60, retries=2))
+    (changed,) = codetimers.sync(now=now).declared
+
+    assert changed.definition.policies["max_attempts"] == 3
+    assert changed.definition.policies["backoff_seconds"] == 5
+
+
+def test_a_policy_that_is_no_longer_declared_is_the_default_again(declare: Any, admin: Any, now: datetime) -> None:
+    declare(_module("jobs", interval=60, retries=4, between=("09:00", "17:00")))
+    codetimers.sync(now=now)
+    declare(_module("jobs", interval=60))
+
+    (changed,) = codetimers.sync(now=now).declared
+
+    assert changed.definition.policies["max_attempts"] == 1
+    assert "window" not in changed.definition.schedule
+
+
+def test_a_declaration_that_the_site_refuses_names_its_place(declare: Any, admin: Any, now: datetime) -> None:
+    declare(_module("jobs", interval=60, notify=["not a channel"]))
+
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: policies\.notify"):
+        codetimers.sync(now=now)
+
+
+def test_a_function_that_needs_arguments_is_refused_with_its_place(declare: Any, admin: Any, now: datetime) -> None:
+    module = types.ModuleType("jobs")
+
+    @timer(interval=60, args=["eu"])
+    def send(region: str, limit: int) -> None: ...
+
+    send.__module__, send.__qualname__ = "jobs", "send"
+    module.send = send  # type: ignore[attr-defined]
+    declare(module)
+
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: jobs\.send cannot be called .* 'limit'"):
+        codetimers.sync(now=now)
+
+
+def test_a_module_that_fails_to_load_is_named(settings: Any, admin: Any, now: datetime, tmp_path: Any) -> None:
+    (tmp_path / "broken_jobs.py").write_text("1 / 0\n")
+    sys.path.insert(0, str(tmp_path))
+    settings.TIMERS_CODE_MODULES = ("broken_jobs",)
+    codetimers._load.cache_clear()
+
+    try:
+        with pytest.raises(DeclarationError, match=r"names broken_jobs, which cannot be imported: ZeroDivisionError"):
+            codetimers.sync(now=now)
+    finally:
+        sys.path.remove(str(tmp_path))
+        settings.TIMERS_CODE_MODULES = ()
+        codetimers._load.cache_clear()
 
 
 def test_two_declarations_of_one_name_are_refused_with_both_places(declare: Any, admin: Any, now: datetime) -> None:
@@ -101,15 +204,15 @@ def test_two_declarations_of_one_name_are_refused_with_both_places(declare: Any,
 def test_without_an_administrator_there_is_nothing_to_do_yet(declare: Any, owner: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
 
-    assert codetimers.sync(now=now) == []
+    assert codetimers.sync(now=now).declared == []
 
 
 def test_a_module_that_cannot_be_imported_names_the_setting(settings: Any, admin: Any, now: datetime) -> None:
     settings.TIMERS_CODE_MODULES = ("no.such.module",)
-    codetimers._registered.cache_clear()
+    codetimers._load.cache_clear()
 
     with pytest.raises(DeclarationError, match=r"TIMERS_CODE_MODULES names no\.such\.module"):
         codetimers.sync(now=now)
 
     settings.TIMERS_CODE_MODULES = ()
-    codetimers._registered.cache_clear()
+    codetimers._load.cache_clear()

@@ -29,6 +29,7 @@ def _due(now: datetime, **changes: Any) -> DueSchedule:
         "catch_up": "latest",
         "catch_up_window_us": None,
         "jitter_us": 0,
+        "catch_up_limit": 100,
         "all_paused": False,
     }
     return DueSchedule(**{**fields, **changes})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from timers.lifecycle import Trigger
 from timers.registry import Registry
 
 MASK = "***"
@@ -22,6 +24,8 @@ class Ending(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     WAITING = "waiting"  # the work goes on elsewhere; somebody else will finish the execution
+    SKIPPED = "skipped"  # the action found at its start that it is not wanted this time
+    NOT_HERE = "not_here"  # this worker cannot carry it out, others may; it did not begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,7 @@ class Outcome:
     """What an attempt came to.
 
     `result` is shown as the execution's result; `details` is kept with the attempt (request, answer, log).
+    `failure_reason` of SKIPPED is the reason for skipping.
     `retryable` and `retry_after` (seconds) count only for FAILED; `pause_timer` is a reason to pause the timer.
     """
 
@@ -53,6 +58,14 @@ class Outcome:
     @classmethod
     def waiting(cls, **more: Any) -> Outcome:
         return cls(ending=Ending.WAITING, **more)
+
+    @classmethod
+    def skipped(cls, message: str, *, reason: str, **more: Any) -> Outcome:
+        return cls(ending=Ending.SKIPPED, error_message=message, failure_reason=reason, **more)
+
+    @classmethod
+    def not_here(cls, message: str) -> Outcome:
+        return cls(ending=Ending.NOT_HERE, error_message=message)
 
     @classmethod
     def cancelled(cls, message: str = "Cancelled.") -> Outcome:
@@ -81,6 +94,13 @@ class Context:
     signing_secrets: tuple[bytes, ...] = ()
     """Keys to sign a delivery with, newest first."""
     is_step: bool = False
+    trigger: str = Trigger.SCHEDULE
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What is kept with the attempt, also when it is given up: the action writes here as it goes."""
+
+
+CURRENT: ContextVar[Context | None] = ContextVar("timers_current_run", default=None)
+"""What the thread carries out at present, for helpers that a code timer calls."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,10 @@ class Action(ABC):
 
         Raises ExternalError for faults of the outside; anything else raised is recorded as a defect.
         """
+
+    @classmethod  # noqa: B027  most actions hold nothing
+    def close(cls) -> None:
+        """Let go of what this process holds: a worker ends."""
 
     def cancel(self, context: Context) -> None:  # noqa: B027  most actions look at context.cancelled instead
         """Stop what goes on elsewhere for this execution."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import math
-import threading
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from django.conf import settings
-
-from timers.actions.base import Action, Context, Defaults, Outcome
-from timers.codetimers import Config, Registered, RpcProxy
+from timers.actions import instances, runlog
+from timers.actions.base import CURRENT, Action, Context, Defaults, Outcome
+from timers.codetimers import ON, DeclarationError, Registered
 from timers.errors import ExternalError, Invalid
+from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.services import codetimers
+
+log = logging.getLogger(__name__)
+
+LONGEST_TRACEBACK = 20_000
+FIELDS = ("function", "args", "kwargs", "on", "at_most_once")
 
 
 class CodeAction(Action):
-    """Calls `{"function": "registered.name", "kwargs"?: {...}}`; what the function returns is the result."""
+    """Calls `{"function": "registered.name", "args"?, "kwargs"?}`; what the function returns is the result.
+
+    `on` "every" calls it once on every live cluster, `at_most_once` never again after its worker died.
+    """
 
     kind: ClassVar[str] = "code"
     label: ClassVar[str] = "Code"
@@ -25,30 +36,119 @@ class CodeAction(Action):
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
-        unknown = sorted(set(body) - {"function", "kwargs"})
+        unknown = sorted(set(body) - set(FIELDS))
         if unknown:
-            raise Invalid(dict.fromkeys(unknown, "Unknown field; known: function, kwargs."))
-        name = body.get("function")
-        if not isinstance(name, str) or name not in codetimers.registered():
-            known = ", ".join(sorted(codetimers.registered())) or "none"
-            raise Invalid({"function": f"No function is registered under {name!r}; registered: {known}."})
-        kwargs = body.get("kwargs", {})
+            raise Invalid(dict.fromkeys(unknown, f"Unknown field; known: {', '.join(FIELDS)}."))
+        cleaned = {"function": _clean_function(body.get("function"))}
+        args, kwargs = body.get("args", []), body.get("kwargs", {})
+        if not isinstance(args, list | tuple):
+            raise Invalid({"args": "Arguments are a list of values."})
         if not isinstance(kwargs, Mapping):
             raise Invalid({"kwargs": "Arguments are an object of names and values."})
-        return {"function": name, "kwargs": dict(kwargs)} if kwargs else {"function": name}
+        if body.get("on", "one") not in ON:
+            raise Invalid({"on": f"Must be one of {', '.join(ON)}."})
+        if not isinstance(body.get("at_most_once", False), bool):
+            raise Invalid({"at_most_once": "This must be true or false."})
+        given = {
+            "args": list(args),
+            "kwargs": dict(kwargs),
+            "on": body.get("on") if body.get("on") != "one" else None,
+            "at_most_once": body.get("at_most_once"),
+        }
+        return {**cleaned, **{name: value for name, value in given.items() if value}}
 
     def run(self, context: Context) -> Outcome:
         name = context.parameters["function"]
-        entry = codetimers.registered().get(name)
+        entry = _entry(name)
         if entry is None:
-            raise ExternalError(
-                f"No function is registered under {name!r} on this machine.", retryable=True, reason="unknown_function"
-            )
-        return Outcome.completed(_result(_callable(entry)(**context.parameters.get("kwargs", {}))))
+            return Outcome.not_here(f"Waits for a worker that knows the function {name!r}.")
+        token = CURRENT.set(context)
+        try:
+            with runlog.kept(context.notes):
+                return _run(entry, context)
+        finally:
+            CURRENT.reset(token)
+
+    @classmethod
+    def close(cls) -> None:
+        instances.stop_all()
 
     @classmethod
     def summary(cls, body: Mapping[str, Any]) -> str:
         return str(body.get("function", cls.label))
+
+
+def _clean_function(name: object) -> str:
+    try:
+        registered = codetimers.registered()
+    except DeclarationError as error:
+        raise Invalid({"function": f"The registered functions cannot be read: {error}"}) from error
+    if not isinstance(name, str) or name not in registered:
+        known = ", ".join(sorted(registered)) or "none"
+        raise Invalid({"function": f"No function is registered under {name!r}; registered: {known}."})
+    return name
+
+
+def _entry(name: str) -> Registered | None:
+    try:
+        return codetimers.registered().get(name)
+    except DeclarationError:
+        log.exception("The registered functions cannot be read here.")
+        return None
+
+
+def _run(entry: Registered, context: Context) -> Outcome:
+    parameters, notes = context.parameters, context.notes
+    try:
+        if entry.declaration.skip_if is not None and context.attempt == 1 and context.trigger in PLANNED_TRIGGERS:
+            reason = _reason_to_skip(entry)
+            if reason is not None:
+                return Outcome.skipped(reason, reason=SkipReason.SKIP_IF, details=notes or None)
+        function = instances.function_of(entry)
+        value = function(*parameters.get("args", ()), **parameters.get("kwargs", {}))
+    except ExternalError as error:
+        return Outcome.failed(
+            error.message,
+            reason=error.reason,
+            retryable=error.retryable,
+            retry_after=error.retry_after,
+            details=notes or None,
+        )
+    except Exception as error:
+        notes["traceback"] = _traceback(error)
+        return Outcome.failed(
+            f"{type(error).__name__}: {error}".removesuffix(": "), reason="error", retryable=True, details=notes
+        )
+    return Outcome.completed(_result(value), details=notes or None)
+
+
+def _traceback(error: Exception) -> str:
+    """Return the traceback from the function on; how it came to be called says nothing."""
+    mine = error.__traceback__
+    text = "".join(traceback.format_exception(type(error), error, mine.tb_next if mine and mine.tb_next else mine))
+    return text[-LONGEST_TRACEBACK:].replace("\x00", "")
+
+
+def _reason_to_skip(entry: Registered) -> str | None:
+    """Ask the declared function whether this run is wanted; return why not, None when it is."""
+    declaration = entry.declaration
+    assert declaration.skip_if is not None
+    wants = entry.service is not None and _takes_one(declaration.skip_if)
+    answer = declaration.skip_if(instances.of(entry.service)) if wants and entry.service else declaration.skip_if()
+    if not answer:
+        return None
+    name = getattr(declaration.skip_if, "__name__", "")
+    said = f"{name} said so." if name and name != "<lambda>" else "Its condition said so."
+    return answer[:1000] if isinstance(answer, str) else said
+
+
+@lru_cache(maxsize=256)
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _result(value: object) -> dict[str, Any] | None:
@@ -64,64 +164,3 @@ def _is_json(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | int | bool)
-
-
-def _callable(entry: Registered) -> Any:
-    if entry.service is None:
-        return entry.declaration.function
-    return getattr(_instance(entry.service), entry.declaration.function.__name__)
-
-
-# Services: one instance per worker process, made when first needed
-
-_instances: dict[type, Any] = {}
-_making = threading.RLock()
-
-
-def _instance(service: type) -> Any:
-    with _making:
-        if service not in _instances:
-            _instances[service] = _bound(service)
-        return _instances[service]
-
-
-def _bound(service: type) -> Any:
-    instance = service()
-    for attribute in dir(service):
-        dependency = getattr(service, attribute)
-        if isinstance(dependency, Config):
-            setattr(instance, attribute, _Settings())
-        elif isinstance(dependency, RpcProxy):
-            setattr(instance, attribute, _Proxy(dependency.service))
-    return instance
-
-
-class _Settings(Mapping[str, Any]):
-    """The site's settings, read like a dict."""
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(settings, name)
-        except AttributeError as error:
-            raise KeyError(name) from error
-
-    def __iter__(self) -> Any:
-        return iter(dir(settings))
-
-    def __len__(self) -> int:
-        return len(dir(settings))
-
-
-class _Proxy:
-    """The public methods of another service's instance in this process."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-
-    def __getattr__(self, method: str) -> Any:
-        if method.startswith("_"):
-            raise AttributeError(method)
-        for entry in codetimers.registered().values():
-            if entry.service is not None and getattr(entry.service, "name", None) == self._service:
-                return getattr(_instance(entry.service), method)
-        raise LookupError(f"No service is named {self._service!r}.")

@@ -32,7 +32,8 @@ class TransferAction(Action):
         The timer of an app that was not let into the collections stands still until it was.
         """
         try:
-            consents.require_for_timer(context.timer_id, context.parameters)
+            if context.timer_id is not None:
+                consents.require_for_timer(context.timer_id, context.parameters)
             transfer = transfers.submit(
                 owner=get_user_model().objects.get(pk=context.owner_id),
                 body=context.parameters,

@@ -97,6 +97,7 @@ TIMER: dict[str, Any] = {
         "timeout_seconds": 30.0,
         "jitter_seconds": 0,
         "pause_after_failures": 0,
+        "breaker_cooldown_seconds": None,
         "notify": [],
     },
     "owner": "ana",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -40,6 +40,7 @@ class Running:
     """By the monotonic clock: when the attempt is recorded as over, whatever the action does."""
     is_cancelled: bool = False
     is_lost: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def cancelled(self) -> bool:
         return self.is_cancelled
@@ -66,7 +67,13 @@ class Running:
             deadline=deadline,
             cancelled=self.cancelled,
             signing_secrets=self.secrets,
+            trigger=self.begun.trigger,
+            notes=self.notes,
         )
+
+    def said(self) -> dict[str, Any] | None:
+        """Return what the action has noted so far; it may still be at it."""
+        return {key: list(each) if isinstance(each, list) else each for key, each in self.notes.items()} or None
 
     def finished(self, outcome: Outcome, now: datetime) -> Finished:
         return Finished(self.begun, outcome, self.started_at or now, now)
@@ -101,7 +108,9 @@ def perform(kind: str, context: Context) -> Outcome:
 def timed_out(attempt: Running) -> Outcome:
     """Return the outcome of an attempt that did not end in time."""
     seconds = attempt.begun.instructions.timeout_seconds
-    return Outcome.failed(f"It did not end within {seconds:g} seconds.", reason="timed_out", retryable=True)
+    return Outcome.failed(
+        f"It did not end within {seconds:g} seconds.", reason="timed_out", retryable=True, details=attempt.said()
+    )
 
 
 def _cancelled(outcome: Outcome) -> Outcome:
@@ -120,6 +129,12 @@ def _defect(error: BaseException) -> Outcome:
         retryable=True,
         details={"traceback": text[-LONGEST_TRACEBACK:]},
     )
+
+
+def let_go() -> None:
+    """Let the actions go of what this process holds: it ends."""
+    for kind in ACTIONS:
+        ACTIONS.get(kind).close()
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,8 @@ from django_q.brokers import Broker
 from django_q.conf import Conf
 
 from timers import queue
-from timers.engine import bell
+from timers.engine import bell, cluster
+from timers.engine.roll_call import RollCall
 from timers.models import rows
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 _TAKE = """
 delete from django_q_ormq where id in (
-  select id from django_q_ormq where key = %s order by id limit %s{locked})
+  select id from django_q_ormq where key in (%s, %s) order by id limit %s{locked})
 returning id, payload"""
 
 
 class DatabaseBroker(Broker):
-    """Messages are rows of django-q's own table."""
+    """Messages are rows of django-q's own table: those for any cluster, and those for this broker's own."""
 
     _ear: tuple[int, bell.Bell] | None = None
+    _roll_call: RollCall | None = None
     _pause = FIRST_PAUSE
 
     def enqueue(self, task: str) -> None:
@@ -45,11 +47,12 @@ class DatabaseBroker(Broker):
         """Return the next messages, oldest first; waits a while for some, and answers None when there are none."""
         try:
             ear = self._own_ear()
+            self._roll_call = self._roll_call or RollCall()
             taken = self._take()
             if not taken and ear.wait(LONGEST_WAIT):
                 taken = self._take()
             self._pause = FIRST_PAUSE
-            return taken or None
+            return [*taken, *self._roll_call.due()] or None
         except (DatabaseError, InterfaceError, OSError) as error:
             self._recover(error)
             return None
@@ -77,12 +80,16 @@ class DatabaseBroker(Broker):
             return []
         sql = _TAKE.format(locked=rows.locked("update skip locked"))
         with rows.turn():
-            taken = sorted(rows.fetch(sql, [self.list_key, Conf.BULK]))
+            taken = sorted(rows.fetch(sql, [self.list_key, self._own_key(), Conf.BULK]))
         return [(None, payload) for _, payload in taken]
 
     def _anything(self) -> bool:
         """Return whether it is worth taking SQLite's one write lock."""
-        return bool(rows.fetch("select 1 from django_q_ormq where key = %s limit 1", [self.list_key]))
+        keys = [self.list_key, self._own_key()]
+        return bool(rows.fetch("select 1 from django_q_ormq where key in (%s, %s) limit 1", keys))
+
+    def _own_key(self) -> str:
+        return queue.key_of(cluster.name())
 
     def _own_ear(self) -> bell.Bell:
         """Return this process's bell; one from before a fork is another process's."""

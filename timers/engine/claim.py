@@ -27,6 +27,7 @@ BATCH = 500
 # A regular timer: on its grid, on time, not set aside. Its next occurrence is the only one that has come due.
 _REGULAR = """
 s.next_run_at <= %(horizon)s and s.kind = 'recurring' and s.jitter_us = 0 and s.planning_failures = 0
+and not s.has_window
 and s.next_planned_at = s.next_run_at and s.next_planned_at > %(missed)s
 and s.next_planned_at + s.interval_us > %(now)s and (s.max_runs is null or s.fired_count < s.max_runs)
 and (s.end_at is null or s.next_planned_at <= s.end_at)"""

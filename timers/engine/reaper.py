@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from timers.services import executions, notifications, processes, timers, workflow_due, workflow_runs
+from timers import queue
+from timers.services import clusters, executions, notifications, processes, timers, workflow_due, workflow_runs
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Reaper:
             self.next_snooze = timers.resume_snoozed(until=horizon, now=now)
         if self.processes.is_due(now):
             processes.prune(now=now)
+            queue.drop_messages(but=clusters.alive(now=now))
         if not self.leases.is_due(now):
             return executions.Reaped()
         notifications.repeat_due(now=now)

@@ -22,10 +22,11 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from timers.actions.base import Outcome
 from timers.clock import Clock, to_us
-from timers.engine.attempt import Running, carry_out, timed_out
+from timers.engine import cluster
+from timers.engine.attempt import Running, carry_out, let_go, timed_out
 from timers.engine.pool import LOOK_AGAIN, MOST_THREADS, Pool
 from timers.engine.writer import Writer
-from timers.services import executions, instructions, processes
+from timers.services import clusters, executions, instructions, processes
 from timers.services.executions import Begun
 
 log = logging.getLogger(__name__)
@@ -54,9 +55,10 @@ Item = tuple[str, int, int]
 class Runner:
     """Holds, begins and carries out executions of this process."""
 
-    def __init__(self, clock: Clock, *, most_threads: int = MOST_THREADS) -> None:
+    def __init__(self, clock: Clock, *, most_threads: int = MOST_THREADS, in_cluster: bool = True) -> None:
         self.clock = clock
         self.owner = processes.name()
+        self.cluster = cluster.name() if in_cluster else None
         self._most = most_threads
         self._changed = threading.Condition()
         self._heap: list[tuple[int, str, int]] = []
@@ -102,8 +104,16 @@ class Runner:
         self._hand_back(self._take_out(attempt for attempt in self._attempts() if attempt.thread is None))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, END_GRACE)
+        self._give_up_for_good([each for each in self._attempts() if each.begun.instructions.at_most_once])
         self._hand_back(self._take_out(self._attempts()))
         self._writer.end(END_GRACE / 2)
+        let_go()
+        self._leave()
+
+    def cancel_all(self) -> None:
+        """Record all that runs as cancelled; what does not stop by itself ends with the process."""
+        for attempt in self._attempts():
+            self._finish(attempt, Outcome.cancelled("Interrupted."))
 
     # Keeping time
 
@@ -168,7 +178,9 @@ class Runner:
     def _begin(self, due: Sequence[Item]) -> None:
         try:
             ids, definitions = [each[0] for each in due], {each[2] for each in due}
-            begun = executions.begin(ids, owner=self.owner, now=self.clock.now(), definitions=definitions)
+            begun = executions.begin(
+                ids, owner=self.owner, now=self.clock.now(), definitions=definitions, cluster=self.cluster
+            )
         except (OperationalError, InterfaceError):
             self._put_back(due)
             raise
@@ -273,6 +285,19 @@ class Runner:
         """Take attempts out of the books; return those that were still in them."""
         ids = [attempt.begun.execution_id for attempt in attempts]
         return [each.hex for each in ids if self._running.pop(each, None) is not None]
+
+    def _give_up_for_good(self, attempts: Iterable[Running]) -> None:
+        """Record as lost what did not end in time and must not be repeated."""
+        for attempt in attempts:
+            self._finish(attempt, Outcome.failed("Its worker stopped before it ended.", reason="lost"))
+
+    def _leave(self) -> None:
+        if self.cluster is None:
+            return
+        try:
+            clusters.leave(self.cluster)
+        except (DatabaseError, InterfaceError):
+            log.warning("The worker stopped without a database to say so.")
 
     def _hand_back(self, ids: Sequence[str]) -> None:
         if not ids:

@@ -6,13 +6,13 @@ import logging
 import os
 from functools import lru_cache
 
-import psutil
 from django.db import connections
 
 from timers import clock
-from timers.engine import runner, workflow_steps
+from timers.codetimers import DeclarationError
+from timers.engine import cluster, runner, workflow_steps
 from timers.engine.pool import Pool
-from timers.services import notifications, processes
+from timers.services import clusters, codetimers, notifications, processes
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def answer_canary(sent_at: str) -> None:
         runner.of_this_process()
         processes.beat(
             processes.CLUSTER,
-            processes.name(_cluster()),
+            cluster.name(),
             now=clock.now(),
             canary_sent_at=sent_at,
             worker=processes.name(),
@@ -72,10 +72,20 @@ def answer_canary(sent_at: str) -> None:
         log.exception("A canary was not answered.")
 
 
-@lru_cache(maxsize=1)
-def _cluster() -> int:
-    """Return the process id of this worker's cluster, the parent of the sentinel that started it."""
-    return psutil.Process(os.getppid()).ppid()
+def answer_roll_call() -> None:
+    """Say that this cluster carries out what it is sent, and which functions it knows."""
+    try:
+        clusters.beat(cluster.name(), functions=_functions(), now=clock.now())
+    except BaseException:
+        log.exception("A roll call was not answered.")
+
+
+def _functions() -> list[str]:
+    try:
+        return list(codetimers.registered())
+    except DeclarationError as error:
+        log.error("This worker knows no functions: %s", error)
+        return []
 
 
 def _slice_threads() -> Pool[str]:

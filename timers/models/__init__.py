@@ -10,6 +10,7 @@ from timers.models.processes import Process
 from timers.models.schedules import Schedule
 from timers.models.timers import Definition, SigningSecret, Timer, TimerOrigin, TimerTag
 from timers.models.transfers import Collection, Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models.work import WorkItem
 from timers.models.workflows import TaskDefinition, WorkflowDefinition, WorkflowRun, WorkflowStep
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "TransferEvent",
     "TransferFile",
     "TransferItem",
+    "WorkItem",
     "WorkflowDefinition",
     "WorkflowRun",
     "WorkflowStep",

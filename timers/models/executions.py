@@ -39,6 +39,8 @@ class Execution(models.Model):
     `run_at` is when it may start (planned time plus jitter). `lease_until` is the instant after which somebody must
     look at an unfinished row: pending, its message got lost; running, its worker died; retrying, it is due. It is null
     while the work goes on elsewhere. `attempt` is the fencing number: a result of an older attempt changes nothing.
+    `cluster` names the one cluster that an occurrence which runs on every cluster is for; those of the other clusters
+    have a serial too.
     Nothing has a foreign key to this table, and its own are not checked by the database: it will be partitioned.
     """
 
@@ -70,6 +72,7 @@ class Execution(models.Model):
     scheduled_until = InstantField(null=True)
     transfer_id = models.UUIDField(null=True)
     workflow_id = models.UUIDField(null=True)
+    cluster = models.CharField(max_length=64, null=True)
 
     objects = ExecutionQuerySet.as_manager()
 
@@ -78,7 +81,8 @@ class Execution(models.Model):
             models.UniqueConstraint(fields=["timer", "scheduled_for", "serial"], name="one_execution_per_occurrence"),
             models.CheckConstraint(
                 condition=Q(trigger__in=list(PLANNED_TRIGGERS), serial=0)
-                | Q(trigger__in=[Trigger.MANUAL, Trigger.RERUN], serial__gt=0),
+                | Q(trigger__in=[Trigger.MANUAL, Trigger.RERUN], serial__gt=0)
+                | Q(trigger__in=list(PLANNED_TRIGGERS), serial__gt=0, cluster__isnull=False),
                 name="only_planned_ones_are_occurrences",
             ),
             models.CheckConstraint(condition=Q(status__in=list(ExecutionStatus)), name="execution_status_known"),

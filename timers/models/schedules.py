@@ -14,7 +14,8 @@ class Schedule(models.Model):
 
     `next_planned_at` is the nominal instant, `next_run_at` that plus jitter (or later, when planning was set aside);
     both are null when nothing is to come: paused, ended, deleted. `watermark_at` is the last planned instant that was
-    dealt with. Of calendar rules the claim reads the document in the definition.
+    dealt with. Of calendar rules, and those with a window, the claim reads the document in the definition.
+    `breaker_openings` says how often in a row the breaker has opened; an active timer with some is being tried.
     """
 
     timer = models.OneToOneField(Timer, primary_key=True, on_delete=models.CASCADE, related_name="schedule")
@@ -33,6 +34,8 @@ class Schedule(models.Model):
     catch_up_limit = models.PositiveIntegerField(default=100)
     jitter_us = models.BigIntegerField(default=0)
     planning_failures = models.PositiveIntegerField(default=0)
+    has_window = models.BooleanField(default=False)
+    breaker_openings = models.PositiveIntegerField(default=0)
     run_count = models.BigIntegerField(default=0)
     failure_count = models.BigIntegerField(default=0)
     cancelled_count = models.BigIntegerField(default=0)

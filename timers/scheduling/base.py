@@ -15,7 +15,7 @@ from timers.registry import Registry
 TICK = timedelta(microseconds=1)
 """The smallest distance of two instants: `instant - TICK` turns "strictly after" into "at or after"."""
 
-BOUND_KEYS = frozenset({"type", "start", "end"})
+BOUND_KEYS = frozenset({"type", "start", "end", "window"})
 """Keys that stand beside the rule of every repeating kind; `bounds.py` reads them."""
 
 

@@ -1,9 +1,9 @@
-"""Start, end, number of runs and repeatable jitter around a rule of any kind; the one reader of schedule documents."""
+"""Start, end, window, number of runs and jitter around a rule of any kind; the one reader of schedule documents."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,11 +15,15 @@ from timers.errors import Invalid
 from timers.scheduling.base import KINDS, TICK, Schedule
 from timers.scheduling.fields import known_keys, read_instant, read_number, read_whole, read_word, write_instant
 from timers.scheduling.interval import LEAST_SECONDS, MOST_SECONDS, IntervalSchedule
+from timers.scheduling.windows import Stretch, Window
 
 START_GRACE = timedelta(seconds=60)
 """A start this far back is still an occurrence and due: the request meant now and took its time (docs/policies.md)."""
 
 MOST_RUNS = 2**31 - 1
+
+MOST_CLOSED = 1_000
+"""How many closed stretches are looked past for the next occurrence: nearly three years of nights."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -39,13 +43,15 @@ class BoundedSchedule:
     """A rule between its bounds.
 
     `start` and `end` are inclusive. `max_runs` counts runs that began; who keeps the count applies it, as this value
-    knows no history.
+    knows no history. What the rule would fire while the `window` is closed is left out: only `left_out_between`
+    speaks of that.
     """
 
     rule: Schedule
     start: datetime | None = None
     end: datetime | None = None
     max_runs: int | None = None
+    window: Window | None = None
 
     @property
     def kind(self) -> str:
@@ -58,18 +64,65 @@ class BoundedSchedule:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence within the bounds strictly after `instant`, or None for never."""
+        found = self._planned_after(instant)
+        for _ in range(MOST_CLOSED):
+            stretch = self._open_after(found)
+            if found is None or stretch is None or stretch.begin <= found:
+                return found if stretch is not None or self.window is None else None
+            found = self._planned_after(stretch.begin - TICK)
+        return None
+
+    def last_until(self, instant: datetime) -> datetime | None:
+        """Return the latest occurrence within the bounds at or before `instant`, or None."""
+        found = self._planned_until(instant)
+        for _ in range(MOST_CLOSED):
+            if found is None or self.window is None:
+                return found
+            stretch = self.window.open_until(found)
+            if stretch is None or stretch.end >= found:
+                return found if stretch is not None else None
+            found = self._planned_until(stretch.end)
+        return None
+
+    def count_between(self, after: datetime, until: datetime) -> int:
+        """Return the number of occurrences within the bounds later than `after` and not later than `until`."""
+        if self.window is None:
+            return self._planned_between(after, until)
+        count, stretch = 0, self.window.open_after(after + TICK)
+        while stretch is not None and stretch.begin <= until:
+            count += self._planned_between(max(after, stretch.begin - TICK), min(until, stretch.end))
+            stretch = self.window.open_after(stretch.end + TICK)
+        return count
+
+    def left_out_between(self, after: datetime, before: datetime) -> Iterator[tuple[datetime, datetime, int]]:
+        """Yield what the closed window leaves out strictly between two instants: first, last and number of a run."""
+        planned = self._planned_after(after) if self.window is not None else None
+        for _ in range(MOST_CLOSED):
+            if planned is None or planned >= before:
+                return
+            stretch = self._open_after(planned)
+            if stretch is not None and stretch.begin <= planned:
+                planned = self._planned_after(stretch.end)
+                continue
+            last = self._planned_until((before if stretch is None else min(before, stretch.begin)) - TICK)
+            last = planned if last is None else max(planned, last)
+            yield planned, last, 1 + self._planned_between(planned, last)
+            planned = self._planned_after(last)
+
+    def _open_after(self, instant: datetime | None) -> Stretch | None:
+        return None if instant is None or self.window is None else self.window.open_after(instant)
+
+    def _planned_after(self, instant: datetime) -> datetime | None:
         if self.start is not None and instant < self.start:
             instant = self.start - TICK
         found = self.rule.next_after(instant)
         return None if found is None or (self.end is not None and found > self.end) else found
 
-    def last_until(self, instant: datetime) -> datetime | None:
-        """Return the latest occurrence within the bounds at or before `instant`, or None."""
+    def _planned_until(self, instant: datetime) -> datetime | None:
         found = self.rule.last_until(instant if self.end is None else min(instant, self.end))
         return None if found is None or (self.start is not None and found < self.start) else found
 
-    def count_between(self, after: datetime, until: datetime) -> int:
-        """Return the number of occurrences within the bounds later than `after` and not later than `until`."""
+    def _planned_between(self, after: datetime, until: datetime) -> int:
         if self.start is not None:
             after = max(after, self.start - TICK)
         if self.end is not None:
@@ -100,6 +153,8 @@ class BoundedSchedule:
             document["start"] = write_instant(self.start)
         if self.end is not None or self.max_runs is not None:
             document["end"] = self._end_document()
+        if self.window is not None:
+            document["window"] = self.window.document()
         return document
 
     def _end_document(self) -> dict[str, Any]:
@@ -147,7 +202,14 @@ def _parse(document: object, now: datetime) -> BoundedSchedule:
     given = document.get("start")
     start = rule.anchor() if given is None else read_instant(given, "start")
     end, max_runs = _read_end(document.get("end"))
-    return BoundedSchedule(rule, start=start, end=end, max_runs=max_runs)
+    return BoundedSchedule(rule, start=start, end=end, max_runs=max_runs, window=_read_window(document.get("window")))
+
+
+def _read_window(value: object) -> Window | None:
+    try:
+        return None if value is None else Window.parse(value)
+    except Invalid as error:
+        raise error.under("window") from None
 
 
 def _read_end(value: object) -> tuple[datetime | None, int | None]:
@@ -196,6 +258,8 @@ def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool)
         raise Invalid({"end.datetime": "The end lies before the start."})
     if rule.repeats and rule.next_after(max(now, start or now)) is None:
         raise Invalid({rule.main_field: "This schedule never fires: no date within 40 years matches it."})
+    if schedule.window is not None and BoundedSchedule(rule, window=schedule.window).next_after(now) is None:
+        raise Invalid({"window": "This schedule never fires: none of its occurrences lies in the window."})
 
 
 def jitter_delay(*, timer_id: UUID, planned: datetime, jitter: timedelta) -> timedelta:

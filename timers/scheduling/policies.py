@@ -44,6 +44,8 @@ class Policies:
     jitter_seconds: float
     pause_after_failures: int
     """How many failed executions in a row pause the timer; 0 for never."""
+    breaker_cooldown_seconds: float | None = None
+    """After how long such a pause ends to let one run through; None for not before somebody resumes the timer."""
     notify: tuple[str, ...] = ()
     """Who is told: `email`, `email:address` or a URL; whether each works is asked elsewhere."""
 
@@ -157,6 +159,7 @@ _READERS: dict[str, Callable[[object, str], Any]] = {
     "timeout_seconds": _seconds(0.1, 30 * _DAY),
     "jitter_seconds": _seconds(0, _YEAR),
     "pause_after_failures": _whole(0, MOST_FAILURES),
+    "breaker_cooldown_seconds": _seconds(1, _DAY),
     "notify": _read_names,
 }
 

@@ -40,7 +40,7 @@ def _rule(rule: Schedule) -> str:
 
 def _bounds(schedule: BoundedSchedule) -> str:
     """Return from when, until when and how often; the start of a grid is left out, as every grid has one."""
-    text = ""
+    text = "" if schedule.window is None else f", {schedule.window.describe()}"
     if schedule.start is not None and schedule.rule.anchor() is None:
         text += f" from {_instant(schedule.start, schedule)}"
     ends = schedule.end is not None and schedule.end <= LAST_INSTANT  # the year 9999 is how programs say "for ever"

@@ -17,7 +17,7 @@ from timers.clock import from_us, to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, SkipReason, TimerStatus
 from timers.models import rows
 from timers.scheduling.overlap import Decision, OverlapPolicy, decide
-from timers.services import elsewhere, iterations
+from timers.services import clusters, elsewhere, iterations
 from timers.services.instructions import Instructions, read
 
 LEASE = timedelta(seconds=15)
@@ -64,14 +64,14 @@ where %s and e.status = 'pending' and (e.serial > 0 or e.started_at is not null 
       where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and (
         o.status <> 'pending' or o.started_at is not null
         or (o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
-returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for"""
+returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
 
 START = """
 update timers_execution as e
 set status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, %%s), lease_until = %%s,
   lease_owner = %%s
 where %s and status = 'pending'
-returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for"""
+returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
 
 
 CANCEL_RETRYING = f"""
@@ -102,6 +102,7 @@ class Begun:
     attempt: int
     losses: int
     instructions: Instructions
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,18 @@ class _Verdicts:
 
 
 def begin(
-    ids: Iterable[UUID | str], *, owner: str, now: datetime, definitions: Iterable[int] | None = None
+    ids: Iterable[UUID | str],
+    *,
+    owner: str,
+    now: datetime,
+    definitions: Iterable[int] | None = None,
+    cluster: str | None = None,
 ) -> list[Begun]:
     """Begin those of the executions that wait for it and may start; return what is ours to carry out now.
 
-    `owner` names the worker that holds the leases; `definitions` of all of them, when known, spare a question.
-    `started_at` of an execution is the start of its first attempt.
+    `owner` names the worker that holds the leases, `cluster` the one that it belongs to, where timers run on every
+    cluster; `definitions` of all of them, when known, spare a question. `started_at` of an execution is the start of
+    its first attempt.
     """
     wanted = [rows.as_hex(each) for each in ids]
     with rows.turn():
@@ -150,6 +157,7 @@ def begin(
         if len(started) < len(wanted):
             started += _start_judged(wanted, owner=owner, now=now)
         known = read(row[2] for row in started)
+        clusters.spread(started, known, cluster=cluster, now=now)
     return [_begun(row, known[row[2]]) for row in sorted(started, key=lambda row: row[6])]
 
 
@@ -158,7 +166,7 @@ def _lock_numbers(wanted: Sequence[str], definitions: Iterable[int] | None) -> s
         timers = [row[0] for row in rows.fetch(LOCKED_TIMERS % rows.among("e.id"), [rows.listed(wanted)])]
     else:
         known = read(definitions).values()
-        timers = [each.timer_id for each in known if each.overlap is not OverlapPolicy.ALLOW]
+        timers = [each.timer_id for each in known if each.overlap is not OverlapPolicy.ALLOW or each.has_breaker]
     return {int.from_bytes(each.bytes[:8], signed=True) for each in timers}
 
 
@@ -214,7 +222,7 @@ def _start(sql: str, wanted: Sequence[str], *, owner: str, now: datetime) -> lis
 
 
 def _begun(row: Sequence[Any], instructions: Instructions) -> Begun:
-    execution_id, timer_id, _, trigger, attempt, losses, scheduled_for = row
+    execution_id, timer_id, _, trigger, attempt, losses, scheduled_for, serial = row
     return Begun(
         rows.as_uuid(execution_id),
         rows.as_uuid(timer_id),
@@ -223,6 +231,7 @@ def _begun(row: Sequence[Any], instructions: Instructions) -> Begun:
         attempt,
         losses,
         instructions,
+        serial,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
@@ -16,104 +17,188 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from timers.codetimers import DeclarationError, Registered, declared_in
-from timers.models import Timer
-from timers.services import timers
+from timers.codetimers import DeclarationError, Registered, declared_in, services_in
+from timers.errors import Invalid
+from timers.lifecycle import TimerStatus
+from timers.models import Definition, Timer, rows
+from timers.services import definitions, timers
+
+DECLARED = "declared"
+"""Tag of timers that a declaration in code made; its value is the module."""
+
+GONE = "Its declaration is gone from the code."
+
+_LOCK_NUMBER = 7_241_905_331
+"""Two installations that start at the same time must not both make the timer of a new declaration."""
 
 _loading = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the modules of this installation declare."""
+
+    functions: dict[str, Registered]
+    services: dict[str, type]
+    modules: frozenset[str]
+
+
 def registered() -> dict[str, Registered]:
     """Return the functions that timers of type `code` can name; raises DeclarationError for two of one name."""
+    return _found().functions
+
+
+def services() -> dict[str, type]:
+    """Return the services by name, with or without timers; raises DeclarationError for two of one name."""
+    return _found().services
+
+
+def _found() -> Found:
     with _loading:
-        return _registered()
+        return _load()
 
 
 @lru_cache(maxsize=1)
-def _registered() -> dict[str, Registered]:
-    found: dict[str, Registered] = {}
-    for module in _modules():
+def _load() -> Found:
+    functions: dict[str, Registered] = {}
+    found: dict[str, type] = {}
+    modules = list(_modules())
+    for module in modules:
         for entry in declared_in(module):
-            other = found.setdefault(entry.name, entry)
+            other = functions.setdefault(entry.name, entry)
             if other is not entry:
                 raise DeclarationError(
                     f"{entry.declaration.place}: the name {entry.name!r} is taken by {other.declaration.place}."
                 )
-    return found
+        for service in services_in(module):
+            same = found.setdefault(service.name, service)  # type: ignore[attr-defined]
+            if same is not service:
+                raise DeclarationError(
+                    f"{service.__module__}.{service.__qualname__}: the service name {service.name!r} is taken by "  # type: ignore[attr-defined]
+                    f"{same.__module__}.{same.__qualname__}."
+                )
+    return Found(functions, found, frozenset(module.__name__ for module in modules))
 
 
 def _modules() -> Iterator[ModuleType]:
-    """Import every installed app's timers.py and tasks.py, and the modules that the operator named."""
-    for config in apps.get_app_configs():
-        if config.name.startswith("django."):
-            continue
-        for name in (f"{config.name}.timers", f"{config.name}.tasks"):
-            if find_spec(name) is not None:
-                yield import_module(name)
-    for name in settings.TIMERS_CODE_MODULES:
+    """Import every installed app's timers.py and tasks.py, and the modules that the operator named; each once."""
+    names = [
+        name
+        for config in apps.get_app_configs()
+        if not config.name.startswith("django.")
+        for name in (f"{config.name}.timers", f"{config.name}.tasks")
+        if find_spec(name) is not None
+    ]
+    for name in dict.fromkeys([*names, *settings.TIMERS_CODE_MODULES]):
         try:
             yield import_module(name)
-        except ImportError as error:
-            raise DeclarationError(f"TIMERS_CODE_MODULES names {name}, which cannot be imported: {error}.") from error
+        except DeclarationError:
+            raise
+        except Exception as error:
+            where = f"{name}, which" if name in names else f"TIMERS_CODE_MODULES names {name}, which"
+            raise DeclarationError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
 
 
-def sync(*, now: datetime) -> list[Timer]:
-    """Return the timers of the declarations that run on time: made, changed or as they were.
+@dataclass(frozen=True)
+class Synced:
+    """The timers of the declarations that run on time, and those that ended because theirs is gone."""
 
-    A restart moves no grid and wakes no paused timer. They belong to the first administrator; without one there is
-    nothing to do yet.
+    declared: list[Timer]
+    ended: list[Timer]
+
+
+def sync(*, now: datetime) -> Synced:
+    """Bring the declarations into the database: new ones get a timer, changed ones change it, gone ones end it.
+
+    A restart moves no grid and wakes no paused timer. What somebody changed on a page stays until the declaration
+    itself changes. Timers belong to the first administrator; without one there is nothing to do yet. A declaration
+    counts as gone only where the module that had it was loaded. Raises DeclarationError.
     """
+    found = _found()
     owner = get_user_model().objects.filter(is_staff=True, is_active=True).order_by("pk").first()
     if owner is None:
-        return []
-    declared = [entry for entry in registered().values() if entry.declaration.runs_on_time]
+        return Synced([], [])
     with transaction.atomic():
-        return [_sync_one(entry, owner=owner, now=now) for entry in declared]
+        if rows.on_postgresql():
+            rows.fetch("select pg_advisory_xact_lock(%s)", [_LOCK_NUMBER])
+        declared = [entry for entry in found.functions.values() if entry.declaration.runs_on_time]
+        made = [_sync_one(entry, owner=owner, now=now) for entry in declared]
+        return Synced(made, _end_gone(found, {entry.name for entry in declared}, now=now))
+
+
+def timer_of(name: str) -> Timer | None:
+    """Return the timer that the declaration of that name has made; None for a function that is registered only."""
+    found: Timer | None = _declared().filter(definition__body__function=name).first()
+    return found
+
+
+def _declared() -> Any:
+    return (
+        Timer.objects.not_deleted()
+        .filter(owner__is_staff=True, action="code", tag_rows__key=DECLARED)
+        .select_related("definition", "schedule")
+        .order_by("created_at")
+    )
 
 
 def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
-    existing = (
-        Timer.objects.not_deleted()
-        .filter(owner=owner, action="code", definition__body__function=entry.name, tag_rows__key=DECLARED)
-        .select_related("definition")
-        .first()
-    )
-    wanted = _fields(entry, now=now)
-    if existing is None or existing.definition is None:
-        return timers.create(owner=owner, action="code", tags={DECLARED: ""}, now=now, **wanted)
-    if _same_rule(wanted["schedule"], existing.definition.schedule):
-        del wanted["schedule"]
-        if wanted["policies"].items() <= existing.definition.policies.items():
-            return existing
-    return timers.update(existing, changes=wanted, by=None, now=now)
-
-
-DECLARED = "declared"
-"""Tag of timers that a declaration in code made."""
-
-
-def _fields(entry: Registered, *, now: datetime) -> dict[str, Any]:
-    return {
+    existing = timer_of(entry.name)
+    wanted = {
         "name": entry.name,
-        "schedule": _schedule(entry, now=now),
-        "body": {"function": entry.name},
-        "policies": dict(entry.declaration.policies),
+        "schedule": entry.declaration.schedule(now=now),
+        "body": entry.declaration.body(entry.name),
+        "policies": entry.declaration.policies,
     }
+    try:
+        if existing is None:
+            return _make(entry, wanted, owner=owner, now=now)
+        changes = _changes(existing, wanted, now=now)
+        if timers.tags_of(existing).get(DECLARED) != entry.module:
+            changes["tags"] = {**timers.tags_of(existing), DECLARED: entry.module}
+        return timers.update(existing, changes=changes, by=None, now=now) if changes else existing
+    except Invalid as error:
+        raise DeclarationError(f"{entry.declaration.place}: {error.message}") from error
 
 
-def _schedule(entry: Registered, *, now: datetime) -> dict[str, Any]:
-    declaration = entry.declaration
-    if declaration.cron is not None:
-        return {"type": "cron", "expression": declaration.cron, "timezone": declaration.timezone or "UTC"}
-    interval = float(declaration.interval or 0)
-    start = now.timestamp() + (0 if declaration.eager else interval)
-    return {
-        "type": "recurring",
-        "interval_seconds": declaration.interval,
-        "start": datetime.fromtimestamp(start, tz=now.tzinfo).isoformat(),
+def _make(entry: Registered, wanted: dict[str, Any], *, owner: Any, now: datetime) -> Timer:
+    made = timers.create(owner=owner, action="code", tags={DECLARED: entry.module}, now=now, **wanted)
+    if entry.declaration.eager and entry.declaration.cron is not None:
+        timers.run_now(made, by=None, now=now)
+    return made
+
+
+def _changes(existing: Timer, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return what the declaration says otherwise than at the last time that it was read."""
+    before = Definition.objects.filter(timer=existing, created_by=None).order_by("-number").first()
+    if before is None:
+        return dict(wanted)
+    if existing.status == TimerStatus.ENDED:  # its declaration is back: it begins anew
+        return {**wanted, "schedule": {"start": now.isoformat(), **wanted["schedule"]}}
+    wish = definitions.check(owner=existing.owner, action="code", old=None, now=now, minimum_interval=0.1, **wanted)
+    changes: dict[str, Any] = {}
+    if _rule(wish.schedule.document()) != _rule(before.schedule):
+        changes["schedule"] = wanted["schedule"]
+    if wish.body != before.body:
+        changes["body"] = wanted["body"]
+    policies = {
+        name: value
+        for name, value in wish.policies.document().items()
+        if name in before.policies and before.policies[name] != value
     }
+    if policies:
+        changes["policies"] = policies
+    return changes
 
 
-def _same_rule(wanted: dict[str, Any], stored: dict[str, Any]) -> bool:
-    """Whether the declaration still says what the stored schedule does; the start is where the grid once began."""
-    return all(stored.get(key) == value for key, value in wanted.items() if key != "start")
+def _rule(schedule: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schedule says but for its start, which is where the grid once began."""
+    return {name: value for name, value in schedule.items() if name != "start"}
+
+
+def _end_gone(found: Found, names: set[str], *, now: datetime) -> list[Timer]:
+    gone = [
+        timer
+        for timer in _declared().filter(status__in=[TimerStatus.ACTIVE, TimerStatus.PAUSED])
+        if timer.definition.body.get("function") not in names and timers.tags_of(timer).get(DECLARED) in found.modules
+    ]
+    return [timers.end(timer, reason=GONE, now=now) for timer in gone]

@@ -19,7 +19,7 @@ set run_count = s.run_count + v.runs, failure_count = s.failure_count + v.failur
   last_run_at = {greater}(coalesce(s.last_run_at, v.last_run_at), v.last_run_at)
 from {table}
 where s.timer_id = v.id
-returning timer_id, next_run_at, overlap, consecutive_failures"""
+returning timer_id, next_run_at, overlap, consecutive_failures, breaker_openings"""
 
 _LOCK = "select from timers_schedule where timer_id = any(%s::uuid[]) order by timer_id for no key update"
 
@@ -47,12 +47,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a timer's schedule stands after its runs were counted, and of a watched one how it stood before."""
+    """How a timer's schedule stands after its runs were counted, and of a watched one how it stood before.
+
+    With `breaker_openings` its runs are let through to try whether it works again.
+    """
 
     next_run_at: int | None
     overlap: str
     consecutive_failures: int
+    breaker_openings: int = 0
     failures_before: int = 0
+
+
+def lock(timer_ids: Iterable[UUID]) -> None:
+    """Take the schedule rows of these timers in the order that everybody takes them in."""
+    if rows.on_postgresql():
+        rows.fetch(_LOCK, [rows.listed(sorted({each.hex for each in timer_ids}))])
 
 
 class _Tally:
@@ -89,7 +99,7 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     before = _failures(watched)
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
-    return {(key := rows.as_uuid(row[0])): Standing(row[1], row[2], row[3], before.get(key, 0)) for row in found}
+    return {(key := rows.as_uuid(row[0])): Standing(*row[1:5], before.get(key, 0)) for row in found}
 
 
 def _failures(keys: Collection[str]) -> dict[UUID, int]:

@@ -21,7 +21,7 @@ from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, rows
 from timers.scheduling import backoff
 from timers.scheduling.overlap import OverlapPolicy
-from timers.services import announcements, counters, elsewhere, queues
+from timers.services import announcements, breakers, counters, elsewhere, handovers, iterations, queues
 from timers.services.attempts import Begun
 from timers.services.instructions import Instructions, read
 
@@ -44,6 +44,8 @@ _COLUMNS = {
     "error_message": "text",
     "failure_reason": "text",
     "transfer_id": "uuid",
+    "skip_reason": "text",
+    "started_at": "bigint",
 }
 
 # Whoever asked for a cancel while the attempt ended by itself gets no further attempt.
@@ -53,7 +55,9 @@ set status = case when e.cancel_requested and v.ending = 'retrying' then 'cancel
   finished_at = case when e.cancel_requested and v.ending = 'retrying' then %s else v.finished_at end,
   lease_until = case when e.cancel_requested and v.ending = 'retrying' then null else v.lease_until end,
   lease_owner = null, result = v.result, error_message = v.error_message, failure_reason = v.failure_reason,
-  transfer_id = coalesce(v.transfer_id, e.transfer_id)
+  transfer_id = coalesce(v.transfer_id, e.transfer_id), skip_reason = v.skip_reason,
+  attempt = case when v.ending = 'skipped' then 0 else e.attempt end,
+  started_at = case when v.ending = 'skipped' then null else coalesce(e.started_at, v.started_at) end
 from {table}
 where e.id = v.key and e.attempt = v.attempt and e.status = 'running' {more}
 returning id, status, cancel_requested"""
@@ -110,15 +114,24 @@ def finish(batch: Sequence[Finished], *, owner: str | None, now: datetime) -> se
     if not batch:
         return set()
     with rows.turn():
-        endings = [_ending(each, now=now) for each in batch]
+        if unknown := [each for each in batch if each.outcome.ending is Ending.NOT_HERE]:
+            handovers.leave_to_others(unknown, owner=owner, now=now)
+        endings = [_ending(each, now=now) for each in batch if each.outcome.ending is not Ending.NOT_HERE]
+        if not endings:
+            return set()
         statuses = _write(endings, owner=owner, now=now)
         ours = [each for each in endings if each.finished.begun.execution_id in statuses]
         if not ours:
             return set()
-        write_attempts([each.finished for each in ours], worker=owner)
-        over = [each.finished for each in ours if statuses[each.finished.begun.execution_id] != "retrying"]
+        skipped = [each.finished for each in ours if each.status is ExecutionStatus.SKIPPED]
+        ran = [each.finished for each in ours if each.status is not ExecutionStatus.SKIPPED]
+        write_attempts(ran, worker=owner)
+        over = [each for each in ran if statuses[each.begun.execution_id] != "retrying"]
+        if skipped:
+            counters.lock([each.begun.timer_id for each in [*over, *skipped]])
         _settle([each for each in over if each.outcome.ending is not Ending.WAITING], statuses, now=now)
-        if len(over) < len(ours):
+        _settle_skipped(skipped, now=now)
+        if len(over) < len(ran):
             queue.wake_dispatchers()
     return set(statuses)
 
@@ -189,8 +202,10 @@ def _write(endings: Iterable[_Ending], *, owner: str | None, now: datetime) -> d
             None if each.lease_until is None else to_us(each.lease_until),
             _json(each.finished.outcome.result),
             _text(each.finished.outcome.error_message),
-            each.finished.outcome.failure_reason,
+            None if each.status is ExecutionStatus.SKIPPED else each.finished.outcome.failure_reason,
             each.finished.outcome.transfer_id and each.finished.outcome.transfer_id.hex,
+            each.finished.outcome.failure_reason if each.status is ExecutionStatus.SKIPPED else None,
+            to_us(each.finished.started_at),
         )
         for each in endings
     ]
@@ -213,6 +228,9 @@ def _fences(keys: Sequence[str], owner: str | None) -> tuple[str, list[Any]]:
 
 def write_attempts(ended: Iterable[Finished], *, worker: str | None, outcome: str | None = None) -> None:
     """Write the rows of these attempts; `outcome` is another word than that of their own ending."""
+    ended = list(ended)
+    if not ended:
+        return
     values = [
         (
             each.begun.execution_id.hex,
@@ -246,7 +264,7 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
             for each in over
         ]
     )
-    paused = _pause_where_asked(over, standing, now=now)
+    paused = breakers.judge(over, standing, counts=_counts, now=now)
     watched = {each.begun.timer_id for each in over if each.begun.instructions.notify}
     _announce([each for each in over if each.begun.timer_id in watched], statuses, standing, paused, now=now)
     finished_schedules = [timer_id for timer_id, row in standing.items() if row.next_run_at is None]
@@ -256,25 +274,18 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
         _timers().end_finished(finished_schedules, now=now)
 
 
+def _settle_skipped(skipped: Sequence[Finished], *, now: datetime) -> None:
+    """Give the runs of these back that were left out at their start, and let go on what waits behind them."""
+    if not skipped:
+        return
+    iterations.give_back([each.begun.timer_id for each in skipped if each.begun.serial == 0], now=now)
+    queueing = {each.begun.timer_id for each in skipped if each.begun.instructions.overlap in queues.QUEUEING}
+    queues.wake_next(sorted(queueing), now=now)
+
+
 def _counts(each: Finished) -> bool:
     """Return whether it counts for failures in a row."""
     return each.begun.trigger in PLANNED_TRIGGERS and each.outcome.failure_reason != LOST
-
-
-def _pause_where_asked(
-    over: Iterable[Finished], standing: dict[UUID, counters.Standing], *, now: datetime
-) -> dict[UUID, str]:
-    """Return the reasons by execution whose end paused its timer."""
-    paused = {}
-    for each in over:
-        most = each.begun.instructions.pause_after_failures
-        failures = standing[each.begun.timer_id].consecutive_failures
-        reason = each.outcome.pause_timer
-        if reason is None and most and failures >= most and each.outcome.ending is Ending.FAILED:
-            reason = f"It failed {failures} times in a row."
-        if reason is not None and _timers().pause_by_service(each.begun.timer_id, reason=reason, now=now):
-            paused[each.begun.execution_id] = reason
-    return paused
 
 
 def _announce(

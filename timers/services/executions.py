@@ -18,12 +18,13 @@ from timers import queue
 from timers.clock import to_us
 from timers.errors import Conflict
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus, Trigger
-from timers.models import Execution, Schedule, Timer
+from timers.models import Attempt, Execution, Schedule, Timer
 from timers.scheduling.catchup import SkippedRun
 from timers.services import elsewhere, events, queues
 from timers.services.attempts import Begun, begin
 from timers.services.endings import Finished, finish, finish_elsewhere
-from timers.services.leases import Heartbeat, Reaped, extend, hand_back, look, reap, release_retries
+from timers.services.handovers import hand_back
+from timers.services.leases import Heartbeat, Reaped, extend, look, reap, release_retries
 
 __all__ = [
     "Begun",
@@ -48,9 +49,23 @@ __all__ = [
 ]
 
 
-def create_manual(timer: Timer, *, by: Any, now: datetime) -> Execution:
-    """Return an execution that starts now, made by hand; its message joins the transaction."""
-    return _create(timer, trigger=Trigger.MANUAL, scheduled_for=now, serial=_serial(), now=now)
+def create_manual(timer: Timer, *, by: Any, now: datetime, send: bool = True) -> Execution:
+    """Return an execution that starts now, made by hand; its message joins the transaction.
+
+    Without `send` the caller carries it out itself.
+    """
+    return _create(timer, trigger=Trigger.MANUAL, scheduled_for=now, serial=_serial(), now=now, send=send)
+
+
+def ended(execution_id: UUID) -> Execution | None:
+    """Return the execution once it has finished."""
+    return Execution.objects.filter(pk=execution_id, finished_at__isnull=False).first()
+
+
+def traceback_of(execution: Execution) -> str | None:
+    """Return where the last attempt raised what it raised, if it did."""
+    last = Attempt.objects.filter(execution_id=execution.pk).order_by("-number").first()
+    return None if last is None else (last.details or {}).get("traceback")
 
 
 def create_caught_up(timer: Timer, *, planned: datetime, now: datetime) -> Execution:
@@ -133,7 +148,9 @@ def _serial() -> int:
     return secrets.randbelow(2**62) + 1
 
 
-def _create(timer: Timer, *, trigger: Trigger, scheduled_for: datetime, serial: int, now: datetime) -> Execution:
+def _create(
+    timer: Timer, *, trigger: Trigger, scheduled_for: datetime, serial: int, now: datetime, send: bool = True
+) -> Execution:
     with transaction.atomic():
         made = Execution.objects.create(
             timer=timer,
@@ -145,7 +162,8 @@ def _create(timer: Timer, *, trigger: Trigger, scheduled_for: datetime, serial: 
             created_at=now,
             lease_until=now + queues.MESSAGE_LEASE,
         )
-        queue.enqueue_executions([(made.pk.hex, to_us(now), made.definition_id)])
+        if send:
+            queue.enqueue_executions([(made.pk.hex, to_us(now), made.definition_id)])
     return made
 
 

@@ -35,8 +35,24 @@ class Instructions:
     max_attempts: int
     backoff_seconds: float
     pause_after_failures: int
+    breaker_cooldown_seconds: float | None = None
     notify: tuple[str, ...] = ()
     problem: str | None = None
+
+    @property
+    def on_every(self) -> bool:
+        """Return whether each occurrence runs once on every cluster."""
+        return self.action == "code" and self.parameters.get("on") == "every"
+
+    @property
+    def at_most_once(self) -> bool:
+        """Return whether nothing may be repeated whose worker died or stopped."""
+        return self.action == "code" and bool(self.parameters.get("at_most_once"))
+
+    @property
+    def has_breaker(self) -> bool:
+        """Return whether a pause after failures ends by itself with a run that is let through to try."""
+        return self.breaker_cooldown_seconds is not None
 
 
 _kept: dict[int, Instructions] = {}
@@ -117,6 +133,7 @@ def _instructions(row: Mapping[str, Any]) -> Instructions:
         max_attempts=policies.get("max_attempts") or defaults.max_attempts,
         backoff_seconds=DEFAULT_BACKOFF_SECONDS if backoff_seconds is None else backoff_seconds,
         pause_after_failures=policies.get("pause_after_failures") or 0,
+        breaker_cooldown_seconds=policies.get("breaker_cooldown_seconds"),
         notify=tuple(policies.get("notify") or ()),
         problem=problem,
     )

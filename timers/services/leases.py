@@ -5,7 +5,7 @@ Everything here may be done by several processes at once: each statement changes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,9 +15,9 @@ from timers.actions.base import Outcome
 from timers.clock import from_us, to_us
 from timers.lifecycle import ExecutionStatus
 from timers.models import Execution, Transfer, rows
-from timers.services import endings, queues
+from timers.services import clusters, endings, queues
 from timers.services.attempts import LEASE, UNFINISHED_SQL, Begun
-from timers.services.instructions import read
+from timers.services.instructions import Instructions, read
 
 MOST_LOSSES = 5
 REAPED_AT_ONCE = 500
@@ -81,28 +81,6 @@ def look(running: Sequence[tuple[UUID, int]], *, owner: str) -> Heartbeat:
     return Heartbeat(frozenset(lost), frozenset(cancelled))
 
 
-def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
-    """Let others carry these out at once: a worker that stops has not begun them, or not come to their end.
-
-    A running one is pending again; its attempt did not happen and counts neither as one nor as a loss.
-    """
-    wanted = rows.listed([rows.as_hex(each) for each in ids])
-    with rows.turn():
-        rows.change(
-            "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null "
-            f"where {rows.among('id')} and status = 'running' and lease_owner = %s",
-            [wanted, owner],
-        )
-        items = rows.fetch(
-            "update timers_execution set lease_until = %s "
-            f"where {rows.among('id')} and status = 'pending' and lease_until is not null "
-            "returning id, run_at, definition_id",
-            [to_us(now + queues.MESSAGE_LEASE), wanted],
-        )
-        queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
-    return len(items)
-
-
 def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
     """Send messages for the retries that are due; return how many, and when the next one is."""
     with rows.turn():
@@ -110,11 +88,11 @@ def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
             "update timers_execution set status = 'pending', lease_until = %s where id in ("
             f"select id from timers_execution where {UNFINISHED_SQL} and status = 'retrying' and lease_until <= %s "
             f"order by lease_until limit {REAPED_AT_ONCE}{rows.locked('update skip locked')}) "
-            "and status = 'retrying' returning id, run_at, definition_id",
+            "and status = 'retrying' returning id, run_at, definition_id, cluster, serial",
             [to_us(now + queues.MESSAGE_LEASE), to_us(now)],
         )
         if items:
-            queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+            clusters.resend(items, now=now)
     following = rows.fetch(
         f"select min(lease_until) from timers_execution where {UNFINISHED_SQL} and status = 'retrying'"
     )[0][0]
@@ -123,6 +101,7 @@ def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
 
 def reap(*, now: datetime) -> Reaped:
     """Take back what nobody works on any more, a bounded number at a time; return what that was."""
+    clusters.end_orphans(now=now)
     return Reaped(
         repeated=_repeat_messages(now),
         lost=_take_back_lost(now),
@@ -139,11 +118,11 @@ def _repeat_messages(now: datetime) -> int:
             "update timers_execution set lease_until = %s where id in ("
             f"select id from timers_execution where {UNFINISHED_SQL} and status = 'pending' and lease_until <= %s "
             f"order by lease_until limit {REAPED_AT_ONCE}{rows.locked('update skip locked')}) "
-            "and status = 'pending' returning id, run_at, definition_id",
+            "and status = 'pending' returning id, run_at, definition_id, cluster, serial",
             [to_us(now + REPEAT_AFTER), to_us(before)],
         )
         if items:
-            queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+            clusters.resend(items, now=now)
     return len(items)
 
 
@@ -165,10 +144,15 @@ def _take_back_lost(now: datetime) -> int:
             f"update timers_execution set losses = losses + 1 where {rows.among('id')}",
             [rows.listed([each.pk.hex for each in lost])],
         )
-        repeated = [each for each in lost if each.losses < MOST_LOSSES and not each.cancel_requested]
+        what = read(each.definition_id for each in lost)
+        repeated = [each for each in lost if _is_repeated(each, what[each.definition_id])]
         _record_losses(repeated, now)
         _end_lost([each for each in lost if each not in repeated], now)
     return len(lost)
+
+
+def _is_repeated(lost: Execution, what: Instructions) -> bool:
+    return lost.losses < MOST_LOSSES and not lost.cancel_requested and not what.at_most_once
 
 
 def _record_losses(lost: Sequence[Execution], now: datetime) -> None:

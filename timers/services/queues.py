@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from timers import queue
 from timers.clock import to_us
 from timers.models import rows
 from timers.scheduling.overlap import OverlapPolicy
+from timers.services import clusters
 from timers.services.attempts import UNFINISHED_SQL
 
 QUEUEING = frozenset({OverlapPolicy.QUEUE_ONE, OverlapPolicy.QUEUE_ALL, OverlapPolicy.CANCEL_PREVIOUS})
@@ -23,7 +23,8 @@ where timer_id = %s and {UNFINISHED_SQL} and status = 'pending' and serial = 0 a
 order by scheduled_for limit 1"""
 
 _WAKE = """
-update timers_execution set lease_until = %%s where %s and status = 'pending' returning id, run_at, definition_id"""
+update timers_execution set lease_until = %%s where %s and status = 'pending'
+returning id, run_at, definition_id, cluster, serial"""
 
 
 def wake_next(timer_ids: Iterable[UUID], *, now: datetime) -> int:
@@ -37,5 +38,5 @@ def wake(execution_ids: Iterable[str], *, now: datetime) -> int:
     wanted = rows.listed(execution_ids)
     items = rows.fetch(_WAKE % rows.among("id"), [to_us(now + MESSAGE_LEASE), wanted])
     if items:
-        queue.enqueue_executions([(rows.as_hex(row[0]), row[1], row[2]) for row in items])
+        clusters.resend(items, now=now)
     return len(items)

@@ -23,6 +23,7 @@ from timers.models import (
     Transfer,
     WorkflowRun,
 )
+from timers.services import work
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
@@ -43,6 +44,7 @@ class Pruned:
     events: int
     answers: int
     notices: int = 0
+    work_items: int = 0
     workflow_runs: int = 0
     tokens: int = 0
 
@@ -53,6 +55,7 @@ def prune(*, before: datetime, now: datetime) -> Pruned:
         executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
         transfers=_prune_transfers(before),
         events=_delete(Event.objects.filter(at__lt=before)),
+        work_items=work.prune(before=before),
         notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
         workflow_runs=_prune_workflow_runs(before),
         tokens=_prune_apps(now),

@@ -104,6 +104,7 @@ def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPl
 
 def _move(row: DueSchedule, planned: CatchUpPlan) -> Move:
     jitter = timedelta(microseconds=row.jitter_us)
+    left_out = _left_out(row, planned)
     dealt_with = [fire.planned for fire in planned.fire] + [run.last for run in planned.skipped]
     return Move(
         row.timer_id,
@@ -112,11 +113,21 @@ def _move(row: DueSchedule, planned: CatchUpPlan) -> Move:
         fire=tuple(
             Fire(each.planned, run_at(row.timer_id, each.planned, jitter), each.trigger) for each in planned.fire
         ),
-        skipped=planned.skipped,
+        skipped=tuple(sorted([*planned.skipped, *left_out], key=lambda run: run.first)),
         next_planned_at=planned.next_planned,
         next_run_at=planned.next_planned and run_at(row.timer_id, planned.next_planned, jitter),
         watermark_at=max(dealt_with, default=None),
     )
+
+
+def _left_out(row: DueSchedule, planned: CatchUpPlan) -> list[SkippedRun]:
+    """Return what a closed window leaves out on the way to the next planned instant."""
+    rule = stored(row.document)
+    if planned.next_planned is None and (rule.max_runs is not None or not planned.fire):
+        return []
+    from timers.services import exclusions  # whose neighbours import this module
+
+    return exclusions.between(rule, after=row.next_planned_at, before=planned.next_planned)
 
 
 def run_at(timer_id: UUID, planned: datetime, jitter: timedelta) -> datetime:
@@ -172,4 +183,5 @@ def rule_fields(schedule: BoundedSchedule, policies: Policies) -> dict[str, Any]
         "catch_up_window_us": None if window is None else round(window * 1_000_000),
         "catch_up_limit": policies.catch_up_limit,
         "jitter_us": round(policies.jitter_seconds * 1_000_000),
+        "has_window": schedule.window is not None,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from timers import queue
 from timers.errors import Conflict, Invalid
@@ -19,8 +20,11 @@ from timers.models import Definition, Execution, Schedule, SigningSecret, Timer,
 from timers.models.timers import CONDUCTOR
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
+from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import merge_policies
-from timers.services import definitions, events, executions, schedules, words
+from timers.services import definitions, events, exclusions, executions, schedules, words
+
+log = logging.getLogger(__name__)
 
 SECRET_BYTES = 32
 ROTATION = timedelta(hours=24)
@@ -85,6 +89,8 @@ def create(
         timer.schedule = Schedule(timer=timer, **schedules.rule_fields(wish.schedule, wish.policies))
         _plan(timer, first)
         timer.schedule.save(force_insert=True)
+        if status == TimerStatus.ACTIVE:
+            exclusions.record_first(timer, wish.schedule, now=now)
         _write_tags(timer, pairs)
         _ensure_signing_secret(timer, now=now)
         events.record("created", now=now, by=by, owner=owner, timer_id=timer.pk, text=wish.name)
@@ -176,15 +182,19 @@ def _redefine(
     _ensure_signing_secret(timer, now=now)
     for field, value in schedules.rule_fields(wish.schedule, wish.policies).items():
         setattr(row, field, value)
+    _forget_failures(row, timer.definition)
     if wish.schedule.document() == old.schedule:
         _plan(timer, unclaimed)
         return
-    row.fired_count = row.planning_failures = row.consecutive_failures = 0
+    row.fired_count = row.planning_failures = 0
     _record_pause(timer, old, until=now, now=now)
+    exclusions.cut(timer.pk, schedules.stored(old.schedule), now=now)
     first = wish.schedule.first(created=now)
     if first is not None and timer.status == TimerStatus.ENDED:
         _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
     _plan(timer, first)
+    if timer.status == TimerStatus.ACTIVE:
+        exclusions.record_first(timer, wish.schedule, now=now)
 
 
 def _check_name_is_free(timer: Timer, name: str) -> None:
@@ -244,7 +254,11 @@ def _resume(timer: Timer, *, by: Any, now: datetime, run_missed: bool, snoozed: 
         if missed is not None:
             row.watermark_at = missed.last
             row.next_planned_at = _within_runs(row, rule.next_after(ended))
-        row.consecutive_failures = 0
+            exclusions.record(timer, rule, after=missed.first, before=row.next_planned_at, now=now)
+        if snoozed and row.breaker_openings:
+            row.overlap = OverlapPolicy.SKIP  # what is let through to try runs alone
+        else:
+            _forget_failures(row, timer.definition)
         _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
         timer.paused_until = None
         _plan(timer, row.next_planned_at)
@@ -265,6 +279,7 @@ def delete(timer: Timer, *, by: Any, now: datetime) -> Timer:
             return timer
         if timer.definition is not None:
             _record_pause(timer, timer.definition, until=now, now=now)
+            exclusions.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
         _take_back(timer, now=now)
         executions.cancel_waiting(timer.pk, by=by, now=now)
         _set_status(timer, TimerStatus.DELETED, by=by, now=now)
@@ -320,6 +335,24 @@ def pause_by_service(timer_id: UUID, *, reason: str, now: datetime) -> bool:
     return True
 
 
+def open_breaker(timer_id: UUID, *, reason: str, seconds: float, now: datetime) -> bool:
+    """Pause a timer for so long, after which one run is let through to try; return whether it was active."""
+    timer = Timer.objects.get(pk=timer_id)
+    if timer.status != TimerStatus.ACTIVE:
+        return False
+    pause(timer, by=None, now=now, reason=reason, until=now + timedelta(seconds=seconds))
+    Schedule.objects.filter(pk=timer_id).update(breaker_openings=F("breaker_openings") + 1)
+    log.error("The timer %s is paused: %s", timer.name, reason, extra={"timer": str(timer_id)})
+    return True
+
+
+def close_breaker(timer_id: UUID) -> None:
+    """Let a timer run as it is told to, after the run that was let through went well."""
+    timer = Timer.objects.select_related("definition").get(pk=timer_id)
+    overlap = (timer.definition.policies if timer.definition else {}).get("overlap") or OverlapPolicy.SKIP
+    Schedule.objects.filter(pk=timer_id).update(breaker_openings=0, overlap=overlap)
+
+
 def resume_snoozed(*, until: datetime, now: datetime) -> datetime | None:
     """Resume the timers whose pause ends up to `until`; return when the next pause ends.
 
@@ -349,6 +382,25 @@ def end_finished(timer_ids: Iterable[UUID], *, now: datetime) -> None:
         ):
             owner = Timer.objects.select_related("owner").get(pk=timer_id).owner
             events.record("ended", now=now, owner=owner, timer_id=timer_id)
+
+
+def end(timer: Timer, *, reason: str, now: datetime) -> Timer:
+    """Return the timer ended: nothing more is planned, what waits is cancelled, what runs goes on, history stays."""
+    with transaction.atomic():
+        timer = _locked(timer)
+        if timer.status not in (TimerStatus.ACTIVE, TimerStatus.PAUSED) or timer.definition is None:
+            return timer
+        _record_pause(timer, timer.definition, until=now, now=now)
+        exclusions.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
+        _take_back(timer, now=now)
+        executions.cancel_waiting(timer.pk, by=None, now=now)
+        _set_status(timer, TimerStatus.ENDED, by=None, now=now, reason=reason)
+        timer.paused_until = None
+        _plan(timer, None)
+        timer.save()
+        timer.schedule.save()
+        events.record("ended", now=now, owner=timer.owner, timer_id=timer.pk, text=reason)
+    return timer
 
 
 # Signing secrets
@@ -382,6 +434,12 @@ def _add_signing_secret(timer: Timer, *, now: datetime) -> str:
 
 
 # Steps shared by the use cases
+
+
+def _forget_failures(row: Schedule, definition: Definition) -> None:
+    """Count failures in a row from the beginning; the caller saves the row."""
+    row.consecutive_failures = row.breaker_openings = 0
+    row.overlap = definition.policies.get("overlap") or OverlapPolicy.SKIP
 
 
 def _locked(timer: Timer) -> Timer:

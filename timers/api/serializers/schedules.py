@@ -27,6 +27,16 @@ _END: dict[str, Any] = {
         },
     ]
 }
+_WINDOW: dict[str, Any] = {
+    "type": "object",
+    "description": "When it may fire, on the wall clock of a zone; what falls outside is skipped.",
+    "properties": {
+        "between": {"type": "array", "items": {"type": "string", "example": "09:00"}, "minItems": 2, "maxItems": 2},
+        "weekdays": {"type": "string", "example": "MON-FRI"},
+        "timezone": {"type": "string", "description": "An IANA name; UTC if left out."},
+    },
+    "additionalProperties": False,
+}
 
 
 def _kind(name: str, required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
@@ -43,6 +53,7 @@ SCHEDULE: dict[str, Any] = {
             interval_seconds={"type": "number", "minimum": 0.1},
             start=_INSTANT,
             end=_END,
+            window=_WINDOW,
         ),
         _kind(
             "cron",
@@ -51,6 +62,7 @@ SCHEDULE: dict[str, Any] = {
             timezone={"type": "string", "description": "An IANA name; UTC if left out."},
             start=_INSTANT,
             end=_END,
+            window=_WINDOW,
             dst_gap={"type": "string", "enum": ["shift", "skip"]},
             dst_overlap={"type": "string", "enum": ["first", "second", "both"]},
         ),

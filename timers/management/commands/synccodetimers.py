@@ -19,4 +19,5 @@ class Command(BaseCommand):
             synced = codetimers.sync(now=clock.now())
         except DeclarationError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{len(synced)} code timers.")
+        ended = f" {len(synced.ended)} ended, as their declarations are gone." if synced.ended else ""
+        self.stdout.write(f"{len(synced.declared)} code timers.{ended}")

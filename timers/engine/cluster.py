@@ -1,0 +1,20 @@
+"""The name of the cluster that this process belongs to."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import psutil
+
+from timers.services import processes
+
+
+def name() -> str:
+    """Return the name of this process's cluster: that of the parent of the sentinel that started it."""
+    return _name(os.getpid())
+
+
+@lru_cache(maxsize=2)
+def _name(pid: int) -> str:
+    return processes.name(psutil.Process(os.getppid()).ppid())

@@ -1,0 +1,21 @@
+"""django-q's broker over Redis: a list of messages for any cluster, and one for each cluster's own."""
+
+from __future__ import annotations
+
+from django_q.brokers.redis_broker import Redis
+
+from timers import queue
+from timers.engine import cluster
+from timers.engine.roll_call import RollCall
+
+
+class RedisBroker(Redis):
+    """Messages are taken as they come; the reaper repeats what a cluster had taken when it died."""
+
+    _roll_call: RollCall | None = None
+
+    def dequeue(self) -> list[tuple[None, str]] | None:
+        self._roll_call = self._roll_call or RollCall()
+        own = queue.redis_list(queue.key_of(cluster.name()))
+        task = self.connection.blpop([self.list_key, own], 1)
+        return [*([(None, task[1])] if task else []), *self._roll_call.due()] or None

@@ -1,0 +1,24 @@
+"""The message that a broker hands to its own cluster, whose worker answers that it lives and what it knows."""
+
+from __future__ import annotations
+
+import time
+
+from timers import queue
+
+FIRST, EVERY = 1.0, 5.0
+"""Seconds after the broker's first look, and between two messages."""
+
+
+class RollCall:
+    """Comes from no table and no list: it proves the way from the broker over the workers into the database."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic() + FIRST
+
+    def due(self) -> list[tuple[None, str]]:
+        """Return the message when it is time for it, and take it as sent."""
+        if time.monotonic() < self._at:
+            return []
+        self._at = time.monotonic() + EVERY
+        return [(None, queue.package(queue.ROLL_CALL))]

@@ -1,0 +1,144 @@
+"""The hours and weekdays in which a schedule may fire, on the wall clock of one zone (docs/policies.md).
+
+A window is a value without a clock. Its stretches are sought day by day; no occurrence is looked at one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Self
+
+from timers.errors import Invalid
+from timers.scheduling import words
+from timers.scheduling.clock_changes import load_zone, read_zone_name
+from timers.scheduling.fields import known_keys
+
+DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_DAY = timedelta(days=1)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """From one instant to another, both inclusive."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """From `begin` to `end` (inclusive) on these weekdays (0 is Monday); over midnight when the end lies before.
+
+    The weekday is that of the stretch's beginning. Without times a day is open as a whole.
+    """
+
+    weekdays: frozenset[int]
+    begin: time | None
+    end: time | None
+    timezone: str
+
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """Return the window of `{"between"?: [from, until], "weekdays"?: "MON-FRI", "timezone"?}`."""
+        if not isinstance(document, Mapping):
+            raise Invalid({"": "A window is an object with `between`, `weekdays` or both."})
+        known_keys(document, {"between", "weekdays", "timezone"})
+        between, weekdays = document.get("between"), document.get("weekdays")
+        if between is None and weekdays is None:
+            raise Invalid({"between": "Give `between`, `weekdays` or both."})
+        begin, end = (None, None) if between is None else _read_times(between)
+        zone = read_zone_name(document.get("timezone") or "UTC", "timezone")
+        return cls(frozenset(range(7)) if weekdays is None else _read_days(weekdays), begin, end, zone)
+
+    def document(self) -> dict[str, Any]:
+        """Return the wire form; `parse` makes an equal value of it."""
+        document: dict[str, Any] = {"timezone": self.timezone}
+        if self.begin is not None and self.end is not None:
+            document["between"] = [_write_time(self.begin), _write_time(self.end)]
+        if len(self.weekdays) < len(DAYS) or self.begin is None:
+            document["weekdays"] = _write_days(self.weekdays)
+        return document
+
+    def describe(self) -> str:
+        """Return for example "Monday to Friday between 09:00 and 17:00 (Europe/Berlin)"."""
+        parts = []
+        if len(self.weekdays) < len(DAYS):
+            parts.append(words.both(words.spans([day + 1 for day in sorted(self.weekdays)], words.WEEKDAYS)))
+        if self.begin is not None and self.end is not None:
+            parts.append(f"between {_write_time(self.begin)} and {_write_time(self.end)}")
+        return f"{' '.join(parts) or 'every day'} ({self.timezone})"
+
+    def has(self, instant: datetime) -> bool:
+        """Return whether the window is open at that instant."""
+        found = self.open_until(instant)
+        return found is not None and found.end >= instant
+
+    def open_after(self, instant: datetime) -> Stretch | None:
+        """Return the first open stretch that ends at or after `instant`."""
+        return next((each for each in self._stretches(instant, _DAY) if each.end >= instant), None)
+
+    def open_until(self, instant: datetime) -> Stretch | None:
+        """Return the last open stretch that begins at or before `instant`."""
+        return next((each for each in self._stretches(instant, -_DAY) if each.begin <= instant), None)
+
+    def _stretches(self, around: datetime, step: timedelta) -> Iterator[Stretch]:
+        """Yield the stretches of the days around an instant and of those that follow (or precede), for nine days."""
+        zone = load_zone(self.timezone)
+        day = around.astimezone(zone).date() - step
+        for _ in range(10):
+            if day.weekday() in self.weekdays:
+                yield self._stretch(day, zone)
+            day += step
+
+    def _stretch(self, day: date, zone: Any) -> Stretch:
+        if self.begin is None or self.end is None:
+            midnight = datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
+            return Stretch(datetime.combine(day, time(), zone).astimezone(UTC), midnight - timedelta(microseconds=1))
+        last = day if self.end > self.begin else day + _DAY
+        end = datetime.combine(last, self.end, zone).replace(fold=1)
+        return Stretch(datetime.combine(day, self.begin, zone).astimezone(UTC), end.astimezone(UTC))
+
+
+def _read_times(value: object) -> tuple[time, time]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise Invalid({"between": 'Give two times of day, such as ["09:00", "17:00"].'})
+    begin, end = (_read_time(each) for each in value)
+    if begin == end:
+        raise Invalid({"between": "The two times must differ."})
+    return begin, end
+
+
+def _read_time(value: object) -> time:
+    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    try:
+        if found is None:
+            raise ValueError
+        return time(*(int(part or 0) for part in found.groups()))
+    except ValueError:
+        raise Invalid({"between": f"{ascii(value)[:40]} is no time of day, such as 09:00."}) from None
+
+
+def _read_days(value: object) -> frozenset[int]:
+    parts = value.upper().replace(" ", "").split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise Invalid({"weekdays": "Name weekdays, such as MON-FRI or SAT,SUN."})
+    found: set[int] = set()
+    for part in parts:
+        first, _, last = str(part).upper().partition("-")
+        if first not in DAYS or (last or first) not in DAYS:
+            raise Invalid({"weekdays": f"{ascii(part)[:40]} names no weekdays; write MON-FRI or SAT,SUN."})
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(found)
+
+
+def _write_time(value: time) -> str:
+    return words.clock(value.hour, value.minute, value.second)
+
+
+def _write_days(days: frozenset[int]) -> str:
+    return ",".join(DAYS[day] for day in sorted(days))
