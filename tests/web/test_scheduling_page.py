@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 
 from timers.services import pauses
@@ -30,3 +31,14 @@ def test_only_administrators_see_and_use_the_button_for_everybody(
     admins_browser.post("/scheduling/pause/", {"everybody": "yes"})
     assert pauses.is_paused(stranger)
     assert "Paused by admin" in owners_browser.get("/scheduling/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/", "/activity/", "/scheduling/"])
+def test_every_page_says_that_everything_is_paused(owners_browser: Client, owner: object, path: str) -> None:
+    owners_browser.post("/scheduling/pause/", {"everybody": "no", "reason": "Moving house."})
+
+    page = owners_browser.get(path).content.decode()
+
+    assert 'role="alert"' in page
+    assert "All your timers are paused" in page
+    assert "Moving house." in page

@@ -136,7 +136,6 @@ def _page(
         "password_form": password_form or PasswordForm(),
         "wrong": wrong,
         "sends_mail": notifications.mail_is_on(),
-        "processes": read.processes(),
         "current": "account",
     }
     return shell.render(request, "timers/account.html", context, now=clock.now(), status=400 if wrong else 200)

@@ -22,7 +22,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from timers import clock
 from timers.errors import Forbidden, NotFound, TimersError
-from timers.models import Preference
+from timers.models import Preference, SchedulingPause
+from timers.queries import pauses as read_pauses
 from timers.queries import shell as read
 from timers.queries.words import duration, largest_unit, zone_name
 
@@ -119,7 +120,7 @@ def render(
 
 
 def around(request: HttpRequest, now: datetime) -> dict[str, Any]:
-    """Return what templates know on every page, from three queries."""
+    """Return what templates know on every page, from four queries."""
     preference = preference_of(request)
     chosen = preference.timezone if preference else ""
     name = reader_zone(request, chosen)
@@ -136,14 +137,18 @@ def around(request: HttpRequest, now: datetime) -> dict[str, Any]:
             zone_words=name if short == name else f"{short} ({name})",
             zone_is_chosen=bool(chosen),
             keyboard=preference.keyboard if preference else True,
-            banners=tuple(_banners(health)),
+            banners=tuple(_banners(health, read_pauses.pauses(request.user).any)),
         ),
     }
 
 
-def _banners(health: HealthWords) -> Iterator[Banner]:
+def _banners(health: HealthWords, pause: SchedulingPause | None) -> Iterator[Banner]:
     if health.standing_still:
-        yield Banner("standing-still", health.sentence, f"{reverse('account')}#standing-still", "What to do")
+        yield Banner("standing-still", health.sentence, f"{reverse('scheduling')}#standing-still", "What to do")
+    if pause is not None:
+        whose = "The timers of everybody" if pause.owner_id is None else "All your timers"
+        reason = f": {pause.reason}" if pause.reason else ""
+        yield Banner("paused", f"{whose} are paused{reason}", reverse("scheduling"), "Look at the pause")
 
 
 def _health_words(health: read.Health) -> HealthWords:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
 from timers.errors import Invalid
@@ -12,8 +12,10 @@ from timers.lifecycle import TimerStatus
 from timers.models import Timer
 from timers.scheduling.fields import read_instant
 
-EXPRESSIBLE = {"action__in": ("transfer", "webhook"), "schedule__kind__in": ("once", "recurring")}
-"""What this dialect has words for: no code, no cron."""
+EXPRESSIBLE = Q(schedule__kind__in=("once", "recurring")) & (
+    Q(action__in=("transfer", "webhook")) | Q(action="workflow", origin__isnull=False)
+)
+"""What this dialect has words for: no code, no cron; of workflows those that were asked for as flows."""
 
 ORDERS = {
     "job_id": "pk",
@@ -37,7 +39,7 @@ _STATUSES = {
 
 def wanted(rows: QuerySet[Timer], query: QueryDict) -> QuerySet[Timer]:
     """Return the timers that a query asks for, in its order. Raises Invalid naming query.<name>."""
-    rows = rows.filter(**EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
+    rows = rows.filter(EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
     if name := query.get("filter_name"):
         rows = rows.filter(name__icontains=name)
     if statuses := query.get("filter_status"):
