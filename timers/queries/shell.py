@@ -64,5 +64,5 @@ def _alive(seen: datetime | None, now: datetime, silence: timedelta) -> bool:
 
 
 def processes() -> list[Process]:
-    """Return the parts that gave a sign of life, newest first."""
-    return list(Process.objects.order_by("-seen_at")[:50])
+    """Return the dispatchers and clusters that gave a sign of life, newest first."""
+    return list(Process.objects.filter(role__in=("dispatcher", "cluster")).order_by("-seen_at")[:50])

@@ -40,7 +40,7 @@ def rows() -> TimerQuerySet:
 
 def found(request: Request, timer_id: str) -> Timer:
     """Return the timer of that id that the caller may know of; a deleted one is gone."""
-    known = rows().visible_to(request.user).filter(**listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
+    known = rows().visible_to(request.user).filter(listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
     key = identifier(timer_id)
     timer = known.filter(pk=key).first() if key is not None else None
     if timer is None:
