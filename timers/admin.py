@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db import models
@@ -50,6 +51,9 @@ FEW_TIMERS = 200
 admin.site.site_header = "Timers administration"
 admin.site.site_title = "Timers"
 admin.site.site_url = "/"
+for _model in apps.get_app_config("django_q").get_models():
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)  # its queue holds mere wake-ups, and its own scheduler is off
 
 
 class BoundedPaginator(Paginator):
@@ -80,6 +84,8 @@ class ReadOnly:
     """Nothing is added, changed or deleted past the services."""
 
     list_per_page = 50
+    list_max_show_all = 0
+    show_facets = admin.ShowFacets.NEVER  # each count would read the whole table
     show_full_result_count = False  # the tables grow to millions of rows
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:

@@ -17,7 +17,7 @@
     const dialog = document.getElementById(id);
     if (!dialog || dialog.matches(":popover-open")) return;
     dialog.showPopover();
-    dialog.querySelector("input[type=search]")?.select();
+    dialog.querySelector("input")?.select();
   };
 
   const move = (step) => {

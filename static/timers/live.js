@@ -21,6 +21,11 @@
     }
     for (const part of document.querySelectorAll("[data-live]")) {
       if (!last.has(part)) last.set(part, now);
+      const other = part.dataset.liveFor && document.getElementById(part.dataset.liveFor);
+      if (other && !busy(other)) {
+        last.set(part, now);  // the other part brings this one along, as long as nobody uses it
+        continue;
+      }
       if (now - last.get(part) < Number(part.dataset.live) * 1000 || busy(part)) continue;
       last.set(part, now);
       window.htmx.trigger(part, "live");
@@ -77,9 +82,17 @@
     const button = event.target.closest?.("[data-dismiss]");
     if (button) document.getElementById(button.dataset.dismiss).replaceChildren();
   });
+  const count = () => {
+    const place = document.querySelector("#bulk .count");
+    const picked = document.querySelectorAll("td .pick :checked").length;
+    if (place) place.textContent = picked ? `${picked} selected` : "";
+  };
+  document.addEventListener("htmx:afterSettle", count);
   document.addEventListener("change", (event) => {
-    if (!event.target.matches("[data-pick-all]")) return;
-    for (const box of event.target.closest("table").querySelectorAll("td .pick input")) box.checked = event.target.checked;
+    if (event.target.matches("[data-pick-all]")) {
+      for (const box of event.target.closest("table").querySelectorAll("td .pick input")) box.checked = event.target.checked;
+    }
+    if (event.target.closest(".pick")) count();
   });
 
   // Copy buttons exist only where they can work.

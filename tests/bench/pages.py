@@ -42,12 +42,14 @@ def addresses(crowd: Crowd) -> Iterator[tuple[str, str]]:
     for status in ("active", "paused", "failing", "running", "late", "due", "ended"):
         yield f"timers, {status}", f"/?status={status}"
     yield "timers, search", "/?q=telemetry+42"
+    yield "timers, a common word", "/?q=telemetry"
     yield "timers, search without a match", "/?q=no+such+thing"
     yield "timers, one tag", "/?tag=rack:7"
     yield "timers, one action", "/?action=transfer&order=name"
     yield "one timer, hourly", f"/timers/{crowd.timer}/"
     yield "one timer, every minute", f"/timers/{crowd.busy_timer}/"
     yield "one timer, failed ones", f"/timers/{crowd.busy_timer}/?status=failed"
+    yield "find", "/find/?q=report"
     yield "versions", f"/timers/{crowd.timer}/versions/"
     yield "edit", f"/timers/{crowd.timer}/edit/"
     yield "new", "/timers/new/"
@@ -67,11 +69,13 @@ def addresses(crowd: Crowd) -> Iterator[tuple[str, str]]:
     yield "one collection", f"/collections/{crowd.collection}/"
     yield "tokens", "/tokens/"
     yield "account", "/account/"
+    if not crowd.owner.is_staff:
+        return
     yield "administration", "/admin/"
     for model in ("timer", "execution", "transfer", "collection", "event", "token", "process"):
-        yield f"administration, {model}s", f"/admin/timers/{model}/"
+        yield f"administration, each {model}", f"/admin/timers/{model}/"
     yield "administration, failed executions", "/admin/timers/execution/?status=failed"
-    yield "administration, executions of a timer", "/admin/timers/execution/?q=telemetry+export+42"
+    yield "administration, of one timer", "/admin/timers/execution/?q=telemetry+export+42"
     yield "administration, search", "/admin/timers/timer/?q=telemetry"
     yield "not found", "/timers/00000000-0000-0000-0000-000000000000/"
 

@@ -263,3 +263,10 @@ def test_the_administration_finds_executions_by_timer_id_and_state(
 
     assert [count(query) for query in ("q=night", f"q={execution.pk}", "q=other", "status=pending")] == [1, 1, 0, 1]
     assert [count(query) for query in ("status=failed", "trigger=manual", "trigger=schedule")] == [0, 1, 0]
+
+
+def test_the_administration_offers_nothing_of_the_queue(admins_browser: Client) -> None:
+    page = admins_browser.get("/admin/").content.decode()
+
+    assert "Scheduled tasks" not in page
+    assert "Processes" in page

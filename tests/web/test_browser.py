@@ -236,7 +236,6 @@ def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str
     service.update(timer, changes={"policies": {"max_attempts": 2}}, by=owner, now=now)
     return {
         "timers": "/",
-        "a week of lanes": "/?zoom=7d",
         "no match": "/?q=nothing",
         "find": "/find/?q=hook",
         "new": "/timers/new/",
@@ -342,7 +341,7 @@ def test_the_list_is_used_by_keyboard_and_many_at_once(
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     press("Escape")
     press("Control+k")
-    page.get_by_role("searchbox", name="Find or do").fill("run gam")
+    page.get_by_role("textbox", name="Find or do").fill("run gam")
     expect(page.locator("#found")).to_contain_text("Run now: gamma")
     press("Enter")
     expect(page.get_by_role("heading", name="gamma", exact=True)).to_be_visible()

@@ -433,3 +433,16 @@ def test_lanes_follow_what_is_looked_for(owners_browser: Client, owner: Any) -> 
     alone = owners_browser.get("/?q=alpha", headers={**HTMX, "HX-Target": "timeline"}).content.decode()
     assert ("alpha" in alone, "beta" in alone) == (True, False)
     assert '<section id="timeline" aria-label="Timeline" hidden>' in owners_browser.get("/?q=nothing").content.decode()
+
+
+def test_the_figures_refresh_apart_while_somebody_uses_the_list(
+    owners_browser: Client, owner: Any, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    make_webhook_timer(owner)
+
+    with django_assert_num_queries(7):  # session, user, two of figures; preference, processes, oldest due
+        part = owners_browser.get("/", headers={**HTMX, "HX-Target": "figures"}).content.decode()
+
+    assert 'id="figures" data-live="5" data-live-for="list"' in part
+    assert 'id="health" hx-swap-oob="true"' in part
+    assert 'id="list"' not in part

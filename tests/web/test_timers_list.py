@@ -97,6 +97,8 @@ def test_deleted_timers_are_gone(owners_browser: Client, owner: Any, now: dateti
     [
         ("q=nightly", ["Nightly copy"]),
         ("q=PROD", ["Nightly copy"]),
+        ("q=prod+night", ["Nightly copy"]),
+        ("q=prod+morning", []),
         ("tag=env:prod", ["Nightly copy"]),
         ("tag=env", ["Morning call", "Nightly copy"]),
         ("status=paused", ["Evening call"]),
@@ -188,6 +190,20 @@ def test_the_figures_count_what_matters(owners_browser: Client, owner: Any, now:
 
     assert (figures.total, figures.active, figures.failing, figures.running, figures.late) == (2, 2, 1, 1, 1)
     assert 'class="badge is-run"' in owners_browser.get("/").content.decode()
+
+
+def test_administrators_are_told_the_pace_of_the_newest_runs(
+    admins_browser: Client, owners_browser: Client, owner: Any, now: datetime
+) -> None:
+    timer = make_webhook_timer(owner)
+    for number in range(25):
+        ran(timer, now - timedelta(minutes=number), status="failed" if number == 3 else "completed")
+
+    page = admins_browser.get("/").content.decode()
+
+    assert "24 of the last 25 runs completed" in page
+    assert "99 % start within 9\xa0ms" in page
+    assert "of the last" not in owners_browser.get("/").content.decode()
 
 
 def test_the_list_takes_the_same_few_queries_for_many_timers(

@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(name="process", options={"verbose_name_plural": "processes"}),
         migrations.AddField(
             model_name="preference",
             name="keyboard",

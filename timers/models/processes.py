@@ -17,6 +17,7 @@ class Process(models.Model):
     details = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name_plural = "processes"
         constraints = [models.UniqueConstraint(fields=["role", "name"], name="one_row_per_process")]
 
     def __str__(self) -> str:

@@ -15,14 +15,14 @@ from django.db.models.functions import Lower
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
-from timers.queries.figures import FAILING, Figures, figures, is_due_soon, is_late
+from timers.queries.figures import FAILING, Figures, figures
 from timers.queries.last_runs import Bar, last_runs
 from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.timer_search import Filters, filtered
 from timers.scheduling import text
 from timers.scheduling.bounds import parse_schedule
 
 PAGE_SIZE = 50
-STATUSES = ("active", "paused", "failing", "running", "late", "due", "ended")
 
 Phase = tuple[Q, Sequence[str]]
 _NEXT = ("schedule__next_run_at", "pk")
@@ -40,21 +40,6 @@ ORDERS: Mapping[str, Sequence[Phase]] = {
     "newest": ((Q(), _NEWEST),),
 }
 """Parts of each order, one after the other, and the columns of each part: an index holds them all in that order."""
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What the reader looks for; empty words mean everything."""
-
-    q: str = ""
-    status: str = ""
-    action: str = ""
-    tag: str = ""
-    order: str = "attention"
-
-    @property
-    def any(self) -> bool:
-        return bool(self.q or self.status or self.action or self.tag)
 
 
 @dataclass(frozen=True)
@@ -135,12 +120,6 @@ def find_timers(user: Any, ids: Sequence[uuid.UUID]) -> list[Timer]:
     return list(found.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
 
 
-def named(user: Any, words: str, *, most: int) -> list[Timer]:
-    """Return the first timers, by name, whose name holds these words."""
-    found = Timer.objects.visible_to(user).not_deleted().filter(name__icontains=words)
-    return list(found.order_by(Lower("name"), "pk")[:most])
-
-
 def words_for(document: Mapping[str, Any]) -> Words:
     """Return a stored schedule in words; a rule that can no longer be read is shown as its kind."""
     try:
@@ -155,9 +134,8 @@ def words_for(document: Mapping[str, Any]) -> Words:
 
 def _page(visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None) -> Page[TimerRow]:
     phases = ORDERS[filters.order]
-    found = (
-        _filtered(visible, filters, now=now).annotate(sort_name=Lower("name")).select_related("schedule", "definition")
-    )
+    found = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
+    found = found.select_related("schedule", "definition", "owner")
     first, place = _read_place(marker, phases)
     listed: list[tuple[int, Timer]] = []
     for number, (condition, order) in enumerate(phases[first:], start=first):
@@ -189,44 +167,6 @@ def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[
         return number, [str(place) if by_name else clock.from_us(place), uuid.UUID(pk)]
     except (AttributeError, TypeError, ValueError, OverflowError):
         return 0, None
-
-
-def _filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime) -> models.QuerySet[Timer]:
-    found = visible
-    if filters.q:
-        found = found.filter(_matches(filters.q))
-    if filters.action:
-        found = found.filter(action=filters.action)
-    if filters.tag:
-        key, colon, value = filters.tag.partition(":")
-        found = found.tagged(key, value if colon else None)  # type: ignore[attr-defined]
-    return found.filter(_has_status(filters.status, now=now))
-
-
-def _matches(words: str) -> Q:
-    tagged = TimerTag.objects.filter(Q(key__icontains=words) | Q(value__icontains=words)).values("timer_id")
-    found = Q(name__icontains=words) | Q(action__icontains=words) | Q(pk__in=tagged)
-    try:
-        return found | Q(pk=uuid.UUID(words))
-    except ValueError:
-        return found
-
-
-def _has_status(status: str, *, now: datetime) -> Q:
-    match status:
-        case "active" | "paused" | "ended":
-            return Q(status=status)
-        case "failing":
-            return FAILING
-        case "late":
-            return is_late(now)
-        case "due":
-            return is_due_soon(now)
-        case "running":
-            running = Execution.objects.unfinished().filter(status=ExecutionStatus.RUNNING)
-            return Q(pk__in=running.values("timer_id"))
-        case _:
-            return Q()
 
 
 # Its rows

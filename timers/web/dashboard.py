@@ -13,8 +13,10 @@ from django_htmx.http import replace_url
 
 from timers import clock
 from timers.actions.base import ACTIONS
+from timers.queries import figures
 from timers.queries import timeline as timelines
 from timers.queries import timers as timer_queries
+from timers.queries.timer_search import STATUSES, Filters
 from timers.web import shell
 
 STATUS_CHOICES = (("", "All"), ("active", "Active"), ("paused", "Paused"), ("failing", "Failing"), ("ended", "Ended"))
@@ -30,6 +32,9 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     part = (htmx.target or "list") if htmx and not htmx.history_restore_request else ""
     if part == "timeline" and not filters.any:
         return shell.render(request, "timers/_timeline.html", context | _timeline(request, None, now=now), now=now)
+    if part == "figures":
+        context["figures"] = figures.figures(request.user, now=now)
+        return shell.render(request, "timers/_figures_live.html", context, now=now)
     listed = timer_queries.timers_page(request.user, now=now, filters=filters, marker=marker)
     only = [row.timer.pk for row in listed.page.rows] if filters.any else None
     context |= {"listed": listed, "figures": listed.figures, "statuses": _statuses(filters.status)}
@@ -43,11 +48,11 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     return shell.render(request, "timers/timers.html", context | {"actions": list(ACTIONS)}, now=now)
 
 
-def _filters(request: HttpRequest) -> timer_queries.Filters:
+def _filters(request: HttpRequest) -> Filters:
     get = request.GET
-    return timer_queries.Filters(
+    return Filters(
         q=get.get("q", "").replace("\x00", "").strip()[:200],
-        status=_one_of(get.get("status"), timer_queries.STATUSES),
+        status=_one_of(get.get("status"), STATUSES),
         action=get.get("action", "").replace("\x00", "").strip()[:40],
         tag=get.get("tag", "").replace("\x00", "").strip()[:511],
         order=_one_of(get.get("order"), timer_queries.ORDERS) or "attention",

@@ -13,6 +13,7 @@ from timers import clock
 from timers.models import Timer
 from timers.queries import executions as execution_queries
 from timers.queries import timers as queries
+from timers.queries.timer_search import named
 from timers.web import shell
 
 MOST_TIMERS = 8
@@ -67,7 +68,7 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[Entry]:
     """Yield what can be done to the timers of that name, and how pages can look."""
     if name and (verb in DEEDS or verb in LINKS):
         label, address = (DEEDS | LINKS)[verb]
-        for timer in queries.named(request.user, name, most=MOST_TIMERS):
+        for timer in named(request.user, name, most=MOST_TIMERS):
             target = reverse(address, args=[timer.pk])
             if verb in DEEDS:
                 back = (("next", reverse("timer", args=[timer.pk])),)
@@ -89,7 +90,7 @@ def _timers(request: HttpRequest, words: str) -> Iterator[Entry]:
     try:
         number = uuid.UUID(words)
     except ValueError:
-        yield from map(_entry, queries.named(request.user, words, most=MOST_TIMERS))
+        yield from map(_entry, named(request.user, words, most=MOST_TIMERS))
         return
     if (timer := queries.find_timer(request.user, number)) is not None:
         yield _entry(timer)
