@@ -17,12 +17,23 @@ from django.test import Client
 from tests.factories import make_collection
 from timers import clock
 from timers.models import Collection
-from timers.services import access
+from timers.services import access, signing_keys
 
 BASE = "/globus"
 SITE = "http://testserver/globus/"
 APP = "61338d24-54d5-408f-a10d-66c06b59f6d2"
 VERIFIER = "a-verifier-that-is-long-enough-for-what-the-standard-asks"
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> dict[str, str]:
+    """A key that all tests share: making one takes longer than a test."""
+    return signing_keys._made()
+
+
+@pytest.fixture(autouse=True)
+def one_signing_key(signing_key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_keys, "_made", lambda: signing_key)
 
 
 class Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -207,8 +208,8 @@ def test_a_refresh_answers_one_server_and_a_new_refresh_token(owner: Any) -> Non
     old = tokens[TRANSFER_SERVER]["refresh_token"]
 
     answer = token_request(grant_type="refresh_token", refresh_token=old).json()
-    again = token_request(grant_type="refresh_token", refresh_token=old)
     next_one = token_request(grant_type="refresh_token", refresh_token=answer["refresh_token"]).json()
+    again = token_request(grant_type="refresh_token", refresh_token=old)
 
     assert (answer["resource_server"], answer["scope"], answer["other_tokens"]) == (TRANSFER_SERVER, TRANSFER, [])
     assert answer["refresh_token"] != old
@@ -217,9 +218,21 @@ def test_a_refresh_answers_one_server_and_a_new_refresh_token(owner: Any) -> Non
     assert next_one["refresh_token"]
 
 
+def test_an_answer_that_nobody_kept_logs_nobody_out(owner: Any) -> None:
+    old = tokens_for(owner, BOTH, access_type="offline")[TRANSFER_SERVER]["refresh_token"]
+
+    answers = [token_request(grant_type="refresh_token", refresh_token=old).json() for _ in range(3)]
+
+    assert len({answer["refresh_token"] for answer in answers}) == 3
+    last = token_request(grant_type="refresh_token", refresh_token=answers[0]["refresh_token"])
+    assert last.status_code == 200
+    assert token_request(grant_type="refresh_token", refresh_token=old).status_code == 400
+
+
 def test_a_refresh_token_that_comes_back_later_ends_its_grant(owner: Any) -> None:
     old = tokens_for(owner, BOTH, access_type="offline")[TRANSFER_SERVER]["refresh_token"]
     answer = token_request(grant_type="refresh_token", refresh_token=old).json()
+    answer = token_request(grant_type="refresh_token", refresh_token=answer["refresh_token"]).json()
     Token.objects.filter(digest=access.digest(old)).update(revoked_at=clock.now() - timedelta(minutes=2))
 
     token_request(grant_type="refresh_token", refresh_token=old)
@@ -430,8 +443,6 @@ def test_an_app_registers_itself_and_goes_away_again(owner: Any) -> None:
     assert (without.status_code, without.json()["error"]) == (401, "invalid_client")
     assert Caller(answer["access_token"]).get("/v2/oauth2/userinfo").json()["preferred_username"] == "owner"
     assert token_request(pair, grant_type="client_credentials", scope=TIMERS).json()["error"] == "unauthorized_client"
-    import base64
-
     basic = {"Authorization": f"Basic {base64.b64encode(':'.join(pair).encode()).decode()}"}
     assert Client(headers=basic).delete(f"{BASE}/v2/api/clients/{pair[0]}").status_code == 200
     assert Caller(answer["access_token"]).get("/v2/oauth2/userinfo").status_code == 401

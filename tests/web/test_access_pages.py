@@ -11,8 +11,9 @@ import pytest
 from django.test import Client
 
 from tests.factories import make_webhook_timer
+from timers import scopes
 from timers.models import ClientKey, Execution, Preference, Timer, Token
-from timers.services import access
+from timers.services import access, apps, consents, grants
 from timers.services import timers as service
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,26 @@ def test_a_token_is_revoked_by_its_owner_alone(
     owners_browser.post(f"/tokens/{token.pk}/revoke/")
     assert access.authenticate_token(value, now=now) is None
     assert "revoked" in owners_browser.get("/tokens/").content.decode()
+
+
+def test_an_app_that_was_let_in_is_listed_and_revoked_with_its_tokens(
+    owners_browser: Client, strangers_browser: Client, owner: Any, now: datetime
+) -> None:
+    app, _ = apps.register(name="Backup tool", template_id="", now=now)
+    common: dict[str, Any] = {"owner": owner, "client_id": str(app.client_id)}
+    consents.grant(**common, granted=scopes.parse(scopes.TIMERS), allows_refresh=True, now=now)
+    (issued,) = grants.issue(**common, name=app.name, names=[scopes.TIMERS], refresh=True, grant=None, now=now)
+    page = owners_browser.get("/tokens/").content.decode()
+
+    refused = strangers_browser.post(f"/tokens/apps/{app.client_id}/revoke/")
+    owners_browser.post(f"/tokens/apps/{app.client_id}/revoke/")
+
+    assert "Backup tool" in page
+    assert "manage your timers" in page
+    assert page.count("manage your timers") == 1  # tokens of apps are not among those made by hand
+    assert refused.status_code == 404
+    assert access.authenticate_token(issued.access, now=now) is None
+    assert "Apps that you let in" not in owners_browser.get("/tokens/").content.decode()
 
 
 def test_a_client_key_is_made_shown_once_and_revoked(owners_browser: Client, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Tokens that apps get: a code when somebody agrees, exchanged for access and refresh tokens, one per resource server.
 
-All that comes from one agreement shares its `grant`. Codes and refresh tokens serve once.
+All that comes from one agreement shares its `grant`. A code serves once. A refresh token is followed by a new one, and
+serves until that has been used: an answer that got lost, or that nobody kept, logs nobody out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ CODE_LASTS = timedelta(minutes=10)
 ACCESS_LASTS = timedelta(hours=48)
 REFRESH_LASTS = timedelta(days=180)
 REPEAT_IS_HARMLESS = timedelta(minutes=1)
-"""So long after a refresh token was used, using it again is taken for a repeated request, later for theft."""
+"""So long after a code or refresh token was used up, using it again is taken for a repetition, later for theft."""
+UNUSED_KEPT = timedelta(hours=1)
+"""How long a new refresh token waits to be used when the one before is used again."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +85,33 @@ def find(text: str, *, kind: str, client_id: str, now: datetime) -> Token | None
 
 
 def exchange(held: Token, *, names: Iterable[str] | None = None, now: datetime) -> list[Issued]:
-    """Use up a code or a refresh token; return what comes of it. Raises Conflict when somebody else was faster."""
+    """Use a code or a refresh token; return what comes of it. Raises Conflict when it was used up meanwhile."""
+    again = held.kind == access.REFRESH
     with transaction.atomic():
-        if not Token.objects.filter(pk=held.pk, revoked_at__isnull=True).update(revoked_at=now, last_used_at=now):
+        used = {"expires_at": now + REFRESH_LASTS} if again else {"revoked_at": now}
+        if not Token.objects.filter(pk=held.pk, revoked_at__isnull=True).update(last_used_at=now, **used):
             raise Conflict("This was used already.")
-        refresh = held.kind == access.REFRESH or bool(held.details.get("offline"))
+        if again:
+            _follow(held, now=now)
         return issue(
             owner=held.owner,
             client_id=str(held.client_id),
             name=held.name,
             names=held.scopes if names is None else names,
             kept=held.scopes,
-            refresh=refresh,
+            refresh=again or bool(held.details.get("offline")),
+            follows=held if again else None,
             grant=held.grant,
             now=now,
         )
+
+
+def _follow(held: Token, *, now: datetime) -> None:
+    """End the refresh token that this one, which is used now, came after; drop earlier ones that nobody kept."""
+    before = held.details.get("follows")
+    Token.objects.filter(pk=before, revoked_at__isnull=True).update(revoked_at=now)
+    after = Token.objects.filter(grant=held.grant, details__follows=str(held.pk), last_used_at__isnull=True)
+    after.filter(kind=access.REFRESH, created_at__lt=now - UNUSED_KEPT).delete()
 
 
 def issue(
@@ -109,8 +124,13 @@ def issue(
     grant: UUID | None,
     now: datetime,
     kept: Iterable[str] | None = None,
+    follows: Token | None = None,
 ) -> list[Issued]:
-    """Return new tokens for these scopes, one per resource server. A refresh token keeps the scopes of its server."""
+    """Return new tokens for these scopes, one per resource server. A refresh token keeps the scopes of its server.
+
+    `follows` is the refresh token that the new one comes after.
+    """
+    details = {} if follows is None else {"follows": str(follows.pk)}
     issued = []
     groups = scopes.by_server(names)
     keeping = scopes.by_server(names if kept is None else kept)
@@ -118,7 +138,10 @@ def issue(
         for server, group in groups.items():
             common = {"owner": owner, "name": name, "client_id": client_id, "resource_server": server, "grant": grant}
             text = _make(common, access.ACCESS, group, lasts=ACCESS_LASTS, now=now)
-            again = _make(common, access.REFRESH, keeping[server], lasts=REFRESH_LASTS, now=now) if refresh else None
+            again = None
+            if refresh:
+                lasting = {**common, "details": details}
+                again = _make(lasting, access.REFRESH, keeping[server], lasts=REFRESH_LASTS, now=now)
             issued.append(Issued(server, tuple(group), text, again, int(ACCESS_LASTS.total_seconds())))
     return issued
 

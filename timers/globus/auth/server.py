@@ -254,7 +254,8 @@ class DependentTokenGrant(GrantTypeBase):  # type: ignore[misc]
         names = self._allowed(shown)
         if request.scope:
             self.validate_scopes(request)
-            names = [name for name in names if name in request.scopes] if shown.client_id else request.scopes
+            has_all = shown.client_id is None and not shown.scopes
+            names = request.scopes if has_all else [name for name in names if name in request.scopes]
         issued = grants.issue(
             owner=shown.owner,
             client_id=request.client.client_id,
