@@ -22,7 +22,7 @@ from timers.models import Execution, Schedule, Timer
 from timers.scheduling.catchup import SkippedRun
 from timers.services import elsewhere, events, queues
 from timers.services.attempts import Begun, begin
-from timers.services.endings import Finished, finish, finish_elsewhere
+from timers.services.endings import Finished, finish, finish_all_elsewhere, finish_elsewhere
 from timers.services.leases import Heartbeat, Reaped, extend, hand_back, look, reap, release_retries
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "create_manual",
     "extend",
     "finish",
+    "finish_all_elsewhere",
     "finish_elsewhere",
     "hand_back",
     "look",
