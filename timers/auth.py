@@ -74,6 +74,12 @@ def conductor_caller(value: str | None) -> tuple[Any, Token | None]:
     return token.owner, token
 
 
+def conductor_caller_id(value: str | None) -> int:
+    """Return the user's number only, for what is asked many times a second; raises as `conductor_caller` does."""
+    known = access.owner_in_passing(value.strip(), access.CONDUCTOR_SCOPE, now=clock.now()) if value else None
+    return int(conductor_caller(value)[0].pk) if known is None else known
+
+
 def _open_user() -> Any:
     if not is_open():
         raise exceptions.AuthenticationFailed("A token is needed in the header X-Authorization.", code=INVALID_TOKEN)

@@ -1,4 +1,4 @@
-"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers|pages [--database postgresql]`.
+"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers|pages|workflows [--database postgresql]`.
 
 The machine's speed changes from minute to minute, so ratios to a limit measured in the same run say more than figures.
 """
@@ -18,10 +18,12 @@ COMMANDS = ("dispatch", "qcluster")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers", "pages"])
+    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers", "pages", "workflows"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument(
-        "--number", type=int, help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000) or files"
+        "--number",
+        type=int,
+        help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000), files, workflows",
     )
     parser.add_argument("--interval", type=float, default=1.0, help="steady: seconds between two runs of a timer")
     parser.add_argument("--seconds", type=float, default=15.0, help="steady and idle: how long to measure")
@@ -50,6 +52,7 @@ def main() -> None:
                 "idle": idle,
                 "transfers": transfers,
                 "pages": pages,
+                "workflows": workflows,
             }
             measures[options.what](options)
             if options.log.exists() and (text := options.log.read_text()[-3000:]):
@@ -165,6 +168,14 @@ def pages(options: argparse.Namespace) -> None:
     made = crowd.fill(options.timers, options.executions, now=clock.now())
     print(f"{options.timers:,} timers, {options.executions:,} executions, made in {time.monotonic() - began:.0f} s")
     measures.report(measures.measure(made, rounds=options.rounds, only=options.only))
+
+
+def workflows(options: argparse.Namespace) -> None:
+    """Workflows that start at one instant, and workers that poll."""
+    from tests.bench import workflows as measures
+
+    measures.burst(options.number or 1_000, log=options.log)
+    measures.polling(log=options.log)
 
 
 def _wait_for_finished(number: int, seconds: float) -> int:

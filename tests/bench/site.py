@@ -48,6 +48,7 @@ def set_up(url: str, folder: Path) -> None:
         "TIMERS_SECRET_KEY": "only-for-measuring-" + "x" * 20,
         "TIMERS_CODE_MODULES": "tests.bench.functions",
         "DJANGO_SETTINGS_MODULE": "timersite.settings",
+        "TIMERS_WEBHOOK_NETWORKS": "127.0.0.0/8",
         "PYTHONWARNINGS": "ignore",
     }
     import django

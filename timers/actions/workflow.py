@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import lru_cache
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar
 
-from django.contrib.auth import get_user_model
+from django.db import connections
 
 from timers import clock
 from timers.actions.base import Action, Context, Defaults, Outcome
 from timers.services import workflow_runs
+from timers.services.workflow_runs import Wanted
 
-_few = threading.BoundedSemaphore(4)
-"""Each start needs a connection to the database for a moment; a thousand that are due together take turns."""
+MOST_AT_ONCE = 100
+"""How many are started in one transaction."""
+
+IDLE_SECONDS = 5.0
 
 
 class WorkflowAction(Action):
@@ -31,15 +38,14 @@ class WorkflowAction(Action):
     def run(self, context: Context) -> Outcome:
         """Start the workflow; a run that an earlier attempt of this execution began is gone on with."""
         assert context.timer_id is not None  # a workflow is no step of another
-        with _few:
-            return workflow_runs.start_for_execution(
-                owner=get_user_model().objects.get(pk=context.owner_id),
-                body=context.parameters,
-                execution_id=context.execution_id,
-                timer_id=context.timer_id,
-                attempt=context.attempt,
-                now=clock.now(),
-            )
+        wanted = Wanted(
+            owner_id=context.owner_id,
+            body=context.parameters,
+            execution_id=context.execution_id,
+            timer_id=context.timer_id,
+            attempt=context.attempt,
+        )
+        return _starter(os.getpid()).start(wanted)
 
     def cancel(self, context: Context) -> None:
         workflow_runs.terminate_of_execution(context.execution_id, now=clock.now())
@@ -48,3 +54,54 @@ class WorkflowAction(Action):
     def summary(cls, body: Mapping[str, Any]) -> str:
         version = body.get("version")
         return f"{body.get('name', cls.label)}{f' v{version}' if version else ''}"
+
+
+class _Starter:
+    """One thread that starts what many wait for: a thousand that are due together need one connection."""
+
+    def __init__(self) -> None:
+        self._wishes: SimpleQueue[tuple[Wanted, Future[Outcome]]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self, wanted: Wanted) -> Outcome:
+        future: Future[Outcome] = Future()
+        with self._lock:
+            self._wishes.put((wanted, future))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._live, name="timers-workflow-starts", daemon=True)
+                self._thread.start()
+        return future.result()
+
+    def _live(self) -> None:
+        while True:
+            try:
+                batch = [self._wishes.get(timeout=IDLE_SECONDS)]
+            except Empty:
+                connections.close_all()
+                with self._lock:
+                    if self._wishes.empty():
+                        self._thread = None
+                        return
+                continue
+            while len(batch) < MOST_AT_ONCE and not self._wishes.empty():
+                batch.append(self._wishes.get())
+            self._start(batch)
+
+    @staticmethod
+    def _start(batch: list[tuple[Wanted, Future[Outcome]]]) -> None:
+        try:
+            outcomes = workflow_runs.start_for_executions([wanted for wanted, _ in batch], now=clock.now())
+        except BaseException as error:  # each of those who wait records it
+            connections.close_all()
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            future.set_result(outcome)
+
+
+@lru_cache(maxsize=1)
+def _starter(process: int) -> _Starter:
+    """Return the starter of this process: threads do not survive a fork."""
+    return _Starter()

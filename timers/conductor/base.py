@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from timers import jsontext, storable
-from timers.auth import ConductorAuthentication
+from timers.auth import ConductorAuthentication, conductor_caller_id
 from timers.conductor import errors
 from timers.errors import Invalid, NotFound
 
@@ -142,14 +142,14 @@ def whole(query: Mapping[str, str], name: str, *, usual: int, most: int, least: 
     return min(int(value[:18]), most)
 
 
-def plain(view: Callable[[HttpRequest, Any, str], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a view of a function of request, user and name that does without the framework, as it is called often."""
-    from timers.auth import conductor_caller
+def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Make a view of a function of request, user's number and name, without the framework: it is asked for often."""
 
     def answer(request: HttpRequest, name: str) -> HttpResponse:
         try:
-            user, _ = conductor_caller(request.META.get("HTTP_X_AUTHORIZATION"))
-            return view(request, user, name)
+            if request.method != "GET":
+                raise MethodNotAllowed(request.method or "")
+            return view(request, conductor_caller_id(request.META.get("HTTP_X_AUTHORIZATION")), name)
         except Exception as error:
             return errors.answer_plainly(error, request)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework.request import Request
@@ -26,23 +25,23 @@ MOST_NAMES = 100
 
 
 @plain
-def batch_poll(request: HttpRequest, user: Any, name: str) -> HttpResponse:
+def batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out up to `count` tasks; where there is none, wait for one for up to `timeout` milliseconds."""
     count = whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
-    steps = _waited_for(request, user, name, count)
+    steps = _waited_for(request, owner_id, name, count)
     return JsonResponse([write_task(each, each.run) for each in steps], safe=False)
 
 
 @plain
-def poll(request: HttpRequest, user: Any, name: str) -> HttpResponse:
+def poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out one task, or answer an empty 204."""
-    steps = service.poll(user.pk, name, worker=request.GET.get("workerid", ""), now=clock.now())
+    steps = service.poll(owner_id, name, worker=request.GET.get("workerid", ""), now=clock.now())
     return JsonResponse(write_task(steps[0], steps[0].run)) if steps else HttpResponse(status=204)
 
 
-def _waited_for(request: HttpRequest, user: Any, name: str, count: int) -> list[WorkflowStep]:
+def _waited_for(request: HttpRequest, owner_id: int, name: str, count: int) -> list[WorkflowStep]:
     worker = _clean(request.GET.get("workerid", ""))
-    steps = service.poll(user.pk, name, worker=worker, count=count, now=clock.now())
+    steps = service.poll(owner_id, name, worker=worker, count=count, now=clock.now())
     milliseconds = whole(request.GET, "timeout", usual=0, most=MOST_MS)
     if steps or not count or not milliseconds:
         return steps
@@ -50,7 +49,7 @@ def _waited_for(request: HttpRequest, user: Any, name: str, count: int) -> list[
     with turn_to_wait() as may_wait:
         while may_wait and not steps and (left := ends - time.monotonic()) > 0:
             time.sleep(min(LOOK_EVERY, left))
-            steps = service.poll(user.pk, name, worker=worker, count=count, now=clock.now())
+            steps = service.poll(owner_id, name, worker=worker, count=count, now=clock.now())
     return steps
 
 

@@ -45,9 +45,9 @@ workflow_urls = [
     path("workflow/<str:name>/correlated/<str:correlation_id>", workflows.WorkflowsCorrelated.as_view()),
 ]
 task_urls = [
-    path("tasks", tasks.TaskResults.as_view()),
-    path("tasks/update-v2", tasks.TaskResultsAndNext.as_view()),
     path("tasks/poll/batch/<str:name>", tasks.batch_poll),
+    path("tasks/update-v2", tasks.TaskResultsAndNext.as_view()),
+    path("tasks", tasks.TaskResults.as_view()),
     path("tasks/poll/<str:name>", tasks.poll),
     path("tasks/queue/sizes", tasks.QueueSizes.as_view()),
     path("tasks/<str:task_id>", tasks.TaskOne.as_view()),
@@ -57,10 +57,10 @@ task_urls = [
 ]
 
 urlpatterns: list[URLPattern] = [
-    path("token", token.TokenNew.as_view()),
+    *task_urls,  # first, as they are asked for most often
+    *workflow_urls,
     *scheduler_urls,
     *metadata_urls,
-    *workflow_urls,
-    *task_urls,
+    path("token", token.TokenNew.as_view()),
     re_path("", NothingHere.as_view()),
 ]

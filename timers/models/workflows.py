@@ -160,6 +160,8 @@ class WorkflowStep(models.Model):
     reason = models.TextField(null=True)
     logs = models.JSONField(default=list)
     retries = models.PositiveIntegerField(default=0)
+    most_retries = models.PositiveIntegerField(null=True)
+    """How often it is tried again, where its workflow says so and not the definition of its task."""
     retried_id = models.UUIDField(null=True)
     """The step that this one is a retry of."""
     is_retried = models.BooleanField(default=False)

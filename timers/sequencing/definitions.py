@@ -16,6 +16,7 @@ from timers.sequencing import waits, words
 from timers.sequencing.references import has_reference
 
 MOST_TASKS = 1_000
+MOST_RETRIES = 10_000
 ALERT_ONLY = "ALERT_ONLY"
 TIMEOUT_POLICIES = ("TIME_OUT_WF", ALERT_ONLY)
 
@@ -58,6 +59,8 @@ class Task:
     type: TaskType
     inputs: Mapping[str, Any]
     optional: bool
+    retries: int | None = None
+    """How often it is tried again; None where the definition of the task says so."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,14 @@ def _task(document: object) -> Task:
         type=_type(document.get("type"), name),
         inputs=words.mapping(document.get("inputParameters"), "inputParameters"),
         optional=words.flag(document.get("optional"), "optional"),
+        retries=_retries(document.get("retryCount")),
     )
     _CHECKS.get(task.type, _no_check)(task)
     return task
+
+
+def _retries(value: object) -> int | None:
+    return None if value is None else words.whole(value, "retryCount", least=0, most=MOST_RETRIES)
 
 
 def _type(value: object, name: str) -> TaskType:

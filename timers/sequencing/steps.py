@@ -131,8 +131,10 @@ class Verdict:
     run_status: WorkflowStatus = WorkflowStatus.FAILED
 
 
-def judge(ended: StepStatus, *, optional: bool, retries: int, patience: Patience, overdue: bool = False) -> Verdict:
-    """Return what follows a step that ended so; `retries` is how many retries it is the last of.
+def judge(
+    ended: StepStatus, *, optional: bool, retries: int, most: int, patience: Patience, overdue: bool = False
+) -> Verdict:
+    """Return what follows a step that ended so, after `retries` retries of at most `most`.
 
     `overdue`: it took longer than its task definition allows, as opposed to a worker that fell silent.
     """
@@ -141,7 +143,7 @@ def judge(ended: StepStatus, *, optional: bool, retries: int, patience: Patience
     final = ended is StepStatus.FAILED_WITH_TERMINAL_ERROR
     if overdue and patience.timeout_policy is TimeoutPolicy.TIME_OUT_WF:
         final = True
-    if not final and retries < patience.retries:
+    if not final and retries < most:
         return Verdict(ended, Then.RETRY, delay=patience.delay(retries + 1))
     if optional:
         return Verdict(StepStatus.COMPLETED_WITH_ERRORS, Then.GO_ON)

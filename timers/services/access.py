@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from timers.clock import to_us
 from timers.errors import Conflict, Invalid
-from timers.models import ClientKey, Token
+from timers.models import ClientKey, Token, rows
 from timers.services import events, words
 
 CONDUCTOR_SCOPE = "conductor"
@@ -121,6 +124,24 @@ def find_token(value: str, *, kinds: Iterable[str], now: datetime) -> Token | No
     if token is None or not token.owner.is_active or (token.expires_at is not None and token.expires_at <= now):
         return None
     return token
+
+
+def owner_in_passing(value: str, scope: str, *, now: datetime) -> int | None:
+    """Return whose valid token this is, at a tenth of the price; None when `authenticate_token` has to look.
+
+    That is when it opens less, and when its use is to be noted.
+    """
+    table = get_user_model()._meta.db_table
+    found = rows.fetch(
+        f"select t.owner_id, t.scopes from timers_token t join {table} u on u.id = t.owner_id where t.digest = %s "
+        "and t.revoked_at is null and (t.expires_at is null or t.expires_at > %s) and u.is_active "
+        "and t.last_used_at > %s",
+        [digest(value), to_us(now), to_us(now - USE_IS_NOTED_EVERY)],
+    )
+    if not found:
+        return None
+    scopes = json.loads(found[0][1]) if isinstance(found[0][1], str) else found[0][1]
+    return int(found[0][0]) if not scopes or scope in scopes else None
 
 
 def has_expired(value: str, *, now: datetime) -> bool:

@@ -138,9 +138,20 @@ def finish(batch: Sequence[Finished], *, owner: str | None, now: datetime) -> se
 
 def finish_elsewhere(execution_id: UUID, *, attempt: int, outcome: Outcome, now: datetime) -> bool:
     """End the execution that waits for work that went on elsewhere; return whether that attempt still counted."""
-    execution = Execution.objects.filter(pk=execution_id, attempt=attempt, status=ExecutionStatus.RUNNING).first()
-    if execution is None:
-        return False
+    return execution_id in finish_all_elsewhere([(execution_id, attempt, outcome)], now=now)
+
+
+def finish_all_elsewhere(ended: Sequence[tuple[UUID, int, Outcome]], *, now: datetime) -> set[UUID]:
+    """End several such executions, each with its attempt; return those whose attempt still counted."""
+    wanted = {execution_id: (attempt, outcome) for execution_id, attempt, outcome in ended}
+    running = Execution.objects.filter(pk__in=list(wanted), status=ExecutionStatus.RUNNING) if wanted else []
+    counting = [each for each in running if each.attempt == wanted[each.pk][0]]
+    known = read(each.definition_id for each in counting)
+    batch = [_elsewhere(each, wanted[each.pk][1], known[each.definition_id], now=now) for each in counting]
+    return finish(batch, owner=None, now=now)
+
+
+def _elsewhere(execution: Execution, outcome: Outcome, instructions: Instructions, *, now: datetime) -> Finished:
     begun = Begun(
         execution.pk,
         execution.timer_id,
@@ -148,12 +159,11 @@ def finish_elsewhere(execution_id: UUID, *, attempt: int, outcome: Outcome, now:
         execution.scheduled_for,
         execution.attempt,
         execution.losses,
-        read([execution.definition_id])[execution.definition_id],
+        instructions,
     )
     if execution.cancel_requested and outcome.ending is not Ending.COMPLETED:
         outcome = Outcome.cancelled(outcome.error_message or "Cancelled.")
-    ended = Finished(begun, outcome, execution.started_at or now, now)
-    return execution.pk in finish([ended], owner=None, now=now)
+    return Finished(begun, outcome, execution.started_at or now, now)
 
 
 def _ending(each: Finished, *, now: datetime) -> _Ending:

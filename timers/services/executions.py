@@ -22,7 +22,7 @@ from timers.models import Attempt, Execution, Schedule, Timer
 from timers.scheduling.catchup import SkippedRun
 from timers.services import elsewhere, events, queues
 from timers.services.attempts import Begun, begin
-from timers.services.endings import Finished, finish, finish_elsewhere
+from timers.services.endings import Finished, finish, finish_all_elsewhere, finish_elsewhere
 from timers.services.handovers import hand_back
 from timers.services.leases import Heartbeat, Reaped, extend, look, reap, release_retries
 
@@ -38,6 +38,7 @@ __all__ = [
     "create_manual",
     "extend",
     "finish",
+    "finish_all_elsewhere",
     "finish_elsewhere",
     "hand_back",
     "look",

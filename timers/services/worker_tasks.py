@@ -17,6 +17,7 @@ from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing.taskdefs import TimeoutPolicy
 from timers.services import workflow_course
 from timers.services.workflow_definitions import patience_of
+from timers.services.workflow_writing import Writing
 
 MOST_AT_ONCE = 100
 MOST_LOGS = 1_000
@@ -103,11 +104,17 @@ def report(owner: Any, result: Result, *, now: datetime) -> WorkflowStep:
         else:
             if result.logs:
                 step.save(update_fields=["logs"])
-            woken = workflow_course.end_step(
-                run, step, result.status, output=result.output, reason=result.reason, worker=result.worker, now=now
-            )
-            workflow_course.send(woken)
+            _ended(run, step, result, now=now)
     return step
+
+
+def _ended(run: WorkflowRun, step: WorkflowStep, result: Result, *, now: datetime) -> None:
+    writing = Writing(now)
+    fresh = next(each for each in writing.steps_of(run) if each.pk == step.pk)
+    workflow_course.end_step(
+        run, fresh, result.status, writing, output=result.output, reason=result.reason, worker=result.worker
+    )
+    writing.flush()
 
 
 def _goes_on(step: WorkflowStep, result: Result, *, now: datetime) -> None:

@@ -1,102 +1,98 @@
 """How runs go on: the steps that follow one another, written down in the transaction in which the one before ended.
 
-Callers hold the lock of the run's row. So there is no moment at which a run waits for nothing: it has a step with an
-instant, a lease or a worker to come, or it has ended.
+Callers hold the locks of the runs' rows. So there is no moment at which a run waits for nothing: it has a step with an
+instant, a lease or a worker to come, or it has ended. What many runs come to is gathered and written together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db import transaction
-
-from timers import queue, storable
+from timers import storable
 from timers.actions.base import Outcome
 from timers.clock import to_us
 from timers.errors import Invalid
-from timers.lifecycle import StepStatus, WorkflowStatus
+from timers.lifecycle import STEP_MOVES, WORKFLOW_MOVES, StepStatus, WorkflowStatus, check_move
 from timers.models import WorkflowRun, WorkflowStep
 from timers.sequencing import definitions, steps, waits
 from timers.sequencing.definitions import CARRIED_OUT_HERE, TaskType
 from timers.sequencing.steps import End, Known, Next, Passed, Then
-from timers.services import executions, transfers
-from timers.services.workflow_definitions import patience_of
-
-MESSAGE_LEASE = timedelta(seconds=10)
-"""How long the message for a step may take before the reaper repeats it."""
-
-GROUP_LIMIT = 20
-"""How many steps travel in one message at most."""
+from timers.services.workflow_writing import MESSAGE_LEASE, Writing
 
 LONGEST_REASON = 10_000
 
 
-def locked(run_id: UUID) -> WorkflowRun:
-    """Return a run whose row is ours until the transaction ends."""
-    return WorkflowRun.objects.select_for_update().get(pk=run_id)
+def locked(run_ids: Iterable[UUID]) -> list[WorkflowRun]:
+    """Return those of the runs that go on; their rows are ours until the transaction ends. All lock in one order."""
+    found = WorkflowRun.objects.select_for_update().running().filter(pk__in=set(run_ids))
+    return list(found.order_by("pk"))
 
 
-def begin(run: WorkflowRun, *, now: datetime) -> list[UUID]:
-    """Write the first steps of a new run; return those that a worker of ours is to be woken for."""
-    return _go_on(run, seq=0, now=now)
+def begin(run: WorkflowRun, writing: Writing) -> None:
+    """Write the first steps of a new run, which is stored already."""
+    _go_on(run, writing, seq=0)
 
 
 def end_step(
     run: WorkflowRun,
     step: WorkflowStep,
     status: StepStatus,
+    writing: Writing,
     *,
-    now: datetime,
     output: Mapping[str, Any] | None = None,
     reason: str | None = None,
     worker: str | None = None,
     overdue: bool = False,
-) -> list[UUID]:
-    """End a step of a locked run, and let the run go on; return the steps that a worker is to be woken for."""
-    if run.status != WorkflowStatus.RUNNING:
-        return []
-    patience = patience_of(run.owner_id, step.name)
-    verdict = steps.judge(status, optional=step.optional, retries=step.retries, patience=patience, overdue=overdue)
-    changes: dict[str, Any] = {
-        "output": step.output if output is None else storable.cleaned(dict(output)),
-        "reason": None if reason is None else storable.cleaned(reason[:LONGEST_REASON]),
-        "worker": worker or step.worker,
-        "is_retried": verdict.then is Then.RETRY,
-    }
-    if not _move(step, verdict.status, now=now, **changes):
-        return []
+) -> None:
+    """End an unfinished step of a run that goes on, and let the run go on.
+
+    `overdue`: it took longer than its task definition allows.
+    """
+    patience = writing.patience_of(run.owner_id, step.name)
+    retries = patience.retries if step.most_retries is None else step.most_retries
+    verdict = steps.judge(
+        status, optional=step.optional, retries=step.retries, most=retries, patience=patience, overdue=overdue
+    )
+    if output is not None:
+        step.output = storable.cleaned(dict(output))
+    step.reason = None if reason is None else storable.cleaned(reason[:LONGEST_REASON])
+    step.worker = worker or step.worker
+    step.is_retried = verdict.then is Then.RETRY
+    _end(step, verdict.status, writing)
     if verdict.then is Then.RETRY:
-        return _wake([_retry(run, step, run_at=now + timedelta(seconds=verdict.delay), now=now)], now=now)
-    if verdict.then is Then.END_RUN:
-        why = reason or f"The task {step.reference} ended as {verdict.status}."
-        end(run, verdict.run_status, output={}, reason=f"Task {step.reference}: {why}", now=now)
-        return []
-    run.position = step.position + 1
-    return _go_on(run, seq=step.seq, now=now)
+        _wake(_retry(step, writing, delay=verdict.delay), writing)
+    elif verdict.then is Then.END_RUN:
+        why = step.reason or f"It ended as {verdict.status}."
+        end(run, verdict.run_status, writing, output={}, reason=f"Task {step.reference}: {why}")
+    else:
+        run.position = step.position + 1
+        _go_on(run, writing, seq=step.seq)
 
 
 def end(
-    run: WorkflowRun, status: WorkflowStatus, *, output: Mapping[str, Any], reason: str | None, now: datetime
-) -> bool:
-    """End a locked run, its unfinished steps, and the execution that waits for it."""
-    changes = {"output": dict(output), "reason": reason and reason[:LONGEST_REASON], "variables": run.variables}
-    if not WorkflowRun.objects.move(
-        run.pk, run.status, status, finished_at=now, updated_at=now, position=run.position, **changes
-    ):
-        return False
-    run.status, run.finished_at, run.output, run.reason = status, now, changes["output"], changes["reason"]
-    for step in WorkflowStep.objects.unfinished().filter(run=run):
-        _move(step, StepStatus.CANCELLED, now=now, reason="The workflow has ended.")
-        if step.type == TaskType.TRANSFER:  # after the commit: who ends a transfer locks it first, then the run
-            transaction.on_commit(partial(transfers.cancel_of_step, step.pk, now=now))
+    run: WorkflowRun, status: WorkflowStatus, writing: Writing, *, output: Mapping[str, Any], reason: str | None
+) -> None:
+    """End a run that goes on, and the execution that waits for it."""
+    check_move(WORKFLOW_MOVES, run.status, status)
+    run.status, run.finished_at, run.updated_at = status, writing.now, writing.now
+    run.output, run.reason = dict(output), reason and reason[:LONGEST_REASON]
+    writing.run_changed(run)
     if run.execution_id is not None and run.attempt is not None:
-        executions.finish_elsewhere(run.execution_id, attempt=run.attempt, outcome=outcome_of(run), now=now)
-    return True
+        writing.execution_ended(run.execution_id, run.attempt, outcome_of(run))
+
+
+def stop(run: WorkflowRun, status: WorkflowStatus, writing: Writing, *, reason: str) -> None:
+    """End a run before its time: what it waits for is cancelled."""
+    for step in writing.steps_of(run):
+        if step.finished_at is None:
+            step.reason = "The workflow has ended."
+            _end(step, StepStatus.CANCELLED, writing)
+            if step.type == TaskType.TRANSFER:
+                writing.transfer_given_up(step.pk)
+    end(run, status, writing, output={}, reason=reason)
 
 
 def outcome_of(run: WorkflowRun) -> Outcome:
@@ -112,36 +108,26 @@ def outcome_of(run: WorkflowRun) -> Outcome:
     return Outcome.failed(run.reason or "The workflow failed.", reason=reason, retryable=True, result=result)
 
 
-# Messages
-
-
-def send(step_ids: Iterable[UUID]) -> None:
-    """Send messages that wake workers for these steps, as part of the transaction; a burst goes in groups."""
-    wanted = [str(each) for each in step_ids]
-    size = max(1, min(GROUP_LIMIT, -(-len(wanted) // (2 * settings.TIMERS_WORKERS))))
-    queue.send([queue.package(queue.RUN_STEPS, wanted[at : at + size]) for at in range(0, len(wanted), size)])
-
-
 # Steps of it
 
 
-def _go_on(run: WorkflowRun, *, seq: int, now: datetime) -> list[UUID]:
+def _go_on(run: WorkflowRun, writing: Writing, *, seq: int) -> None:
     """Write what follows step `seq`: what is passed at once, then a step to wait for or the end of the run."""
     workflow = definitions.read(run.definition)
-    course = steps.advance(workflow, run.position, _known(run))
-    run.variables, run.updated_at = dict(course.variables), now
+    course = steps.advance(workflow, run.position, _known(run, writing))
+    run.variables, run.updated_at = dict(course.variables), writing.now
     for number, passed in enumerate(course.passed, seq + 1):
-        _store_passed(run, passed, seq=number, now=now)
+        writing.new_step(_passed(run, passed, seq=number, now=writing.now))
     if isinstance(course.then, End):
         run.position = len(workflow.tasks)
-        end(run, course.then.status, output=course.then.output, reason=course.then.reason, now=now)
-        return []
+        end(run, course.then.status, writing, output=course.then.output, reason=course.then.reason)
+        return
     run.position = course.then.position
-    run.save(update_fields=["variables", "updated_at", "position"])
-    return _wait_for(run, course.then, seq=seq + len(course.passed) + 1, now=now)
+    writing.run_changed(run)
+    _wait_for(run, course.then, writing, seq=seq + len(course.passed) + 1)
 
 
-def _known(run: WorkflowRun) -> Known:
+def _known(run: WorkflowRun, writing: Writing) -> Known:
     facts = {
         "workflowId": str(run.pk),
         "workflowType": run.name,
@@ -154,8 +140,8 @@ def _known(run: WorkflowRun) -> Known:
         "input": run.input,
     }
     ended = {}
-    if run.position:
-        for step in run.steps.filter(is_retried=False, position__lt=run.position).order_by("position"):
+    for step in writing.steps_of(run) if run.position else ():
+        if step.finished_at is not None and not step.is_retried:
             ended[step.reference] = {
                 "input": step.input,
                 "output": step.output,
@@ -167,9 +153,9 @@ def _known(run: WorkflowRun) -> Known:
     return Known(facts, run.variables, ended)
 
 
-def _store_passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) -> None:
+def _passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) -> WorkflowStep:
     task = passed.task
-    WorkflowStep.objects.create(
+    return WorkflowStep(
         run=run,
         owner_id=run.owner_id,
         seq=seq,
@@ -187,9 +173,9 @@ def _store_passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) 
     )
 
 
-def _wait_for(run: WorkflowRun, following: Next, *, seq: int, now: datetime) -> list[UUID]:
-    task = following.task
-    patience = patience_of(run.owner_id, task.name)
+def _wait_for(run: WorkflowRun, following: Next, writing: Writing, *, seq: int) -> None:
+    task, now = following.task, writing.now
+    patience = writing.patience_of(run.owner_id, task.name)
     step = WorkflowStep(
         run=run,
         owner_id=run.owner_id,
@@ -199,29 +185,35 @@ def _wait_for(run: WorkflowRun, following: Next, *, seq: int, now: datetime) -> 
         name=task.name,
         type=task.type,
         optional=task.optional,
+        most_retries=task.retries,
         input={**patience.template, **following.inputs},
         response_timeout_seconds=patience.response_timeout_seconds,
         scheduled_at=now,
         updated_at=now,
         run_at=now,
     )
-    if task.type is not TaskType.WAIT:
-        return _wake([step], now=now)
+    if task.type is TaskType.WAIT:
+        _begin_wait(run, step, writing)
+    else:
+        _wake(step, writing)
+
+
+def _begin_wait(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+    step.status, step.started_at = StepStatus.IN_PROGRESS, writing.now
     try:
-        step.run_at = step.lease_until = waits.until(step.input, now=now)
+        step.run_at = step.lease_until = waits.until(step.input, now=writing.now)
     except Invalid as error:
-        step.save(force_insert=True)
-        return end_step(run, step, StepStatus.FAILED_WITH_TERMINAL_ERROR, reason=error.message, now=now)
-    step.status, step.started_at = StepStatus.IN_PROGRESS, now
-    step.save(force_insert=True)
+        writing.new_step(step)
+        end_step(run, step, StepStatus.FAILED_WITH_TERMINAL_ERROR, writing, reason=error.message)
+        return
+    writing.new_step(step)
     if step.lease_until is not None:
-        queue.wake_dispatchers()
-    return []
+        writing.due_later()
 
 
-def _retry(run: WorkflowRun, step: WorkflowStep, *, run_at: datetime, now: datetime) -> WorkflowStep:
+def _retry(step: WorkflowStep, writing: Writing, *, delay: int) -> WorkflowStep:
     return WorkflowStep(
-        run=run,
+        run=step.run,
         owner_id=step.owner_id,
         seq=step.seq + 1,
         position=step.position,
@@ -229,35 +221,31 @@ def _retry(run: WorkflowRun, step: WorkflowStep, *, run_at: datetime, now: datet
         name=step.name,
         type=step.type,
         optional=step.optional,
+        most_retries=step.most_retries,
         input=step.input,
         retries=step.retries + 1,
         retried_id=step.pk,
         response_timeout_seconds=step.response_timeout_seconds,
-        scheduled_at=now,
-        updated_at=now,
-        run_at=run_at,
+        scheduled_at=writing.now,
+        updated_at=writing.now,
+        run_at=writing.now + timedelta(seconds=delay),
     )
 
 
-def _wake(new: Iterable[WorkflowStep], *, now: datetime) -> list[UUID]:
-    """Store scheduled steps; return those that a worker of ours can begin now. The reaper knows of the later ones."""
-    due = []
-    for step in new:
-        run_at = step.run_at or now
-        if step.type in CARRIED_OUT_HERE:
-            step.lease_until = now + MESSAGE_LEASE if run_at <= now else run_at
-            due += [step.pk] if run_at <= now else []
-            if run_at > now:
-                queue.wake_dispatchers()
-        step.save(force_insert=True)
-    return due
+def _wake(step: WorkflowStep, writing: Writing) -> None:
+    """Write a scheduled step, and wake a worker of ours if it can begin now; the reaper knows of a later one."""
+    run_at = step.run_at or writing.now
+    if step.type in CARRIED_OUT_HERE:
+        step.lease_until = writing.now + MESSAGE_LEASE if run_at <= writing.now else run_at
+        if run_at <= writing.now:
+            writing.wake(step.pk)
+        else:
+            writing.due_later()
+    writing.new_step(step)
 
 
-def _move(step: WorkflowStep, status: StepStatus, *, now: datetime, **changes: Any) -> bool:
-    free = {"lease_until": None, "lease_owner": None, "finished_at": now, "updated_at": now}
-    if not WorkflowStep.objects.move(step.pk, step.status, status, **free, **changes):
-        return False
-    step.status = status
-    for name, value in (free | changes).items():
-        setattr(step, name, value)
-    return True
+def _end(step: WorkflowStep, status: StepStatus, writing: Writing) -> None:
+    check_move(STEP_MOVES, step.status, status)
+    step.status, step.finished_at, step.updated_at = status, writing.now, writing.now
+    step.lease_until = step.lease_owner = None
+    writing.step_ended(step)

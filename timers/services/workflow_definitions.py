@@ -29,12 +29,10 @@ def register(
     known = WorkflowDefinition.objects.filter(owner=owner, name=workflow.name, version=workflow.version)
     with transaction.atomic():
         row = known.select_for_update().first()
-        if row is None:
-            row = _create(owner, workflow, stored, now=now)
-        if row is None:  # somebody else was quicker
-            row = known.select_for_update().get()
-        elif row.created_at == now and row.document == stored:
-            return _noted(row, "workflow_registered", by=by, now=now)
+        made = _create(owner, workflow, stored, now=now) if row is None else None
+        if made is not None:
+            return _noted(made, "workflow_registered", by=by, now=now)
+        row = row or known.select_for_update().get()  # somebody else was quicker
         if not overwrite:
             raise Conflict(f"There is a workflow {workflow.name} of version {workflow.version} already.")
         row.document, row.updated_at = stored, now
@@ -56,7 +54,7 @@ def _create(
                 updated_at=now,
             )
     except IntegrityError:
-        return None
+        return None  # it is there by now
 
 
 def _noted(row: WorkflowDefinition, verb: str, *, by: Any, now: datetime) -> WorkflowDefinition:

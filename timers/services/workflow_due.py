@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from timers.lifecycle import StepStatus, WorkflowStatus
+from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing.definitions import TaskType
 from timers.services import workflow_course, workflow_steps
+from timers.services.workflow_writing import Writing, send
 
 AT_ONCE = 500
 REPEAT_AFTER = timedelta(seconds=20)
@@ -32,7 +33,7 @@ def wake_due(*, now: datetime) -> tuple[int, datetime | None]:
             WorkflowStep.objects.filter(pk__in=[each.pk for each in due if each.lease_owner is None]).update(
                 lease_until=now + REPEAT_AFTER
             )
-            workflow_course.send([each.pk for each in due if each.lease_owner is None])
+            send([each.pk for each in due if each.lease_owner is None])
             _hand_over(lost, now=now)
     return len(due), unfinished.values_list("lease_until", flat=True).first()
 
@@ -42,39 +43,42 @@ def _hand_over(lost: Iterable[WorkflowStep], *, now: datetime) -> None:
     ids = [each.pk for each in lost]
     if ids:
         WorkflowStep.objects.filter(pk__in=ids).update(lease_owner=None, lease_until=now + REPEAT_AFTER)
-        workflow_course.send(ids)
+        send(ids)
 
 
 def settle(ids: Iterable[UUID | str], *, now: datetime) -> None:
     """Go on with those of the steps that a worker of ours was woken for but need not be carried out."""
-    wanted = [rows.as_uuid(each) for each in ids]
+    wanted = {rows.as_uuid(each) for each in ids}
     in_progress = WorkflowStep.objects.filter(pk__in=wanted, status=StepStatus.IN_PROGRESS)
     run_ids = set(in_progress.values_list("run_id", flat=True))
     if not run_ids:
         return
-    wake: list[UUID] = []
     with rows.turn():
-        runs = WorkflowRun.objects.select_for_update().running().filter(pk__in=run_ids).order_by("pk")
+        writing = Writing(now)
+        runs = workflow_course.locked(run_ids)
+        writing.read_steps(runs)
         for run in runs:
-            for step in in_progress.filter(run=run):
-                wake += _settle(run, step, now=now)
-        workflow_course.send(wake)
+            for step in list(writing.steps_of(run)):
+                if step.pk in wanted and step.status == StepStatus.IN_PROGRESS:
+                    _settle(run, step, writing)
+        writing.flush()
 
 
-def _settle(run: WorkflowRun, step: WorkflowStep, *, now: datetime) -> list[UUID]:
-    if run.status != WorkflowStatus.RUNNING:
-        return []
+def _settle(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+    now = writing.now
     if step.type in workflow_steps.KINDS:
-        is_lost = step.lease_owner is None and step.lease_until is not None
-        return workflow_steps.lost(step, run, now=now) if is_lost else []
+        if step.lease_owner is None and step.lease_until is not None:
+            workflow_steps.lost(run, step, writing)
+        return
     if step.run_at is None or step.run_at > now:
-        return []
+        return
     if step.type == TaskType.WAIT:
-        return workflow_course.end_step(run, step, StepStatus.COMPLETED, now=now)
+        workflow_course.end_step(run, step, StepStatus.COMPLETED, writing)
+        return
     overdue = step.overdue_at is not None and step.overdue_at <= now
     reason = (
         "It took longer than its task definition allows."
         if overdue
         else f"The worker {step.worker} did not report for {step.response_timeout_seconds} seconds."
     )
-    return workflow_course.end_step(run, step, StepStatus.TIMED_OUT, reason=reason, overdue=overdue, now=now)
+    workflow_course.end_step(run, step, StepStatus.TIMED_OUT, writing, reason=reason, overdue=overdue)

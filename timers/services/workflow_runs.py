@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.db import transaction
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, InterfaceError, transaction
 
 from timers.actions.base import Outcome
 from timers.clock import to_us
@@ -18,6 +20,7 @@ from timers.models import Definition, Execution, WorkflowRun, rows
 from timers.sequencing import definitions, requests
 from timers.sequencing.requests import StartRequest
 from timers.services import events, workflow_course, workflow_definitions
+from timers.services.workflow_writing import Writing
 
 LARGEST_INPUT = 10 * 1024 * 1024
 ENDED_AT_ONCE = 100
@@ -34,64 +37,45 @@ def check_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
-def start(
-    *,
-    owner: Any,
-    body: Mapping[str, Any],
-    now: datetime,
-    by: Any = None,
-    more: Mapping[str, Any] | None = None,
-    timer_id: UUID | None = None,
-    execution_id: UUID | None = None,
-    attempt: int | None = None,
-) -> WorkflowRun:
-    """Store a run and its first step, in one transaction; return it. `more` is added to its input.
+def start(*, owner: Any, body: Mapping[str, Any], by: Any = None, now: datetime) -> WorkflowRun:
+    """Store a run and its first step, in one transaction; return it.
 
     Raises Invalid, and NotFound when there is no such workflow.
     """
-    request = requests.read(body)
-    if len(json.dumps(request.input)) > LARGEST_INPUT:
-        raise Invalid({"input": "The input is larger than 10 MiB."})
     with rows.turn():
-        document = _document(owner, request)
-        workflow = definitions.read(document)
-        run = WorkflowRun(
-            id=uuid4(),
-            owner=owner,
-            name=workflow.name,
-            version=workflow.version,
-            definition=document,
-            correlation_id=request.correlation_id,
-            priority=request.priority,
-            kept=dict(request.kept),
-            input={**workflow.template, **request.input, **(more or {})},
-            timer_id=timer_id,
-            execution_id=execution_id,
-            attempt=attempt,
-            created_at=now,
-            updated_at=now,
-            deadline_at=_deadline(workflow, now),
-        )
+        writing = Writing(now)
+        run = _new(owner, body, writing, more={})
         run.save(force_insert=True)
-        if execution_id is None:
-            events.record("workflow_started", now=now, by=by, owner=owner, object_id=run.pk, text=str(workflow.name))
-        workflow_course.send(workflow_course.begin(run, now=now))
+        events.record("workflow_started", now=now, by=by, owner=owner, object_id=run.pk, text=run.name)
+        workflow_course.begin(run, writing)
+        writing.flush()
     return run
 
 
-def rerun(run: WorkflowRun, *, by: Any, now: datetime) -> WorkflowRun:
-    """Return a new run of the same definition with the same input, for the same owner, without a timer."""
-    told = {name: value for name, value in run.input.items() if name not in TOLD}
-    body = {
-        "name": run.name,
-        "version": run.version,
-        "workflowDef": run.definition,
-        "correlationId": run.correlation_id,
-        "priority": run.priority,
-        "input": told,
-        **run.kept,
-    }
-    return start(owner=run.owner, body=body, by=by, now=now)
+def _new(owner: Any, body: Mapping[str, Any], writing: Writing, *, more: Mapping[str, Any]) -> WorkflowRun:
+    """Return a run that is not stored yet."""
+    request, now = requests.read(body), writing.now
+    if len(json.dumps(request.input)) > LARGEST_INPUT:
+        raise Invalid({"input": "The input is larger than 10 MiB."})
+    document = _document(owner, request)
+    workflow = definitions.read(document)
+    run = WorkflowRun(
+        owner=owner,
+        name=workflow.name,
+        version=workflow.version,
+        definition=document,
+        correlation_id=request.correlation_id,
+        priority=request.priority,
+        kept=dict(request.kept),
+        input={**workflow.template, **request.input, **more},
+        created_at=now,
+        updated_at=now,
+        deadline_at=_deadline(workflow, now),
+    )
+    writing.new_run(run)
+    if run.deadline_at is not None:
+        writing.due_later()
+    return run
 
 
 def _document(owner: Any, request: StartRequest) -> dict[str, Any]:
@@ -106,51 +90,132 @@ def _deadline(workflow: definitions.Workflow, now: datetime) -> datetime | None:
     return now + timedelta(seconds=workflow.timeout_seconds)
 
 
-# On behalf of a timer
+def rerun(run: WorkflowRun, *, by: Any, now: datetime) -> WorkflowRun:
+    """Return a new run of the same definition with the same input, for the same owner, without a timer."""
+    body = {
+        "name": run.name,
+        "version": run.version,
+        "workflowDef": run.definition,
+        "correlationId": run.correlation_id,
+        "priority": run.priority,
+        "input": {name: value for name, value in run.input.items() if name not in TOLD},
+        **run.kept,
+    }
+    return start(owner=run.owner, body=body, by=by, now=now)
 
 
-def start_for_execution(
-    *, owner: Any, body: Mapping[str, Any], execution_id: UUID, timer_id: UUID, attempt: int, now: datetime
-) -> Outcome:
-    """Start the workflow that an execution stands for; return how that went.
+# On behalf of timers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A workflow that an execution is to start."""
+
+    owner_id: int
+    body: Mapping[str, Any]
+    execution_id: UUID
+    timer_id: UUID
+    attempt: int
+
+
+def start_for_executions(wanted: Sequence[Wanted], *, now: datetime) -> list[Outcome]:
+    """Start the workflows that executions stand for, in one transaction; return how each start went, in order.
 
     An execution has one run at a time: a later attempt takes over the one that still goes on or came to a good end,
-    and begins another where it failed.
+    and begins another where it failed. What cannot be started leaves its neighbours alone.
     """
+    try:
+        return _start_together(wanted, now=now)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        if len(wanted) == 1:
+            raise
+        return [_start_alone(each, now=now) for each in wanted]
+
+
+def _start_alone(wanted: Wanted, *, now: datetime) -> Outcome:
+    try:
+        return _start_together([wanted], now=now)[0]
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:
+        return Outcome.failed(f"{type(error).__name__}: {error}", reason="error")
+
+
+def _start_together(wanted: Sequence[Wanted], *, now: datetime) -> list[Outcome]:
+    ids = [each.execution_id for each in wanted]
     with rows.turn():
-        before = WorkflowRun.objects.select_for_update().filter(execution_id=execution_id).order_by("-attempt").first()
-        if before is not None and before.status in (WorkflowStatus.RUNNING, WorkflowStatus.COMPLETED):
-            WorkflowRun.objects.filter(pk=before.pk).update(attempt=attempt)
-            return workflow_course.outcome_of(before)
-        try:
-            with transaction.atomic():
-                run = start(
-                    owner=owner,
-                    body=body,
-                    now=now,
-                    more=_told(execution_id, now=now),
-                    timer_id=timer_id,
-                    execution_id=execution_id,
-                    attempt=attempt,
-                )
-        except NotFound as error:
-            return Outcome.failed(error.message, reason="workflow_not_found")
-        except Invalid as error:
-            return Outcome.failed(error.message, reason="invalid")
-        Execution.objects.filter(pk=execution_id).update(workflow_id=run.pk)
-        run.refresh_from_db()
-        return workflow_course.outcome_of(run)
+        writing = Writing(now)
+        before = _runs_before(ids)
+        known = {run.pk for run in before.values()}
+        told = _told(ids, now=now)
+        owners = get_user_model().objects.in_bulk({each.owner_id for each in wanted})
+        runs: list[WorkflowRun] = []
+        answers: list[WorkflowRun | Outcome] = []
+        for each in wanted:
+            answer = _adopted(before.get(each.execution_id), each) or _made(each, owners, told, writing)
+            answers.append(answer)
+            if isinstance(answer, WorkflowRun) and answer.pk not in known:
+                runs.append(answer)
+        WorkflowRun.objects.bulk_create(runs)
+        _note_runs(runs)
+        for run in runs:
+            workflow_course.begin(run, writing)
+        writing.flush()
+    return [workflow_course.outcome_of(each) if isinstance(each, WorkflowRun) else each for each in answers]
 
 
-def _told(execution_id: UUID, *, now: datetime) -> dict[str, Any]:
-    """Return what a workflow is told of the timer that started it."""
-    execution = Execution.objects.get(pk=execution_id)
-    definition = Definition.objects.get(pk=execution.definition_id)
+def _runs_before(ids: Sequence[UUID]) -> dict[UUID | None, WorkflowRun]:
+    """Return the newest run of each execution that has one."""
+    found = WorkflowRun.objects.select_for_update().filter(execution_id__in=ids).order_by("attempt")
+    return {run.execution_id: run for run in found}
+
+
+def _adopted(before: WorkflowRun | None, wanted: Wanted) -> WorkflowRun | None:
+    if before is None or before.status not in (WorkflowStatus.RUNNING, WorkflowStatus.COMPLETED):
+        return None
+    WorkflowRun.objects.filter(pk=before.pk).update(attempt=wanted.attempt)
+    return before
+
+
+def _made(
+    wanted: Wanted, owners: Mapping[int, Any], told: Mapping[UUID, Mapping[str, Any]], writing: Writing
+) -> WorkflowRun | Outcome:
+    try:
+        run = _new(owners[wanted.owner_id], wanted.body, writing, more=told[wanted.execution_id])
+    except NotFound as error:
+        return Outcome.failed(error.message, reason="workflow_not_found")
+    except Invalid as error:
+        return Outcome.failed(error.message, reason="invalid")
+    run.timer_id, run.execution_id, run.attempt = wanted.timer_id, wanted.execution_id, wanted.attempt
+    return run
+
+
+def _note_runs(runs: Sequence[WorkflowRun]) -> None:
+    """Let each execution name the run that it started."""
+    if runs:
+        values = [(run.execution_id.hex, run.pk.hex) for run in runs if run.execution_id is not None]
+        rows.change(
+            "update timers_execution as e set workflow_id = v.run "
+            f"from {rows.table('v', id='uuid', run='uuid')} where e.id = v.id",
+            rows.rows(values),
+        )
+
+
+def _told(ids: Sequence[UUID], *, now: datetime) -> dict[UUID, dict[str, Any]]:
+    """Return what each workflow is told of the timer that started it."""
+    executions = list(Execution.objects.filter(pk__in=ids))
+    known = Definition.objects.only("name", "schedule").in_bulk({each.definition_id for each in executions})
+    return {each.pk: _told_of(each, known[each.definition_id], now=now) for each in executions}
+
+
+def _told_of(execution: Execution, definition: Definition, *, now: datetime) -> dict[str, Any]:
     told = {
         "_startedByScheduler": definition.name,
         "_scheduledTime": to_us(execution.scheduled_for) // 1000,
         "_executedTime": to_us(execution.started_at or now) // 1000,
-        "_executionId": str(execution_id),
+        "_executionId": str(execution.pk),
     }
     if definition.schedule.get("type") == "cron":
         told["_schedulerCron"] = f"{definition.schedule['expression']} {definition.schedule['timezone']}"
@@ -169,7 +234,7 @@ def terminate_of_execution(execution_id: UUID, *, now: datetime) -> None:
 def get_for(user: Any, id: UUID | str) -> WorkflowRun:
     """Return a run that the user may know of; raises NotFound."""
     try:
-        found = WorkflowRun.objects.visible_to(user).filter(pk=UUID(str(id))).first()
+        found = WorkflowRun.objects.visible_to(user).select_related("owner").filter(pk=UUID(str(id))).first()
     except ValueError:
         found = None
     if found is None:
@@ -179,19 +244,22 @@ def get_for(user: Any, id: UUID | str) -> WorkflowRun:
 
 def terminate(run: WorkflowRun, *, by: Any, reason: str | None = None, now: datetime) -> WorkflowRun:
     """Return the run ended as terminated; raises Conflict when it has ended already."""
+    who = f"Terminated by {by.get_username()}." if by is not None else "Terminated."
     with transaction.atomic():
-        run = workflow_course.locked(run.pk)
-        who = f"Terminated by {by.get_username()}." if by is not None else "Terminated."
-        if not workflow_course.end(run, WorkflowStatus.TERMINATED, output={}, reason=reason or who, now=now):
-            raise Conflict(f"The workflow run has ended already: {run.status}.")
-        events.record("workflow_terminated", now=now, by=by, owner=run.owner, object_id=run.pk, text=reason or "")
-    return run
+        writing = Writing(now)
+        for fresh in workflow_course.locked([run.pk]):
+            workflow_course.stop(fresh, WorkflowStatus.TERMINATED, writing, reason=reason or who)
+            events.record("workflow_terminated", now=now, by=by, owner=fresh.owner, object_id=run.pk, text=reason or "")
+            writing.flush()
+            return fresh
+    run.refresh_from_db()
+    raise Conflict(f"The workflow run has ended already: {run.status}.")
 
 
 def remove(run: WorkflowRun, *, by: Any, now: datetime) -> None:
     """Remove a run with its steps; raises Conflict while it goes on."""
     with transaction.atomic():
-        run = workflow_course.locked(run.pk)
+        run = WorkflowRun.objects.select_for_update().get(pk=run.pk)
         if run.status == WorkflowStatus.RUNNING:
             raise Conflict("A workflow run that goes on cannot be removed; terminate it first.")
         events.record("workflow_removed", now=now, by=by, owner=run.owner, object_id=run.pk, text=run.name)
@@ -201,10 +269,13 @@ def remove(run: WorkflowRun, *, by: Any, now: datetime) -> None:
 def end_overdue(*, now: datetime) -> datetime | None:
     """End the runs that took longer than their definitions allow; return when the next one does."""
     timed = WorkflowRun.objects.running().filter(deadline_at__isnull=False).order_by("deadline_at")
-    for run_id in list(timed.filter(deadline_at__lte=now).values_list("pk", flat=True)[:ENDED_AT_ONCE]):
+    overdue = list(timed.filter(deadline_at__lte=now).values_list("pk", flat=True)[:ENDED_AT_ONCE])
+    if overdue:
         with transaction.atomic():
-            run = workflow_course.locked(run_id)
-            seconds = definitions.read(run.definition).timeout_seconds
-            reason = f"It took longer than the {seconds} seconds that its definition allows."
-            workflow_course.end(run, WorkflowStatus.TIMED_OUT, output={}, reason=reason, now=now)
+            writing = Writing(now)
+            for run in workflow_course.locked(overdue):
+                seconds = definitions.read(run.definition).timeout_seconds
+                reason = f"It took longer than the {seconds} seconds that its definition allows."
+                workflow_course.stop(run, WorkflowStatus.TIMED_OUT, writing, reason=reason)
+            writing.flush()
     return timed.values_list("deadline_at", flat=True).first()

@@ -16,12 +16,13 @@ from django.db.models import F
 from timers.actions.base import ACTIONS, Ending, Outcome
 from timers.clock import to_us
 from timers.errors import Invalid
-from timers.lifecycle import StepStatus
+from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing import http_tasks
 from timers.sequencing.definitions import CARRIED_OUT_HERE, TaskType
 from timers.services import workflow_course
 from timers.services.workflow_definitions import patience_of
+from timers.services.workflow_writing import MESSAGE_LEASE, Writing, send
 
 LEASE = timedelta(seconds=15)
 MOST_LOSSES = 5
@@ -114,32 +115,35 @@ def _seconds(step: WorkflowStep, kind: str) -> float:
 
 def finish(ended: Sequence[Ended], *, owner: str, now: datetime) -> None:
     """Record how these steps ended, where attempt and owner still agree, and let their runs go on."""
-    wake: list[UUID] = []
+    over = [each for each in ended if each.outcome.ending is not Ending.WAITING]
     with rows.turn():
-        runs = _locked(ended)
         for each in ended:
+            if each.outcome.ending is Ending.WAITING:
+                _goes_on_elsewhere(each.held, owner=owner)
+        writing = Writing(now)
+        runs = {run.pk: run for run in workflow_course.locked(each.held.run_id for each in over)}
+        writing.read_steps(runs.values())
+        for each in over:
             run = runs.get(each.held.run_id)
-            if run is not None:
-                wake += _finish(run, each, owner=owner, now=now)
-        workflow_course.send(wake)
+            step = None if run is None else _ours(run, each.held, writing, owner=owner)
+            if run is not None and step is not None:
+                _end(run, step, each.outcome, writing)
+        writing.flush()
 
 
-def _locked(ended: Sequence[Ended]) -> dict[UUID, WorkflowRun]:
-    """Return the runs by id, locked in one order everywhere."""
-    wanted = {each.held.run_id for each in ended}
-    found = WorkflowRun.objects.select_for_update().running().filter(pk__in=wanted).order_by("pk")
-    return {run.pk: run for run in found}
-
-
-def _finish(run: WorkflowRun, ended: Ended, *, owner: str, now: datetime) -> list[UUID]:
+def _goes_on_elsewhere(held: Held, *, owner: str) -> None:
     ours = WorkflowStep.objects.filter(
-        pk=ended.held.step_id, attempt=ended.held.attempt, lease_owner=owner, status=StepStatus.IN_PROGRESS
+        pk=held.step_id, attempt=held.attempt, lease_owner=owner, status=StepStatus.IN_PROGRESS
     )
-    if ended.outcome.ending is Ending.WAITING:
-        ours.update(lease_until=None, lease_owner=None)
-        return []
-    step = ours.first()
-    return [] if step is None else _end(run, step, ended.outcome, now=now)
+    ours.update(lease_until=None, lease_owner=None)
+
+
+def _ours(run: WorkflowRun, held: Held, writing: Writing, *, owner: str) -> WorkflowStep | None:
+    """Return the step, if attempt and owner still agree and its run goes on."""
+    step = next((each for each in writing.steps_of(run) if each.pk == held.step_id), None)
+    if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
+        return None
+    return step if step.attempt == held.attempt and step.lease_owner == owner else None
 
 
 def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: datetime) -> None:
@@ -147,18 +151,20 @@ def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: date
     run_id = WorkflowStep.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
     if run_id is None:
         return
-    run = workflow_course.locked(run_id)
-    step = WorkflowStep.objects.filter(pk=step_id, attempt=attempt, status=StepStatus.IN_PROGRESS).first()
-    if step is not None:
-        workflow_course.send(_end(run, step, outcome, now=now))
+    writing = Writing(now)
+    for run in workflow_course.locked([run_id]):
+        for step in list(writing.steps_of(run)):
+            if step.pk == step_id and step.attempt == attempt and step.status == StepStatus.IN_PROGRESS:
+                _end(run, step, outcome, writing)
+    writing.flush()
 
 
-def _end(run: WorkflowRun, step: WorkflowStep, outcome: Outcome, *, now: datetime) -> list[UUID]:
+def _end(run: WorkflowRun, step: WorkflowStep, outcome: Outcome, writing: Writing) -> None:
     output = http_tasks.output(outcome.result) if step.type == TaskType.HTTP else outcome.result or {}
     status = StepStatus.COMPLETED if outcome.ending is Ending.COMPLETED else StepStatus.FAILED
     if status is StepStatus.FAILED and outcome.failure_reason in FINAL:
         status = StepStatus.FAILED_WITH_TERMINAL_ERROR
-    return workflow_course.end_step(run, step, status, output=output, reason=outcome.error_message, now=now)
+    workflow_course.end_step(run, step, status, writing, output=output, reason=outcome.error_message)
 
 
 FINAL = frozenset({"invalid", "target_refused", "cancelled", "lost"})
@@ -184,20 +190,21 @@ def hand_back(held: Iterable[Held], *, owner: str, now: datetime) -> None:
     with rows.turn():
         ours = WorkflowStep.objects.filter(pk__in=wanted, lease_owner=owner, status=StepStatus.IN_PROGRESS)
         ids = list(ours.values_list("pk", flat=True))
-        ours.update(status=StepStatus.SCHEDULED, lease_owner=None, lease_until=now + workflow_course.MESSAGE_LEASE)
-        workflow_course.send(ids)
+        ours.update(status=StepStatus.SCHEDULED, lease_owner=None, lease_until=now + MESSAGE_LEASE)
+        send(ids)
 
 
-def lost(step: WorkflowStep, run: WorkflowRun, *, now: datetime) -> list[UUID]:
-    """Have a step of a locked run repeated whose worker fell silent; return it when it is to be woken."""
+def lost(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+    """Have a step of a locked run repeated whose worker fell silent; after five times it has failed."""
     if step.losses + 1 >= MOST_LOSSES:
-        outcome = Outcome.failed(f"The worker {step.lease_owner} did not report any more.", reason="lost")
-        return _end(run, step, outcome, now=now)
+        outcome = Outcome.failed(f"The worker {step.worker} did not report any more.", reason="lost")
+        _end(run, step, outcome, writing)
+        return
     WorkflowStep.objects.filter(pk=step.pk, status=StepStatus.IN_PROGRESS).update(
         status=StepStatus.SCHEDULED,
         losses=F("losses") + 1,
         lease_owner=None,
-        lease_until=now + workflow_course.MESSAGE_LEASE,
-        updated_at=now,
+        lease_until=writing.now + MESSAGE_LEASE,
+        updated_at=writing.now,
     )
-    return [step.pk]
+    writing.wake(step.pk)
