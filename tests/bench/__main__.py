@@ -1,4 +1,4 @@
-"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers [--database postgresql]`.
+"""Measures the engine: `python -m tests.bench claim|burst|steady|subsecond|idle|transfers [--database postgresql]`.
 
 The machine's speed changes from minute to minute, so ratios to a limit measured in the same run say more than figures.
 """
@@ -9,16 +9,18 @@ import argparse
 import tempfile
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from tests.bench import site
+from tests.bench.subsecond import subsecond
 
 COMMANDS = ("dispatch", "qcluster")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers"])
+    parser.add_argument("what", choices=["claim", "burst", "steady", "subsecond", "idle", "transfers"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument(
         "--number", type=int, help="how many timers (burst: 1000 and 5000; steady: 500; idle: 100000) or files"
@@ -30,6 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--place", type=Path, default=Path("/dev/shm"), help="transfers: where the folders lie")
     parser.add_argument("--rounds", type=int, default=5, help="transfers: how often each is tried")
+    parser.add_argument("--nameko", help="subsecond: the Python of an environment with nameko; one is made otherwise")
     parser.add_argument("--keep-log", type=Path, help="where the processes write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="timers-bench-", ignore_cleanup_errors=True) as name:
@@ -39,6 +42,7 @@ def main() -> None:
         with site.database(options.database, folder) as url:
             site.set_up(url, folder)
             measures = {"claim": claim, "burst": burst, "steady": steady, "idle": idle, "transfers": transfers}
+            measures |= {"subsecond": partial(subsecond, folder=folder)}
             measures[options.what](options)
             if options.log.exists() and (text := options.log.read_text()[-3000:]):
                 print("-- log of the processes:", text, sep="\n")
