@@ -64,7 +64,11 @@ def enqueue_executions(items: Sequence[tuple[str, int, int]], *, to: str | None 
     One execution travels alone and at once, a burst in full groups, spread over the workers. `to` names the one
     cluster that they are for.
     """
-    ordered = sorted(items, key=lambda item: item[1])
+    firsts: dict[int, int] = {}
+    for item in sorted(items, key=lambda item: item[1]):
+        firsts.setdefault(item[2], item[1])
+    # those of one timer side by side: a worker that has them all decides by itself whether they overlap
+    ordered = sorted(items, key=lambda item: (firsts[item[2]], item[2], item[1]))
     size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.TIMERS_WORKERS))))
     packages = [package(RUN_GROUP, ordered[start : start + size]) for start in range(0, len(ordered), size)]
     send(packages, to=to)

@@ -1,4 +1,4 @@
-"""Measures the engine: `python -m tests.bench claim|burst|steady|idle|transfers|pages|workflows [--database postgresql]`.
+"""Measures the site: `python -m tests.bench claim|burst|steady|subsecond|idle|transfers|pages|workflows`.
 
 The machine's speed changes from minute to minute, so ratios to a limit measured in the same run say more than figures.
 """
@@ -9,16 +9,18 @@ import argparse
 import tempfile
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from tests.bench import site
+from tests.bench.subsecond import subsecond
 
 COMMANDS = ("dispatch", "qcluster")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "idle", "transfers", "pages", "workflows"])
+    parser.add_argument("what", choices=["claim", "burst", "steady", "subsecond", "idle", "transfers", "pages", "workflows"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument(
         "--number",
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--timers", type=int, default=10_000, help="pages: how many timers")
     parser.add_argument("--executions", type=int, default=1_000_000, help="pages: how many executions")
     parser.add_argument("--only", default="", help="pages: those with this word in their name")
+    parser.add_argument("--nameko", help="subsecond: the Python of an environment with nameko; one is made otherwise")
     parser.add_argument("--keep-log", type=Path, help="where the processes write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="timers-bench-", ignore_cleanup_errors=True) as name:
@@ -49,6 +52,7 @@ def main() -> None:
                 "claim": claim,
                 "burst": burst,
                 "steady": steady,
+                "subsecond": partial(subsecond, folder=folder),
                 "idle": idle,
                 "transfers": transfers,
                 "pages": pages,

@@ -59,8 +59,19 @@ def set_up(url: str, folder: Path) -> None:
     call_command("migrate", verbosity=0)
 
 
-def fill(number: int, *, first: datetime, interval: float, spread: float = 0.0) -> None:
-    """Store so many timers, their first instants spread evenly over `spread` seconds from `first` on."""
+def fill(
+    number: int,
+    *,
+    first: datetime,
+    interval: float,
+    spread: float = 0.0,
+    function: str = "bench.empty",
+    numbered: bool = False,
+) -> None:
+    """Store so many timers, their first instants spread evenly over `spread` seconds from `first` on.
+
+    Those that are `numbered` give their function their number.
+    """
     from django.contrib.auth import get_user_model
 
     from timers import clock
@@ -91,12 +102,12 @@ def fill(number: int, *, first: datetime, interval: float, spread: float = 0.0) 
                 number=1,
                 name="bench",
                 action="code",
-                body={"function": "bench.empty"},
+                body={"function": function, **({"kwargs": {"number": start + count}} if numbered else {})},
                 created_at=now,
                 schedule={"type": "recurring", "interval_seconds": interval, "start": at.isoformat()},
                 policies={"overlap": "skip", "max_attempts": 1, "timeout_seconds": 3600},
             )
-            for timer, at in zip(timers, instants, strict=True)
+            for count, (timer, at) in enumerate(zip(timers, instants, strict=True))
         )
         if definitions[0].pk is None:
             definitions = list(Definition.objects.filter(pk__gt=number_before).order_by("pk"))[-len(timers) :]

@@ -107,7 +107,8 @@ def test_a_breaker_opens_after_so_many_failures_and_alerts_once(guarded: Stage) 
     timer = guarded.timer("shop.jobs.sync_orders")
     assert guarded.statuses("shop.jobs.sync_orders") == ["failed"] * 3
     assert (timer.status, timer.status_reason) == (TimerStatus.PAUSED, "It failed 3 times in a row.")
-    assert list(Notice.objects.order_by("pk").values_list("type", flat=True)) == ["timer.failed", "timer.paused"]
+    told = Notice.objects.order_by("created_at").values_list("type", flat=True)
+    assert list(told) == ["timer.failed", "timer.paused"]
     assert Event.objects.filter(verb="paused", timer_id=timer.pk).count() == 1
 
 

@@ -40,6 +40,8 @@ class Running:
     """By the monotonic clock: when the attempt is recorded as over, whatever the action does."""
     is_cancelled: bool = False
     is_lost: bool = False
+    is_rapid: bool = False
+    """Whether it was begun ahead of its instant, and its end is written with others of its kind."""
     notes: dict[str, Any] = field(default_factory=dict)
 
     def cancelled(self) -> bool:

@@ -20,11 +20,12 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from timers.actions.base import Outcome
+from timers.actions.base import Ending, Outcome
 from timers.clock import Clock, to_us
 from timers.engine import cluster
 from timers.engine.attempt import Running, carry_out, let_go, timed_out
 from timers.engine.pool import LOOK_AGAIN, MOST_THREADS, Pool
+from timers.engine.subsecond import Keeper
 from timers.engine.writer import Writer
 from timers.services import clusters, executions, instructions, processes
 from timers.services.executions import Begun
@@ -76,6 +77,7 @@ class Runner:
             tell_to_stop=self._tell_to_stop,
             is_behind=self._is_behind,
         )
+        self._keeper = Keeper(clock, self.owner, enter=self._enter, hand_over=self._hand_over, nudge=self._writer.nudge)
         self._timekeeper = threading.Thread(target=self._keep_time, name="timers-timekeeper", daemon=True)
 
     def start(self) -> None:
@@ -100,12 +102,14 @@ class Runner:
             self._ending = True
             self._changed.notify_all()
         self._timekeeper.join(END_GRACE / 2)
+        self._hand_back([each.execution_id.hex for each in self._keeper.stop()])
         self._hand_back([execution_id for _, execution_id, _ in self._heap])
         self._hand_back(self._take_out(attempt for attempt in self._attempts() if attempt.thread is None))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, END_GRACE)
         self._give_up_for_good([each for each in self._attempts() if each.begun.instructions.at_most_once])
         self._hand_back(self._take_out(self._attempts()))
+        self._flush()
         self._writer.end(END_GRACE / 2)
         let_go()
         self._leave()
@@ -207,6 +211,7 @@ class Runner:
         self._running.update((attempt.begun.execution_id, attempt) for attempt in attempts)
         if was_idle:
             self._writer.nudge()
+        self._keeper.consider(attempts)
         self._pool.submit(attempts)
 
     def _secrets(self, begun: Begun) -> tuple[bytes, ...]:
@@ -225,20 +230,39 @@ class Runner:
     def _attempts(self) -> list[Running]:
         return list(self._running.values())
 
+    def _enter(self, attempt: Running) -> None:
+        """Carry out an attempt that was begun ahead, in the thread that waited for its instant."""
+        self._running[attempt.begun.execution_id] = attempt
+        self._carry_out(attempt)
+
+    def _hand_over(self, attempt: Running) -> None:
+        """Have an attempt that was begun ahead carried out by a thread of the pool, as it may take its time."""
+        self._running[attempt.begun.execution_id] = attempt
+        self._pool.submit([attempt])
+        if self._pool.has_backlog():
+            with self._changed:
+                self._changed.notify_all()
+
     def _carry_out(self, attempt: Running) -> bool:
         """Carry out one attempt, in a thread of the pool, and have its end recorded; false when it was given up."""
         if attempt.begun.execution_id not in self._running:
             return True
         context = attempt.begin(self.clock)
         self._watch(attempt)
+        began = self.clock.monotonic()
         outcome = carry_out(attempt, context)
+        if outcome.ending is Ending.NOT_HERE:
+            self._keeper.is_unknown(attempt.begun.timer_id)
+        elif attempt.begun.instructions.is_rapid:
+            self._keeper.took(attempt, self.clock.monotonic() - began)
         return self._finish(attempt, outcome)
 
     def _finish(self, attempt: Running, outcome: Outcome) -> bool:
         """Have the end of an attempt recorded; false when somebody else has done that."""
         if self._running.pop(attempt.begun.execution_id, None) is not attempt:
             return False
-        self._writer.record(attempt.finished(outcome, self.clock.now()))
+        (self._keeper if attempt.is_rapid else self._writer).record(attempt.finished(outcome, self.clock.now()))
+        self._keeper.ended(attempt)
         if self._is_full and len(self._running) <= self._most // 2:
             with self._changed:
                 self._is_full = False
@@ -260,6 +284,7 @@ class Runner:
         outcome = Outcome.cancelled("It did not stop and was given up.") if attempt.cancelled() else timed_out(attempt)
         if self._finish(attempt, outcome) and attempt.thread is not None:
             self._pool.give_up(attempt.thread)
+            self._keeper.give_up(attempt.thread)
 
     def _watch(self, attempt: Running) -> None:
         """See to it that the attempt is given up at its time."""
@@ -283,6 +308,9 @@ class Runner:
 
     def _take_out(self, attempts: Iterable[Running]) -> list[str]:
         """Take attempts out of the books; return those that were still in them."""
+        attempts = list(attempts)
+        for attempt in attempts:
+            self._keeper.ended(attempt)
         ids = [attempt.begun.execution_id for attempt in attempts]
         return [each.hex for each in ids if self._running.pop(each, None) is not None]
 
@@ -290,6 +318,12 @@ class Runner:
         """Record as lost what did not end in time and must not be repeated."""
         for attempt in attempts:
             self._finish(attempt, Outcome.failed("Its worker stopped before it ended.", reason="lost"))
+
+    def _flush(self) -> None:
+        try:
+            self._keeper.flush()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("Results of sub-second timers could not be written; they are repeated: %s", error)
 
     def _leave(self) -> None:
         if self.cluster is None:

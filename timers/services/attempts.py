@@ -31,8 +31,7 @@ CANDIDATES = f"""
 select e.id, e.timer_id, e.trigger, e.started_at, e.scheduled_for, t.status, s.overlap,
   case when s.overlap = 'allow' then 0 else (
     select count(*) from timers_execution o
-    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL}
-      and (o.status <> 'pending' or o.started_at is not null) and o.id <> e.id) end,
+    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.started_at is not null and o.id <> e.id) end,
   case when s.overlap = 'allow' then 0 else (
     select count(*) from timers_execution o
     where o.timer_id = e.timer_id and o.{UNFINISHED_SQL}
@@ -51,6 +50,7 @@ LOCKED_TIMERS = """
 select distinct e.timer_id from timers_execution e join timers_schedule s on s.timer_id = e.timer_id
 where %s and s.overlap <> 'allow'"""
 
+# What was begun ahead (services/subsecond.py) has no start as long as it has not really begun: it holds up nobody.
 # Those that may start whatever their neighbours do, or that have none: nearly all. The rest is judged one by one.
 START_FREE = f"""
 update timers_execution as e
@@ -62,8 +62,8 @@ where %s and e.status = 'pending' and (e.serial > 0 or e.started_at is not null 
     or not exists (
       select 1 from timers_execution o
       where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and (
-        o.status <> 'pending' or o.started_at is not null
-        or (o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
+        o.started_at is not null
+        or (o.status = 'pending' and o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
 returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
 
 START = """

@@ -37,7 +37,15 @@ class Instructions:
     pause_after_failures: int
     breaker_cooldown_seconds: float | None = None
     notify: tuple[str, ...] = ()
+    interval_seconds: float | None = None
     problem: str | None = None
+
+    @property
+    def is_rapid(self) -> bool:
+        """Return whether a worker may hold the timer and begin its occurrences ahead (services/subsecond.py)."""
+        often = self.interval_seconds is not None and self.interval_seconds < 1
+        simple = self.max_attempts == 1 and self.overlap is OverlapPolicy.SKIP and not self.on_every
+        return often and simple and self.action == "code"
 
     @property
     def on_every(self) -> bool:
@@ -93,7 +101,7 @@ def signing_secrets(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
 
 def _read(definition_ids: Iterable[int]) -> dict[int, Instructions]:
     found = {}
-    columns = ("pk", "timer_id", "timer__owner_id", "name", "action", "body", "secrets", "policies")
+    columns = ("pk", "timer_id", "timer__owner_id", "name", "action", "body", "secrets", "policies", "schedule")
     for row in Definition.objects.filter(pk__in=list(definition_ids)).values_list(*columns):
         found[row[0]] = made = _instructions(dict(zip(columns, row, strict=True)))
         if len(str(row[5])) <= LARGEST_KEPT:
@@ -135,5 +143,6 @@ def _instructions(row: Mapping[str, Any]) -> Instructions:
         pause_after_failures=policies.get("pause_after_failures") or 0,
         breaker_cooldown_seconds=policies.get("breaker_cooldown_seconds"),
         notify=tuple(policies.get("notify") or ()),
+        interval_seconds=row["schedule"].get("interval_seconds"),
         problem=problem,
     )
