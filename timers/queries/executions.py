@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
-from timers.models import Attempt, Event, Execution, Timer, TimerTag, Transfer
+from timers.models import Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
@@ -70,18 +70,6 @@ class ExecutionRow:
     """The result in a few words."""
 
 
-@dataclass(frozen=True)
-class ExecutionDetail:
-    """One execution with its attempts, and what it started."""
-
-    row: ExecutionRow
-    attempts: list[Attempt]
-    transfer: Transfer | None
-    before: Execution | None
-    next: Execution | None
-    events: list[Event] = field(default_factory=list)
-
-
 def executions_page(
     user: Any, *, now: datetime, filters: Filters, marker: str | None = None, limit: int | None = None
 ) -> ExecutionsPage:
@@ -129,18 +117,6 @@ def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
     """Return the execution, or None when the user may not know of it."""
     found = Execution.objects.visible_to(user).filter(pk=execution_id)
     return found.select_related("timer__owner", "timer__schedule", "definition").first()
-
-
-def execution_detail(execution: Execution, *, now: datetime) -> ExecutionDetail:
-    """Return what the page of one execution shows, from five queries."""
-    siblings = Execution.objects.filter(timer=execution.timer_id)
-    return ExecutionDetail(
-        row=execution_row(execution, now=now),
-        attempts=list(Attempt.objects.filter(execution_id=execution.pk).order_by("number")),
-        transfer=Transfer.objects.filter(pk=execution.transfer_id).first() if execution.transfer_id else None,
-        before=siblings.filter(scheduled_for__lt=execution.scheduled_for).order_by("-scheduled_for", "-serial").first(),
-        next=siblings.filter(scheduled_for__gt=execution.scheduled_for).order_by("scheduled_for", "serial").first(),
-    )
 
 
 def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:

@@ -37,12 +37,14 @@ def create(
     tags: Mapping[str, Any] | None = None,
     description: str = "",
     paused: bool = False,
+    like: Definition | None = None,
     by: Any = None,
     now: datetime,
     minimum_interval: float = 0.1,
 ) -> Timer:
     """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
 
+    `like` is a definition that the reader copies: its secrets stand in where the body has a mask.
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """
     pairs = words.tags({} if tags is None else tags)
@@ -54,7 +56,7 @@ def create(
         schedule=schedule,
         body=body,
         policies=policies,
-        old=None,
+        old=like,
         now=now,
         minimum_interval=minimum_interval,
     )
