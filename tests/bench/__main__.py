@@ -20,7 +20,9 @@ COMMANDS = ("dispatch", "qcluster")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["claim", "burst", "steady", "subsecond", "idle", "transfers", "pages", "workflows"])
+    parser.add_argument(
+        "what", choices=["claim", "burst", "steady", "subsecond", "idle", "transfers", "pages", "workflows"]
+    )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument(
         "--number",

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
-from timers.models import Attempt, Event, Execution, Timer, TimerTag, Transfer
+from timers.models import Execution, Timer, TimerTag
 from timers.queries.figures import LATE_AFTER
 from timers.queries.paging import Page, after, read_marker, write_marker
 
@@ -75,18 +75,6 @@ class ExecutionRow:
         return self.late is not None and self.late > LATE_AFTER
 
 
-@dataclass(frozen=True)
-class ExecutionDetail:
-    """One execution with its attempts, and what it started."""
-
-    row: ExecutionRow
-    attempts: list[Attempt]
-    transfer: Transfer | None
-    before: Execution | None
-    next: Execution | None
-    events: list[Event] = field(default_factory=list)
-
-
 def executions_page(
     user: Any, *, now: datetime, filters: Filters, marker: str | None = None, limit: int | None = None
 ) -> ExecutionsPage:
@@ -140,18 +128,6 @@ def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
     """Return those of the executions that the user may know of, newest first."""
     found = Execution.objects.visible_to(user).filter(pk__in=ids)
     return list(found.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
-
-
-def execution_detail(execution: Execution, *, now: datetime) -> ExecutionDetail:
-    """Return what the page of one execution shows, from five queries."""
-    siblings = Execution.objects.filter(timer=execution.timer_id)
-    return ExecutionDetail(
-        row=execution_row(execution, now=now),
-        attempts=list(Attempt.objects.filter(execution_id=execution.pk).order_by("number")),
-        transfer=Transfer.objects.filter(pk=execution.transfer_id).first() if execution.transfer_id else None,
-        before=siblings.filter(scheduled_for__lt=execution.scheduled_for).order_by("-scheduled_for", "-serial").first(),
-        next=siblings.filter(scheduled_for__gt=execution.scheduled_for).order_by("scheduled_for", "serial").first(),
-    )
 
 
 def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:

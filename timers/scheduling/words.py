@@ -58,6 +58,12 @@ def every(seconds: float) -> str:
     return f"every {' '.join(parts)}"
 
 
+def length(seconds: float) -> str:
+    """Return "1 day", "90 minutes" or "1 hour 1 second"."""
+    text = every(seconds).removeprefix("every ")
+    return text if text[:1].isdigit() else f"1 {text}" if text else "0 seconds"
+
+
 def ordinal(number: int) -> str:
     """Return "second" for 2 and "7th" for what has no short word."""
     return _ORDINALS[number - 1] if number <= len(_ORDINALS) else f"{number}th"

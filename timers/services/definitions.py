@@ -53,7 +53,7 @@ def check(
         problems,
         lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never),
     )
-    parts = _collect(problems, lambda: _check_body(action, body, owner=owner, old=old))
+    parts = _collect(problems, lambda: check_body(action, body, owner=owner, old=old))
     promises = None
     if action in ACTIONS:
         promises = _collect(problems, lambda: _check_policies(action, policies, rule, owner=owner))
@@ -72,9 +72,10 @@ def _collect(problems: dict[str, list[str]], step: Any) -> Any:
         return None
 
 
-def _check_body(
+def check_body(
     kind: object, body: object, *, owner: Any, old: Definition | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a body without its secrets, and these by path; raises Invalid naming body.*."""
     action = ACTIONS.get(kind)  # type: ignore[arg-type]
     if not isinstance(body, Mapping):
         raise Invalid({"body": "The body is an object with what the action needs."})

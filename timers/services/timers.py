@@ -42,6 +42,7 @@ def create(
     tags: Mapping[str, Any] | None = None,
     description: str = "",
     paused: bool = False,
+    like: Definition | None = None,
     by: Any = None,
     now: datetime,
     minimum_interval: float = 0.1,
@@ -50,7 +51,8 @@ def create(
 ) -> Timer:
     """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
 
-    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own.
+    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own. `like` is
+    a definition that the reader copies: its secrets stand in where the body has a mask.
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """
@@ -63,7 +65,7 @@ def create(
         schedule=schedule,
         body=body,
         policies=policies,
-        old=None,
+        old=like,
         now=now,
         minimum_interval=minimum_interval,
         refuse_never=refuse_never,

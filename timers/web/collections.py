@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,6 @@ from django.views.decorators.http import require_POST
 
 from timers import clock
 from timers.copying import paths
-from timers.copying.plan import Kind
 from timers.errors import Forbidden, Invalid, TimersError
 from timers.models import Collection
 from timers.queries import collections as queries
@@ -26,59 +24,9 @@ from timers.services import collections as service
 from timers.services.collection_tests import Status
 from timers.web import shell
 from timers.web.collection_forms import FORMS, CollectionForm, kinds_for
+from timers.web.folders import open_folder
 
 MOST_ITEMS = 500
-
-
-@dataclass(frozen=True)
-class Crumb:
-    """One folder on the way to the one that is open."""
-
-    name: str
-    path: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing in a folder."""
-
-    name: str
-    kind: str
-    path: str
-    size: int
-    modified: datetime | None
-
-    @property
-    def folder(self) -> bool:
-        return self.kind == Kind.DIR
-
-    @property
-    def file(self) -> bool:
-        return self.kind == Kind.FILE
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A folder that was opened, with folders first; `problem` says why it cannot be shown, `more` that it was cut."""
-
-    path: str
-    items: list[Item]
-    more: bool = False
-    problem: str = ""
-
-    @property
-    def crumbs(self) -> list[Crumb]:
-        names = paths.parts(self.path)
-        return [Crumb(name, "/" + "/".join(names[: i + 1]) + "/") for i, name in enumerate(names)]
-
-    @property
-    def above(self) -> str:
-        """The folder around this one; empty at the root."""
-        return paths.parent(self.path.rstrip("/")) if self.path.strip("/") else ""
-
-    @property
-    def bytes(self) -> int:
-        return sum(item.size for item in self.items if item.file)
 
 
 @shell.page
@@ -166,7 +114,7 @@ def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     collection = service.get_for(request.user, collection_id)
     context = {
         "collection": collection,
-        "opened": _open(collection, request.GET.get("path")),
+        "opened": open_folder(collection, request.GET.get("path"), limit=MOST_ITEMS),
         "tested": queries.Tested.read(collection.health),
         "users": queries.users_of(collection, reader=request.user),
         "current": "collections",
@@ -199,18 +147,3 @@ def _save(form: CollectionForm, deed: Callable[[], Collection]) -> Collection | 
 def _form_page(request: HttpRequest, form: CollectionForm, *, now: datetime, **more: Any) -> HttpResponse:
     context = {"form": form, "roots": settings.TIMERS_LOCAL_ROOTS, "current": "collections", **more}
     return shell.render(request, "timers/collection_form.html", context, now=now)
-
-
-def _open(collection: Collection, path: str | None) -> Opened:
-    """Return the folder that was meant, or why it cannot be shown."""
-    try:
-        listing = service.list_directory(collection, path, limit=MOST_ITEMS)
-    except TimersError as error:
-        return Opened(path or collection.default_directory, [], problem=error.message.removeprefix("path: "))
-    base = listing.path.rstrip("/")
-    items = [
-        Item(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at) for entry in listing.entries
-    ]
-    return Opened(
-        listing.path, sorted(items, key=lambda item: (not item.folder, item.name.casefold())), listing.truncated
-    )

@@ -1,8 +1,9 @@
-"""One execution: look at it, cancel it, run it again."""
+"""One execution: look at it, follow it, cancel it, run it again, take its log away."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,30 +12,55 @@ from django.views.decorators.http import require_POST
 
 from timers import clock
 from timers.errors import TimersError
-from timers.lifecycle import UNFINISHED
 from timers.models import Attempt, Execution
+from timers.queries import execution_detail
 from timers.queries import executions as queries
 from timers.services import executions as service
+from timers.services import timers as timer_service
 from timers.web import shell
+
+LEVELS = (("", "All"), ("warning", "Warnings"), ("error", "Errors"))
 
 
 @shell.page
 def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
-    """Show one execution; to htmx only what changes."""
+    """Show one execution; to htmx what the clock changes, and the rest when it changed too."""
     now = clock.now()
     execution = _find(request, execution_id)
-    shown = queries.execution_detail(execution, now=now)
+    shown = execution_detail.execution_detail(execution, now=now)
+    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     context = {
         "execution": execution,
         "timer": execution.timer,
         "shown": shown,
-        "unfinished": execution.status in UNFINISHED,
-        "attempt": _chosen(shown.attempts, request.GET.get("attempt", "")),
         "current": "activity",
-        "refresh": request.get_full_path(),
+        "refresh": _address_to_follow(request, shown.mark),
+        "moved": not part or request.GET.get("seen") != shown.mark,
     }
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    if context["moved"]:
+        attempt = _chosen(shown.attempts, request.GET.get("attempt", ""))
+        context |= {
+            "attempt": attempt,
+            "levels": LEVELS,
+            "level": request.GET.get("level", ""),
+            "log": _log(attempt, request),
+            "tags": [] if part else _tags(execution),
+        }
     return shell.render(request, "timers/_execution_live.html" if part else "timers/execution.html", context, now=now)
+
+
+@shell.page
+def log(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
+    """Answer with the log of an attempt as text."""
+    execution = _find(request, execution_id)
+    attempts = list(Attempt.objects.filter(execution_id=execution.pk).order_by("number"))
+    found = _log(shell.found(_chosen(attempts, request.GET.get("attempt", ""))), request)
+    lines = [
+        f"{line.at.isoformat() if line.at else '-'} {line.level} {line.text}\n" for line in shell.found(found).lines
+    ]
+    answer = HttpResponse("".join(lines), content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{execution.pk}.log"'
+    return answer
 
 
 @require_POST
@@ -62,6 +88,9 @@ def rerun(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("execution", args=[again.pk]))
 
 
+# Steps
+
+
 def _find(request: HttpRequest, execution_id: uuid.UUID) -> Execution:
     return shell.found(queries.find_execution(request.user, execution_id))
 
@@ -69,3 +98,21 @@ def _find(request: HttpRequest, execution_id: uuid.UUID) -> Execution:
 def _chosen(attempts: list[Attempt], number: str) -> Attempt | None:
     """Return the attempt to look at closely: the one asked for, else the last."""
     return next((each for each in attempts if str(each.number) == number), attempts[-1] if attempts else None)
+
+
+def _address_to_follow(request: HttpRequest, mark: str) -> str:
+    """Return the address that a page asks again, with what it has seen."""
+    query = request.GET.copy()
+    query["seen"] = mark
+    return f"{request.path}?{query.urlencode()}"
+
+
+def _log(attempt: Attempt | None, request: HttpRequest) -> execution_detail.Log | None:
+    least = execution_detail.RANKS.get(request.GET.get("level", "").upper(), 0)
+    details: Any = attempt.details if attempt is not None else None
+    return execution_detail.read_log(details, least=least, q=request.GET.get("q", "").strip()[:200])
+
+
+def _tags(execution: Execution) -> list[tuple[str, str]]:
+    tags = timer_service.tags_of(execution.timer)
+    return [(key, each) for key, value in tags.items() for each in (value if isinstance(value, list) else [value])]

@@ -1,0 +1,150 @@
+"""The cron expressions that people pick from a few choices, and back: hourly, daily, weekly, monthly, or six fields."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from timers.scheduling.cron_expression import MACROS
+
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+STEPS = (1, 2, 3, 4, 6, 8, 12)
+"""Hours from one run to the next that divide a day."""
+
+_NUMBER = re.compile(r"\d{1,2}")
+_STEP = re.compile(r"(?:\*|0)/(\d{1,2})")
+_ANY_DAY = ("*", "?")
+_ON_DAYS = {*map(str, range(1, 32)), "L", "LW", "1W"}
+_NTHS = ("1", "2", "3", "4", "L")
+
+
+class Pattern(StrEnum):
+    """The shapes that a rule can be picked from."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picked:
+    """A rule as it is picked. Every shape has values for all fields, so that changing the shape keeps what fits.
+
+    `on` is the day of a month: a day field of a cron expression ("15", "L", "LW", "1W"), or "nth" for `nth` `weekday`.
+    """
+
+    pattern: Pattern = Pattern.DAILY
+    step: int = 1
+    minute: int = 0
+    hour: int = 9
+    weekdays: tuple[str, ...] = ("MON",)
+    on: str = "1"
+    nth: str = "1"
+    weekday: str = "MON"
+    fields: tuple[str, ...] = ("0", "0", "9", "*", "*", "?")
+
+    def write(self) -> str:
+        """Return the expression."""
+        at = f"0 {self.minute} {self.hour}"
+        match self.pattern:
+            case Pattern.HOURLY:
+                return f"0 {self.minute} {'*' if self.step == 1 else f'*/{self.step}'} * * ?"
+            case Pattern.DAILY:
+                return f"{at} * * ?"
+            case Pattern.WEEKLY:
+                return f"{at} ? * {_drawn_together(self.weekdays)}"
+            case Pattern.MONTHLY if self.on == "nth":
+                return f"{at} ? * {self.weekday}{'L' if self.nth == 'L' else f'#{self.nth}'}"
+            case Pattern.MONTHLY:
+                return f"{at} {self.on} * ?"
+            case _:
+                return " ".join(field or "*" for field in self.fields)
+
+
+def read(expression: str) -> Picked:
+    """Return how an expression would be picked, as six fields when it has no simpler shape; it need not be valid."""
+    written = expression.split()
+    if len(written) == 1:
+        written = MACROS.get(written[0].lower(), expression).split()
+    if len(written) == 5:
+        written = ["0", *written]
+    fields = (*written[:6], *["*"] * (6 - len(written)))
+    minute, hour = _plain(fields[1], 59, 0), _plain(fields[2], 23, 9)
+    custom = Picked(pattern=Pattern.CUSTOM, fields=fields, minute=minute, hour=hour)
+    return custom if len(written) != 6 else _shaped(custom)
+
+
+def _plain(text: str, most: int, default: int) -> int:
+    """Return the number of a field that is a plain number."""
+    return int(text) if _is_number(text, most) else default
+
+
+def _shaped(custom: Picked) -> Picked:
+    second, minute, hour, day, month, weekday = (text.upper() for text in custom.fields)
+    if second not in ("0", "00") or month != "*" or not _is_number(minute, 59):
+        return custom
+    any_day, any_weekday = day in _ANY_DAY, weekday in _ANY_DAY
+    if any_day and any_weekday and (step := _step(hour)) is not None:
+        return _as(custom, Pattern.HOURLY, step=step)
+    if not _is_number(hour, 23) or not (any_day or any_weekday):
+        return custom
+    if any_day and any_weekday:
+        return _as(custom, Pattern.DAILY)
+    if any_weekday:
+        return _as(custom, Pattern.MONTHLY, on=day) if day in _ON_DAYS else custom
+    return _on_weekdays(custom, weekday)
+
+
+def _on_weekdays(custom: Picked, weekday: str) -> Picked:
+    if days := _weekdays(weekday):
+        return _as(custom, Pattern.WEEKLY, weekdays=days)
+    found = re.fullmatch(r"([A-Z]{3}|[0-7])(?:#([1-4])|(L))", weekday)
+    name = _weekday(found[1]) if found else None
+    return _as(custom, Pattern.MONTHLY, on="nth", nth=found[2] or "L", weekday=name) if found and name else custom
+
+
+def _as(custom: Picked, pattern: Pattern, **more: object) -> Picked:
+    return Picked(**{**vars(custom), "pattern": pattern, **more})  # type: ignore[arg-type]
+
+
+def _is_number(text: str, most: int) -> bool:
+    return _NUMBER.fullmatch(text) is not None and int(text) <= most
+
+
+def _step(hour: str) -> int | None:
+    if hour == "*":
+        return 1
+    found = _STEP.fullmatch(hour)
+    return int(found[1]) if found and int(found[1]) in STEPS else None
+
+
+def _weekdays(text: str) -> tuple[str, ...]:
+    """Return the days of a list of days and ranges, nothing for anything else."""
+    days: set[str] = set()
+    for part in text.split(","):
+        first, dash, last = (_weekday(word) if word not in ("", "-") else word for word in part.partition("-"))
+        if not first or (dash and not last):
+            return ()
+        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last if dash and last else first)
+        if end < begin:
+            return ()
+        days |= set(WEEKDAYS[begin : end + 1])
+    return tuple(day for day in WEEKDAYS if day in days)
+
+
+def _weekday(text: str) -> str | None:
+    """Return the name of a weekday that is written as a name or as a number, where Sunday is 0 and 7."""
+    if text in WEEKDAYS:
+        return text
+    return WEEKDAYS[(int(text) - 1) % 7] if text.isdecimal() and int(text) <= 7 else None
+
+
+def _drawn_together(weekdays: tuple[str, ...]) -> str:
+    """Return days as a cron expression names them: three neighbours or more as a range."""
+    numbers = [number for number, day in enumerate(WEEKDAYS) if day in weekdays]
+    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{WEEKDAYS[numbers[0]]}-{WEEKDAYS[numbers[-1]]}"
+    return ",".join(WEEKDAYS[number] for number in numbers) or "MON"

@@ -1,0 +1,198 @@
+"""The course of one execution as a picture, and the looks of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from timers.models import Attempt
+from timers.queries.execution_detail import ExecutionDetail, LogLine
+from timers.queries.words import clock_text, duration, zone_name
+
+register = template.Library()
+
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
+"""Seconds between two marks on the axis."""
+MOST_MARKS = 6
+CROSS = mark_safe('<g transform="translate(9)"><path class="mark cross" d="M-4-4 4 4M4-4-4 4"/></g>')
+LEAST_WIDTH = 0.8
+"""Per cent that even the shortest attempt takes."""
+MOST_DRAWN = 30
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Instants as per cent of the picture's width."""
+
+    begin: datetime
+    length: timedelta
+
+    def x(self, instant: datetime) -> float:
+        return min(100.0, max(0.0, (instant - self.begin) / self.length * 100))
+
+
+@register.simple_tag(takes_context=True)
+def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
+    """Return the attempts along the time, with the waits between them; nothing for a single attempt."""
+    attempts = shown.attempts[-MOST_DRAWN:]
+    due = shown.execution.lease_until if shown.execution.status == "retrying" else None
+    if not attempts or len(attempts) + shown.at_work + (due is not None) < 2:
+        return mark_safe("")
+    now, zone = context["now"], context.get("zone", UTC)
+    until = max(
+        filter(None, [attempts[-1].finished_at, shown.execution.finished_at, due, now if shown.unfinished else None])
+    )
+    begin = attempts[0].started_at
+    scale = _Scale(begin, max(until - begin, timedelta(milliseconds=1)) * 1.04)
+    return format_html(
+        '<svg class="chain" height="60" role="img" aria-label="{}">{}{}{}</svg>',
+        _words(shown, due, zone, now),
+        _axis(scale, zone),
+        format_html_join("", "{}", ((mark,) for mark in _marks(shown, attempts, scale, due, now))),
+        _now(scale, now) if shown.unfinished else "",
+    )
+
+
+def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetime) -> str:
+    states = [
+        f"attempt {each.number} {each.outcome} after {duration(each.finished_at - each.started_at)}"
+        for each in shown.attempts
+    ]
+    if due is not None:
+        states.append(f"attempt {shown.next_attempt} due {clock_text(due, zone, now=now, style='second')}")
+    elif shown.at_work:
+        states.append(f"attempt {shown.execution.attempt} running")
+    return f"Course of the attempts: {'; '.join(states[-MOST_DRAWN:])}"
+
+
+def _axis(scale: _Scale, zone: Any) -> SafeString:
+    seconds = scale.length.total_seconds()
+    step = next(
+        (each for each in STEPS if seconds / each <= MOST_MARKS),
+        STEPS[-1] * (1 + int(seconds / STEPS[-1] / MOST_MARKS)),
+    )
+    first = scale.begin.replace(microsecond=0)
+    marks = []
+    for number in range(int(seconds // step) + 1):
+        at = first + timedelta(seconds=number * step)
+        x = scale.x(at)
+        anchor = "start" if x < 4 else "end" if x > 96 else "middle"
+        words = clock_text(at, zone, style="time") if number == 0 else f"{at.astimezone(zone):%H:%M:%S}"
+        marks.append((f"{x:.1f}", f"axis{' alt' if number % 2 else ''}", anchor, words))
+    return format_html_join(
+        "",
+        '<line class="rule" x1="{0}%" x2="{0}%" y1="18" y2="52"/>'
+        '<text class="{1}" x="{0}%" y="11" text-anchor="{2}">{3}</text>',
+        marks,
+    )
+
+
+def _marks(
+    shown: ExecutionDetail, attempts: list[Any], scale: _Scale, due: datetime | None, now: datetime
+) -> Iterator[SafeString]:
+    for number, attempt in enumerate(attempts):
+        begin, end = scale.x(attempt.started_at), scale.x(attempt.finished_at)
+        following = attempts[number + 1].started_at if number + 1 < len(attempts) else due
+        tone = {"completed": "ok", "failed": "bad", "waiting": "run"}.get(attempt.outcome, "idle")
+        width = max(end - begin, LEAST_WIDTH)
+        yield _bar(begin, width, f"mark is-{tone}", attempt.number)
+        if attempt.outcome == "failed":
+            yield format_html('<svg x="{}%" y="35" class="spark">{}</svg>', f"{begin + width:.2f}", CROSS)
+        if following is not None:
+            yield _wait(begin + width, scale.x(following))
+    if shown.at_work:
+        yield _bar(max(scale.x(now) - 3.0, 0.0), 3.0, "mark open is-run", shown.execution.attempt)
+    if due is not None:
+        yield _bar(scale.x(due), 3.0, "mark plan", shown.next_attempt)
+
+
+def _bar(x: float, width: float, classes: str, number: int) -> SafeString:
+    return format_html(
+        '<rect class="{}" x="{}%" y="29" width="{}%" height="12" rx="3"/><text class="axis" x="{}%" y="56">{}</text>',
+        classes,
+        f"{x:.2f}",
+        f"{min(width, 100 - x):.2f}",
+        f"{x:.2f}",
+        number,
+    )
+
+
+def _wait(begin: float, end: float) -> SafeString:
+    """Return the line of a wait, with room for the cross at its left."""
+    if end - begin < 4:
+        return mark_safe("")
+    return format_html(
+        '<line class="mark wait" x1="{}%" x2="{}%" y1="35" y2="35"/>', f"{begin + 2.6:.2f}", f"{end - 0.8:.2f}"
+    )
+
+
+def _now(scale: _Scale, now: datetime) -> SafeString:
+    x = scale.x(now)
+    anchor = "end" if x > 96 else "middle"
+    return format_html(
+        '<line class="nowline" x1="{0}%" x2="{0}%" y1="16" y2="46"/>'
+        '<text class="axis now" x="{0}%" y="56" text-anchor="{1}">now</text>',
+        f"{x:.2f}",
+        anchor,
+    )
+
+
+@register.filter
+def status_words(code: Any) -> str:
+    """Return an HTTP status with its phrase: "503 Service Unavailable"."""
+    try:
+        return f"{code} {HTTPStatus(int(code)).phrase}"
+    except (ValueError, TypeError):
+        return str(code)
+
+
+@register.filter
+def retry_after(attempt: Attempt) -> str:
+    """Return what the answer to an attempt asked to wait, empty when it asked for nothing."""
+    answer = (attempt.details or {}).get("answer") or {}
+    return str((answer.get("headers") or {}).get("retry-after", ""))
+
+
+@register.simple_tag(takes_context=True)
+def log_time(context: Mapping[str, Any], at: datetime | None) -> SafeString:
+    """Return when a line was written, to the millisecond; its zone stands in the head of the log."""
+    if at is None:
+        return mark_safe("")
+    local = at.astimezone(context.get("zone", UTC))
+    moment = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), at.isoformat(), moment)
+
+
+@register.simple_tag(takes_context=True)
+def zone_of_log(context: Mapping[str, Any], lines: list[LogLine]) -> str:
+    """Return the short name of the reader's zone when the log was written."""
+    at = next((line.at for line in lines if line.at is not None), context["now"])
+    return zone_name(at.astimezone(context.get("zone", UTC)))
+
+
+@register.filter
+def rank_tone(rank: int) -> str:
+    """Return the class of a log line's level."""
+    return "is-bad" if rank >= 40 else "is-wait" if rank >= 30 else ""
+
+
+@register.filter
+def trace_lines(text: str) -> list[tuple[str, bool]]:
+    """Return the lines of a traceback, and of each whether it says what went wrong: those after the last frame."""
+    lines = str(text).rstrip().splitlines()
+    frames = [number for number, line in enumerate(lines) if line.lstrip().startswith("File ")]
+    here = frames[-1] if frames else len(lines)
+    return [(line, number > here) for number, line in enumerate(lines)]
+
+
+@register.filter
+def since(later: datetime | None, earlier: datetime | None) -> str:
+    """Return how long after `earlier` the later instant is, in words."""
+    return duration(later - earlier) if later is not None and earlier is not None else ""
