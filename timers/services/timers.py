@@ -51,8 +51,8 @@ def create(
 ) -> Timer:
     """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
 
-    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own. `like` is
-    a definition that the reader copies: its secrets stand in where the body has a mask.
+    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own.
+    `like` is a definition that the reader copies: its secrets stand in where the body has a mask.
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """

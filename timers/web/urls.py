@@ -31,8 +31,6 @@ from timers.web import (
 timer_urls = [
     path("", dashboard.timers_list, name="timers"),
     path("timers/bulk/", bulk.bulk, name="timers-bulk"),
-    path("timers/new/", timers.new, name="timer-new"),
-    path("timers/new/preview/", timers.preview, name="timer-preview"),
     path("timers/new/", timer_editing.new, name="timer-new"),
     path("timers/new/preview/", timer_editing.preview, name="timer-preview"),
     path("timers/new/files/", timer_editing.files, name="timer-files"),
