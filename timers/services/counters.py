@@ -99,7 +99,10 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     before = _failures(watched)
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
-    return {(key := rows.as_uuid(row[0])): Standing(*row[1:5], before.get(key, 0)) for row in found}
+    return {
+        (key := rows.as_uuid(timer_id)): Standing(next_run_at, overlap, in_a_row, openings, before.get(key, 0))
+        for timer_id, next_run_at, overlap, in_a_row, openings in found
+    }
 
 
 def _failures(keys: Collection[str]) -> dict[UUID, int]:

@@ -19,12 +19,14 @@ from timers.lifecycle import TimerStatus
 from timers.models import Timer
 from timers.queries import shell as preferences
 from timers.queries import timers as queries
+from timers.queries import workflows
 from timers.services import timers as service
 from timers.services import transfers, webhook_tests
-from timers.web import shell, timer_preview
+from timers.web import shell, timer_preview, workflow_inputs
 from timers.web.timer_form import TimerForm
 from timers.web.timer_parts.file_choice import SIDES
 from timers.web.timer_parts.transfer import TransferPart
+from timers.web.timer_parts.workflow import read_choice
 
 
 @shell.page
@@ -99,6 +101,16 @@ def files(request: HttpRequest) -> HttpResponse:
         context = {"browser": part.browser(side), "query": _query(request)}
         return shell.render(request, "timers/_file_browser.html", context, now=clock.now())
     return shell.render(request, "timers/_path_rows.html", {"part": part, "query": _query(request)}, now=clock.now())
+
+
+@shell.page
+def inputs(request: HttpRequest) -> HttpResponse:
+    """Show a field for each input of the workflow that was chosen."""
+    name, _ = read_choice(request.GET.get("workflow", ""))
+    chosen = next((choice for choice in workflows.choices(request.user) if choice.name == name), None)
+    fields = workflow_inputs.fields(chosen.inputs if chosen is not None else ())
+    context = {"input_fields": fields, "input_rest": ""}
+    return shell.render(request, "timers/_workflow_inputs.html", context, now=clock.now())
 
 
 @require_POST

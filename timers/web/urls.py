@@ -34,6 +34,7 @@ timer_urls = [
     path("timers/new/", timer_editing.new, name="timer-new"),
     path("timers/new/preview/", timer_editing.preview, name="timer-preview"),
     path("timers/new/files/", timer_editing.files, name="timer-files"),
+    path("timers/new/inputs/", timer_editing.inputs, name="timer-inputs"),
     path("timers/new/test/", timer_editing.test, name="timer-test"),
     path("timers/new/dry-run/", timer_editing.dry_run, name="timer-dry-run"),
     path("timers/<uuid:timer_id>/", timer_page.detail, name="timer"),

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import QueryDict
-
 from timers.errors import Invalid
 from timers.queries.workflows import Input
 
@@ -41,7 +39,7 @@ def rest(inputs: Sequence[Input], given: Mapping[str, Any] | None = None) -> str
     return json.dumps(more, indent=2, ensure_ascii=False) if more else ""
 
 
-def read(post: QueryDict) -> dict[str, Any]:
+def read(post: Mapping[str, Any]) -> dict[str, Any]:
     """Return the input that was filled in; an empty field gives nothing. Raises Invalid naming the field `input`."""
     sent = {name: str(post[name]) for name in post if name.startswith(PREFIX)}
     found = {name.removeprefix(PREFIX): _value(value) for name, value in sent.items() if value.strip()}

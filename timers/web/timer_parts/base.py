@@ -56,6 +56,7 @@ class ActionPart(PlainForm):
 PARTS: Registry[ActionPart] = Registry("timer_type")
 PARTS.register("transfer", "timers.web.timer_parts.transfer.TransferPart")
 PARTS.register("webhook", "timers.web.timer_parts.webhook.WebhookPart")
+PARTS.register("workflow", "timers.web.timer_parts.workflow.WorkflowPart")
 PARTS.register("code", "timers.web.timer_parts.code.CodePart")
 
 ORDER = ("transfer", "webhook", "workflow", "code")
