@@ -27,11 +27,15 @@ from timers.models import (
     Notice,
     Process,
     Schedule,
+    TaskDefinition,
     Timer,
     TimerTag,
     Token,
     Transfer,
     TransferEvent,
+    WorkflowDefinition,
+    WorkflowRun,
+    WorkflowStep,
 )
 from timers.services import access
 from timers.services import executions as execution_service
@@ -289,3 +293,35 @@ class TransferEventAdmin(ReadOnlyAdmin):
     list_select_related = ["transfer"]
     search_fields = ["path", "text"]
     ordering = ["-id"]
+
+
+class StepInline(ReadOnly, _TabularInline):
+    model = WorkflowStep
+    fields = ["seq", "reference", "type", "status", "retries", "worker", "started_at", "finished_at", "reason"]
+    ordering = ["seq"]
+
+
+@admin.register(WorkflowRun)
+class WorkflowRunAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "name", "version", "status", "correlation_id", "owner", "finished_at"]
+    list_filter = ["status"]
+    list_select_related = ["owner"]
+    search_fields = ["id", "name", "correlation_id"]
+    ordering = ["-created_at", "-id"]
+    inlines = [StepInline]
+
+
+@admin.register(WorkflowDefinition)
+class WorkflowDefinitionAdmin(ReadOnlyAdmin):
+    list_display = ["name", "version", "owner", "updated_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name"]
+    ordering = ["name", "-version"]
+
+
+@admin.register(TaskDefinition)
+class TaskDefinitionAdmin(ReadOnlyAdmin):
+    list_display = ["name", "owner", "updated_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name"]
+    ordering = ["name"]

@@ -51,6 +51,7 @@ def test_an_execution_is_a_bare_document(owner_calls: Caller, timer: Timer, now:
         "occurrences": 1,
         "scheduled_until": None,
         "transfer_id": None,
+        "workflow_id": None,
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conductor.conftest import Caller
 from tests.services.workflowing import simple, wait
+from timers.conductor import tasks
 from timers.models import WorkflowRun
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +209,20 @@ def test_bad_input_gets_a_clear_answer(calls: Caller, method: str, path: str, bo
     answer = calls.send(method, path, body)
 
     assert (answer.status_code, bool(answer.json()["message"])) == (status, True)
+
+
+def test_a_long_poll_answers_as_soon_as_there_is_a_task(calls: Caller, run_id: str, monkeypatch: Any) -> None:
+    (first,) = poll(calls)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            calls.post("/workflow", {"name": "flow", "input": {"who": "late"}})
+
+    monkeypatch.setattr(tasks.time, "sleep", sleep)
+
+    assert poll(calls, timeout=100) == [] and slept == [], "who comes ten times a second is answered at once"
+    (late,) = poll(calls, timeout=3000)
+    assert (late["inputData"], len(slept)) == ({"who": "late"}, 2)
+    assert late["taskId"] != first["taskId"]

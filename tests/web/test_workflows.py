@@ -13,7 +13,7 @@ from tests.services.workflowing import carry_out, define, http, simple, start, w
 from timers.actions.base import Outcome
 from timers.models import Execution, WorkflowDefinition, WorkflowRun
 from timers.queries import workflows as queries
-from timers.services import timers
+from timers.services import timers, workflow_definitions
 
 pytestmark = pytest.mark.django_db
 
@@ -151,3 +151,17 @@ def test_an_execution_leads_to_the_run_that_it_started(owners_browser: Client, o
     Execution.objects.filter(pk=execution.pk).update(workflow_id=run.pk)
 
     assert f'href="/workflow-runs/{run.pk}/"' in text(owners_browser.get(f"/executions/{execution.pk}/"))
+
+
+@pytest.mark.parametrize("model", ["workflowrun", "workflowdefinition", "taskdefinition"])
+def test_the_admin_shows_them(admins_browser: Client, owner: Any, now: datetime, model: str) -> None:
+    run = start(owner, simple(), now=now)
+    task = workflow_definitions.define_task(owner=owner, document={"name": "ask"}, now=now)
+    shown = {
+        "workflowrun": run.pk,
+        "workflowdefinition": WorkflowDefinition.objects.get().pk,
+        "taskdefinition": task.pk,
+    }
+
+    assert admins_browser.get(f"/admin/timers/{model}/?q=a").status_code == 200
+    assert admins_browser.get(f"/admin/timers/{model}/{shown[model]}/change/").status_code == 200

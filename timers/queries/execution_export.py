@@ -31,6 +31,7 @@ COLUMNS = (
     "occurrences",
     "scheduled_until",
     "transfer_id",
+    "workflow_id",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MORE = f"There are more; an export has the newest {MOST_ROWS:,} at most. Choose a shorter time."
@@ -97,6 +98,7 @@ def document(execution: Execution) -> dict[str, Any]:
         "occurrences": execution.occurrences,
         "scheduled_until": _instant(execution.scheduled_until),
         "transfer_id": str(execution.transfer_id) if execution.transfer_id else None,
+        "workflow_id": str(execution.workflow_id) if execution.workflow_id else None,
     }
 
 
