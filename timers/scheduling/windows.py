@@ -117,7 +117,8 @@ def _read_time(value: object) -> time:
     try:
         if found is None:
             raise ValueError
-        return time(*(int(part or 0) for part in found.groups()))
+        hour, minute, second = (int(part or 0) for part in found.groups())
+        return time(hour, minute, second)
     except ValueError:
         raise Invalid({"between": f"{ascii(value)[:40]} is no time of day, such as 09:00."}) from None
 
