@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from timers import queue
-from timers.engine import bell, broker, roll_call
+from timers.engine import bell, broker, cluster, roll_call
 from timers.engine.broker import DatabaseBroker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +52,26 @@ def test_messages_of_another_cluster_are_left_alone(made: DatabaseBroker) -> Non
 
     assert made.dequeue() is None
     assert OrmQ.objects.count() == 1
+
+
+def test_messages_for_its_own_cluster_are_taken_and_those_for_others_are_left(made: DatabaseBroker) -> None:
+    queue.send(["for any"])
+    queue.send(["for us"], to=cluster.name())
+    queue.send(["for others"], to="elsewhere:1")
+
+    assert made.dequeue() == [(None, "for any"), (None, "for us")]
+    assert queue.drop_messages(but=["elsewhere:1"]) == 0
+    assert queue.drop_messages(but=[]) == 1
+
+
+def test_it_calls_its_own_cluster_now_and_then(made: DatabaseBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roll_call, "FIRST", 0.0)
+
+    ((_, payload),) = made.dequeue() or []
+
+    assert SignedPackage.loads(payload)["func"] == queue.ROLL_CALL
+    assert made.dequeue() is None
+    assert OrmQ.objects.count() == 0
 
 
 def test_a_message_exists_exactly_when_its_transaction_does(made: DatabaseBroker) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -31,8 +34,6 @@ def runner() -> Iterator[Runner]:
 @pytest.fixture
 def start(settings: Any, admin: Any, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Timer]]:
     def start(function: Any) -> Timer:
-        import sys
-
         module = module_of(function)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         settings.TIMERS_CODE_MODULES = (module.__name__,)
@@ -54,7 +55,7 @@ def completed(made: Timer) -> int:
 
 def assert_gapless(made: Timer) -> None:
     rows = Execution.objects.filter(timer=made).order_by("scheduled_for").values_list("scheduled_for", flat=True)
-    steps = {(later - earlier) for earlier, later in zip(rows, list(rows)[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(rows)}
     assert steps == {timedelta(seconds=0.1)}
 
 
@@ -80,8 +81,6 @@ def test_it_goes_on_by_itself_until_the_timer_is_paused(start: Any, admin: Any) 
 
 
 def test_an_occurrence_that_finds_the_one_before_at_work_is_left_out(start: Any, runner: Runner) -> None:
-    import threading
-
     gate, runs = threading.Event(), []
 
     @timer(interval=0.1)
@@ -99,3 +98,21 @@ def test_an_occurrence_that_finds_the_one_before_at_work_is_left_out(start: Any,
     assert_gapless(made)
     assert completed(made) == len(runs)
     assert not Execution.objects.filter(status="running").exists()
+
+
+def test_a_function_that_the_worker_does_not_know_is_not_held(
+    start: Any, settings: Any, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+
+    @timer(interval=0.1)
+    def vanished() -> None:
+        runs.append(1)
+
+    monkeypatch.setattr("timers.actions.code._entry", lambda name: None)
+    made = start(vanished)
+    eventually(lambda: Execution.objects.filter(timer=made, error_message__startswith="Waits for a worker").exists())
+    eventually(lambda: not Execution.objects.filter(timer=made, status="running").exists())
+
+    assert runs == []
+    assert runner._keeper._held == {}

@@ -62,3 +62,11 @@ def test_a_canary_says_that_the_cluster_is_alive(monkeypatch: pytest.MonkeyPatch
 
     process = Process.objects.get(role="cluster")
     assert process.details["canary_sent_at"] == "2026-03-02T12:00:00+00:00"
+
+
+@pytest.mark.django_db
+def test_a_roll_call_says_which_functions_the_cluster_knows() -> None:
+    tasks.answer_roll_call()
+
+    process = Process.objects.get(role="member")
+    assert "timers.last_hour" in process.details["functions"]

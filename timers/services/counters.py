@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from timers.clock import to_us
@@ -99,10 +100,11 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     before = _failures(watched)
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
-    return {
-        (key := rows.as_uuid(timer_id)): Standing(next_run_at, overlap, in_a_row, openings, before.get(key, 0))
-        for timer_id, next_run_at, overlap, in_a_row, openings in found
-    }
+    return {(key := rows.as_uuid(row[0])): _standing(row, before.get(key, 0)) for row in found}
+
+
+def _standing(row: Sequence[Any], failures_before: int) -> Standing:
+    return Standing(row[1], row[2], row[3], row[4], failures_before)
 
 
 def _failures(keys: Collection[str]) -> dict[UUID, int]:
