@@ -78,7 +78,7 @@ def test_the_list_tells_abilities_health_and_use_at_a_fixed_cost(
     owners_browser.post(f"/collections/{places[0].pk}/test/")
     owners_browser.get("/collections/")
 
-    with django_assert_num_queries(7):  # session and user, the shell's three, collections, timers
+    with django_assert_num_queries(8):  # session and user, the shell's three, collections, timers
         page = text(owners_browser, "/collections/")
 
     assert "2 timers" in page

@@ -145,7 +145,7 @@ def test_a_page_takes_the_same_few_queries_for_many_executions(
     for hours in range(12):
         ran(timer, now - timedelta(hours=hours))
 
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         owners_browser.get(f"/timers/{timer.pk}/")
 
 

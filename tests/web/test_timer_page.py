@@ -186,9 +186,9 @@ def test_a_page_takes_the_same_few_queries_however_much_happened(
         ran(timer, now - timedelta(hours=number), status="failed" if number % 2 else "completed")
         service.update(timer, changes={"name": f"Name {number}"}, by=owner, now=now)
 
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         read(owners_browser, timer)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         read(owners_browser, timer, part="durations")
 
 

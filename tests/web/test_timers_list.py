@@ -215,7 +215,7 @@ def test_the_list_takes_the_same_few_queries_for_many_timers(
 
     # session, user, preference, processes, oldest due; four parts of the order, tags, last runs and unfinished ones;
     # two of figures; tags to choose from; for the lanes running, failing and next timers, they, their runs, unfinished
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(22):
         assert len(names(owners_browser.get("/"))) == 12
 
 

@@ -64,5 +64,5 @@ def test_the_list_takes_the_same_few_queries_for_many_rows(
     for _ in range(7):
         make_transfer(owner, places, now)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         owners_browser.get("/transfers/")

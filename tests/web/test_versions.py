@@ -108,7 +108,7 @@ def test_many_versions_come_in_pages_from_a_fixed_number_of_queries(
     for number in range(27):
         service.update(edited, changes={"name": f"Name {number}"}, by=owner, now=now)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         first = owners_browser.get(f"/timers/{edited.pk}/versions/").content.decode()
     older = re.search(r'href="(\?below=\d+)">Older', first)
     assert older is not None

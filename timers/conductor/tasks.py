@@ -29,7 +29,7 @@ MOST_NAMES = 100
 
 @plain
 def batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
-    """Hand out up to `count` tasks; where there is none, wait for one for up to `timeout` milliseconds if that is long."""
+    """Hand out up to `count` tasks; where there is none, wait up to `timeout` milliseconds for one."""
     count = whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
     steps = _waited_for(request, owner_id, name, count)
     return JsonResponse([write_task(each, each.run) for each in steps], safe=False)

@@ -85,11 +85,12 @@ class TimerForm(ScheduleFields, PolicyFields):
         super().__init__(data, initial=filled)
         if editing:
             self.fields["catch_up_window_seconds"].help_text = "Empty: of any age"
-        offered = [choice.kind for choice in self._choices() if not choice.why_not]
+        offered = [choice.kind for choice in self.action_choices if not choice.why_not]
         self.fields["action"].choices = [(kind, label_of(kind)) for kind in offered]  # type: ignore[attr-defined]
         self.offer_zones(filled["timezone"])
 
-    def _choices(self) -> list[ActionChoice]:
+    @cached_property
+    def action_choices(self) -> list[ActionChoice]:
         own = str(self.initial["action"])
         kinds = (*ORDER, *([own] if own not in ORDER else []))
         chosen = self.chosen_kind
@@ -101,10 +102,6 @@ class TimerForm(ScheduleFields, PolicyFields):
     def _is_old(self, kind: str) -> bool:
         """Whether a kind is the one that the timer has: it can stay so whatever else."""
         return self.like is not None and self.like.action == kind
-
-    @cached_property
-    def action_choices(self) -> list[ActionChoice]:
-        return self._choices()
 
     @property
     def chosen_kind(self) -> str:
