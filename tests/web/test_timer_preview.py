@@ -112,7 +112,7 @@ def test_a_preview_asks_little_of_the_database(
     with django_assert_num_queries(10):
         preview(owners_browser)
     # and the timer, its tags, what is at work
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         preview(owners_browser, f"?timer={timer.pk}")
 
 
