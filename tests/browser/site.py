@@ -1,0 +1,77 @@
+"""A running service with the demo and a history of real executions, for whoever walks through its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.running import Installation, Receiver, until
+
+INSTRUMENT = "6c54cade-bde5-45c1-bdea-f4bd71dba2cc"
+ARCHIVE = "31ce9ba0-176d-45a5-add3-f37d233ba47d"
+LATER = {"max_attempts": 4, "backoff_seconds": 600}
+USERNAME, PASSWORD = "admin", "correct horse battery"
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[Installation]:
+    """Start everything with the demo in a folder, run some of it, and stop it at the end."""
+    site = Installation(
+        folder, options=("--demo", "--workers", "1"), environment={"TIMERS_CODE_MODULES": "tests.browser.functions"}
+    )
+    board = Receiver()
+    board.answer = lambda delivery: (503 if delivery.path == "/busy" else 200, 0.0)
+    site.start()
+    try:
+        _make_history(site, board.url)
+        yield site
+    finally:
+        site.stop()
+        board.close()
+
+
+def _make_history(site: Installation, board: str) -> None:
+    """Let timers complete, fail, wait for another attempt and be skipped; let transfers run and be looked at first."""
+    timers = {
+        "fails": _make(site, "Import of orders", "code", {"function": "orders.import"}, policies={"max_attempts": 1}),
+        "retries": _make(
+            site,
+            "Invoice webhook",
+            "webhook",
+            {"url": f"{board}/busy", "headers": {"Authorization": "Bearer 0123456789"}, "json": {"invoices": 12}},
+            policies=LATER,
+        ),
+        "waits": _make(
+            site, "Status to the museum", "webhook", {"url": "http://127.0.0.1:1029/", "text": "hello"}, policies=LATER
+        ),
+        "works": _make(site, "Nightly report", "code", {"function": "reports.nightly", "kwargs": {"pages": 3}}),
+        "told": _make(site, "Tell the board", "webhook", {"url": f"{board}/hook", "json": {}}, tags={"team": "data"}),
+    }
+    runs = [site.call("POST", f"/timers/{timer}/run")["execution"] for timer in timers.values() for _ in range(3)]
+    copy = {"source_endpoint": INSTRUMENT, "destination_endpoint": ARCHIVE, "label": "Readings of the week"}
+    items = [{"source_path": "/runs/", "destination_path": "/home/week/", "recursive": True}]
+    made = [
+        site.call("POST", "/transfers", {**copy, "DATA": items}),
+        site.call("POST", "/transfers", {**copy, "dry_run": True, "delete_destination_extra": True, "DATA": items}),
+        site.call("POST", "/transfers", {**copy, "DATA": [{**items[0], "source_path": "/nowhere/"}]}),
+    ]
+    site.call("PATCH", f"/timers/{timers['told']}", {"policies": {"max_attempts": 5}})
+    site.call("POST", f"/timers/{timers['told']}/pause", {"reason": "The board is being rebuilt"})
+    until(lambda: all(_is_over(site, run["id"]) for run in runs), seconds=30, what="the executions")
+    until(lambda: all(_has_ended(site, each["id"]) for each in made), seconds=30, what="the transfers")
+
+
+def _make(site: Installation, name: str, kind: str, body: dict[str, Any], **more: Any) -> str:
+    schedule = {"type": "cron", "expression": "0 30 6 ? * MON-FRI", "timezone": "Europe/Berlin"}
+    fields = {"timer_type": kind, "name": name, "schedule": schedule, "body": body, **more}
+    return str(site.call("POST", "/timers", {"timer": fields})["timer"]["id"])
+
+
+def _is_over(site: Installation, execution: str) -> bool:
+    return site.call("GET", f"/executions/{execution}")["status"] not in ("pending", "running")
+
+
+def _has_ended(site: Installation, transfer: str) -> bool:
+    return site.call("GET", f"/transfers/{transfer}")["status"] not in ("pending", "active")
