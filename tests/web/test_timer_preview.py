@@ -108,15 +108,15 @@ def test_a_preview_asks_little_of_the_database(
     owners_browser: Client, owner: Any, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     timer = make_webhook_timer(owner)
-    # session, user, preference twice, processes, oldest due, pauses, workflows; who else starts then
-    with django_assert_num_queries(10):
+    # session, user, preference, processes, oldest due, pauses, workflows; who else starts then
+    with django_assert_num_queries(8):
         preview(owners_browser)
     # and the timer, its tags, what is at work
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(11):
         preview(owners_browser, f"?timer={timer.pk}")
 
 
 def test_the_page_takes_few_queries(owners_browser: Client, django_assert_num_queries: Callable[..., Any]) -> None:
     # as a preview, and the collections
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(9):
         owners_browser.get("/timers/new/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -97,11 +96,6 @@ def done() -> HttpResponse:
 def text(value: object) -> HttpResponse:
     """Return a bare text, such as an id."""
     return HttpResponse(str(value), content_type="text/plain; charset=utf-8")
-
-
-def json_answer(value: Any) -> HttpResponse:
-    """Return a document from a view that cannot do with less than the framework's renderer."""
-    return HttpResponse(json.dumps(value), content_type="application/json")
 
 
 # Reading

@@ -26,10 +26,7 @@ def rows(request: Request) -> TimerQuerySet:
 
 
 def found(request: Request, name: str) -> Timer:
-    timer = rows(request).filter(name=name).first()
-    if timer is None:
-        raise NotFound(f"There is no schedule named {name}.")
-    return timer
+    return named_timers.find(request.user, name)
 
 
 class Schedules(Door):

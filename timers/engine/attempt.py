@@ -109,9 +109,13 @@ def perform(kind: str, context: Context) -> Outcome:
 
 def timed_out(attempt: Running) -> Outcome:
     """Return the outcome of an attempt that did not end in time."""
-    seconds = attempt.begun.instructions.timeout_seconds
+    return too_long(attempt.begun.instructions.timeout_seconds, details=attempt.said())
+
+
+def too_long(seconds: float | None, *, details: dict[str, Any] | None = None) -> Outcome:
+    """Return the outcome of what did not end within so many seconds."""
     return Outcome.failed(
-        f"It did not end within {seconds:g} seconds.", reason="timed_out", retryable=True, details=attempt.said()
+        f"It did not end within {seconds:g} seconds.", reason="timed_out", retryable=True, details=details
     )
 
 

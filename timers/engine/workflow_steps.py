@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from timers.actions.base import Context, Outcome
 from timers.clock import Clock
-from timers.engine.attempt import perform
+from timers.engine.attempt import perform, too_long
 from timers.engine.pool import LOOK_AGAIN, Pool
 from timers.services import processes, workflow_due
 from timers.services import workflow_steps as service
@@ -193,9 +193,7 @@ class Steps:
 
     def _give_up(self, running: _Running) -> None:
         running.gives_up_at = float("inf")
-        seconds = running.held.seconds
-        outcome = Outcome.failed(f"It did not end within {seconds:g} seconds.", reason="timed_out", retryable=True)
-        self._unwritten.append((running, outcome))
+        self._unwritten.append((running, too_long(running.held.seconds)))
         if running.thread is not None:
             self._pool.give_up(running.thread)
 

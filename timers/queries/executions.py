@@ -16,8 +16,8 @@ from django.db.models import Q
 from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, TimerTag
-from timers.queries.figures import LATE_AFTER
 from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.shell import LATE_AFTER
 
 PAGE_SIZE = 50
 FEW_TIMERS = 200

@@ -11,8 +11,8 @@ from django.db.models import Count, Q
 
 from timers.lifecycle import ExecutionStatus, TimerStatus, Trigger
 from timers.models import Execution, Timer
+from timers.queries.shell import LATE_AFTER
 
-LATE_AFTER = timedelta(seconds=5)
 SOON = timedelta(hours=1)
 NEWEST, FEWEST = 200, 20
 """Executions looked at for the pace, and how many of them must have ended."""

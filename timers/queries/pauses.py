@@ -16,6 +16,10 @@ class Pauses:
     everybody: SchedulingPause | None
 
     @property
+    def paused(self) -> bool:
+        return self.any is not None
+
+    @property
     def any(self) -> SchedulingPause | None:
         """Return the pause to tell of first: everybody's."""
         return self.everybody or self.own

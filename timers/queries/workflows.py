@@ -120,6 +120,11 @@ def inputs_of(document: dict[str, Any]) -> tuple[Input, ...]:
     return tuple(Input(name, template.get(name)) for name in names)
 
 
+def has_choices(user: Any) -> bool:
+    """Return whether there is a workflow that this user's timers can start."""
+    return WorkflowDefinition.objects.filter(owner=user).exists()
+
+
 def choices(user: Any) -> list[WorkflowChoice]:
     """Return the workflows that this user's timers can start, by name."""
     rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MOST_CHOICES]

@@ -92,21 +92,32 @@ def renew_key(key: ClientKey, *, by: Any, now: datetime) -> str:
     return secret
 
 
-def issue_for_key(key: ClientKey, *, now: datetime) -> str:
-    """Return the text of a token of a day's life for a Conductor client that showed this key."""
+def issue(*, kind: str, scopes: Iterable[str], lasts: timedelta, now: datetime, **fields: Any) -> str:
+    """Return the text of a new token that a program holds, for this once; `fields` are the others of the row."""
     text = TOKEN_MARK + secrets.token_urlsafe(32)
     Token.objects.create(
-        owner=key.owner,
-        name=key.name,
+        **fields,
+        kind=kind,
         digest=digest(text),
         prefix=text[:12],
-        kind=ACCESS,
-        scopes=[CONDUCTOR_SCOPE],
-        client_id=key.client_id,
+        scopes=list(scopes),
         created_at=now,
-        expires_at=now + timedelta(days=1),
+        expires_at=now + lasts,
     )
     return text
+
+
+def issue_for_key(key: ClientKey, *, now: datetime) -> str:
+    """Return the text of a token of a day's life for a Conductor client that showed this key."""
+    return issue(
+        kind=ACCESS,
+        scopes=[CONDUCTOR_SCOPE],
+        lasts=timedelta(days=1),
+        now=now,
+        owner=key.owner,
+        name=key.name,
+        client_id=key.client_id,
+    )
 
 
 def authenticate_token(value: str, *, now: datetime) -> Token | None:

@@ -24,6 +24,7 @@ MEMBER = "member"
 
 ALIVE = timedelta(seconds=30)
 MESSAGE_LEASE = timedelta(seconds=5)
+"""How long a pending execution's message may take before the reaper repeats it."""
 
 _CHILD_COLUMNS = {
     "id": "uuid",

@@ -60,10 +60,13 @@ class Standing:
     failures_before: int = 0
 
 
-def lock(timer_ids: Iterable[UUID]) -> None:
-    """Take the schedule rows of these timers in the order that everybody takes them in."""
+def lock(timer_ids: Iterable[UUID | str]) -> None:
+    """Take the schedule rows of these timers in the order that everybody takes them in, so that nobody is locked out.
+
+    An update of several rows takes them in any order.
+    """
     if rows.on_postgresql():
-        rows.fetch(_LOCK, [rows.listed(sorted({each.hex for each in timer_ids}))])
+        rows.fetch(_LOCK, [rows.listed(sorted({rows.as_hex(each) for each in timer_ids}))])
 
 
 class _Tally:
@@ -90,13 +93,11 @@ def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
     for run in runs:
         tallies.setdefault(run.timer_id.hex, _Tally()).add(run)
         watched |= {run.timer_id.hex} if run.watched else set()
-    # in one order everywhere, so that two writers cannot lock each other out
     values = [
         (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)
-        for key, tally in sorted(tallies.items())
+        for key, tally in tallies.items()
     ]
-    if rows.on_postgresql():  # an update of several rows takes them in any order
-        rows.fetch(_LOCK, [rows.listed([value[0] for value in values])])
+    lock(tallies)
     before = _failures(watched)
     greater = "greatest" if rows.on_postgresql() else "max"
     found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))

@@ -6,7 +6,6 @@ serves until that has been used: an answer that got lost, or that nobody kept, l
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,11 +136,17 @@ def issue(
     with transaction.atomic():
         for server, group in groups.items():
             common = {"owner": owner, "name": name, "client_id": client_id, "resource_server": server, "grant": grant}
-            text = _make(common, access.ACCESS, group, lasts=ACCESS_LASTS, now=now)
+            text = access.issue(kind=access.ACCESS, scopes=group, lasts=ACCESS_LASTS, now=now, **common)
             again = None
             if refresh:
-                lasting = {**common, "details": details}
-                again = _make(lasting, access.REFRESH, keeping[server], lasts=REFRESH_LASTS, now=now)
+                again = access.issue(
+                    kind=access.REFRESH,
+                    scopes=keeping[server],
+                    lasts=REFRESH_LASTS,
+                    now=now,
+                    details=details,
+                    **common,
+                )
             issued.append(Issued(server, tuple(group), text, again, int(ACCESS_LASTS.total_seconds())))
     return issued
 
@@ -166,17 +171,3 @@ def revoke(text: str, *, now: datetime) -> None:
 def end(grant: UUID, *, now: datetime) -> None:
     """End all tokens that came of one agreement."""
     Token.objects.filter(grant=grant, revoked_at__isnull=True).update(revoked_at=now)
-
-
-def _make(common: Mapping[str, Any], kind: str, names: Iterable[str], *, lasts: timedelta, now: datetime) -> str:
-    text = access.TOKEN_MARK + secrets.token_urlsafe(32)
-    Token.objects.create(
-        **common,
-        kind=kind,
-        digest=access.digest(text),
-        prefix=text[:12],
-        scopes=list(names),
-        created_at=now,
-        expires_at=now + lasts,
-    )
-    return text

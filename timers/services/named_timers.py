@@ -25,7 +25,7 @@ def of(owner: Any) -> TimerQuerySet:
 
 def find(owner: Any, name: str) -> Timer:
     """Return the timer of that name; raises NotFound."""
-    found = of(owner).select_related("owner", "definition", "schedule").filter(name=name).first()
+    found = of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
     if found is None:
         raise NotFound(f"There is no schedule named {name}.")
     return found

@@ -17,14 +17,15 @@ from timers.errors import Forbidden
 from timers.lifecycle import SkipReason
 from timers.models import SchedulingPause, rows
 from timers.services import events, iterations, words
+from timers.services.attempts import UNFINISHED_SQL
 
 CLAIMS = 7_210_454_301
 """The number of the lock that claims share and a pause takes alone, so that no claim in flight misses the pause."""
 
-_LEAVE_OUT_AHEAD = """
+_LEAVE_OUT_AHEAD = f"""
 update timers_execution set status = 'skipped', skip_reason = %s, finished_at = %s, lease_until = null
-where status in ('pending', 'running', 'retrying') and status = 'pending' and serial = 0 and started_at is null
-  and run_at > %s{whose}
+where {UNFINISHED_SQL} and status = 'pending' and serial = 0 and started_at is null
+  and run_at > %s{{whose}}
 returning timer_id"""
 
 _OF_OWNER = " and timer_id in (select id from timers_timer where owner_id = %s)"
@@ -68,11 +69,6 @@ def resume_all(*, owner: Any | None, by: Any, now: datetime) -> bool:
 def is_paused(owner: Any) -> bool:
     """Return whether nothing of this owner is started by schedule, by their own pause or by everybody's."""
     return SchedulingPause.objects.that_stop(owner).exists()
-
-
-def of_owner(owner: Any | None) -> SchedulingPause | None:
-    """Return the owner's own pause (or everybody's, with no owner), if there is one."""
-    return SchedulingPause.objects.select_related("by").filter(owner=owner).first()
 
 
 def _check_right(owner: Any | None, by: Any) -> None:

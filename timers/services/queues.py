@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from timers.clock import to_us
@@ -11,11 +11,9 @@ from timers.models import rows
 from timers.scheduling.overlap import OverlapPolicy
 from timers.services import clusters
 from timers.services.attempts import UNFINISHED_SQL
+from timers.services.clusters import MESSAGE_LEASE
 
 QUEUEING = frozenset({OverlapPolicy.QUEUE_ONE, OverlapPolicy.QUEUE_ALL, OverlapPolicy.CANCEL_PREVIOUS})
-
-MESSAGE_LEASE = timedelta(seconds=5)
-"""How long a pending execution's message may take before the reaper repeats it."""
 
 _FIRST = f"""
 select id from timers_execution

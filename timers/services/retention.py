@@ -23,7 +23,7 @@ from timers.models import (
     Transfer,
     WorkflowRun,
 )
-from timers.services import work
+from timers.services import access, work
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""
@@ -90,7 +90,7 @@ def _prune_workflow_runs(before: datetime) -> int:
 
 def _prune_apps(now: datetime) -> int:
     """Delete what apps cannot use any more: tokens that ran out, and apps that registered and never came back."""
-    tokens = Token.objects.exclude(kind="personal").filter(expires_at__lt=now - TOKENS_KEPT)
+    tokens = Token.objects.exclude(kind=access.PERSONAL).filter(expires_at__lt=now - TOKENS_KEPT)
     holds = Token.objects.filter(client_id=OuterRef("client_id"))
     idle = RegisteredApp.objects.filter(~Exists(holds), created_at__lt=now - TOKENS_KEPT)
     return _delete(tokens) + _delete(idle)

@@ -80,17 +80,18 @@ def plan_due(due: Sequence[DueSchedule], *, now: datetime, horizon: datetime) ->
 
 def _plan_one(row: DueSchedule, *, now: datetime, horizon: datetime) -> Move:
     try:
-        return _move(row, _planned(row, now=now, horizon=horizon))
+        rule = stored(row.document)
+        return _move(row, rule, _planned(row, rule, now=now, horizon=horizon))
     except Exception as error:
         return Move(row.timer_id, row.definition_id, row.next_planned_at, error=f"{type(error).__name__}: {error}")
 
 
-def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPlan:
+def _planned(row: DueSchedule, rule: BoundedSchedule, *, now: datetime, horizon: datetime) -> CatchUpPlan:
     if row.all_paused:
-        return plan_paused(stored(row.document), due_since=row.next_planned_at, horizon=horizon)
+        return plan_paused(rule, due_since=row.next_planned_at, horizon=horizon)
     window = None if row.catch_up_window_us is None else timedelta(microseconds=row.catch_up_window_us)
     return plan(
-        stored(row.document),
+        rule,
         due_since=row.next_planned_at,
         now=now,
         horizon=horizon,
@@ -102,9 +103,9 @@ def _planned(row: DueSchedule, *, now: datetime, horizon: datetime) -> CatchUpPl
     )
 
 
-def _move(row: DueSchedule, planned: CatchUpPlan) -> Move:
+def _move(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> Move:
     jitter = timedelta(microseconds=row.jitter_us)
-    left_out = _left_out(row, planned)
+    left_out = _left_out(row, rule, planned)
     dealt_with = [fire.planned for fire in planned.fire] + [run.last for run in planned.skipped]
     return Move(
         row.timer_id,
@@ -120,9 +121,8 @@ def _move(row: DueSchedule, planned: CatchUpPlan) -> Move:
     )
 
 
-def _left_out(row: DueSchedule, planned: CatchUpPlan) -> list[SkippedRun]:
+def _left_out(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> list[SkippedRun]:
     """Return what a closed window leaves out on the way to the next planned instant."""
-    rule = stored(row.document)
     if planned.next_planned is None and (rule.max_runs is not None or not planned.fire):
         return []
     from timers.services import exclusions  # whose neighbours import this module

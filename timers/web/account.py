@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST
 from timers import clock
 from timers.errors import Invalid
 from timers.models import Preference
-from timers.queries import shell as read
 from timers.services import accounts, notifications
 from timers.web import shell
 from timers.web.forms import AccountForm, AddressForm, LoginForm, PasswordForm
@@ -68,7 +67,7 @@ log_out = LogoutView.as_view()
 @shell.page
 def account(request: HttpRequest) -> HttpResponse:
     """Show and save the reader's time zone and theme; tell how the service is."""
-    form = AccountForm(request.POST or None, preference=read.preference(request.user))
+    form = AccountForm(request.POST or None, preference=shell.preference_of(request))
     if request.method == "POST" and form.is_valid():
         _keep(request, **form.cleaned_data)
         messages.success(request, "Saved.")
@@ -131,7 +130,7 @@ def _page(
 ) -> HttpResponse:
     wrong = next((each for each in (form, address_form, password_form) if each is not None and each.errors), None)
     context = {
-        "form": form or AccountForm(preference=read.preference(request.user)),
+        "form": form or AccountForm(preference=shell.preference_of(request)),
         "address_form": address_form or AddressForm(initial={"email": getattr(request.user, "email", "")}),
         "password_form": password_form or PasswordForm(),
         "wrong": wrong,

@@ -17,7 +17,6 @@ from timers.actions.base import Outcome
 from timers.errors import Invalid, TimersError
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
-from timers.queries import shell as preferences
 from timers.queries import timers as queries
 from timers.queries import workflows
 from timers.services import timers as service
@@ -79,8 +78,7 @@ def edit(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """Return the preview for the fields as they are, and with it the parts of the form that have to keep in step."""
     now = clock.now()
-    timer = _edited(request)
-    form = _form(request, like=timer or _model(request), editing=timer is not None)
+    timer, form = _asking(request)
     context = {"form": form, "timer": timer, "swap": True, **timer_preview.context_for(form, now=now, timer=timer)}
     return shell.render(request, "timers/_preview_live.html", context, now=now)
 
@@ -89,8 +87,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @shell.page
 def files(request: HttpRequest) -> HttpResponse:
     """Return one side of the file browser after it was opened or closed, or the paths after one was picked."""
-    timer = _edited(request)
-    form = _form(request, like=timer or _model(request), editing=timer is not None)
+    _, form = _asking(request)
     part = _transfer_part(form)
     chosen = request.htmx.trigger_name  # type: ignore[attr-defined]
     button = f"open:{chosen}" if chosen in SIDES else request.POST.get("files", "")
@@ -118,8 +115,7 @@ def inputs(request: HttpRequest) -> HttpResponse:
 def test(request: HttpRequest) -> HttpResponse:
     """Send a test of the webhook in the fields and return what came of it."""
     now = clock.now()
-    timer = _edited(request)
-    form = _form(request, like=timer or _model(request), editing=timer is not None)
+    timer, form = _asking(request)
     return shell.render(request, "timers/_webhook_test.html", _test(request, form, now=now, timer=timer), now=now)
 
 
@@ -128,8 +124,7 @@ def test(request: HttpRequest) -> HttpResponse:
 def dry_run(request: HttpRequest) -> HttpResponse:
     """Submit the transfer in the fields as a dry run, and show that one."""
     now = clock.now()
-    timer = _edited(request)
-    form = _form(request, like=timer or _model(request), editing=timer is not None)
+    timer, form = _asking(request)
     form.is_valid()
     try:
         body = {**form.body(), "dry_run": True}
@@ -156,9 +151,10 @@ def _model(request: HttpRequest) -> Timer | None:
     return _named(request, "from")
 
 
-def _edited(request: HttpRequest) -> Timer | None:
-    """Return the timer whose form asks."""
-    return _named(request, "timer")
+def _asking(request: HttpRequest) -> tuple[Timer | None, TimerForm]:
+    """Return the timer whose form asks for a part, if it is edited, and the form as it is."""
+    timer = _named(request, "timer")
+    return timer, _form(request, like=timer or _model(request), editing=timer is not None)
 
 
 def _named(request: HttpRequest, name: str) -> Timer | None:
@@ -170,7 +166,7 @@ def _named(request: HttpRequest, name: str) -> Timer | None:
 
 def _form(request: HttpRequest, *, like: Timer | None, editing: bool = False) -> TimerForm:
     data = request.POST if request.method == "POST" else None
-    form = TimerForm(data, reader=request.user, zone=_zone(request), like=like, editing=editing)
+    form = TimerForm(data, reader=request.user, zone=shell.zone_of(request), like=like, editing=editing)
     if like is not None and not editing and data is None:
         form.initial["name"] = f"{like.name[:248]} (copy)"
     return form
@@ -179,11 +175,6 @@ def _form(request: HttpRequest, *, like: Timer | None, editing: bool = False) ->
 def _query(request: HttpRequest) -> str:
     """Return what the parts of a page ask with: the timer that is edited or copied."""
     return f"?{request.GET.urlencode()}" if request.GET else ""
-
-
-def _zone(request: HttpRequest) -> str:
-    known = preferences.preference(request.user)
-    return shell.reader_zone(request, known.timezone if known else "")
 
 
 def _is_to_be_saved(request: HttpRequest, form: TimerForm) -> bool:

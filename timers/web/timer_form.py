@@ -75,7 +75,9 @@ class TimerForm(ScheduleFields, PolicyFields):
         like: Timer | None = None,
         editing: bool = False,
         filled: Mapping[str, Any] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
+        self.refused = refused if refused is not None else {kind: why_not(kind, reader) for kind in ORDER}
         self.like, self.editing, self.reader, self.reader_zone = like, editing, reader, zone
         definition = like.definition if like is not None else None
         self.old_body: Mapping[str, Any] = definition.body if definition else {}
@@ -95,9 +97,12 @@ class TimerForm(ScheduleFields, PolicyFields):
         kinds = (*ORDER, *([own] if own not in ORDER else []))
         chosen = self.chosen_kind
         return [
-            ActionChoice(kind, label_of(kind), kind == chosen, "" if self._is_old(kind) else why_not(kind, self.reader))
+            ActionChoice(kind, label_of(kind), kind == chosen, "" if self._is_old(kind) else self._why_not(kind))
             for kind in kinds
         ]
+
+    def _why_not(self, kind: str) -> str:
+        return self.refused[kind] if kind in self.refused else why_not(kind, self.reader)
 
     def _is_old(self, kind: str) -> bool:
         """Whether a kind is the one that the timer has: it can stay so whatever else."""
@@ -160,6 +165,7 @@ class TimerForm(ScheduleFields, PolicyFields):
 
     def _again(self, data: Any) -> TimerForm:
         known: dict[str, Any] = {"reader": self.reader, "like": self.like, "editing": self.editing}
+        known["refused"] = self.refused
         again = TimerForm(data, zone=self.reader_zone, filled=self.initial, **known)
         again.is_valid()
         return again

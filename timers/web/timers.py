@@ -94,7 +94,7 @@ def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
     if choice == "hour":
         return now + HOUR
     given = request.POST.get("until_at") if choice in ("", "at") else choice
-    text = read_instant(given, ZoneInfo(shell.reader_zone(request, _chosen_zone(request))), "")
+    text = read_instant(given, ZoneInfo(shell.zone_of(request)), "")
     if text is None:
         if choice:
             raise Invalid({"": "Say until when it is paused, with a date and a time."})
@@ -112,10 +112,3 @@ def _after_button(request: HttpRequest, timer: Timer, *, now: datetime) -> HttpR
     row = timer_queries.timer_row(_find(request, timer.pk), now=now)
     context = {"row": row, "refresh": request.POST.get("next", "")}
     return shell.render(request, "timers/_timer_row_changed.html", context, now=now)
-
-
-def _chosen_zone(request: HttpRequest) -> str:
-    from timers.queries.shell import preference
-
-    known = preference(request.user)
-    return known.timezone if known else ""

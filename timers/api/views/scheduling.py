@@ -14,6 +14,7 @@ from timers.api import serializers as shapes
 from timers.api.base import Door, body, repeatable
 from timers.api.documents import only, read_flag, read_text
 from timers.api.schema import described
+from timers.queries import pauses as read
 from timers.services import pauses
 
 
@@ -72,6 +73,4 @@ def _whose(request: Request, document: Mapping[str, Any]) -> Any | None:
 
 
 def _answer(request: Request) -> Response:
-    own, everybody = pauses.of_owner(request.user), pauses.of_owner(None)
-    paused = own is not None or everybody is not None
-    return Response(shapes.SchedulingAnswer({"paused": paused, "own": own, "everybody": everybody}).data)
+    return Response(shapes.SchedulingAnswer(read.pauses(request.user)).data)

@@ -257,11 +257,10 @@ def write_task(transfer: Transfer, *, trouble: TransferEvent | None = None) -> d
 
 
 def _end(name: str, collection: Collection | None, account: str) -> dict[str, Any]:
-    known = collection is not None
     return {
         f"{name}_endpoint_id": str(collection.pk) if collection is not None else None,
         f"{name}_endpoint": f"{account}#{collection.pk}" if collection is not None else None,
-        f"{name}_endpoint_display_name": collection.display_name if known and collection is not None else None,
+        f"{name}_endpoint_display_name": collection.display_name if collection is not None else None,
     }
 
 

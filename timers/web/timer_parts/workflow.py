@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.urls import reverse_lazy
 
-from timers.queries.workflows import WorkflowChoice, choices
+from timers.queries.workflows import WorkflowChoice, choices, has_choices
 from timers.web import workflow_inputs
 from timers.web.timer_parts.base import ActionPart
 
@@ -82,7 +82,7 @@ class WorkflowPart(ActionPart):
 
     @classmethod
     def why_not(cls, reader: Any) -> str:
-        return "" if choices(reader) else "You have no workflows yet. Make one on the page of workflows."
+        return "" if has_choices(reader) else "You have no workflows yet. Make one on the page of workflows."
 
 
 def write_choice(name: str, version: int) -> str:
