@@ -96,6 +96,26 @@ def test_a_repeated_attempt_makes_no_second_row_for_a_cluster(wide: Stage) -> No
     assert sorted(each.cluster for each in wide.executions("cache.clear")) == ["a:1", "b:2"]
 
 
+def test_a_cluster_that_is_still_at_it_holds_up_no_other_one(wide: Stage) -> None:
+    begin(wide, owner="a:11", cluster="a:1")
+    end(begin(wide, owner="b:22", cluster="b:2"), OK, wide.now, owner="b:22")
+    wide.now += timedelta(seconds=60)
+    for cluster in ("a:1", "b:2"):
+        clusters.beat(cluster, functions=["cache.clear"], now=wide.now)
+    Execution.objects.filter(status="running").update(lease_until=wide.now + timedelta(seconds=15))
+    claim_at(wide.now)
+
+    begin(wide, owner="b:22", cluster="b:2")
+    begin(wide, owner="a:11", cluster="a:1")
+
+    later = [each for each in wide.executions("cache.clear") if each.scheduled_for == wide.now]
+    assert sorted((each.cluster, each.status, each.skip_reason) for each in later) == [
+        ("a:1", "skipped", "overlap"),
+        ("b:2", "running", None),
+    ]
+    assert wide.timer("cache.clear").schedule.fired_count == 2
+
+
 def test_what_was_for_a_cluster_that_is_gone_is_ended(wide: Stage) -> None:
     begin(wide, owner="a:11", cluster="a:1")
     wide.now += timedelta(seconds=40)

@@ -112,7 +112,7 @@ def test_a_function_that_the_worker_does_not_know_is_not_held(
     monkeypatch.setattr("timers.actions.code._entry", lambda name: None)
     made = start(vanished)
     eventually(lambda: Execution.objects.filter(timer=made, error_message__startswith="Waits for a worker").exists())
+    eventually(lambda: not runner._keeper._held)
     eventually(lambda: not Execution.objects.filter(timer=made, status="running").exists())
 
     assert runs == []
-    assert runner._keeper._held == {}

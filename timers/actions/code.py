@@ -64,7 +64,7 @@ class CodeAction(Action):
             return Outcome.not_here(f"Waits for a worker that knows the function {name!r}.")
         token = CURRENT.set(context)
         try:
-            with runlog.kept(context.notes):
+            with runlog.Kept(context.notes):
                 return _run(entry, context)
         finally:
             CURRENT.reset(token)

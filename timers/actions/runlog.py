@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TextIO
 
 from timers import clock
@@ -47,18 +45,21 @@ class _Lines:
             self.unfinished[level] = rest[:MOST_CHARACTERS]
 
 
-@contextmanager
-def kept(notes: dict[str, Any]) -> Iterator[None]:
-    """Keep in `notes` what this thread says: `log`, a list of lines, and `log_truncated` when there were more."""
-    _listen()
-    before = getattr(_local, "lines", None)
-    _local.lines = lines = _Lines(notes)
-    try:
-        yield
-    finally:
-        _local.lines = before
-        for level, rest in list(lines.unfinished.items()):
-            lines.add(level, rest)
+class Kept:
+    """Keeps in `notes` what this thread says: `log`, a list of lines, and `log_truncated` when there were more."""
+
+    def __init__(self, notes: dict[str, Any]) -> None:
+        self._lines = _Lines(notes)
+
+    def __enter__(self) -> None:
+        _listen()
+        self._before = getattr(_local, "lines", None)
+        _local.lines = self._lines
+
+    def __exit__(self, *_: object) -> None:
+        _local.lines = self._before
+        for level, rest in list(self._lines.unfinished.items()):
+            self._lines.add(level, rest)
 
 
 class _Handler(logging.Handler):

@@ -13,6 +13,7 @@ import logging
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
@@ -23,8 +24,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-NEAR = 0.0004
-"""Seconds before an instant from which on the leader sleeps without listening for changes."""
+NEAR, AWAKE = 0.002, 0.0003
+"""Seconds before an instant from which on the leader sleeps without listening for changes, and no longer sleeps."""
 
 GRACE = 0.002
 """Seconds that a piece may take before the deputy takes over."""
@@ -35,13 +36,17 @@ PR_SET_TIMERSLACK = 29
 
 
 class Metronome(Generic[T]):
-    """A heap of pieces by instant (microseconds), and the threads that play them."""
+    """A heap of pieces by instant (microseconds), and the threads that play them.
 
-    def __init__(self, clock: Clock, play: Callable[[T], None]) -> None:
+    What `play` returns is called when nothing more is due: it may wait, the next piece may not.
+    """
+
+    def __init__(self, clock: Clock, play: Callable[[T], Callable[[], object] | None]) -> None:
         self._clock = clock
         self._play = play
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[int, int, T]] = []
+        self._after: deque[Callable[[], object]] = deque()
         self._numbers = itertools.count()
         self._leader: int | None = None
         self._playing_since: float | None = None
@@ -140,16 +145,31 @@ class Metronome(Generic[T]):
             if seconds > NEAR:
                 self._changed.wait(seconds - NEAR)
                 return
-        if seconds > 0:
-            time.sleep(seconds)
+        if seconds > AWAKE:
+            time.sleep(seconds - AWAKE)
+        until = time.monotonic() + min(seconds, AWAKE)
+        while time.monotonic() < until:
+            pass
         while (piece := self._take_due(me)) is not None:
             try:
-                self._play(piece)
+                if (after := self._play(piece)) is not None:
+                    self._after.append(after)
             except Exception:
                 log.exception("A piece could not be played.")
+        self._tidy_up()
         with self._changed:
             if self._leader == me:
                 self._playing_since = None
+
+    def _tidy_up(self) -> None:
+        """Do what the pieces have left, also those that a leader before this one played."""
+        while self._after:
+            try:
+                self._after.popleft()()
+            except IndexError:  # another thread was quicker
+                return
+            except Exception:
+                log.exception("What a piece left could not be done.")
 
     def _take_due(self, me: int) -> T | None:
         """Take the next piece if it is due and this thread still leads."""

@@ -14,7 +14,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
@@ -230,10 +232,13 @@ class Runner:
     def _attempts(self) -> list[Running]:
         return list(self._running.values())
 
-    def _enter(self, attempt: Running) -> None:
-        """Carry out an attempt that was begun ahead, in the thread that waited for its instant."""
+    def _enter(self, attempt: Running) -> Callable[[], object] | None:
+        """Carry out an attempt that was begun ahead, in the thread that waited for its instant.
+
+        Returns what is left to do: to have its end recorded.
+        """
         self._running[attempt.begun.execution_id] = attempt
-        self._carry_out(attempt)
+        return partial(self._conclude, attempt, *self._perform(attempt))
 
     def _hand_over(self, attempt: Running) -> None:
         """Have an attempt that was begun ahead carried out by a thread of the pool, as it may take its time."""
@@ -247,21 +252,28 @@ class Runner:
         """Carry out one attempt, in a thread of the pool, and have its end recorded; false when it was given up."""
         if attempt.begun.execution_id not in self._running:
             return True
+        return self._conclude(attempt, *self._perform(attempt))
+
+    def _perform(self, attempt: Running) -> tuple[Outcome, float, datetime]:
+        """Return how the attempt ended, how many seconds it took, and when that was."""
         context = attempt.begin(self.clock)
         self._watch(attempt)
         began = self.clock.monotonic()
         outcome = carry_out(attempt, context)
+        return outcome, self.clock.monotonic() - began, self.clock.now()
+
+    def _conclude(self, attempt: Running, outcome: Outcome, seconds: float, now: datetime) -> bool:
         if outcome.ending is Ending.NOT_HERE:
             self._keeper.is_unknown(attempt.begun.timer_id)
         elif attempt.begun.instructions.is_rapid:
-            self._keeper.took(attempt, self.clock.monotonic() - began)
-        return self._finish(attempt, outcome)
+            self._keeper.took(attempt, seconds)
+        return self._finish(attempt, outcome, now)
 
-    def _finish(self, attempt: Running, outcome: Outcome) -> bool:
+    def _finish(self, attempt: Running, outcome: Outcome, now: datetime | None = None) -> bool:
         """Have the end of an attempt recorded; false when somebody else has done that."""
         if self._running.pop(attempt.begun.execution_id, None) is not attempt:
             return False
-        (self._keeper if attempt.is_rapid else self._writer).record(attempt.finished(outcome, self.clock.now()))
+        (self._keeper if attempt.is_rapid else self._writer).record(attempt.finished(outcome, now or self.clock.now()))
         self._keeper.ended(attempt)
         if self._is_full and len(self._running) <= self._most // 2:
             with self._changed:

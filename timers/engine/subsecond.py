@@ -42,8 +42,8 @@ LEFT_OUT = Outcome.skipped("The run before was still at it.", reason=SkipReason.
 
 
 class Keeper:
-    """Holds sub-second timers. `enter` carries an attempt's start into the runner's books and runs it in this thread,
-    `hand_over` in another one, and `nudge` has the leases of what takes long kept.
+    """Holds sub-second timers. `enter` carries an attempt's start into the runner's books, runs it in this thread and
+    returns what is left to do, `hand_over` runs it in another one, and `nudge` has the leases of what takes long kept.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Keeper:
         clock: Clock,
         owner: str,
         *,
-        enter: Callable[[Running], object],
+        enter: Callable[[Running], Callable[[], object] | None],
         hand_over: Callable[[Running], None],
         nudge: Callable[[], None],
     ) -> None:
@@ -119,17 +119,17 @@ class Keeper:
 
     # At the instant
 
-    def _play(self, attempt: Running) -> None:
+    def _play(self, attempt: Running) -> Callable[[], object] | None:
         begun = attempt.begun
         if begun.timer_id in self._busy:
             now = self._clock.now()
             self.record(Finished(begun, LEFT_OUT, now, now))
-            return
+            return None
         self._busy[begun.timer_id] = attempt
         if begun.timer_id not in self._quick:
             self._hand_over(attempt)
-            return
-        self._enter(attempt)
+            return None
+        return self._enter(attempt)
 
     def took(self, attempt: Running, seconds: float) -> None:
         """Note how long a run took, for where the next one is called."""

@@ -24,14 +24,18 @@ LEASE = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=5)
 """When the reaper looks at an occurrence that waits for what it asked to stop."""
 
+HERE = "(o.cluster is null or o.cluster = %%s)"
+"""What runs for another cluster, of a timer that runs on every one, holds up nothing here."""
+
 UNFINISHED_SQL = "status in ('pending', 'running', 'retrying')"
 """Word for word the condition of the index `execution_unfinished`, which SQLite else does not use."""
 
 CANDIDATES = f"""
-select e.id, e.timer_id, e.trigger, e.started_at, e.scheduled_for, t.status, s.overlap,
+select e.id, e.timer_id, e.trigger, e.serial, e.started_at, e.scheduled_for, t.status, s.overlap,
   case when s.overlap = 'allow' then 0 else (
     select count(*) from timers_execution o
-    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.started_at is not null and o.id <> e.id) end,
+    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.started_at is not null and o.id <> e.id
+      and {HERE}) end,
   case when s.overlap = 'allow' then 0 else (
     select count(*) from timers_execution o
     where o.timer_id = e.timer_id and o.{UNFINISHED_SQL}
@@ -56,12 +60,12 @@ START_FREE = f"""
 update timers_execution as e
 set status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, %%s), lease_until = %%s,
   lease_owner = %%s
-where %s and e.status = 'pending' and (e.serial > 0 or e.started_at is not null or (
+where %s and e.status = 'pending' and ((e.serial > 0 and e.cluster is null) or e.started_at is not null or (
   exists (select 1 from timers_timer t where t.id = e.timer_id and t.status = 'active') and (
     exists (select 1 from timers_schedule s where s.timer_id = e.timer_id and s.overlap = 'allow')
     or not exists (
       select 1 from timers_execution o
-      where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and (
+      where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and {HERE} and (
         o.started_at is not null
         or (o.status = 'pending' and o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
 returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
@@ -112,6 +116,7 @@ class _Candidate:
     execution_id: str
     timer_id: str
     trigger: str
+    serial: int
     started_at: int | None
     scheduled_for: int
     timer_status: str
@@ -153,9 +158,9 @@ def begin(
     with rows.turn():
         if rows.on_postgresql():
             rows.fetch(LOCK, [sorted(_lock_numbers(wanted, definitions))])
-        started = _start(START_FREE, wanted, owner=owner, now=now)
+        started = _start(START_FREE, wanted, owner=owner, now=now, more=[cluster])
         if len(started) < len(wanted):
-            started += _start_judged(wanted, owner=owner, now=now)
+            started += _start_judged(wanted, owner=owner, cluster=cluster, now=now)
         known = read(row[2] for row in started)
         clusters.spread(started, known, cluster=cluster, now=now)
     return [_begun(row, known[row[2]]) for row in sorted(started, key=lambda row: row[6])]
@@ -170,9 +175,9 @@ def _lock_numbers(wanted: Sequence[str], definitions: Iterable[int] | None) -> s
     return {int.from_bytes(each.bytes[:8], signed=True) for each in timers}
 
 
-def _start_judged(wanted: Sequence[str], *, owner: str, now: datetime) -> list[tuple[Any, ...]]:
+def _start_judged(wanted: Sequence[str], *, owner: str, cluster: str | None, now: datetime) -> list[tuple[Any, ...]]:
     """Ask the overlap policies of those that are still pending; return what starts."""
-    found = rows.fetch(CANDIDATES % rows.among("e.id"), [rows.listed(wanted)])
+    found = rows.fetch(CANDIDATES % rows.among("e.id"), [cluster, rows.listed(wanted)])
     verdicts = _judge([_Candidate(rows.as_hex(row[0]), rows.as_hex(row[1]), *row[2:]) for row in found])
     started = _start(START, [each.execution_id for each in verdicts.start], owner=owner, now=now)
     _wait(verdicts.wait, until=None)
@@ -210,14 +215,19 @@ def _decide(each: _Candidate, *, begun: int, left: int) -> Decision | SkipReason
         return Decision.START
     if each.timer_status != TimerStatus.ACTIVE:
         return SkipReason.PAUSED if each.timer_status == TimerStatus.PAUSED else SkipReason.ENDED
+    if each.serial > 0:  # for one of many clusters: it starts unless this one is still at it, and never waits
+        is_busy = each.running + begun > 0 and each.overlap == OverlapPolicy.SKIP
+        return SkipReason.OVERLAP if is_busy else Decision.START
     decision = decide(OverlapPolicy(each.overlap), running=each.running + begun, waiting=max(0, each.waiting - left))
     return SkipReason.OVERLAP if decision is Decision.SKIP else decision
 
 
-def _start(sql: str, wanted: Sequence[str], *, owner: str, now: datetime) -> list[tuple[Any, ...]]:
+def _start(
+    sql: str, wanted: Sequence[str], *, owner: str, now: datetime, more: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
     if not wanted:
         return []
-    values = [to_us(now), to_us(now + LEASE), owner, rows.listed(wanted)]
+    values = [to_us(now), to_us(now + LEASE), owner, rows.listed(wanted), *more]
     return rows.fetch(sql % rows.among("id"), values)
 
 
@@ -270,14 +280,14 @@ def ask_to_stop(timer_id: str, *, but: str, now: datetime) -> int:
 
 
 def _leave_out(skipped: Sequence[tuple[_Candidate, SkipReason]], *, now: datetime) -> list[UUID]:
-    """Record them as skipped; return the timer of each, whose run is to be given back."""
+    """Record them as skipped; return the timer of each whose run is to be given back."""
     timer_ids: list[UUID] = []
     for reason, group in groupby(sorted(skipped, key=lambda each: each[1]), key=lambda each: each[1]):
         wanted = rows.listed([each.execution_id for each, _ in group])
         found = rows.fetch(
             "update timers_execution set status = %s, skip_reason = %s, finished_at = %s, lease_until = null "
-            f"where {rows.among('id')} and status = 'pending' returning timer_id",
+            f"where {rows.among('id')} and status = 'pending' returning timer_id, serial",
             [ExecutionStatus.SKIPPED, reason, to_us(now), wanted],
         )
-        timer_ids += [rows.as_uuid(row[0]) for row in found]
+        timer_ids += [rows.as_uuid(row[0]) for row in found if row[1] == 0]
     return timer_ids
