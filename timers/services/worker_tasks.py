@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from timers.clock import to_us
 from timers.errors import Conflict, NotFound
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing.taskdefs import TimeoutPolicy
-from timers.services import workflow_course
+from timers.services import access, workflow_course
 from timers.services.workflow_definitions import patience_of
 from timers.services.workflow_writing import Writing
 
@@ -46,6 +46,23 @@ class Result:
 def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
     """Return whether a step waits for a worker of that name: cheap enough to be asked many times a second."""
     return bool(rows.fetch(_WAITING, [owner_id, name, to_us(now), 1]))
+
+
+def asks_in_vain(token: str, name: str, *, now: datetime) -> bool:
+    """Return whether a good token asks for tasks of which there are none: one question, for what is asked most often.
+
+    False when somebody has to look closer.
+    """
+    sql, parameters = access.in_passing(token, now=now)
+    waiting = _WAITING.replace("owner_id = %s", "owner_id = t.owner_id")
+    # a health check would be a question of its own, and a lost connection is found out anyway
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        found = rows.fetch(f"{sql} and not exists ({waiting})", [*parameters, name, to_us(now), 1])
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return False
+    return bool(found) and access.opens(found[0][1], access.CONDUCTOR_SCOPE)
 
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:
