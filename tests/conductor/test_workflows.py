@@ -202,6 +202,7 @@ def test_strangers_see_nothing_of_it(stranger_calls: Caller, calls: Caller, run_
         ("POST", "/tasks", {"status": "COMPLETED"}, 400),
         ("POST", "/tasks", {"status": "COMPLETED", "taskId": "x", "workflowInstanceId": "y"}, 404),
         ("GET", "/tasks/poll/batch/ask?count=x", None, 400),
+        ("GET", "/tasks/poll/batch/a%00b", None, 404),
         ("GET", "/tasks/no-id", None, 404),
     ],
 )

@@ -136,13 +136,23 @@ def whole(query: Mapping[str, str], name: str, *, usual: int, most: int, least: 
     return min(int(value[:18]), most)
 
 
-def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a view of a function of request, user's number and name, without the framework: it is asked for often."""
+def plain(
+    view: Callable[[HttpRequest, int, str], HttpResponse],
+    at_once: Callable[[HttpRequest, str], HttpResponse | None] = lambda request, name: None,
+) -> Callable[..., HttpResponse]:
+    """Make a view of a function of request, user's number and name, without the framework: it is asked for often.
+
+    `at_once` may answer before it is asked who is calling.
+    """
 
     def answer(request: HttpRequest, name: str) -> HttpResponse:
         try:
             if request.method != "GET":
                 raise MethodNotAllowed(request.method or "")
+            if "\0" in name:
+                raise NotFound("There is nothing of this name.")
+            if (quick := at_once(request, name)) is not None:
+                return quick
             return view(request, conductor_caller_id(request.META.get("HTTP_X_AUTHORIZATION")), name)
         except Exception as error:
             return errors.answer_plainly(error, request)

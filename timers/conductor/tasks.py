@@ -27,19 +27,31 @@ LOOK_EVERY = 0.05
 MOST_NAMES = 100
 
 
-@plain
-def batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
+def _batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out up to `count` tasks; where there is none, wait up to `timeout` milliseconds for one."""
     count = whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
     steps = _waited_for(request, owner_id, name, count)
     return JsonResponse([write_task(each, each.run) for each in steps], safe=False)
 
 
-@plain
-def poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
+def _poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out one task, or answer an empty 204."""
     steps = service.poll(owner_id, name, worker=request.GET.get("workerid", ""), now=clock.now())
     return JsonResponse(write_task(steps[0], steps[0].run)) if steps else HttpResponse(status=204)
+
+
+def _nothing(request: HttpRequest, name: str) -> HttpResponse | None:
+    """Return the empty answer to who asks in vain and does not want to wait, which is nearly everybody."""
+    token = request.META.get("HTTP_X_AUTHORIZATION", "").strip()
+    short = whole(request.GET, "timeout", usual=0, most=MOST_MS) <= SHORT_MS
+    if not token or not short:
+        return None
+    whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
+    return JsonResponse([], safe=False) if service.asks_in_vain(token, name, now=clock.now()) else None
+
+
+batch_poll = plain(_batch_poll, _nothing)
+poll = plain(_poll)
 
 
 def _waited_for(request: HttpRequest, owner_id: int, name: str, count: int) -> list[WorkflowStep]:

@@ -142,17 +142,26 @@ def owner_in_passing(value: str, scope: str, *, now: datetime) -> int | None:
 
     That is when it opens less, and when its use is to be noted.
     """
-    table = get_user_model()._meta.db_table
-    found = rows.fetch(
-        f"select t.owner_id, t.scopes from timers_token t join {table} u on u.id = t.owner_id where t.digest = %s "
+    sql, parameters = in_passing(value, now=now)
+    found = rows.fetch(sql, parameters)
+    return int(found[0][0]) if found and opens(found[0][1], scope) else None
+
+
+def in_passing(value: str, *, now: datetime) -> tuple[str, list[Any]]:
+    """Return the statement for owner and scopes of a valid token that was used a moment ago, and its parameters."""
+    users = get_user_model()._meta.db_table
+    sql = (
+        f"select t.owner_id, t.scopes from timers_token t join {users} u on u.id = t.owner_id where t.digest = %s "
         "and t.revoked_at is null and (t.expires_at is null or t.expires_at > %s) and u.is_active "
-        "and t.last_used_at > %s",
-        [digest(value), to_us(now), to_us(now - USE_IS_NOTED_EVERY)],
+        "and t.last_used_at > %s"
     )
-    if not found:
-        return None
-    scopes = json.loads(found[0][1]) if isinstance(found[0][1], str) else found[0][1]
-    return int(found[0][0]) if not scopes or scope in scopes else None
+    return sql, [digest(value), to_us(now), to_us(now - USE_IS_NOTED_EVERY)]
+
+
+def opens(scopes: Any, scope: str) -> bool:
+    """Return whether scopes, as raw SQL reads them, open what needs `scope`."""
+    known = json.loads(scopes) if isinstance(scopes, str) else scopes
+    return not known or scope in known
 
 
 def has_expired(value: str, *, now: datetime) -> bool:

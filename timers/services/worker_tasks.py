@@ -15,7 +15,7 @@ from timers.errors import Conflict, NotFound
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing.taskdefs import TimeoutPolicy
-from timers.services import workflow_course
+from timers.services import access, workflow_course
 from timers.services.workflow_definitions import patience_of
 from timers.services.workflow_writing import Writing
 
@@ -46,6 +46,17 @@ class Result:
 def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
     """Return whether a step waits for a worker of that name: cheap enough to be asked many times a second."""
     return bool(rows.fetch(_WAITING, [owner_id, name, to_us(now), 1]))
+
+
+def asks_in_vain(token: str, name: str, *, now: datetime) -> bool:
+    """Return whether a good token asks for tasks of which there are none: one question, for what is asked most often.
+
+    False when somebody has to look closer.
+    """
+    sql, parameters = access.in_passing(token, now=now)
+    waiting = _WAITING.replace("owner_id = %s", "owner_id = t.owner_id")
+    found = rows.fetch(f"{sql} and not exists ({waiting})", [*parameters, name, to_us(now), 1])
+    return bool(found) and access.opens(found[0][1], access.CONDUCTOR_SCOPE)
 
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:
