@@ -83,23 +83,47 @@ def _with_database(url: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Which database the test runs on; Django's default connection points at it."""
-    kind = request.param
-    if kind == "sqlite":
-        folder = tempfile.TemporaryDirectory(prefix="timers-sqlite-")
-        config = env.sqlite(Path(folder.name) / "timers.sqlite3")
-        # a file, not memory: the engine's threads and the browser's server share it
-        config["TEST"] = {"NAME": str(Path(folder.name) / "test.sqlite3")}
-        request.addfinalizer(folder.cleanup)
-    else:
-        os.environ["TESTS_DATABASE_URL"] = request.getfixturevalue("postgresql_server")
-        config = env.database("TESTS_DATABASE_URL", Path())
-        config["TEST"] = {"NAME": f"timers_test_{os.getpid()}"}
-    before = dict(settings.DATABASES["default"])
+def sqlite_database(
+    tmp_path_factory: pytest.TempPathFactory, django_test_environment: None, django_db_blocker: Any
+) -> Iterator[dict[str, Any]]:
+    """The settings of a migrated test database: a file, not memory, as threads and the browser's server share it."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    config = env.sqlite(folder / "timers.sqlite3") | {"TEST": {"NAME": str(folder / "test.sqlite3")}}
+    with _migrated(config, django_db_blocker) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(
+    postgresql_server: str, django_test_environment: None, django_db_blocker: Any
+) -> Iterator[dict[str, Any]]:
+    """The settings of a migrated test database in PostgreSQL."""
+    os.environ["TESTS_DATABASE_URL"] = postgresql_server
+    config = env.database("TESTS_DATABASE_URL", Path()) | {"TEST": {"NAME": f"timers_test_{os.getpid()}"}}
+    with _migrated(config, django_db_blocker) as made:
+        yield made
+
+
+@contextmanager
+def _migrated(config: dict[str, Any], blocker: Any) -> Iterator[dict[str, Any]]:
+    from django.test.utils import setup_databases, teardown_databases
+
     _point_django_at(config)
-    yield kind
-    _point_django_at(before)
+    with blocker.unblock():
+        made_here = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+    made = dict(connections["default"].settings_dict)
+    yield made
+    _point_django_at(made)
+    with blocker.unblock():
+        teardown_databases(made_here, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on; Django's default connection points at it. Each is made once in a session."""
+    kind: str = request.param
+    _point_django_at(request.getfixturevalue(f"{kind}_database"))
+    return kind
 
 
 def _point_django_at(config: dict[str, Any]) -> None:
@@ -111,16 +135,8 @@ def _point_django_at(config: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(database: str, django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """Make the test database of the present kind, and remove it afterwards."""
-    from django.test.utils import setup_databases, teardown_databases
-
-    with django_db_blocker.unblock():
-        old = setup_databases(verbosity=0, interactive=False)
-    yield
-    with django_db_blocker.unblock():
-        connections.close_all()
-        teardown_databases(old, verbosity=0)
+def django_db_setup(database: str) -> None:
+    """The database of the present kind is there."""
 
 
 @pytest.fixture(autouse=True)
