@@ -26,6 +26,10 @@ class TimersError(Exception):
             self.code = code
 
 
+REQUIRED = "This field is required."
+"""What is said of a field that has to be there."""
+
+
 class Invalid(TimersError):
     """Input that cannot work. `fields` maps dotted paths ("schedule.interval_seconds") to sentences."""
 

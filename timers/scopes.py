@@ -17,11 +17,12 @@ _HOST = "https://auth.globus.org/scopes"
 AUTH_SERVER = "auth.globus.org"
 TIMERS_SERVER = "524230d7-ea86-4a52-8312-86065a9e0417"
 TRANSFER_SERVER = "transfer.api.globus.org"
-FLOWS_SERVER = "eec9b274-0c81-4334-bdc2-54e90e689b9a"
+FLOWS_SERVER = "flows.globus.org"
+_FLOWS_ID = "eec9b274-0c81-4334-bdc2-54e90e689b9a"
 
 TIMERS = f"{_HOST}/{TIMERS_SERVER}/timer"
 TRANSFER = f"urn:globus:auth:scope:{TRANSFER_SERVER}:all"
-FLOWS_PREFIX = f"{_HOST}/{FLOWS_SERVER}/"
+FLOWS_PREFIX = f"{_HOST}/{_FLOWS_ID}/"
 OPENID = "openid"
 DEFAULT = ("openid", "profile", "email", TRANSFER, TIMERS)
 """What a client gets that names no scope."""
@@ -33,6 +34,7 @@ _TEXTS = {
     f"urn:globus:auth:scope:{AUTH_SERVER}:view_identity_set": "see your identities",
     TIMERS: "manage your timers",
     TRANSFER: "look into your collections, and start and follow transfers",
+    f"{FLOWS_PREFIX}all": "look up your flows",
 }
 
 LONGEST = 16_384
@@ -66,12 +68,19 @@ def data_access(collection_id: object) -> str:
     return f"{_HOST}/{collection_id}/data_access"
 
 
+def flow_user(flow_id: object) -> str:
+    """Return the scope by which a client may start a flow."""
+    return f"{_HOST}/{flow_id}/flow_{str(flow_id).replace('-', '_')}_user"
+
+
 def server_of(name: str) -> str | None:
     """Return the resource server that a scope addresses; None for what is no scope."""
     if name in _WORDS:
         return AUTH_SERVER
     found = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
-    return None if found is None or len(name) > LONGEST_NAME else found[1]
+    if found is None or len(name) > LONGEST_NAME:
+        return None
+    return FLOWS_SERVER if found[1] == _FLOWS_ID else found[1]
 
 
 def parse(text: str) -> tuple[Scope, ...]:

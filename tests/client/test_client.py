@@ -172,6 +172,13 @@ def test_a_refusal_says_what_is_wrong(client: TimersClient, site: RecordingSite)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_what_the_sentence_says_is_not_said_again(client: TimersClient, site: RecordingSite) -> None:
+    fields = {"name": ["Too long."], "tags": ["At most 100."]}
+    site.answer({"error": {"code": "invalid", "message": "name: Too long.", "fields": fields}}, status=400)
+
+    assert str(error_of(lambda: client.create_timer({}))) == "name: Too long. (400 invalid)\n  tags: At most 100."
+
+
 @pytest.mark.parametrize(
     ("status", "document", "code"),
     [(502, b"<html>Bad Gateway</html>", "error"), (404, {"detail": "?"}, "error"), (200, b"<html>", "bad_answer")],
@@ -282,7 +289,19 @@ def test_address_and_token_come_from_the_environment(site: RecordingSite, monkey
     assert site.last.headers["Authorization"] == "Bearer from-outside"
 
 
-@pytest.mark.parametrize("url", [None, "", "example.org", "ftp://example.org", "http://example.org/?a=b"])
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "→"])
+def test_a_token_that_cannot_be_sent_is_refused_at_once(token: str) -> None:
+    with pytest.raises(ValueError, match="token"):
+        TimersClient("http://127.0.0.1", token)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(None, "", "example.org", "ftp://example.org", "http://example.org/?a=b"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:x", "http://[::1", "http://a b"),
+    ],
+)
 def test_an_address_is_needed(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TIMERS_URL", raising=False)
 

@@ -101,6 +101,8 @@ def test_a_program_on_the_readers_machine_may_be_answered(owner: Any, place: str
         {"code_challenge": ""},
         {"code_challenge_method": "plain"},
         {"response_type": "token"},
+        {"state": "\0"},
+        {"nonce": "\0"},
     ],
 )
 def test_a_request_that_cannot_be_trusted_leads_nowhere(owner: Any, changes: dict[str, str]) -> None:
@@ -185,7 +187,7 @@ def test_a_code_runs_out(owner: Any) -> None:
 def test_the_id_token_is_signed_by_the_published_key(owner: Any) -> None:
     configuration = Client().get(f"{BASE}/.well-known/openid-configuration").json()
     (published,) = Client().get(configuration["jwks_uri"].removeprefix("http://testserver")).json()["keys"]
-    answer = redeem(Browser(owner).answer()["code"]).json()
+    answer = redeem(Browser(owner).answer(nonce="a word of the app")["code"]).json()
 
     claims = jwt.decode(
         answer["id_token"],
@@ -195,7 +197,7 @@ def test_the_id_token_is_signed_by_the_published_key(owner: Any) -> None:
         issuer=configuration["issuer"],
     )
 
-    assert published["kty"] == "RSA"
+    assert (published["kty"], claims["nonce"]) == ("RSA", "a word of the app")
     assert claims["sub"] == Caller(answer["access_token"]).get("/v2/oauth2/userinfo").json()["sub"]
     assert configuration["authorization_endpoint"] == f"{SITE}v2/oauth2/authorize"
 

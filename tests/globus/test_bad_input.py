@@ -141,8 +141,41 @@ def test_a_query_that_cannot_work_is_refused(owner_calls: Caller, path: str) -> 
 
 
 @pytest.mark.django_db
-def test_a_path_that_is_none_answers_in_json(owner_calls: Caller) -> None:
-    for method, path, status in (("GET", "/nothing", 404), ("GET", "/v2/timer", 405), ("PUT", "/jobs/", 405)):
-        response = owner_calls.send(method, path, {} if method != "GET" else None)
+@pytest.mark.parametrize(
+    ("method", "path", "status", "word"),
+    [
+        ("GET", "/nothing", 404, "error"),
+        ("GET", "/jobs/a/b", 404, "error"),
+        ("GET", "/v2/timer", 405, "error"),
+        ("PUT", "/jobs/", 405, "error"),
+        ("POST", "/v0.10/nothing", 404, "resource"),
+        ("POST", "/v2/api/nothing", 404, "errors"),
+        ("GET", "/v2/oauth2/token", 405, "error"),
+        ("POST", "/jwk.json", 405, "errors"),
+        ("POST", "/.well-known/openid-configuration", 405, "errors"),
+    ],
+)
+def test_a_path_that_is_none_answers_as_its_service_does(
+    owner_calls: Caller, method: str, path: str, status: int, word: str
+) -> None:
+    response = owner_calls.send(method, path, {} if method != "GET" else None)
 
-        assert (response.status_code, response["Content-Type"]) == (status, "application/json")
+    assert (response.status_code, response["Content-Type"]) == (status, "application/json")
+    assert word in response.json()
+
+
+@pytest.mark.django_db
+def test_an_error_of_transfer_names_the_path_within_the_service(owner_calls: Caller) -> None:
+    refused, unknown = owner_calls.post("/v0.10/transfer", {}), owner_calls.get("/v0.10/nothing")
+
+    assert (refused.json()["resource"], unknown.json()["resource"]) == ("/v0.10/transfer", "/v0.10/nothing")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["token", "token/revoke", "token/validate", "token/introspect"])
+def test_a_form_that_cannot_be_read_is_refused_in_the_words_of_oauth(owner_calls: Caller, path: str) -> None:
+    many = b"&".join(b"a=b" for _ in range(2_000))
+    for raw, kind in ((b"--x", "multipart/form-data"), (many, "application/x-www-form-urlencoded")):
+        response = owner_calls.client.generic("POST", f"/globus/v2/oauth2/{path}", raw, content_type=kind)
+
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_request")

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
 from tests.factories import make_code_timer, make_webhook_timer
 from tests.globus.conftest import Caller
 from tests.globus.running import copy_all, run_due
-from timers import clock
+from timers import clock, queue
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
-from timers.services import timers
+from timers.services import timers, workflow_definitions
 
 pytestmark = pytest.mark.django_db
 
 EVERY_HOUR = {"type": "recurring", "interval_seconds": 3600}
+TASKS = [{"name": "set", "taskReferenceName": "set", "type": "SET_VARIABLE", "inputParameters": {"a": 1}}]
 ITEMS = [{"source_path": "/file.txt", "destination_path": "/~/copy.txt", "recursive": False}]
 
 
@@ -310,6 +312,21 @@ def test_a_job_comes_back_as_it_was_sent(owner_calls: Caller, transfer_body: dic
     assert read["callback_body"]["body"]["DATA"][0]["source_path"] == "/other.txt"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_answer_to_creation_shows_the_timer_before_it_ran(
+    owner_calls: Caller, transfer_body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "ring", lambda _: transaction.on_commit(lambda: run_due(clock.now())))
+    sent = {"start": clock.now().isoformat(), "interval": 60, "callback_url": "https://x.example.org/transfer/run"}
+
+    made = create(owner_calls, transfer_body)
+    old = owner_calls.post("/jobs/", {**sent, "callback_body": {"body": transfer_body}}).json()
+
+    assert (made["status"], made["last_ran_at"], made["next_run"]) == ("new", None, made["schedule"]["start"])
+    assert (old["status"], old["n_runs"], old["next_run"], old["results"]["data"]) == ("new", 0, old["start"], [])
+    assert [job(owner_calls, each["job_id"])["n_runs"] for each in (made, old)] == [1, 1]
+
+
 def test_errors_in_a_job_use_its_own_spelling(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:
     content = {"body": {"source_endpoint_id": "x", "destination_endpoint_id": "y", "transfer_items": ITEMS}}
     sent = {"start": "2026-12-01T00:00:00", "interval": 30, "callback_body": content}
@@ -318,10 +335,23 @@ def test_errors_in_a_job_use_its_own_spelling(owner_calls: Caller, transfer_body
     short = owner_calls.post("/jobs/", {**sent, "callback_url": transfer}).json()
     unknown = owner_calls.post("/jobs/", {**sent, "interval": 60, "callback_url": transfer}).json()
     refused = owner_calls.post("/jobs/", {**sent, "interval": 60, "callback_url": "ftp://example.org/"}).json()
+    ends = {"body": {"destination_endpoint_id": transfer_body["destination_endpoint"], "transfer_items": ITEMS}}
+    half = {**sent, "interval": 60, "callback_url": transfer, "callback_body": ends}
+    (missing,) = owner_calls.post("/jobs/", half).json()["detail"]
+    flow = {**sent, "callback_url": "https://flows.automate.globus.org/flows/bbbbbbbb-0000-4000-8000-000000000003/run"}
+    nowhere = owner_calls.post("/jobs/", {**flow, "interval": 60}).json()
+    no_input = owner_calls.post("/jobs/", {**flow, "interval": 60, "callback_body": {"body": 1}}).json()
 
     assert short["detail"][0]["loc"] == ["body", "interval"]
     assert unknown["detail"][0]["loc"] == ["body", "callback_body", "body", "source_endpoint_id"]
     assert refused["detail"][0]["loc"] == ["body", "callback_url"]
+    assert missing == {
+        "loc": ["body", "callback_body", "body", "source_endpoint_id"],
+        "msg": "field required",
+        "type": "value_error.missing",
+    }
+    assert nowhere["detail"][0]["loc"] == ["body", "callback_url"]
+    assert no_input["detail"][0]["loc"] == ["body", "callback_body", "body"]
 
 
 def test_another_callback_is_a_webhook(owner_calls: Caller) -> None:
@@ -360,3 +390,26 @@ def test_a_flow_is_looked_up_and_started_by_a_timer(owner: Any, owner_calls: Cal
     assert stranger_calls.get(f"/flows/{hook.pk}").status_code == 404
     unknown = stranger_calls.post("/v2/timer", {"timer": document})
     assert (unknown.status_code, unknown.json()["detail"][0]["loc"]) == (422, ["body", "timer", "flow_id"])
+
+
+def test_workflows_are_flows_and_so_are_their_timers(owner: Any, owner_calls: Caller, stranger_calls: Caller) -> None:
+    for version in (1, 2):
+        document = {"name": "weekly", "version": version, "description": f"version {version}", "tasks": TASKS}
+        workflow_definitions.register(owner=owner, document=document, overwrite=False, now=clock.now())
+    once = {"type": "once", "datetime": clock.now() + timedelta(days=1)}
+    given = {"owner": owner, "name": "first", "schedule": once, "by": owner, "now": clock.now()}
+    body = {"name": "weekly", "version": 1, "input": {"old": 1}}
+    timer = timers.create(action="workflow", body=body, **given)
+
+    (flow,) = owner_calls.get("/flows").json()["flows"]
+
+    assert (flow["title"], flow["description"]) == ("weekly", "version 2")
+    assert owner_calls.get(f"/flows/{flow['id']}").json() == flow
+    for flow_id, starts in ((flow["id"], {"name": "weekly"}), (str(timer.pk), {"name": "weekly", "version": 1})):
+        document = {"timer_type": "flow", "flow_id": flow_id, "schedule": EVERY_HOUR, "body": {"body": {"new": 2}}}
+        made = owner_calls.post("/v2/timer", {"timer": document}).json()["timer"]
+        definition = Timer.objects.get(pk=made["job_id"]).definition
+        assert definition is not None
+        assert definition.body == {**starts, "input": {"new": 2}}
+        assert stranger_calls.get(f"/flows/{flow_id}").status_code == 404
+    assert stranger_calls.get("/flows").json()["flows"] == []

@@ -105,6 +105,7 @@ def test_skipped_errors_are_listed(owner_calls: Caller, transfer_body: dict[str,
     (skipped,) = owner_calls.get(f"{V}/task/{task_id}/skipped_errors").json()["DATA"]
 
     assert (task["status"], task["subtasks_skipped_errors"]) == ("SUCCEEDED", 1)
+    assert task["request_time"] <= skipped["error_time"] <= task["completion_time"]
     assert (skipped["source_path"], skipped["error_code"]) == ("/missing.txt", "FILE_NOT_FOUND")
 
 
@@ -177,8 +178,18 @@ def test_tasks_are_filtered_ordered_and_paged(owner_calls: Caller, transfer_body
     assert labels(filter=f"request_time:2000-01-01,/completion_time:,{(clock.now() + timedelta(days=1)).date()}") == [
         "other"
     ]
+    assert labels(filter="label:~*ly*o?e,~*[*") == ["nightly one"]
     page = owner_calls.get(f"{V}/task_list", limit=1, offset=2, filter="").json()
     assert (page["length"], page["total"], page["DATA"][0]["label"]) == (1, 3, "nightly one")
+
+
+def test_a_pattern_of_many_stars_is_judged_at_once(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:
+    submit(owner_calls, transfer_body, label="a" * 120)
+
+    def found(pattern: str) -> int:
+        return owner_calls.get(f"{V}/task_list", filter=f"label:~{pattern}").json()["total"]
+
+    assert (found("*a" * 50), found("*a" * 50 + "b"), found("*" * 50 + "b")) == (1, 0, 0)
 
 
 def test_a_collection_is_an_endpoint(
@@ -232,7 +243,8 @@ def test_a_folder_is_listed(owner_calls: Caller, collections: tuple[Collection, 
     assert names(filter="type:file/size:>4") == ["notes.TXT"]
     assert names(orderby="type DESC,name DESC") == ["notes.TXT", "file.txt", ".hidden", "sub"]
     assert names(limit=1, offset=1, show_hidden=0) == ["notes.TXT"]
-    assert owner_calls.get(path, filter=["name:~*.txt", "name:file.txt"]).json()["length"] == 1
+    either = owner_calls.get(path, filter=["type:dir", "name:~n*.txt"]).json()["DATA"]
+    assert [each["name"] for each in either] == ["notes.TXT", "sub"]
 
 
 def test_what_stands_at_a_path_is_told_made_and_renamed(

@@ -12,7 +12,7 @@ from rest_framework.parsers import BaseParser
 
 from timers import jsontext, storable
 from timers.api.errors import TooLarge
-from timers.errors import Invalid
+from timers.errors import REQUIRED, Invalid
 from timers.scheduling.fields import known_keys, read_instant
 
 MOST_BYTES = 10 * 1024 * 1024
@@ -52,7 +52,7 @@ def required(document: Mapping[str, Any], names: Collection[str]) -> None:
     """Raise Invalid naming every field that is missing or null."""
     missing = [name for name in names if document.get(name) is None]
     if missing:
-        raise Invalid(dict.fromkeys(missing, "This field is required."))
+        raise Invalid(dict.fromkeys(missing, REQUIRED))
 
 
 def read_flag(document: Mapping[str, Any], name: str) -> bool:
@@ -81,7 +81,7 @@ def read_object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the object that is required under this name."""
     value = document.get(name)
     if not isinstance(value, dict):
-        raise Invalid({name: "This must be an object." if name in document else "This field is required."})
+        raise Invalid({name: "This must be an object." if name in document else REQUIRED})
     return value
 
 

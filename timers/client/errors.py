@@ -27,8 +27,8 @@ class TimersAPIError(Exception):
 
     def __str__(self) -> str:
         parts = [f"{self.message} ({self.http_status} {self.code})" if self.http_status else self.message]
-        parts += [f"{name}: {' '.join(texts)}" for name, texts in self.fields.items()]
-        return "\n  ".join(parts)
+        lines = (f"{name}: {' '.join(texts)}" for name, texts in self.fields.items())
+        return "\n  ".join([*parts, *(line for line in lines if line not in self.message)])
 
 
 class TimersConnectionError(TimersAPIError):

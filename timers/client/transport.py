@@ -53,7 +53,7 @@ class Connection:
 
     def __init__(self, base_url: str, token: str | None, *, transport: Transport | None, timeout: float) -> None:
         self.base_url = _root(base_url)
-        self.token = token
+        self.token = _token(token)
         self.timeout = timeout
         self.transport: Transport = transport or request
 
@@ -109,10 +109,21 @@ def path_of(*parts: str | UUID) -> str:
 
 def _root(base_url: str) -> str:
     root = base_url.strip().rstrip("/").removesuffix(API).rstrip("/")
-    parts = urlsplit(root)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(root)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and " " not in root
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
         raise ValueError(f"{base_url!r} is not the address of a Timers site, such as http://127.0.0.1:8000.")
     return root
+
+
+def _token(token: str | None) -> str | None:
+    found = token.strip() if token else None
+    if found and not (found.isascii() and found.isprintable() and " " not in found):
+        raise ValueError("The token holds characters that no token has.")
+    return found or None
 
 
 def _query(query: Mapping[str, Any] | None) -> str:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from typing import Any
 
+from timers.clock import to_us
 from timers.copying import paths
 from timers.copying.plan import (
     Entry,
@@ -381,7 +382,7 @@ def _source_failed(work: Work, row: NewFile, error: ExternalError) -> None:
 
 
 def _failed(work: Work, row: NewFile, found: Fault) -> None:
-    work.changes.new.append(with_fault(row, found)._replace(state="failed"))
+    work.changes.new.append(with_fault(row, found)._replace(state="failed", finished_us=to_us(work.watch.now())))
     work.changes.faults.append(found)
     work.count(files=1, files_failed=1, faults=1)
 

@@ -103,11 +103,11 @@ class Door(APIView):
 
 
 class NothingHere(Door):
-    """Answers for every path that no other view has."""
+    """Answers for every path of a service that no other view has."""
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
-    shape = staticmethod(errors.of_transfer)
+    shape = staticmethod(errors.of_timers)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise NotFound("There is nothing at this path.")

@@ -55,8 +55,9 @@ def read_action_body(document: Mapping[str, Any]) -> dict[str, Any]:
 def spelled_as(document: Mapping[str, Any], field: str) -> str:
     """Return the name of a field of a transfer as an action's body spells it."""
     first, dot, rest = field.partition(".")
-    older = next((old for old, new in _OLDER.items() if new == first and old in document), first)
-    return older + dot + rest
+    if first not in document and any(old in document for old in _OLDER):
+        first = next((old for old, new in _OLDER.items() if new == first), first)
+    return first + dot + rest
 
 
 def write_transfer(body: Mapping[str, Any]) -> dict[str, Any]:

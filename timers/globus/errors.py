@@ -16,7 +16,7 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from timers.errors import Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
+from timers.errors import REQUIRED, Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
 from timers.services.consents import ConsentRequired
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def answer(error: Exception, context: Mapping[str, Any], shape: Shape, *, invali
     problem = _problem(error) or _defect(error, context)
     if isinstance(error, Invalid):
         problem = replace(problem, status=invalid)
-    document = shape(problem, context["request"].path)
+    document = shape(problem, resource(context["request"].path))
     return Response(document, status=problem.status, headers=dict(problem.headers))
 
 
@@ -118,8 +118,10 @@ def of_timers(problem: Problem, path: str) -> dict[str, Any]:
 
 
 def _wrong(name: str, text: str) -> dict[str, Any]:
-    kind = "value_error.missing" if text == MISSING else "value_error"
-    return {"loc": [part for part in name.split(".") if part], "msg": text, "type": kind}
+    loc = [part for part in name.split(".") if part]
+    if text in (MISSING, REQUIRED):
+        return {"loc": loc, "msg": MISSING, "type": "value_error.missing"}
+    return {"loc": loc, "msg": text, "type": "value_error"}
 
 
 # Transfer
@@ -153,6 +155,11 @@ def of_transfer(problem: Problem, path: str) -> dict[str, Any]:
 
 
 _FRAMEWORK = {status.phrase.upper().replace(" ", "_") for status in HTTPStatus} | {"INTERNAL_ERROR"}
+
+
+def resource(path: str) -> str:
+    """Return a path as clients know it: that within the service."""
+    return path.removeprefix("/globus")
 
 
 def request_id() -> str:

@@ -1,4 +1,4 @@
-"""Flows: looked up by their id before a timer is made that starts one."""
+"""Flows: listed, and looked up by their id before a timer is made that starts one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from timers.services import flows, identities
 from timers.services.flows import Flow
 
 
-class FlowOne(Door):
-    """GET /flows/{id}"""
+class FlowsDoor(Door):
+    """A view of the Flows service."""
 
     shape = staticmethod(errors.of_timers)
     opens = staticmethod(lambda scope: scope.startswith(scopes.FLOWS_PREFIX))
+
+
+class Flows(FlowsDoor):
+    """GET /flows: the caller's workflows; timers are listed as timers"""
+
+    def get(self, request: Request) -> Response:
+        found = [write_flow(each) for each in flows.of_workflows(request.user)]
+        return Response({"flows": found, "limit": len(found), "has_next_page": False, "marker": None})
+
+
+class FlowOne(FlowsDoor):
+    """GET /flows/{id}"""
 
     def get(self, request: Request, flow_id: str) -> Response:
         key = identifier(flow_id)
@@ -48,7 +60,7 @@ def write_flow(flow: Flow) -> dict[str, Any]:
         "run_managers": [],
         "run_monitors": [],
         "user_role": "flow_owner",
-        "globus_auth_scope": f"https://auth.globus.org/scopes/{flow.id}/flow_{str(flow.id).replace('-', '_')}_user",
+        "globus_auth_scope": scopes.flow_user(flow.id),
         "subscription_id": None,
         "created_at": write_instant(flow.created_at),
         "updated_at": write_instant(flow.updated_at),

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from timers.globus import flows
-from timers.globus.auth import identities, pages, tokens
+from timers.globus import errors, flows
+from timers.globus.auth import discovery, identities, pages, tokens
 from timers.globus.base import NothingHere
 from timers.globus.timers import views as timers
 from timers.globus.transfer import endpoints, operations, submissions, tasks
@@ -26,6 +26,7 @@ ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("jobs/<str:timer_id>", timers.JobOne.as_view()),
     ("jobs/<str:timer_id>/pause", timers.JobPause.as_view()),
     ("jobs/<str:timer_id>/resume", timers.JobResume.as_view()),
+    ("flows", flows.Flows.as_view()),
     ("flows/<str:flow_id>", flows.FlowOne.as_view()),
     (f"{_OF_TRANSFER}endpoint/<str:endpoint_id>", endpoints.EndpointOne.as_view()),
     (f"{_OF_TRANSFER}endpoint/<str:endpoint_id>/autoactivate", endpoints.EndpointActivation.as_view()),
@@ -55,11 +56,13 @@ ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("v2/api/identities/<str:identity_id>/consents", identities.Consents.as_view()),
     ("v2/api/clients", identities.Clients.as_view()),
     ("v2/api/clients/<str:client_id>", identities.ClientOne.as_view()),
-    (".well-known/openid-configuration", tokens.configuration),
-    ("jwk.json", tokens.keys),
+    (".well-known/openid-configuration", discovery.Configuration.as_view()),
+    ("jwk.json", discovery.Keys.as_view()),
 )
 
 urlpatterns = [
     *(path(route + end, view) for route, view in ROUTES for end in ("", "/")),
+    re_path(r"^v0\.10/", NothingHere.as_view(shape=errors.of_transfer)),
+    re_path(r"^v2/(oauth2|api|web)/", NothingHere.as_view(shape=errors.of_auth)),
     re_path("", NothingHere.as_view()),
 ]

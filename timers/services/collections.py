@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from timers.copying import paths
-from timers.errors import ExternalError, Forbidden, Invalid, NotFound, UnknownKind
+from timers.errors import REQUIRED, ExternalError, Forbidden, Invalid, NotFound, UnknownKind
 from timers.models import Collection
 from timers.scheduling.fields import known_keys
 from timers.services import events, words
@@ -62,7 +62,7 @@ def create(
     by = by or owner
     for name in ("display_name", "storage"):
         if name not in fields:
-            raise Invalid({name: "This field is required."})
+            raise Invalid({name: REQUIRED})
     collection = Collection(owner=owner, created_at=now, updated_at=now, **({"id": id} if id else {}))
     _apply(collection, fields, by=by)
     with transaction.atomic():

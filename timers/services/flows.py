@@ -1,4 +1,4 @@
-"""Flows: what a timer can start by the id of it: the workflows of the same owner, and their webhook timers.
+"""Flows: what a timer can start by an id: the workflows of the same owner, and their workflow and webhook timers.
 
 What a flow is and what starting it means is decided here alone; whoever asks knows an id, a title, and what to put
 into a timer that is to start it.
@@ -42,22 +42,34 @@ class Flow:
         return {**self.template, self.takes: dict(given)}
 
 
+_INPUTS = {"webhook": ("json", "text"), "workflow": ("input",)}
+"""Which timers are flows, and the fields of their bodies for which the input of a flow stands: in the first of them."""
+
+
 def find(user: Any, flow_id: UUID) -> Flow | None:
     """Return the flow of that id that the user may know of."""
-    return _webhook(user, flow_id) or _workflow(user, flow_id)
+    return _of_timer(user, flow_id) or next((flow for flow in of_workflows(user) if flow.id == flow_id), None)
+
+
+def of_workflows(user: Any) -> list[Flow]:
+    """Return the user's workflows as flows, by name; of the versions of one, the newest is started."""
+    mine = WorkflowDefinition.objects.select_related("owner").filter(owner=user).order_by("name", "version")
+    newest = {each.name: each for each in mine}
+    return [_of_workflow(each) for each in newest.values()]
 
 
 def id_of_workflow(owner_id: int, name: str) -> UUID:
-    """Return the id by which a workflow is a flow: the same for all of its versions, of which the newest is started."""
+    """Return the id by which a workflow is a flow: the same for all of its versions."""
     return uuid5(_WORKFLOWS, f"{owner_id}:{name}")
 
 
-def _webhook(user: Any, flow_id: UUID) -> Flow | None:
+def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
     timers = Timer.objects.select_related("owner", "definition").exclude(status=TimerStatus.DELETED)
-    timer = timers.filter(pk=flow_id, owner=user, action="webhook").first()
+    timer = timers.filter(pk=timer_id, owner=user, action__in=_INPUTS).first()
     if timer is None or timer.definition is None:
         return None
-    body = ACTIONS.get("webhook").join_secrets(timer.definition.body, timer.definition.secrets)
+    inputs = _INPUTS[timer.action]
+    body = ACTIONS.get(timer.action).join_secrets(timer.definition.body, timer.definition.secrets)
     return Flow(
         id=timer.pk,
         title=timer.name,
@@ -65,21 +77,15 @@ def _webhook(user: Any, flow_id: UUID) -> Flow | None:
         owner=timer.owner,
         created_at=timer.created_at,
         updated_at=timer.updated_at,
-        action="webhook",
-        template={name: value for name, value in body.items() if name in ("url", "method", "headers", "expect")},
-        takes="json",
+        action=timer.action,
+        template={name: value for name, value in body.items() if name not in inputs},
+        takes=inputs[0],
     )
 
 
-def _workflow(user: Any, flow_id: UUID) -> Flow | None:
-    mine = WorkflowDefinition.objects.filter(owner=user)
-    names = mine.order_by("name").values_list("name", flat=True).distinct()
-    name = next((name for name in names.iterator() if id_of_workflow(user.pk, name) == flow_id), None)
-    newest = mine.select_related("owner").filter(name=name).order_by("-version").first()
-    if name is None or newest is None:
-        return None
+def _of_workflow(newest: WorkflowDefinition) -> Flow:
     return Flow(
-        id=flow_id,
+        id=id_of_workflow(newest.owner_id, newest.name),
         title=newest.name,
         description=str(newest.document.get("description") or ""),
         owner=newest.owner,

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from timers.copying.filters import Filter, parse_rules
-from timers.errors import Invalid
+from timers.errors import REQUIRED, Invalid
 from timers.models import Collection
 from timers.scheduling.fields import known_keys, read_instant
 from timers.services import collections, transfer_items, transfer_options
@@ -111,7 +111,7 @@ def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
 
 def _collection(body: Mapping[str, Any], name: str, owner: Any) -> Collection:
     if body.get(name) is None:
-        raise Invalid({name: "This field is required."})
+        raise Invalid({name: REQUIRED})
     found = collections.find(owner, body[name])
     if found is None:
         raise Invalid({name: f"There is no collection {body[name]!s:.100}."})

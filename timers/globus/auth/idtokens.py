@@ -16,8 +16,8 @@ LASTS = timedelta(hours=48)
 ORGANIZATION = "Timers"
 
 
-def sign(*, user: Any, audience: str, issuer: str, now: datetime) -> str:
-    """Return a signed token that says who logged in, for one app."""
+def sign(*, user: Any, audience: str, issuer: str, nonce: str | None, now: datetime) -> str:
+    """Return a signed token that says who logged in, for one app; `nonce` is the word by which it knows its request."""
     key = signing_keys.key(now=now)
     claims = {
         **person(user),
@@ -25,6 +25,7 @@ def sign(*, user: Any, audience: str, issuer: str, now: datetime) -> str:
         "aud": audience,
         "iat": int(now.timestamp()),
         "exp": int((now + LASTS).timestamp()),
+        **({} if nonce is None else {"nonce": nonce}),
     }
     return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.id})
 

@@ -23,7 +23,7 @@ from oauthlib.oauth2 import OAuth2Error
 from timers import clock, scopes
 from timers.errors import Invalid
 from timers.globus.auth.server import Server
-from timers.globus.base import base_url
+from timers.globus.base import base_url, check_query
 from timers.models import Collection
 
 LOGIN_IS_FRESH = timedelta(minutes=15)
@@ -48,10 +48,11 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
     server = Server(base=base_url(request), now=now)
     uri = f"{base_url(request)}v2/oauth2/authorize?{request.GET.urlencode()}"
     try:
+        check_query(request.GET)
         _, asked = server.validate_authorization_request(uri)
     except OAuth2Error as error:
         return _refused(request, error)
-    except ValueError:
+    except (ValueError, Invalid):
         return _page(request, "authorize_error", {"problem": "The request cannot be read."}, status=400)
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())

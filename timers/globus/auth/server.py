@@ -146,6 +146,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
             details={
                 "redirect_uri": request.redirect_uri,
                 "state": request.state,
+                "nonce": request.nonce,
                 "challenge": request.code_challenge,
                 "method": request.code_challenge_method,
             },
@@ -204,7 +205,11 @@ class Tokens(TokenBase):  # type: ignore[misc]
                 answer["state"] = held.details["state"]
             if scopes.OPENID in held.scopes:
                 answer["id_token"] = idtokens.sign(
-                    user=held.owner, audience=request.client.client_id, issuer=self.base, now=self.now
+                    user=held.owner,
+                    audience=request.client.client_id,
+                    issuer=self.base,
+                    nonce=held.details.get("nonce"),
+                    now=self.now,
                 )
         return answer
 

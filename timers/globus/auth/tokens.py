@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from oauthlib.oauth2 import OAuth2Error
 
 from timers import clock
-from timers.globus.auth import idtokens
 from timers.globus.auth.identities import identity_of, person_of
 from timers.globus.auth.server import Server, basic
 from timers.globus.base import base_url
@@ -25,6 +27,15 @@ class FormDoor(View):
     """A view that takes forms from programs; errors are those of OAuth2."""
 
     http_method_names = ["post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            request.POST  # noqa: B018  reads the form: one that cannot be read is refused before anybody asks for a field
+        except RequestDataTooBig:
+            return refusal("invalid_request", "The form is too large.", status=413)
+        except (MultiPartParserError, SuspiciousOperation):
+            return refusal("invalid_request", "The form cannot be read.")
+        return super().dispatch(request, *args, **kwargs)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return refusal("invalid_request", "Use POST here.", status=405)
@@ -121,36 +132,6 @@ def _introspected(token: Token, request: HttpRequest) -> dict[str, Any]:
         **({"identity_set": [identity]} if "identity_set" in include or "identities_set" in include else {}),
         **({"session_info": {"authentications": logged_in}} if "session_info" in include else {}),
     }
-
-
-def keys(request: HttpRequest) -> JsonResponse:
-    """Return the public keys (JWKS)."""
-    return JsonResponse(idtokens.public_keys(now=clock.now()))
-
-
-def configuration(request: HttpRequest) -> JsonResponse:
-    """Return what OpenID Connect clients look up first."""
-    base = base_url(request)
-    return JsonResponse(
-        {
-            "issuer": base.rstrip("/"),
-            "authorization_endpoint": f"{base}v2/oauth2/authorize",
-            "token_endpoint": f"{base}v2/oauth2/token",
-            "userinfo_endpoint": f"{base}v2/oauth2/userinfo",
-            "revocation_endpoint": f"{base}v2/oauth2/token/revoke",
-            "introspection_endpoint": f"{base}v2/oauth2/token/introspect",
-            "jwks_uri": f"{base}jwk.json",
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [idtokens.ALGORITHM],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": ["openid", "profile", "email"],
-            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "name", "preferred_username", "email"],
-        }
-    )
 
 
 _NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from timers import scopes
 from timers.errors import Invalid
 from timers.globus import bodies
 from timers.globus.base import identifier
@@ -71,7 +72,15 @@ def read_timer(document: object, *, now: datetime) -> Asked:
     flow_id = identifier(document.get("flow_id"))
     if flow_id is None:
         raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is no UUID."})
-    return _flow(name, schedule, flow_id, body, url=FLOW_URL.format(flow_id), scope=None)
+    return Asked(
+        name=name,
+        action="flow",
+        schedule=schedule,
+        body=_under("body", lambda: _input(body)),
+        flow_id=flow_id,
+        document=_flow_document(flow_id, url=FLOW_URL.format(flow_id), content=body, scope=None),
+        spelled=_spelled_flow,
+    )
 
 
 def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -95,9 +104,7 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
     missing = [name for name in ("start", "callback_url") if job.get(name) is None]
     if missing:
         raise Invalid(dict.fromkeys(missing, MISSING))
-    known_keys(
-        job, {"name", "start", "interval", "stop_after", "stop_after_n", "scope", "callback_url", "callback_body"}
-    )
+    known_keys(job, _JOB_FIELDS)
     url, content = job["callback_url"], job.get("callback_body")
     if not isinstance(url, str):
         raise Invalid({"callback_url": "This must be text."})
@@ -108,7 +115,15 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
     name, schedule = _name(job.get("name")), read_job_schedule(job, now=now)
     flow_id = _flow_of(url)
     if flow_id is not None:
-        return _flow(name, schedule, flow_id, content or {}, url=url, scope=job.get("scope"))
+        return Asked(
+            name=name,
+            action="flow",
+            schedule=schedule,
+            body=_under("callback_body", lambda: _input(content or {})),
+            flow_id=flow_id,
+            document=_flow_document(flow_id, url=url, content=content, scope=job.get("scope")),
+            spelled=_spelled_job_flow,
+        )
     document = {"callback_url": url, "callback_body": content, "scope": job.get("scope")}
     if _path(url) in _TRANSFER_PATHS:
         return _job_transfer(name, schedule, document)
@@ -132,23 +147,22 @@ def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any])
     return Asked(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
 
 
-def _flow(
-    name: str, schedule: dict[str, Any], flow_id: UUID, body: Mapping[str, Any], *, url: str, scope: str | None
-) -> Asked:
+def _input(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a flow is started with."""
     given = body.get("body")
     if given is not None and not isinstance(given, Mapping):
-        raise Invalid({"body.body": "This must be an object."})
-    own = f"https://auth.globus.org/scopes/{flow_id}/flow_{str(flow_id).replace('-', '_')}_user"
-    document = {"callback_url": url, "callback_body": dict(body), "scope": scope or own, "flow_id": str(flow_id)}
-    return Asked(
-        name=name,
-        action="flow",
-        schedule=schedule,
-        body=dict(given or {}),
-        flow_id=flow_id,
-        document=document,
-        spelled=lambda field: "flow_id" if field.startswith("body.") else field,
-    )
+        raise Invalid({"body": "This must be an object."})
+    return dict(given or {})
+
+
+def _flow_document(flow_id: UUID, *, url: str, content: Mapping[str, Any] | None, scope: str | None) -> dict[str, Any]:
+    """Return what of a flow's timer has to come back as it was sent."""
+    return {
+        "callback_url": url,
+        "callback_body": content,
+        "scope": scope or scopes.flow_user(flow_id),
+        "flow_id": str(flow_id),
+    }
 
 
 def _flow_of(url: str) -> UUID | None:
@@ -169,6 +183,14 @@ def _split(url: str) -> tuple[str, str]:
         return parts.hostname or "", parts.path.rstrip("/")
     except ValueError:
         return "", ""
+
+
+def _spelled_flow(field: str) -> str:
+    return "flow_id" if field.startswith("body.") else field
+
+
+def _spelled_job_flow(field: str) -> str:
+    return "callback_url" if _spelled_flow(field) == "flow_id" else _spelled_job(field)
 
 
 def _spelled_job(field: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from timers.errors import Invalid
 from timers.globus.errors import MISSING
-from timers.scheduling.fields import known_keys, read_instant, read_number, read_whole
+from timers.scheduling.fields import known_keys, read_instant, read_whole
 
 LEAST_SECONDS = 60
 MOST_SECONDS = 365 * 86_400
@@ -101,8 +102,8 @@ def _interval(value: object, name: str) -> int:
     """Return whole seconds: fractions are dropped."""
     if value is None:
         raise Invalid({name: MISSING})
-    seconds = int(read_number(value, name, least=1, most=MOST_SECONDS + 1))
-    return read_whole(seconds, name, least=LEAST_SECONDS, most=MOST_SECONDS)
+    whole = math.floor(value) if isinstance(value, float) and math.isfinite(value) else value
+    return read_whole(whole, name, least=LEAST_SECONDS, most=MOST_SECONDS)
 
 
 def _start(value: object, name: str, *, now: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from rest_framework.request import Request
@@ -20,6 +21,7 @@ from timers.lifecycle import TimerStatus
 from timers.models import Timer
 from timers.models.timers import TimerQuerySet
 from timers.queries import timer_results
+from timers.queries.timer_results import Runs
 from timers.services import consents, executions, flows, origins, timers
 
 RESULTS_SHOWN = 10
@@ -58,7 +60,7 @@ class TimerCreation(TimersDoor):
             timer = create(asked, request, now=now)
         except Invalid as error:
             raise error.under("body.timer") from None
-        return Response({"timer": write_timer(rows().get(pk=timer.pk))}, status=201)
+        return Response({"timer": write_timer(timer)}, status=201)
 
 
 class Jobs(TimersDoor):
@@ -77,7 +79,7 @@ class Jobs(TimersDoor):
             timer = create(asked, request, now=now)
         except Invalid as error:
             raise error.under("body") from None
-        return Response(document(rows().get(pk=timer.pk), fresh=True), status=201)
+        return Response(write_job(timer, Runs(), fresh=True), status=201)
 
 
 class JobOne(TimersDoor):
@@ -123,15 +125,10 @@ class JobResume(TimersDoor):
 
 
 def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
-    """Return a new timer as it was asked for. Raises Invalid with the names of the document."""
-    action, body = asked.action, asked.body
-    if asked.flow_id is not None:
-        flow = flows.find(request.user, asked.flow_id)
-        if flow is None:
-            raise Invalid({"flow_id": f"There is no flow {asked.flow_id}."})
-        action, body = flow.action, flow.body(asked.body)
+    """Return a new timer as it is before it runs for the first time. Raises Invalid with the names of the document."""
     token = token_of(request)
     try:
+        action, body = _deed(asked, request)
         with transaction.atomic():
             timer = timers.create(
                 owner=request.user,
@@ -145,10 +142,20 @@ def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
                 minimum_interval=LEAST_SECONDS,
             )
             origins.record(timer, document=asked.document, client_id=token.client_id if token is not None else None)
+            return rows().get(pk=timer.pk)
     except Invalid as error:
         fields = {asked.spelled(name): texts for name, texts in error.fields.items()}
         raise Invalid(fields) from error
-    return timer
+
+
+def _deed(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
+    """Return the action that a timer carries out and its body; raises Invalid naming flow_id."""
+    if asked.flow_id is None:
+        return asked.action, asked.body
+    flow = flows.find(request.user, asked.flow_id)
+    if flow is None:
+        raise Invalid({"flow_id": f"There is no flow {asked.flow_id}."})
+    return flow.action, flow.body(asked.body)
 
 
 def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime) -> None:
@@ -164,10 +171,10 @@ def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime
         timers.resume(timer, by=request.user, now=now, run_missed=True)
 
 
-def document(timer: Timer, *, fresh: bool = False) -> dict[str, object]:
+def document(timer: Timer) -> dict[str, object]:
     """Return the document of a timer with its last runs."""
     runs, marker = timer_results.page(timer, limit=RESULTS_SHOWN, marker=None)
-    return write_job(timer, runs, marker=marker, fresh=fresh)
+    return write_job(timer, runs, marker=marker)
 
 
 def _update_credentials(request: Request) -> bool | None:

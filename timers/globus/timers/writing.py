@@ -51,9 +51,7 @@ def write_timer(timer: Timer) -> dict[str, Any]:
     }
 
 
-def write_job(
-    timer: Timer, runs: Runs, *, results: bool = True, marker: str | None = None, fresh: bool = False
-) -> dict[str, Any]:
+def write_job(timer: Timer, runs: Runs, *, marker: str | None = None, fresh: bool = False) -> dict[str, Any]:
     """Return the older document with the last runs; `fresh` says that the timer was made just now."""
     schedule = _definition(timer)["schedule"]
     row = timer.schedule
@@ -68,7 +66,7 @@ def write_job(
         "n_errors": row.failure_count,
         **_callback(timer),
         "activity": _activity(timer, runs),
-        "results": {"data": [write_run(each, runs) for each in runs.last] if results else [], "page_next": marker},
+        "results": {"data": [write_run(each, runs) for each in runs.last], "page_next": marker},
     }
 
 

@@ -48,14 +48,9 @@ def result(request: Request, kind: str, code: str, message: str, **more: Any) ->
         "code": code,
         "message": message,
         "request_id": errors.request_id(),
-        "resource": resource(request),
+        "resource": errors.resource(request.path),
         **more,
     }
-
-
-def resource(request: Request) -> str:
-    """Return the path of a request as clients know it: that within the service."""
-    return "/v0.10" + str(request.path).partition("/v0.10")[2]
 
 
 def account_of(user: Any) -> str:

@@ -141,15 +141,26 @@ class Pattern:
 
     @property
     def expression(self) -> str:
-        """The glob as a regular expression that both databases know."""
-        known = {"*": ".*", "?": "."}
-        return "^" + "".join(known.get(sign) or re.sub(r"([^\w\s])", r"\\\1", sign) for sign in self.text) + "$"
+        """The glob as a regular expression that both databases know.
+
+        What stands between two stars is looked for where it comes first, so that no text can be read in many ways.
+        """
+        first, *rest = (_escaped(piece) for piece in re.split(r"\*+", self.text))
+        if not rest:
+            return f"^{first}$"
+        *between, last = rest
+        return f"^{first}" + "".join(f"(?:(?!{piece}).)*{piece}" for piece in between) + f".*{last}$"
 
     def fits(self, name: str) -> bool:
         """Return whether a name is meant."""
         if not self.glob:
             return (name == self.text) is not self.negated
         return (re.match(translate(self.text.lower()), name.lower()) is not None) is not self.negated
+
+
+def _escaped(piece: str) -> str:
+    """Return a piece of a glob without stars as a regular expression."""
+    return "".join("." if sign == "?" else re.sub(r"([^\w\s])", r"\\\1", sign) for sign in piece)
 
 
 def fits_any(values: Iterable[str], name: str) -> bool:

@@ -145,10 +145,9 @@ def _visible(entry: Entry, show_hidden: str | None) -> bool:
 
 
 def _wanted(texts: list[str]) -> Callable[[Entry], bool]:
-    """Return what tells whether an entry fits all filters; raises Invalid."""
-    clauses = [(key, values) for text in texts for key, values in filters.clauses(text).items()]
-    tests = [_test(key, values) for key, values in clauses]
-    return lambda entry: all(test(entry) for test in tests)
+    """Return what tells whether an entry fits all that one of the filters says; raises Invalid."""
+    read = [[_test(key, values) for key, values in filters.clauses(text).items()] for text in texts]
+    return lambda entry: not read or any(all(test(entry) for test in tests) for tests in read)
 
 
 def _test(key: str, values: list[str]) -> Callable[[Entry], bool]:

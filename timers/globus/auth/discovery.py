@@ -1,0 +1,54 @@
+"""What OpenID Connect clients look up before anybody logs in; open to everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from timers import clock
+from timers.globus.auth import idtokens
+from timers.globus.auth.identities import AuthDoor
+from timers.globus.base import base_url
+
+
+class Published(AuthDoor):
+    """A document that needs no token."""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+
+class Keys(Published):
+    """GET the public keys (JWKS)"""
+
+    def get(self, request: Request) -> Response:
+        return Response(idtokens.public_keys(now=clock.now()))
+
+
+class Configuration(Published):
+    """GET /.well-known/openid-configuration"""
+
+    def get(self, request: Request) -> Response:
+        base = base_url(request)
+        return Response(
+            {
+                "issuer": base.rstrip("/"),
+                "authorization_endpoint": f"{base}v2/oauth2/authorize",
+                "token_endpoint": f"{base}v2/oauth2/token",
+                "userinfo_endpoint": f"{base}v2/oauth2/userinfo",
+                "revocation_endpoint": f"{base}v2/oauth2/token/revoke",
+                "introspection_endpoint": f"{base}v2/oauth2/token/introspect",
+                "jwks_uri": f"{base}jwk.json",
+                "response_types_supported": ["code"],
+                "response_modes_supported": ["query"],
+                "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [idtokens.ALGORITHM],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+                "code_challenge_methods_supported": ["S256"],
+                "scopes_supported": ["openid", "profile", "email"],
+                "claims_supported": ["sub", "iss", "aud", "exp", "iat", "name", "preferred_username", "email"],
+            }
+        )
