@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from timers import timer
 from timers.codetimers import DeclarationError, declared_in, services_in
 
 
-def _module(**contents: Any) -> types.ModuleType:
-    module = types.ModuleType("someapp.timers")
+def _module(called: str = "someapp.timers", /, **contents: Any) -> types.ModuleType:
+    module = types.ModuleType(called)
     for name, value in contents.items():
         value.__module__ = module.__name__
         setattr(module, name, value)
@@ -60,6 +61,29 @@ def test_what_a_module_imported_is_not_declared_again() -> None:
     module.imported = imported  # type: ignore[attr-defined]
 
     assert list(declared_in(module)) == []
+
+
+def test_the_interval_may_stand_alone() -> None:
+    @timer(0.5)
+    def sample() -> None: ...
+
+    (entry,) = declared_in(_module(sample=sample))
+
+    assert entry.declaration.interval == 0.5
+
+
+def test_what_other_decorators_make_of_a_function_is_what_runs() -> None:
+    def twice(function: Any) -> Any:
+        return wraps(function)(lambda: 2 * function())
+
+    @twice
+    @timer(interval=60)
+    def one() -> int:
+        return 1
+
+    (entry,) = declared_in(_module(one=one))
+
+    assert entry.declaration.function() == 2
 
 
 def test_a_function_may_be_registered_only() -> None:
@@ -135,6 +159,8 @@ def test_policies_have_short_names() -> None:
         ({"interval": 60, "on": "some"}, "on"),
         ({"interval": 60, "skip_if": True}, "skip_if"),
         ({"interval": 60, "args": [object()]}, "args"),
+        ({"interval": 60, "args": "eu"}, "args"),
+        ({"interval": 60, "kwargs": ["eu"]}, "kwargs"),
         ({"interval": 60, "retries": 1, "at_most_once": True}, "at_most_once"),
         ({"interval": 60, "overlapping": "skip"}, "overlapping"),
         ({"between": ("09:00", "17:00"), "name": "x"}, "between"),
@@ -146,6 +172,29 @@ def test_a_declaration_that_cannot_work_names_file_line_and_word(options: dict[s
 
         @timer(**options)
         def wrong() -> None: ...
+
+
+def test_what_would_run_nothing_when_called_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: it is async or a generator"):
+
+        @timer(interval=60)
+        async def later() -> None: ...
+
+    with pytest.raises(DeclarationError, match="generator"):
+
+        @timer(interval=60)
+        def one_by_one() -> Any:
+            yield
+
+
+def test_a_service_that_needs_arguments_names_file_and_line() -> None:
+    class Needy:
+        name = "needy"
+
+        def __init__(self, wants: str) -> None: ...
+
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: needy cannot be made .*'wants'"):
+        list(declared_in(_module(__name__, Needy=Needy)))
 
 
 def test_services_are_found_with_or_without_timers() -> None:

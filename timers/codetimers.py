@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, TypeVar
@@ -49,8 +49,8 @@ class Declaration:
     timezone: str | None = None
     eager: bool = False
     window: dict[str, Any] | None = None
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     skip_if: Callable[..., Any] | None = None
     on: str = "one"
     at_most_once: bool = False
@@ -97,7 +97,7 @@ class Registered:
 
 
 def timer(
-    function: F | None = None,
+    function: Callable[..., Any] | float | None = None,
     *,
     interval: float | None = None,
     cron: str | None = None,
@@ -120,8 +120,9 @@ def timer(
 ) -> Any:
     """Declare that a function runs every `interval` seconds (from 0.1) or when `cron` says, in `timezone`.
 
-    With neither, the function is registered only, so that timers of type `code` can name it. `eager` runs it at once
-    when its timer is first made, not only after one interval. `args` and `kwargs` are what it is called with.
+    `@timer(60)` is short for the former. With neither, the function is registered only, so that timers of type `code`
+    can name it. `eager` runs it at once when its timer is first made, not only after one interval. `args` and `kwargs`
+    are what it is called with.
 
     `between=("09:00", "17:00")` and `weekdays="MON-FRI"` skip what falls outside, on the clock of `timezone`.
     `skip_if` is called before each run, with the service's instance where it takes an argument; what is true skips
@@ -136,18 +137,19 @@ def timer(
 
     Raises DeclarationError naming file and line.
     """
+    seconds = interval if function is None or callable(function) else function
 
     def declare(target: F) -> F:
         declaration = Declaration(
             function=target,
             name=name,
-            interval=interval,
+            interval=seconds,
             cron=cron,
             timezone=timezone,
             eager=eager,
             window=_window(between, weekdays, timezone),
-            args=tuple(args),
-            kwargs=dict(kwargs or {}),
+            args=args,
+            kwargs={} if kwargs is None else kwargs,
             skip_if=skip_if,
             on=on,
             at_most_once=at_most_once,
@@ -160,7 +162,7 @@ def timer(
         setattr(target, MARK, (*vars(target).get(MARK, ()), declaration))
         return target
 
-    return declare if function is None else declare(function)
+    return declare(function) if callable(function) else declare
 
 
 def _window(between: Any, weekdays: Any, timezone: str | None) -> dict[str, Any] | None:
@@ -210,11 +212,16 @@ def _in_words(error: Invalid) -> str:
     return " ".join(f"{_SPELLINGS.get(name, name)}: {' '.join(texts)}" for name, texts in error.fields.items())
 
 
+_NEVER_RUNNING = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
 def _check(declaration: Declaration) -> None:
     """Raise Invalid, or DeclarationError, for what can be seen to be wrong without calling anything."""
     place = declaration.place
     if declaration.interval is not None and declaration.cron is not None:
         raise DeclarationError(f"{place}: give either interval or cron, not both.")
+    if any(is_kind(inspect.unwrap(declaration.function)) for is_kind in _NEVER_RUNNING):
+        raise DeclarationError(f"{place}: it is async or a generator; calling it would run nothing.")
     if declaration.on not in ON:
         raise DeclarationError(f'{place}: on must be "one" or "every"; it is {declaration.on!r}.')
     if declaration.skip_if is not None and not callable(declaration.skip_if):
@@ -223,6 +230,10 @@ def _check(declaration: Declaration) -> None:
         raise DeclarationError(f"{place}: name must be text.")
     if declaration.window is not None and not declaration.runs_on_time:
         raise DeclarationError(f"{place}: between and weekdays need an interval or cron.")
+    if isinstance(declaration.args, str) or not isinstance(declaration.args, Sequence):
+        raise DeclarationError(f"{place}: args must be a list of values; it is {declaration.args!r}.")
+    if not isinstance(declaration.kwargs, Mapping):
+        raise DeclarationError(f"{place}: kwargs must be names and values; it is {declaration.kwargs!r}.")
     try:
         json.dumps([declaration.args, declaration.kwargs], allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -233,7 +244,9 @@ def _check(declaration: Declaration) -> None:
     rule: BoundedSchedule | None = None
     if declaration.runs_on_time:
         _check_interval(declaration)
-        rule = parse_schedule(declaration.schedule(now=clock.now()), now=clock.now())
+        # whether an interval meets its window depends on its grid, which begins when its timer is made
+        is_settled = declaration.cron is not None
+        rule = parse_schedule(declaration.schedule(now=clock.now()), now=clock.now(), refuse_never=is_settled)
     parse_policies(declaration.policies, max_attempts=1, timeout_seconds=3600, schedule=rule)
 
 
@@ -257,16 +270,30 @@ def declared_in(module: ModuleType) -> Iterator[Registered]:
         if not inspect.isclass(value):
             for each in _declarations(value):
                 name = each.name or f"{module.__name__}.{value.__qualname__}"
-                yield _callable(Registered(name=name, declaration=each, module=module.__name__))
+                outermost = replace(each, function=value)  # with what other decorators have made of it
+                yield _callable(Registered(name=name, declaration=outermost, module=module.__name__))
     for service in services_in(module):
         yield from _methods(service, module.__name__)
 
 
 def services_in(module: ModuleType) -> Iterator[type]:
-    """Yield the services that a module defines: its classes with a `name`, with or without timers."""
+    """Yield the services that a module defines: its classes with a `name`, with or without timers.
+
+    Raises DeclarationError for one that cannot be made without arguments.
+    """
     for value in _own(module):
         if inspect.isclass(value) and isinstance(getattr(value, "name", None), str):
+            if (problem := _misfit(value)) is not None:
+                raise DeclarationError(f"{place_of(value)}: {value.name} cannot be made without arguments: {problem}.")  # type: ignore[attr-defined]
             yield value
+
+
+def place_of(service: type) -> str:
+    """Return file and line of a service, for messages."""
+    try:
+        return f"{inspect.getsourcefile(service)}:{inspect.getsourcelines(service)[1]}"
+    except (OSError, TypeError):  # its source is not at hand
+        return f"{service.__module__}.{service.__qualname__}"
 
 
 def _own(module: ModuleType) -> Iterator[Any]:
@@ -292,17 +319,24 @@ def _methods(service: Any, module: str) -> Iterator[Registered]:
 
 def _callable(entry: Registered) -> Registered:
     declaration = entry.declaration
-    if declaration.runs_on_time:
-        this = () if entry.service is None else (None,)
-        try:
-            inspect.signature(declaration.function).bind(*this, *declaration.args, **declaration.kwargs)
-        except TypeError as error:
-            raise DeclarationError(
-                f"{declaration.place}: {entry.name} cannot be called with its declared arguments alone: {error}."
-            ) from None
-        except ValueError:  # a function without a readable signature
-            pass
+    this = () if entry.service is None else (None,)
+    problem = _misfit(declaration.function, *this, *declaration.args, **declaration.kwargs)
+    if declaration.runs_on_time and problem is not None:
+        raise DeclarationError(
+            f"{declaration.place}: {entry.name} cannot be called with its declared arguments alone: {problem}."
+        )
     return entry
+
+
+def _misfit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
+    """Return why these arguments do not fit a function; None when they do, or nobody can say."""
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # a function without a readable signature
+        pass
+    return None
 
 
 # Dependencies of services: declared here, filled by the worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from timers import timer
@@ -29,3 +30,17 @@ class Machines:
     @timer(interval=1, on="every")
     def everywhere(self) -> None:
         trace("everywhere")
+
+    @timer(interval=86_400)
+    def long(self) -> None:
+        self._stay("long")
+
+    @timer(interval=86_400, at_most_once=True)
+    def precious(self) -> None:
+        self._stay("precious")
+
+    def _stay(self, name: str) -> None:
+        """Begin what ends on no machine but the second one."""
+        trace(name)
+        if os.environ["MACHINE"] == "one":
+            time.sleep(600)

@@ -7,9 +7,11 @@ import struct
 import time
 
 from timers import timer
+from timers.actions.base import CURRENT
+from timers.clock import to_us
 
-STAMP = struct.Struct("=IQ")
-"""Which timer, and when in microseconds."""
+STAMP = struct.Struct("=QQ")
+"""The planned instant and the one at which it began, in microseconds."""
 
 _files: dict[int, int] = {}
 
@@ -20,10 +22,12 @@ def empty() -> None:
 
 
 @timer(name="bench.stamp")
-def stamp(number: int) -> None:
-    """Note when this began, in the file that BENCH_STAMPS names."""
+def stamp() -> None:
+    """Note when this was planned and when it began, in the file that BENCH_STAMPS names."""
     at = time.time_ns() // 1000
+    context = CURRENT.get()
+    assert context is not None
     process = os.getpid()
     if process not in _files:
         _files[process] = os.open(os.environ["BENCH_STAMPS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(_files[process], STAMP.pack(number, at))
+    os.write(_files[process], STAMP.pack(to_us(context.scheduled_for), at))

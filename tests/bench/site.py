@@ -66,12 +66,8 @@ def fill(
     interval: float,
     spread: float = 0.0,
     function: str = "bench.empty",
-    numbered: bool = False,
 ) -> None:
-    """Store so many timers, their first instants spread evenly over `spread` seconds from `first` on.
-
-    Those that are `numbered` give their function their number.
-    """
+    """Store so many timers, their first instants spread evenly over `spread` seconds from `first` on."""
     from django.contrib.auth import get_user_model
 
     from timers import clock
@@ -102,12 +98,12 @@ def fill(
                 number=1,
                 name="bench",
                 action="code",
-                body={"function": function, **({"kwargs": {"number": start + count}} if numbered else {})},
+                body={"function": function},
                 created_at=now,
                 schedule={"type": "recurring", "interval_seconds": interval, "start": at.isoformat()},
                 policies={"overlap": "skip", "max_attempts": 1, "timeout_seconds": 3600},
             )
-            for count, (timer, at) in enumerate(zip(timers, instants, strict=True))
+            for timer, at in zip(timers, instants, strict=True)
         )
         if definitions[0].pk is None:
             definitions = list(Definition.objects.filter(pk__gt=number_before).order_by("pk"))[-len(timers) :]

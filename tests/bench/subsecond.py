@@ -27,7 +27,7 @@ def subsecond(options: argparse.Namespace, folder: Path) -> None:
     python = options.nameko or _environment(folder)
     os.environ["BENCH_STAMPS"] = str(folder / "stamps")
     first = clock.now() + timedelta(seconds=8)
-    site.fill(number, first=first, interval=interval, function="bench.stamp", numbered=True)
+    site.fill(number, first=first, interval=interval, function="bench.stamp")
     with site.processes("dispatch", "qcluster", log=options.log) as processes:
         site.wait_until_awake()
         while clock.now() < first + timedelta(seconds=4):
@@ -38,7 +38,7 @@ def subsecond(options: argparse.Namespace, folder: Path) -> None:
         seconds = (ended - began).total_seconds()
         made = None if commits is None else ((_commits() or 0) - commits) / seconds
         time.sleep(3)
-    runs = _runs(folder / "stamps", first, interval)
+    runs = _runs(folder / "stamps")
     ours = sorted(late for planned, late in runs if began <= planned <= ended)
     _report(ours, theirs)
     print(f"{100 * spent / seconds:.1f} % of a core; {'' if made is None else f'{made:.1f} commits/s'}")
@@ -84,18 +84,12 @@ def _environment(folder: Path) -> str:
     return python
 
 
-def _runs(path: Path, first: datetime, interval: float) -> list[tuple[datetime, float]]:
+def _runs(path: Path) -> list[tuple[datetime, float]]:
     """Return the planned instant of each run, and how many milliseconds later it began."""
     from tests.bench.functions import STAMP
-    from timers.clock import from_us, to_us
+    from timers.clock import from_us
 
-    start, step = to_us(first), round(interval * 1e6)
-    found = []
-    for _, at in STAMP.iter_unpack(path.read_bytes()):
-        late = (at - start) % step
-        late = late if late < step * 0.9 else late - step  # too early rather than very late
-        found.append((from_us(at - late), late / 1000))
-    return found
+    return [(from_us(planned), (at - planned) / 1000) for planned, at in STAMP.iter_unpack(path.read_bytes())]
 
 
 def _middle(runs: list[tuple[datetime, float]], around: datetime, begin: float, end: float) -> float:

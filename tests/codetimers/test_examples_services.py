@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -115,6 +116,28 @@ def test_a_service_that_cannot_be_set_up_fails_its_runs_and_is_tried_again(stage
     stage.pass_time(120, step=60)
 
     assert stage.statuses("slow.work") == ["failed", "completed"]
+
+
+def test_a_service_is_used_by_nobody_before_it_is_ready(stage: Stage) -> None:
+    seen: list[str] = []
+
+    class Shared:
+        name = "shared"
+        config = Config(REGION="eu")
+
+        def setup(self) -> None:
+            self.other = threading.Thread(target=lambda: seen.append(instances.of(Shared).state))
+            self.other.start()
+            self.other.join(0.05)
+            self.state = f"ready in {self.config['REGION']}"
+
+        @timer(interval=60)
+        def work(self) -> None: ...
+
+    stage.install(module_of(Shared))
+    instances.of(Shared).other.join(10)
+
+    assert seen == ["ready in eu"]
 
 
 def test_only_public_methods_of_known_services_can_be_called(stage: Stage) -> None:

@@ -27,7 +27,7 @@ def installed(settings: Any, admin: Any) -> Iterator[None]:
         logging.getLogger("shop").info("It took a while.")
         return 42
 
-    @timer(interval=3600)
+    @timer(interval=3600, retries=2)
     def fail() -> None:
         raise ValueError("no good")
 
@@ -63,7 +63,7 @@ def test_a_declared_timer_runs_with_its_output_and_is_recorded(installed: None, 
     assert [line["text"] for line in Attempt.objects.get().details["log"]] == ["refreshing", "It took a while."]
 
 
-def test_a_failure_ends_with_an_error(installed: None) -> None:
+def test_a_failure_ends_with_an_error_and_is_not_tried_again(installed: None) -> None:
     with pytest.raises(CommandError, match="failed: ValueError: no good"):
         run("shop.jobs.fail")
 

@@ -52,6 +52,32 @@ def test_a_window_follows_the_clock_of_its_zone() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("between", "opened", "day"),
+    [
+        (["01:30", "02:30"], ["06:30", "06:45", "07:00", "07:15", "07:30"], "2026-03-07"),
+        (["01:30", "02:30"], ["06:30", "06:45"], "2026-03-08"),  # the clock goes from 02:00 to 03:00
+        (["02:15", "02:45"], [], "2026-03-08"),
+        (["02:30", "03:15"], ["07:00", "07:15"], "2026-03-08"),
+        (["01:30", "01:45"], ["05:30", "05:45", "06:30", "06:45"], "2026-11-01"),  # from 02:00 to 01:00
+        (["01:30", "02:15"], ["05:30", "05:45", "06:30", "06:45", "07:00", "07:15"], "2026-11-01"),
+    ],
+)
+def test_a_window_is_open_by_the_wall_clock_on_days_that_change_it(
+    between: list[str], opened: list[str], day: str
+) -> None:
+    midnight = datetime.fromisoformat(f"{day}T04:00+00:00")
+    made = schedule({"between": between, "timezone": "America/New_York"}, seconds=900, start=midnight)
+
+    found, instant = [], made.next_after(midnight)
+    while instant is not None and instant < midnight + timedelta(hours=20):
+        found.append(f"{instant:%H:%M}")
+        instant = made.next_after(instant)
+
+    assert found == opened
+    assert made.count_between(midnight, midnight + timedelta(hours=20)) == len(opened)
+
+
 def test_back_and_forth_agree_with_the_count() -> None:
     made = schedule({"between": ["09:00", "17:00"], "weekdays": "MON-FRI"}, seconds=900)
     until = MONDAY + timedelta(days=20)

@@ -71,6 +71,23 @@ def test_a_restart_moves_no_grid(declare: Any, admin: Any, now: datetime) -> Non
     assert made.definitions.count() == 1
 
 
+def test_the_grid_decides_whether_a_window_is_met_not_the_hour_of_a_restart(
+    declare: Any, admin: Any, now: datetime
+) -> None:
+    declare(_module("jobs", interval=86_400, between=("12:00", "12:05")))
+    (made,) = codetimers.sync(now=now).declared
+    in_the_evening = now + timedelta(hours=7)
+
+    (again,) = codetimers.sync(now=in_the_evening).declared
+    declare(_module("new_jobs", interval=86_400, between=("12:00", "12:05")))
+
+    assert (again.pk, again.schedule.next_run_at) == (made.pk, now + timedelta(days=1))
+    with pytest.raises(
+        DeclarationError, match=r"test_codetimers\.py:\d+: .*none of its occurrences lies in"
+    ):
+        codetimers.sync(now=in_the_evening)
+
+
 def test_a_restart_wakes_no_paused_timer(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60))
     (made,) = codetimers.sync(now=now).declared
@@ -180,13 +197,13 @@ def test_a_function_that_needs_arguments_is_refused_with_its_place(declare: Any,
 
 
 def test_a_module_that_fails_to_load_is_named(settings: Any, admin: Any, now: datetime, tmp_path: Any) -> None:
-    (tmp_path / "broken_jobs.py").write_text("1 / 0\n")
+    (tmp_path / "broken_jobs.py").write_text("import os\n1 / 0\n")
     sys.path.insert(0, str(tmp_path))
     settings.TIMERS_CODE_MODULES = ("broken_jobs",)
     codetimers._load.cache_clear()
 
     try:
-        with pytest.raises(DeclarationError, match=r"names broken_jobs, which cannot be imported: ZeroDivisionError"):
+        with pytest.raises(DeclarationError, match=r"names broken_jobs, .*broken_jobs\.py:2\): ZeroDivisionError"):
             codetimers.sync(now=now)
     finally:
         sys.path.remove(str(tmp_path))

@@ -13,8 +13,10 @@ from django.test import Client
 
 from tests.factories import make_webhook_timer
 from tests.web.conftest import ran
+from timers.lifecycle import SkipReason
 from timers.models import Attempt, Execution
 from timers.queries import executions as queries
+from timers.templatetags.timers_ui import SKIP_REASONS
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +118,19 @@ def test_results_are_told_in_words(owner: Any, now: datetime, result: Any, words
     execution = ran(make_webhook_timer(owner), now, result=result)
 
     assert queries.said(execution) == words
+
+
+def test_every_reason_to_leave_an_occurrence_out_has_a_sentence() -> None:
+    assert SKIP_REASONS.keys() == set(SkipReason)
+
+
+def test_a_page_tells_what_a_condition_said(owners_browser: Client, owner: Any, now: datetime) -> None:
+    more = {"skip_reason": "skip_if", "error_message": "load is 0.9", "started_at": None}
+    execution = ran(make_webhook_timer(owner), now, status="skipped", **more)
+
+    page = owners_browser.get(f"/executions/{execution.pk}/").content.decode()
+
+    assert f">{SKIP_REASONS['skip_if']}: load is 0.9.</b>" in page
 
 
 def failed_execution(owner: Any, now: datetime) -> Execution:

@@ -18,6 +18,9 @@ from timers.services import codetimers
 log = logging.getLogger(__name__)
 
 _instances: dict[type, Any] = {}
+_unready: dict[type, Any] = {}
+"""What is being set up; only the thread that does so sees it, as its `setup` may call a service that calls it back."""
+
 _making = threading.RLock()
 
 
@@ -35,9 +38,10 @@ def of(service: type) -> Any:
     if found is not None:
         return found
     with _making:
-        if service not in _instances:
-            _make(service)
-        return _instances[service]
+        for made in (_instances, _unready):
+            if service in made:
+                return made[service]
+        return _make(service)
 
 
 def stop_all() -> None:
@@ -51,18 +55,18 @@ def stop_all() -> None:
                 _stop(holder)
 
 
-def _make(service: type) -> None:
-    """Make the instance, give it its dependencies, and call its `setup`; nothing is kept when that fails."""
-    instance = service()
-    _instances[service] = instance  # before `setup`, which may call another service that calls this one
+def _make(service: type) -> Any:
+    """Return a new instance that has its dependencies and was set up; nothing is kept when that fails."""
+    instance = _unready[service] = service()
     try:
         for attribute, dependency in _dependencies(service).items():
             setattr(instance, attribute, _bound(dependency, instance))
         if (setup := _hook(instance, "setup")) is not None:
             setup()
-    except BaseException:
-        del _instances[service]
-        raise
+        _instances[service] = instance
+    finally:
+        del _unready[service]
+    return instance
 
 
 def _dependencies(service: type) -> dict[str, Any]:

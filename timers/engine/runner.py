@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import FrameType
@@ -273,6 +274,8 @@ class Runner:
         """Have the end of an attempt recorded; false when somebody else has done that."""
         if self._running.pop(attempt.begun.execution_id, None) is not attempt:
             return False
+        if self.cluster is None:  # somebody looks on, and decides whether to try again
+            outcome = replace(outcome, retryable=False)
         (self._keeper if attempt.is_rapid else self._writer).record(attempt.finished(outcome, now or self.clock.now()))
         self._keeper.ended(attempt)
         if self._is_full and len(self._running) <= self._most // 2:

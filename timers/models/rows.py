@@ -87,6 +87,22 @@ def turn() -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+@contextmanager
+def alone(number: int) -> Iterator[None]:
+    """Let processes that use the same number do something one after the other, over several transactions.
+
+    An SQLite file belongs to one machine, which does such things once.
+    """
+    if not on_postgresql():
+        yield
+        return
+    fetch("select pg_advisory_lock(%s)", [number])
+    try:
+        yield
+    finally:
+        fetch("select pg_advisory_unlock(%s)", [number])
+
+
 _turns = threading.local()
 
 

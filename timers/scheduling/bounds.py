@@ -94,6 +94,10 @@ class BoundedSchedule:
             stretch = self.window.open_after(stretch.end + TICK)
         return count
 
+    def misses_window(self, now: datetime) -> bool:
+        """Return whether the window is never open when the rule fires, wherever the bounds lie."""
+        return self.window is not None and BoundedSchedule(self.rule, window=self.window).next_after(now) is None
+
     def left_out_between(self, after: datetime, before: datetime) -> Iterator[tuple[datetime, datetime, int]]:
         """Yield what the closed window leaves out strictly between two instants: first, last and number of a run."""
         planned = self._planned_after(after) if self.window is not None else None
@@ -258,7 +262,7 @@ def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool)
         raise Invalid({"end.datetime": "The end lies before the start."})
     if rule.repeats and rule.next_after(max(now, start or now)) is None:
         raise Invalid({rule.main_field: "This schedule never fires: no date within 40 years matches it."})
-    if schedule.window is not None and BoundedSchedule(rule, window=schedule.window).next_after(now) is None:
+    if schedule.misses_window(now):
         raise Invalid({"window": "This schedule never fires: none of its occurrences lies in the window."})
 
 

@@ -82,6 +82,8 @@ def warnings(schedule: BoundedSchedule, *, now: datetime, limit: int = 10) -> li
 def _why_never(schedule: BoundedSchedule, now: datetime) -> str:
     if schedule.rule.next_after(max(now, schedule.start or now)) is None:
         return "It never fires: no date within 40 years matches it."
+    if schedule.misses_window(now):
+        return "It never fires: none of its occurrences lies in the window."
     return "It never fires: it ends before its first occurrence."
 
 

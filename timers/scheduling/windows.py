@@ -9,15 +9,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any, Self
 
 from timers.errors import Invalid
 from timers.scheduling import words
-from timers.scheduling.clock_changes import load_zone, read_zone_name
+from timers.scheduling.clock_changes import changes_between, load_zone, read_zone_name
 from timers.scheduling.fields import known_keys
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
+_FURTHEST = timedelta(hours=26)
+"""No wall clock is as far from UTC."""
+
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
@@ -87,20 +92,34 @@ class Window:
 
     def _stretches(self, around: datetime, step: timedelta) -> Iterator[Stretch]:
         """Yield the stretches of the days around an instant and of those that follow (or precede), for nine days."""
-        zone = load_zone(self.timezone)
-        day = around.astimezone(zone).date() - step
+        day = around.astimezone(load_zone(self.timezone)).date() - step
         for _ in range(10):
             if day.weekday() in self.weekdays:
-                yield self._stretch(day, zone)
+                yield from self._opened_on(day)[:: step.days]
             day += step
 
-    def _stretch(self, day: date, zone: Any) -> Stretch:
+    def _opened_on(self, day: date) -> list[Stretch]:
+        """Return the stretches that begin on that day: one, but for days on which the clocks jump."""
+        begin, end = self._hours(day)
+        earliest, latest = begin - _FURTHEST, end + _FURTHEST
+        jumps = [change.at for change in changes_between(self.timezone, earliest, latest)]
+        found: list[Stretch] = []
+        for first, following in pairwise([earliest, *jumps, latest]):
+            offset = first.astimezone(load_zone(self.timezone)).utcoffset() or timedelta(0)
+            opens, closes = max(first, begin - offset), min(following - _INSTANT, end - offset)
+            if opens > closes:
+                continue
+            if found and opens - found[-1].end <= _INSTANT:
+                opens = found.pop().begin
+            found.append(Stretch(opens, closes))
+        return found
+
+    def _hours(self, day: date) -> tuple[datetime, datetime]:
+        """Return when it opens and closes by the wall clock, written as if that showed UTC."""
         if self.begin is None or self.end is None:
-            midnight = datetime.combine(day + _DAY, time(), zone).astimezone(UTC)
-            return Stretch(datetime.combine(day, time(), zone).astimezone(UTC), midnight - timedelta(microseconds=1))
+            return datetime.combine(day, time(), UTC), datetime.combine(day + _DAY, time(), UTC) - _INSTANT
         last = day if self.end > self.begin else day + _DAY
-        end = datetime.combine(last, self.end, zone).replace(fold=1)
-        return Stretch(datetime.combine(day, self.begin, zone).astimezone(UTC), end.astimezone(UTC))
+        return datetime.combine(day, self.begin, UTC), datetime.combine(last, self.end, UTC)
 
 
 def _read_times(value: object) -> tuple[time, time]:

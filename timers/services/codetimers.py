@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from timers.codetimers import DeclarationError, Registered, declared_in, services_in
+from timers.codetimers import DeclarationError, Registered, declared_in, place_of, services_in
 from timers.errors import Invalid
 from timers.lifecycle import TimerStatus
 from timers.models import Definition, Timer, rows
@@ -74,8 +75,7 @@ def _load() -> Found:
             same = found.setdefault(service.name, service)  # type: ignore[attr-defined]
             if same is not service:
                 raise DeclarationError(
-                    f"{service.__module__}.{service.__qualname__}: the service name {service.name!r} is taken by "  # type: ignore[attr-defined]
-                    f"{same.__module__}.{same.__qualname__}."
+                    f"{place_of(service)}: the service name {service.name!r} is taken by {place_of(same)}."  # type: ignore[attr-defined]
                 )
     return Found(functions, found, frozenset(module.__name__ for module in modules))
 
@@ -95,8 +95,18 @@ def _modules() -> Iterator[ModuleType]:
         except DeclarationError:
             raise
         except Exception as error:
-            where = f"{name}, which" if name in names else f"TIMERS_CODE_MODULES names {name}, which"
-            raise DeclarationError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+            where = name if name in names else f"TIMERS_CODE_MODULES names {name}, which"
+            raise DeclarationError(
+                f"{where} cannot be imported{_place(error)}: {type(error).__name__}: {error}."
+            ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return where in a module its import failed; nothing where there is no such module."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "" if last.filename.startswith("<frozen") else f" ({last.filename}:{last.lineno})"
 
 
 @dataclass(frozen=True)
@@ -174,7 +184,15 @@ def _changes(existing: Timer, wanted: dict[str, Any], *, now: datetime) -> dict[
         return dict(wanted)
     if existing.status == TimerStatus.ENDED:  # its declaration is back: it begins anew
         return {**wanted, "schedule": {"start": now.isoformat(), **wanted["schedule"]}}
-    wish = definitions.check(owner=existing.owner, action="code", old=None, now=now, minimum_interval=0.1, **wanted)
+    wish = definitions.check(
+        owner=existing.owner,
+        action="code",
+        old=None,
+        now=now,
+        minimum_interval=0.1,
+        refuse_never=False,  # a grid that began now would perhaps never meet the window: the old one counts
+        **wanted,
+    )
     changes: dict[str, Any] = {}
     if _rule(wish.schedule.document()) != _rule(before.schedule):
         changes["schedule"] = wanted["schedule"]

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from timers.actions.base import ACTIONS, MASK
 from timers.errors import UnknownKind
+from timers.lifecycle import SkipReason
 from timers.models import ClientKey, Collection, Token
 from timers.queries import Bar
 from timers.queries.words import clock_text, duration, number, size
@@ -58,7 +59,7 @@ SKIP_REASONS: Mapping[str, str] = {
     "paused": "The timer was paused",
     "snoozed": "The timer was paused for a while",
     "maintenance": "A maintenance window",
-    "excluded_date": "An excluded date",
+    "excluded_date": "Outside its hours and weekdays",
     "catchup_none": "Missed while the service was down (catch-up: none)",
     "catchup_coalesced": "Missed while the service was down; only the last one is made up (catch-up: latest)",
     "catchup_window": "Missed for too long to be made up",
@@ -67,6 +68,9 @@ SKIP_REASONS: Mapping[str, str] = {
     "quota": "The quota was used up",
     "ended": "The timer had ended",
     "scheduler_error": "The scheduler met an error",
+    "skip_if": "Its condition was against it",
+    "cluster_gone": "The cluster that it was for was gone",
+    "unknown_function": "The cluster that it was for does not know the function",
 }
 TRIGGERS: Mapping[str, str] = {
     "schedule": "schedule",
@@ -113,8 +117,11 @@ def action_label(kind: str) -> str:
 
 
 @register.filter
-def skip_words(reason: str) -> str:
-    return SKIP_REASONS.get(reason, reason.replace("_", " "))
+def skip_words(execution: Any) -> str:
+    """Return why an occurrence was left out, with what its condition said."""
+    reason: str = SKIP_REASONS[execution.skip_reason]
+    said = execution.error_message if execution.skip_reason == SkipReason.SKIP_IF else None
+    return f"{reason}: {said}" if said else reason
 
 
 @register.filter

@@ -16,7 +16,11 @@ from django.db import OperationalError, connections
 from timers import clock
 from timers.codetimers import DeclarationError
 from timers.engine.supervisor import Supervisor, authority
+from timers.models import rows
 from timers.services import accounts, codetimers, demo
+
+_LOCK_NUMBER = 7_241_905_332
+"""Two installations that start at the same time must not both make the tables and the first account."""
 
 
 class Command(BaseCommand):
@@ -43,11 +47,12 @@ class Command(BaseCommand):
 
     def _prepare(self, *, with_demo: bool) -> None:
         try:
-            call_command("migrate", interactive=False, verbosity=0)
+            with rows.alone(_LOCK_NUMBER):
+                call_command("migrate", interactive=False, verbosity=0)
+                account = accounts.make_first(now=clock.now())
         except OperationalError as error:
             reason = " ".join(str(error).split())
             raise CommandError(f"DATABASE_URL names a database that cannot be used: {reason}") from error
-        account = accounts.make_first(now=clock.now())
         if account is not None:
             self.stdout.write("The first account was made. This is shown once:")
             self.stdout.write(f"  username: {account.username}")
