@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
@@ -89,6 +90,8 @@ def test_an_open_door_needs_no_token_and_has_none_to_give(owner: Any, settings: 
     [
         ("GET", "/nothing", 404),
         ("GET", "/scheduler/schedules/", 404),
+        ("GET", "/scheduler/schedules/a%2Fb", 404),
+        ("POST", "/metadata/workflow/flow/tags", 404),
         ("PATCH", "/scheduler/schedules", 405),
         ("POST", "/tasks/poll/batch/ask", 405),
         ("POST", "/scheduler/nextFewSchedules", 405),
@@ -99,6 +102,7 @@ def test_unknown_paths_and_verbs_answer_json(calls: Caller, method: str, path: s
     answer = calls.send(method, path)
 
     assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert status != 404 or unquote(path) in answer.json()["message"]
     assert answer.headers["Content-Type"].startswith("application/json")
 
 

@@ -40,7 +40,7 @@ def test_saving_again_replaces_all_but_what_is_kept(calls: Caller) -> None:
         ({"name": "x" * 256}, ["255"]),
         ({"startWorkflowRequest": None}, ["startWorkflowRequest"]),
         ({"startWorkflowRequest": {"version": 1}}, ["startWorkflowRequest.name"]),
-        ({"startWorkflowRequest": {"name": "w", "priority": "high"}}, ["priority"]),
+        ({"startWorkflowRequest": {"name": "w", "priority": "high"}}, ["startWorkflowRequest.priority"]),
         ({"scheduleStartTime": "soon"}, ["scheduleStartTime"]),
         ({"scheduleStartTime": 2, "scheduleEndTime": 1}, ["scheduleEndTime"]),
         ({"paused": "yes"}, ["paused"]),
@@ -85,6 +85,14 @@ def test_strangers_know_nothing_and_have_names_of_their_own(calls: Caller, stran
     assert len(calls.get(SCHEDULES).json()) == 1
 
 
+def test_pausing_again_gives_the_new_reason(calls: Caller) -> None:
+    calls.save(paused=True)
+
+    for reason in ("first", "second"):
+        calls.put(f"{SCHEDULES}/nightly/pause?reason={reason}")
+        assert calls.get(f"{SCHEDULES}/nightly").json()["pausedReason"] == reason
+
+
 @pytest.mark.parametrize("verb", ["PUT", "GET"])
 def test_pause_and_resume_by_either_verb(calls: Caller, verb: str) -> None:
     calls.save()
@@ -119,13 +127,15 @@ def test_lists_are_narrowed_to_a_workflow(calls: Caller) -> None:
     assert (found["totalHits"], found["results"][0]["name"]) == (1, "a")
 
 
-@pytest.mark.parametrize("name", ["a b", "ü-名", "100%", "it's", "search me", "q?x=1&y"])
+@pytest.mark.parametrize("name", ["a b", "ü-名", "100%", "it's", "search", "q?x=1&y"])
 def test_any_name_but_one_with_a_slash_can_be_used(calls: Caller, name: str) -> None:
     from urllib.parse import quote
 
     calls.save(name)
+    path = f"{SCHEDULES}/{quote(name, safe='')}"
 
-    assert calls.get(f"{SCHEDULES}/{quote(name, safe='')}").json()["name"] == name
+    assert calls.get(path).json()["name"] == name
+    assert (calls.delete(path).status_code, Timer.objects.not_deleted().count()) == (200, 0)
 
 
 def test_tags_are_replaced_read_and_removed_by_key_and_value(calls: Caller) -> None:

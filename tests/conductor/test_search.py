@@ -40,7 +40,17 @@ def test_the_grammar(text: str, clauses: list[tuple[str, str, tuple[str, ...]]] 
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense", "colour=red", "state", "state=", "state IN (a", "state=a OR state=b x=", "(state=a)", "state~a"],
+    [
+        "x",
+        "colour=red",
+        "state",
+        "state=",
+        "state IN (a",
+        "state=a OR state=b x=",
+        "(state=a)",
+        "state~a",
+        "state=a AND",
+    ],
 )
 def test_what_cannot_be_read_is_refused_and_the_place_is_named(text: str) -> None:
     if text.startswith("state=a OR"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conductor.conftest import Caller
+from tests.conductor.conftest import BASE, Caller
 from tests.services.workflowing import simple, wait
 from timers.conductor import tasks
 from timers.models import WorkflowRun
@@ -131,9 +131,16 @@ def test_a_task_is_reported_on_by_its_reference_name(calls: Caller) -> None:
 def test_logs_and_queue_sizes(calls: Caller, run_id: str) -> None:
     assert calls.get("/tasks/queue/sizes", taskType=["ask", "other"]).json() == {"ask": 1, "other": 0}
     (task,) = poll(calls)
-    calls.client.generic("POST", f"/conductor/api/tasks/{task['taskId']}/log", b"half way", content_type="text/plain")
+    log = f"/tasks/{task['taskId']}/log"
 
-    assert calls.get(f"/tasks/{task['taskId']}/log").json()[0]["log"] == "half way"
+    for kind, line in (
+        ("text/plain", rb"C:\new"),
+        ("application/json", rb"as the \"client\" \u00fc"),
+        ("", b'"quoted"'),
+    ):
+        calls.client.generic("POST", BASE + log, line, content_type=kind)
+
+    assert [each["log"] for each in calls.get(log).json()] == [r"C:\new", 'as the "client" ü', "quoted"]
 
 
 def test_a_run_is_terminated_once_and_removed_when_it_has_ended(calls: Caller, run_id: str) -> None:

@@ -146,6 +146,21 @@ def test_the_loop_outlives_a_database_that_goes_away(owner: Any, monkeypatch: py
     assert reasons == ["gone"]
 
 
+def test_a_bell_makes_it_look_again_at_once_but_not_all_the_time(owner: Any, now: datetime) -> None:
+    dispatcher = Dispatcher(Clock())
+    make_webhook_timer(owner, schedule={"type": "once", "datetime": now.isoformat()})
+    dispatcher.tick(now)
+    end(begin_due(now), BROKEN, now)
+    due = Execution.objects.get().lease_until
+
+    assert dispatcher.tick(now + seconds(0.1)).next_instant is None, "it looked a moment ago and knows of nothing"
+    dispatcher.reaper.hear(now + seconds(0.1))
+    assert dispatcher.tick(now + seconds(0.1)).next_instant == due
+    for late in (0.11, 0.12):
+        dispatcher.reaper.hear(now + seconds(late))
+        assert dispatcher.tick(now + seconds(late)).next_instant == now + seconds(0.15)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_change_wakes_the_loop(owner: Any, now: datetime) -> None:
     from timers.engine import bell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -76,6 +77,33 @@ def test_every_run_comes_to_an_end_and_no_task_is_reached_twice(types: list[str]
     stops = types.index("TERMINATE") + 1 if "TERMINATE" in types else len(types)
     assert reached == list(range(stops))
     assert all(each.task.type in AT_ONCE for each in course.passed)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "${workflow.variables.x}${workflow.variables.x}",
+        ["${workflow.variables.x}"] * 2,
+        {"x": "${workflow.variables.x}"},
+    ],
+)
+def test_references_that_grow_without_end_fail_the_run_and_not_the_machine(more: Any) -> None:
+    grows = {"name": "s", "type": "SET_VARIABLE", "inputParameters": {"x": more}}
+
+    course = advance(workflow({**SET, "inputParameters": {"x": "ab"}}, *[grows] * 500), 0, known())
+
+    assert isinstance(course.then, End) and course.then.status == WorkflowStatus.FAILED
+    assert course.then.reason is not None and course.then.reason.startswith(f"Task t{len(course.passed)}: ")
+    assert len(json.dumps([each.inputs for each in course.passed])) < 20_000_000
+
+
+def test_the_outputs_of_a_run_are_limited_too() -> None:
+    many = {f"x{number}": "${workflow.variables.x}" for number in range(20)}
+    large = {**SET, "inputParameters": {"x": "a" * 1_000_000}}
+
+    course = advance(workflow(large, outputParameters=many), 0, known())
+
+    assert isinstance(course.then, End) and (course.then.status, course.then.output) == (WorkflowStatus.FAILED, {})
 
 
 PATIENT = Patience(retries=2, delay_seconds=7)

@@ -85,7 +85,7 @@ class NothingHere(Door):
     permission_classes = []
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NotFound(errors.NO_SUCH_PATH)
+        raise NotFound(f"There is nothing at the path {request.path[:500]}.")
 
 
 def done() -> HttpResponse:

@@ -14,7 +14,7 @@ from timers.models import Execution, Timer
 from timers.scheduling.clock_changes import read_zone_name
 from timers.scheduling.cron import CronSchedule
 from timers.scheduling.fields import read_instant, write_instant
-from timers.sequencing import words
+from timers.sequencing import requests, words
 from timers.services import schedules
 
 POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit": 1000}
@@ -49,6 +49,10 @@ def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
         raise Invalid({"startWorkflowRequest": "Say which workflow to start."})
     if not request.get("name"):
         raise Invalid({"startWorkflowRequest.name": "Name the workflow to start."})
+    try:
+        requests.read(request)
+    except Invalid as error:
+        raise error.under("startWorkflowRequest") from None
     catch_up = words.flag(document.get("runCatchupScheduleInstances"), "runCatchupScheduleInstances")
     return SaveSchedule(
         name=name,

@@ -64,8 +64,9 @@ class WorkflowOne(Door):
 
 
 class WorkflowVersion(Door):
-    def delete(self, request: Request, name: str, version: str) -> HttpResponse:
-        service.unregister(service.find(request.user, name, _version(version)), by=request.user, now=clock.now())
+    def delete(self, request: Request, name: str, version: int) -> HttpResponse:
+        found = service.find(request.user, name, read_version(version, "version"))
+        service.unregister(found, by=request.user, now=clock.now())
         return done()
 
 

@@ -16,8 +16,8 @@ _FIELD = re.compile(r"\s*([A-Za-z_]\w*)\s*")
 _IN = re.compile(r"IN\s*\(", re.IGNORECASE)
 _OPERATOR = re.compile(r"(>=|<=|=|>|<)\s*")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
-_BARE = re.compile(r"(.*?)(?=\s+AND\s|\s*$)", re.IGNORECASE | re.DOTALL)
-_AND = re.compile(r"\s+AND\s+", re.IGNORECASE)
+_BARE = re.compile(r"(.*?)(?=\s+AND(?:\s|$)|\s*$)", re.IGNORECASE | re.DOTALL)
+_AND = re.compile(r"\s+AND(?:\s+|$)", re.IGNORECASE)
 _LISTED = re.compile(r"\s*(?:'([^']*)'|\"([^\"]*)\"|([^,)]*?))\s*([,)])")
 
 

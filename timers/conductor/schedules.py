@@ -87,11 +87,18 @@ class ScheduleOne(Door):
         return done()
 
 
+class SearchOrOne(ScheduleOne):
+    """The path of the search is also that of a schedule with its name, when nothing is searched for."""
+
+    def get(self, request: Request, name: str) -> Response:
+        if not request.query_params and rows(request).filter(name=name).exists():
+            return super().get(request, name)
+        return ScheduleSearch().get(request)
+
+
 def pause(request: Request, name: str, reason: str) -> None:
     """Pause a schedule; one that is over has nothing to pause."""
-    timer = found(request, name)
-    if timer.status != "ended":
-        timers.pause(timer, by=request.user, now=clock.now(), reason=reason[:LONGEST_REASON])
+    named_timers.pause(found(request, name), reason=reason[:LONGEST_REASON], by=request.user, now=clock.now())
 
 
 def resume(request: Request, name: str) -> None:

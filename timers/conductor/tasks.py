@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework.request import Request
@@ -129,14 +130,13 @@ class TaskLog(Door):
 
 
 def _line(request: Request) -> str:
-    """Return the text that was sent, bare or as JSON."""
-    raw = request._request.body
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        value = raw.decode(errors="replace").replace("\0", "")
-    loads(json.dumps(value).encode())
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return the text that was sent: as JSON, as JSON without its quotes (so does the client), or bare."""
+    text = request._request.body.decode(errors="replace").replace("\0", "")
+    for written in (text, f'"{text}"') if request.content_type == "application/json" else (text,):
+        with suppress(Invalid):
+            value = loads(written.encode())
+            return value if isinstance(value, str) else json.dumps(value)
+    return text
 
 
 class QueueSizes(Door):

@@ -9,7 +9,7 @@ from timers.conductor.base import NothingHere
 
 scheduler_urls = [
     path("scheduler/schedules", schedules.Schedules.as_view()),
-    path("scheduler/schedules/search", schedules.ScheduleSearch.as_view()),
+    path("scheduler/schedules/search", schedules.SearchOrOne.as_view(), {"name": "search"}),
     path("scheduler/schedules/pause", scheduler.PauseAllOrOne.as_view(), {"name": "pause"}),
     path("scheduler/schedules/resume", scheduler.ResumeAllOrOne.as_view(), {"name": "resume"}),
     path("scheduler/schedules/<str:name>", schedules.ScheduleOne.as_view()),
@@ -29,7 +29,7 @@ scheduler_urls = [
 metadata_urls = [
     path("metadata/workflow", metadata.Workflows.as_view()),
     path("metadata/workflow/<str:name>", metadata.WorkflowOne.as_view()),
-    path("metadata/workflow/<str:name>/<str:version>", metadata.WorkflowVersion.as_view()),
+    path("metadata/workflow/<str:name>/<int:version>", metadata.WorkflowVersion.as_view()),
     path("metadata/taskdefs", metadata.Tasks.as_view()),
     path("metadata/taskdefs/<str:name>", metadata.TaskOne.as_view()),
 ]

@@ -121,8 +121,8 @@ class Dispatcher:
         seconds = LONGEST_WAIT
         if tick.next_instant is not None:
             seconds = min(seconds, (tick.next_instant - self.clock.now()).total_seconds())
-        if seconds > 0 and self._bell is not None:
-            self._bell.wait(seconds)
+        if self._bell is not None and self._bell.wait(seconds):
+            self.reaper.hear(self.clock.now())
 
     def _recover(self, error: Exception) -> None:
         log.warning("The dispatcher lost the database and tries again: %s", error)

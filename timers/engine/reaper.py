@@ -27,6 +27,10 @@ class Every:
         return True
 
 
+AGAIN = timedelta(milliseconds=50)
+"""How long after a bell made it look the next one may do so, at the earliest."""
+
+
 @dataclass
 class Reaper:
     """The chores of a dispatcher beside claiming."""
@@ -39,6 +43,17 @@ class Reaper:
     next_retry: datetime | None = None
     next_step: datetime | None = None
     next_snooze: datetime | None = None
+    heard: datetime | None = None
+
+    def hear(self, now: datetime) -> None:
+        """Look at what may be due earlier than was known, as a bell has rung: now, or soon after the last time."""
+        if self.heard is None or not now - AGAIN < self.heard <= now + AGAIN:
+            self.heard = now
+        elif self.heard <= now:
+            self.heard += AGAIN
+        self.next_retry = _earliest(self.next_retry, self.heard)
+        self.next_step = _earliest(self.next_step, self.heard)
+        self.next_snooze = _earliest(self.next_snooze, self.heard)
 
     def pass_by(self, now: datetime, *, horizon: datetime) -> executions.Reaped:
         """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""

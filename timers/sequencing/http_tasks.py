@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from timers.errors import Invalid
+from timers.sequencing.words import mapping
 
 DEFAULT_SECONDS = 30.0
 LONGEST_SECONDS = 600.0
@@ -20,7 +21,8 @@ def webhook_body(inputs: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(request, Mapping):
         raise Invalid({"http_request": "An HTTP task needs an http_request object."})
     body: dict[str, Any] = {"url": request.get("uri"), "method": request.get("method") or "GET"}
-    headers = {str(name): _header(value) for name, value in (request.get("headers") or {}).items() if value is not None}
+    given = mapping(request.get("headers"), "http_request.headers")
+    headers = {str(name): _header(value) for name, value in given.items() if value is not None}
     present = {name.lower() for name in headers}
     for key, header in (("accept", "Accept"), ("contentType", "Content-Type")):
         if request.get(key) and header.lower() not in present and (key == "accept" or request.get("body") is not None):

@@ -7,18 +7,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from timers.errors import Invalid
+
 _REFERENCE = re.compile(r"(\$?)\$\{([^{}]*)\}")
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|\"([^\"]*)\")\]")
 
 DEEPEST = 100
 """How deep a document is looked through; what lies deeper stays as it is."""
 
+LARGEST = 10 * 1024 * 1024
+"""How many characters of JSON, more or less, references may come to: a few lines could ask for any number."""
+
+TOO_LARGE = "What references come to is larger than 10 MiB."
+PER_VALUE = 8
+"""What a number, or the signs around a value, count for."""
+
 
 def resolve(value: Any, scope: Mapping[str, Any], *, depth: int = 0) -> Any:
     """Return the value with every reference replaced.
 
     A text that is one reference becomes what it names, with its type; inside longer text it becomes text. What is
-    unknown is null, and nothing inside longer text. `$${x}` stands for the text `${x}`.
+    unknown is null, and nothing inside longer text. `$${x}` stands for the text `${x}`. Raises Invalid for text that
+    is too long; whether the whole is, `weight` says.
     """
     if depth > DEEPEST:
         return value
@@ -62,7 +72,36 @@ def _in_text(text: str, scope: Mapping[str, Any]) -> Any:
     whole = _REFERENCE.fullmatch(text)
     if whole is not None and not whole[1]:
         return look_up(whole[2], scope)
-    return _REFERENCE.sub(lambda found: found[0][1:] if found[1] else _as_text(look_up(found[2], scope)), text)
+    room = LARGEST
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal room
+        inside = found[0][1:] if found[1] else _as_text(look_up(found[2], scope))
+        room -= len(inside)
+        if room < 0:
+            raise Invalid({"": TOO_LARGE})
+        return inside
+
+    return _REFERENCE.sub(replaced, text)
+
+
+def weight(value: Any, *, most: int) -> int:
+    """Return about how many characters of JSON a value comes to; raises Invalid beyond `most`, and for deep nesting."""
+    total, level = 0, [value]
+    for _ in range(2 * DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            total += PER_VALUE + (len(each) if isinstance(each, str) else 0)
+            if isinstance(each, Mapping):
+                inner += [*each, *each.values()]
+            elif isinstance(each, list | tuple):
+                inner += each
+        if total + PER_VALUE * len(inner) > most:
+            raise Invalid({"": TOO_LARGE})
+        if not inner:
+            return total
+        level = inner
+    raise Invalid({"": f"What references come to is nested more than {2 * DEEPEST} levels deep."})
 
 
 def _as_text(value: Any) -> str:

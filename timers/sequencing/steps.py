@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from timers.errors import Invalid
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.sequencing.definitions import AT_ONCE, ENDINGS, Task, TaskType, Workflow
-from timers.sequencing.references import resolve
+from timers.sequencing.references import LARGEST, resolve, weight
 from timers.sequencing.taskdefs import Patience, TimeoutPolicy
 
 
@@ -65,10 +66,26 @@ class Course:
 
 
 def advance(workflow: Workflow, position: int, known: Known) -> Course:
-    """Return how the run goes on from the task at `position`; beyond the last one it ends."""
+    """Return how the run goes on from the task at `position`; beyond the last one it ends.
+
+    A run whose references come to more than can be kept has failed.
+    """
     passed: list[Passed] = []
+    try:
+        return _follow(workflow, position, known, passed)
+    except Invalid as error:
+        return Course(tuple(passed), known.variables, End(WorkflowStatus.FAILED, {}, error.message))
+
+
+def _follow(workflow: Workflow, position: int, known: Known, passed: list[Passed]) -> Course:
+    """Return the same, noting what was passed; raises Invalid naming the task whose references are too much."""
+    room = LARGEST
     for number, task in enumerate(workflow.tasks[position:], position):
-        inputs = resolve(task.inputs, known.scope())
+        try:
+            inputs = resolve(task.inputs, known.scope())
+            room -= weight(inputs, most=room)
+        except Invalid as error:
+            raise error.under(f"Task {task.reference}") from None
         if task.type not in AT_ONCE:
             return Course(tuple(passed), known.variables, Next(number, task, inputs))
         output = {} if task.type is TaskType.SET_VARIABLE else _ending_output(inputs)
@@ -105,7 +122,9 @@ def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: Known) -> 
 def _output(workflow: Workflow, known: Known) -> dict[str, Any]:
     """Return what the workflow's output parameters name, or the output of the last step."""
     if workflow.outputs is not None:
-        return dict(resolve(workflow.outputs, known.scope()))
+        output = dict(resolve(workflow.outputs, known.scope()))
+        weight(output, most=LARGEST)
+        return output
     last: Sequence[Mapping[str, Any]] = list(known.steps.values())[-1:]
     return dict(last[0].get("output") or {}) if last else {}
 

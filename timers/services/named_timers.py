@@ -62,13 +62,23 @@ def _save(owner: Any, name: str, wish: dict[str, Any], *, paused: bool, now: dat
         return timers.create(owner=owner, name=name, by=owner, now=now, **made)
     changes = {**wish, "timer_type": "workflow"}
     timer = timers.update(known, changes=changes, by=owner, now=now, refuse_never=False)
-    if timer.status == TimerStatus.ACTIVE and paused:
-        timer = timers.pause(timer, by=owner, now=now)
-    elif timer.status == TimerStatus.PAUSED and not paused:
-        timer = timers.resume(timer, by=owner, now=now)
-    elif timer.status == TimerStatus.PAUSED:
-        Timer.objects.filter(pk=timer.pk).update(status_reason="", paused_until=None)
-    return timer
+    if paused:
+        return pause(timer, reason="", by=owner, now=now)
+    return timers.resume(timer, by=owner, now=now) if timer.status == TimerStatus.PAUSED else timer
+
+
+def pause(timer: Timer, *, reason: str, by: Any, now: datetime) -> Timer:
+    """Return the timer paused for this reason until somebody resumes it, also when it was paused for another before.
+
+    One that has ended has nothing to pause. Raises Invalid naming reason.
+    """
+    if timer.status == TimerStatus.ENDED:
+        return timer
+    with transaction.atomic():
+        paused = timers.pause(timer, by=by, reason=reason, now=now)
+        paused.status_reason, paused.paused_until = reason, None
+        paused.save(update_fields=["status_reason", "paused_until"])
+    return paused
 
 
 def requeue(owner: Any, *, now: datetime) -> list[UUID]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from timers import queue
 from timers.clock import to_us
 from timers.errors import Conflict, NotFound
 from timers.lifecycle import StepStatus, WorkflowStatus
@@ -21,6 +22,9 @@ from timers.services.workflow_writing import Writing
 
 MOST_AT_ONCE = 100
 MOST_LOGS = 1_000
+
+SOON = timedelta(seconds=5)
+"""What comes due no earlier is seen in time by a dispatcher that nobody wakes."""
 
 _WAITING = """
 select id from timers_workflowstep
@@ -80,7 +84,7 @@ def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime
 
 
 def _keep(step: WorkflowStep, *, now: datetime) -> None:
-    """Give the worker of a step its time again, and store the step."""
+    """Give the worker of a step its time again, and store the step; its transaction is the caller's."""
     silent_at = now + timedelta(seconds=step.response_timeout_seconds)
     step.run_at = step.lease_until = min(silent_at, step.overdue_at or silent_at)
     step.save(
@@ -89,6 +93,8 @@ def _keep(step: WorkflowStep, *, now: datetime) -> None:
             *("output", "callback_seconds", "reason"),
         ]
     )
+    if step.lease_until <= now + SOON:
+        queue.wake_dispatchers()
 
 
 def report(owner: Any, result: Result, *, now: datetime) -> WorkflowStep:

@@ -5,6 +5,7 @@ Each statement changes only what still stands as it was read; a worker that was 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from django.db.models import F
 
 from timers.actions.base import ACTIONS, Ending, Outcome
 from timers.clock import to_us
-from timers.errors import Invalid
+from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowRun, WorkflowStep, rows
 from timers.sequencing import http_tasks
@@ -23,6 +24,8 @@ from timers.sequencing.definitions import CARRIED_OUT_HERE, TaskType
 from timers.services import workflow_course
 from timers.services.workflow_definitions import patience_of
 from timers.services.workflow_writing import MESSAGE_LEASE, Writing, send
+
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)
 MOST_LOSSES = 5
@@ -103,8 +106,11 @@ def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str |
     try:
         body = http_tasks.webhook_body(step.input) if step.type == TaskType.HTTP else step.input
         return ACTIONS.get(kind).clean(body, owner=step.run.owner), None
-    except Invalid as error:
+    except TimersError as error:
         return {}, error.message
+    except Exception as error:  # it must not keep those that were taken with it
+        log.exception("The input of a step could not be read.", extra={"step": str(step.pk)})
+        return {}, f"{type(error).__name__}: {error}"
 
 
 def _seconds(step: WorkflowStep, kind: str) -> float:
