@@ -9,7 +9,7 @@ import pytest
 from tests.api.conftest import Caller
 from timers import clock
 from timers.models import Timer, TimerTag
-from timers.services import timers
+from timers.services import signing_secrets
 
 
 def test_tags_are_replaced_as_a_whole(owner_calls: Caller, timer: Timer) -> None:
@@ -51,19 +51,19 @@ def test_a_stranger_neither_reads_nor_writes_tags(stranger_calls: Caller, timer:
 
 
 def test_a_new_signing_secret_is_told_once_and_the_old_one_still_signs(owner_calls: Caller, timer: Timer) -> None:
-    before = timers.signing_secrets(timer.pk, now=clock.now())
+    before = signing_secrets.keys(timer.pk, now=clock.now())
 
     answer = owner_calls.post(f"/timers/{timer.pk}/signing-secret")
 
     assert answer.status_code == 200
     assert answer.json()["signing_secret"].startswith("whsec_")
-    after = timers.signing_secrets(timer.pk, now=clock.now())
+    after = signing_secrets.keys(timer.pk, now=clock.now())
     assert len(after) == 2
     assert after[1:] == before
 
 
 def test_a_stranger_cannot_make_a_signing_secret(stranger_calls: Caller, timer: Timer) -> None:
-    before = timers.signing_secrets(timer.pk, now=clock.now())
+    before = signing_secrets.keys(timer.pk, now=clock.now())
 
     assert stranger_calls.post(f"/timers/{timer.pk}/signing-secret").status_code == 404
-    assert timers.signing_secrets(timer.pk, now=clock.now()) == before
+    assert signing_secrets.keys(timer.pk, now=clock.now()) == before

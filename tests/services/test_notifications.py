@@ -18,7 +18,7 @@ from tests.loopback import answers, free_port, scripted
 from timers import queue
 from timers.errors import Conflict, ExternalError, Invalid
 from timers.models import Definition, Notice
-from timers.services import notifications, retention, timers
+from timers.services import notifications, retention, signing_secrets
 from timers.services.notifications import LEASE, MOST_ATTEMPTS, MOST_TESTS, News
 from timers.targets import parse_networks
 
@@ -232,7 +232,7 @@ def test_a_defect_ends_it_and_is_not_raised(owner: Any, now: datetime, server: M
 def test_what_a_timer_tells_is_signed_with_its_key(owner: Any, now: datetime, settings: Any) -> None:
     settings.TIMERS_WEBHOOK_NETWORKS = parse_networks("127.0.0.0/8")
     timer = make_webhook_timer(owner, now=now)
-    assert timers.signing_secrets(timer.pk, now=now)
+    assert signing_secrets.keys(timer.pk, now=now)
     with scripted(answers(b"")) as hook:
         about = news(object_id=timer.pk)
         (notice,) = notifications.announce(about, owner=owner, words=[hook.url()], now=now)

@@ -11,7 +11,7 @@ from tests.engine.steps import OK, claim_at, end
 from tests.factories import make_code_timer
 from timers import timer
 from timers.models import Execution, Timer
-from timers.services import codetimers, executions, subsecond, timers
+from timers.services import codetimers, executions, pauses, subsecond, timers
 from timers.services.executions import Finished
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +108,24 @@ def test_a_timer_that_is_stopped_is_let_go_and_what_was_begun_ahead_does_not_run
     assert instants(made, status="skipped", skip_reason=reason) == [number / 10 for number in range(5, 20)]
     made.schedule.refresh_from_db()
     assert made.schedule.fired_count == 5
+
+
+def test_when_everything_is_paused_it_is_let_go_and_what_was_begun_ahead_does_not_run(
+    made: Timer, owner: Any, now: datetime
+) -> None:
+    first = step(made, now - timedelta(milliseconds=50))
+    later = now + timedelta(milliseconds=420)
+    pauses.pause_all(owner=owner, by=owner, now=later)
+
+    done = step(made, later, finished=[Finished(each, OK, later, later) for each in first.begun[:5]])
+    subsecond.withdraw(first.begun[5:], status=done.let_go[made.pk], owner="w1", now=later)
+    claim_at(now + timedelta(seconds=2.1), ahead=0)
+
+    assert done.begun == []
+    assert instants(made, status="completed") == [0.0, 0.1, 0.2, 0.3, 0.4]
+    left_out = Execution.objects.filter(timer=made, status="skipped", skip_reason="paused")
+    assert sum(each.occurrences for each in left_out) == len(range(5, 22))
+    assert Execution.objects.filter(timer=made).count() == 5 + left_out.count()
 
 
 def test_a_changed_timer_is_let_go_and_what_was_begun_goes_on(made: Timer, owner: Any, now: datetime) -> None:

@@ -11,7 +11,7 @@ from tests.factories import HOURLY, make_webhook_timer
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import ExecutionStatus, SkipReason, TimerStatus, Trigger
 from timers.models import Definition, Event, Execution, Schedule, Timer
-from timers.services import schedules, timers
+from timers.services import schedules, signing_secrets, timers
 
 pytestmark = pytest.mark.django_db
 
@@ -278,14 +278,14 @@ def test_tags_are_replaced_as_a_whole_and_a_key_may_have_several_values(owner: A
 
 def test_a_webhook_signs_with_the_new_secret_first_and_a_day_with_the_old_one_too(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner, now=now)
-    (first,) = timers.signing_secrets(timer.pk, now=now)
+    (first,) = signing_secrets.keys(timer.pk, now=now)
 
-    shown = timers.rotate_signing_secret(timer, by=owner, now=now)
+    shown = signing_secrets.rotate(timer, by=owner, now=now)
 
     assert shown.startswith("whsec_")
-    assert len(timers.signing_secrets(timer.pk, now=now)) == 2
-    assert timers.signing_secrets(timer.pk, now=now)[1] == first
-    assert len(timers.signing_secrets(timer.pk, now=now + timedelta(hours=25))) == 1
+    assert len(signing_secrets.keys(timer.pk, now=now)) == 2
+    assert signing_secrets.keys(timer.pk, now=now)[1] == first
+    assert len(signing_secrets.keys(timer.pk, now=now + timedelta(hours=25))) == 1
 
 
 def test_each_deed_leaves_an_event_with_its_actor(owner: Any, now: datetime) -> None:

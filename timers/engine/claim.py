@@ -33,8 +33,7 @@ and s.next_planned_at + s.interval_us > %(now)s and (s.max_runs is null or s.fir
 and (s.end_at is null or s.next_planned_at <= s.end_at)"""
 
 # Timers of paused owners take the slow way, which leaves their occurrences out.
-_NOT_PAUSED = f"""
-and not exists (select 1 from timers_timer t where t.id = s.timer_id and {planning.PAUSED})"""
+_NOT_PAUSED = f"\nand not {planning.OWNER_PAUSED}"
 
 # How many occurrences lie between the next one and the horizon, the end and the last run, all inclusive.
 _COUNT = """

@@ -13,7 +13,7 @@ from uuid import uuid4
 from timers.clock import from_us, to_us
 from timers.models import Timer, rows
 from timers.scheduling.catchup import SkippedRun
-from timers.services import events, timers
+from timers.services import events, pauses, timers
 from timers.services.queues import MESSAGE_LEASE
 from timers.services.schedules import DueSchedule, Fire, Move, plan_due
 
@@ -22,15 +22,14 @@ log = logging.getLogger(__name__)
 LONGEST_SET_ASIDE = timedelta(hours=1)
 FIRST_SET_ASIDE = timedelta(seconds=5)
 
-PAUSED = "exists (select 1 from timers_schedulingpause p where p.owner_id = t.owner_id or p.owner_id is null)"
-"""The condition that the owner of timer `t` has paused everything, or somebody has for everybody."""
-
 _DUE = """
 select s.timer_id, s.definition_id, d.schedule, s.kind, s.next_planned_at, s.max_runs, s.fired_count, s.catch_up,
   s.catch_up_window_us, s.jitter_us, s.catch_up_limit, {paused}, s.planning_failures
 from timers_schedule s left join timers_definition d on d.id = s.definition_id
 where s.next_run_at <= %(until)s and not ({regular})
 order by s.next_run_at limit %(batch)s"""
+
+OWNER_PAUSED = f"exists (select 1 from timers_timer t where t.id = s.timer_id and {pauses.IS_PAUSED_SQL})"
 
 _MOVE = """
 update timers_schedule as s set next_planned_at = v.planned, next_run_at = v.run_at,
@@ -94,8 +93,8 @@ def claim_planned(
     With `paused` it is asked of each whether its owner has paused everything.
     """
     condition, values = regular
-    asked = f"exists (select 1 from timers_timer t where t.id = s.timer_id and {PAUSED})" if paused else "1 = 0"
-    sql = _DUE.format(regular=condition, paused=asked) + rows.locked("no key update of s skip locked")
+    sql = _DUE.format(regular=condition, paused=OWNER_PAUSED if paused else "1 = 0")
+    sql += rows.locked("no key update of s skip locked")
     found = rows.fetch(sql, values | {"batch": batch, "until": to_us(until) if until == horizon else to_us(until) - 1})
     if not found:
         return Planned()

@@ -29,7 +29,7 @@ from timers.engine.attempt import Running, carry_out, let_go, timed_out
 from timers.engine.pool import LOOK_AGAIN, MOST_THREADS, Pool
 from timers.engine.subsecond import Keeper
 from timers.engine.writer import Writer
-from timers.services import clusters, executions, instructions, processes
+from timers.services import clusters, executions, instructions, processes, signing_secrets
 from timers.services.executions import Begun
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class Runner:
     def _secrets(self, begun: Begun) -> tuple[bytes, ...]:
         if begun.instructions.action != "webhook":
             return ()
-        return instructions.signing_secrets(begun.timer_id, now=self.clock.now())
+        return signing_secrets.keys_of_late(begun.timer_id, now=self.clock.now())
 
     def _read_ahead(self) -> None:
         """Read the definitions of what is not due yet, so that nothing has to be read when it is."""

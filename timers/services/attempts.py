@@ -15,7 +15,7 @@ from uuid import UUID
 
 from timers.clock import from_us, to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, SkipReason, TimerStatus
-from timers.models import rows
+from timers.models import Execution, rows
 from timers.scheduling.overlap import Decision, OverlapPolicy, decide
 from timers.services import clusters, elsewhere, iterations
 from timers.services.instructions import Instructions, read
@@ -107,6 +107,19 @@ class Begun:
     losses: int
     instructions: Instructions
     serial: int = 0
+
+    @classmethod
+    def of(cls, execution: Execution, instructions: Instructions) -> Begun:
+        """Return the attempt that an execution is at."""
+        return cls(
+            execution.pk,
+            execution.timer_id,
+            execution.trigger,
+            execution.scheduled_for,
+            execution.attempt,
+            execution.losses,
+            instructions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,18 +152,9 @@ def finish_all_elsewhere(ended: Sequence[tuple[UUID, int, Outcome]], *, now: dat
 
 
 def _elsewhere(execution: Execution, outcome: Outcome, instructions: Instructions, *, now: datetime) -> Finished:
-    begun = Begun(
-        execution.pk,
-        execution.timer_id,
-        execution.trigger,
-        execution.scheduled_for,
-        execution.attempt,
-        execution.losses,
-        instructions,
-    )
     if execution.cancel_requested and outcome.ending is not Ending.COMPLETED:
         outcome = Outcome.cancelled(outcome.error_message or "Cancelled.")
-    return Finished(begun, outcome, execution.started_at or now, now)
+    return Finished(Begun.of(execution, instructions), outcome, execution.started_at or now, now)
 
 
 def _ending(each: Finished, *, now: datetime) -> _Ending:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from timers.scheduling.policies import DEFAULT_BACKOFF_SECONDS
 
 KEPT = 5_000
 LARGEST_KEPT = 64 * 1024
-SECRETS_KEPT = timedelta(minutes=1)  # a rotated signing secret stays valid for a day, so this cannot be noticed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,6 @@ class Instructions:
 
 
 _kept: dict[int, Instructions] = {}
-_secrets: dict[UUID, tuple[datetime, tuple[bytes, ...]]] = {}
 _lock = threading.Lock()
 
 
@@ -82,21 +79,6 @@ def forget() -> None:
     """Drop everything that is kept, as tests need it whose databases reuse numbers."""
     with _lock:
         _kept.clear()
-        _secrets.clear()
-
-
-def signing_secrets(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
-    """Return the keys to sign a timer's deliveries with, newest first; those of a minute ago will do."""
-    from timers.services import timers  # which imports executions, and those this module
-
-    until, secrets = _secrets.get(timer_id, (now, ()))
-    if until <= now:
-        secrets = timers.signing_secrets(timer_id, now=now)
-        with _lock:
-            if len(_secrets) >= KEPT:
-                _secrets.clear()
-            _secrets[timer_id] = (now + SECRETS_KEPT, secrets)
-    return secrets
 
 
 def _read(definition_ids: Iterable[int]) -> dict[int, Instructions]:

@@ -179,16 +179,7 @@ def _lost(execution: Execution, now: datetime) -> endings.Finished:
     outcome = Outcome.failed(f"The worker {execution.lease_owner} did not report any more.", reason=endings.LOST)
     if execution.cancel_requested:
         outcome = Outcome.cancelled()
-    begun = Begun(
-        execution.pk,
-        execution.timer_id,
-        execution.trigger,
-        execution.scheduled_for,
-        execution.attempt,
-        execution.losses,
-        instructions,
-    )
-    return endings.Finished(begun, outcome, execution.started_at or now, now)
+    return endings.Finished(Begun.of(execution, instructions), outcome, execution.started_at or now, now)
 
 
 def _wake_forgotten(now: datetime) -> int:

@@ -25,7 +25,7 @@ from timers.errors import Conflict, ExternalError, Invalid
 from timers.lifecycle import NoticeStatus
 from timers.models import Notice, rows
 from timers.scheduling import backoff
-from timers.services import instructions
+from timers.services import signing_secrets
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def _delivery(notice: Notice, address: str, *, now: datetime) -> Delivery:
         data=notice.data,
         created_at=notice.created_at,
         sent_at=now,
-        signing_secrets=instructions.signing_secrets(notice.object_id, now=now)
+        signing_secrets=signing_secrets.keys_of_late(notice.object_id, now=now)
         if of_timer and notice.object_id is not None
         else (),
     )

@@ -22,6 +22,9 @@ from timers.services.attempts import UNFINISHED_SQL
 CLAIMS = 7_210_454_301
 """The number of the lock that claims share and a pause takes alone, so that no claim in flight misses the pause."""
 
+IS_PAUSED_SQL = "exists (select 1 from timers_schedulingpause p where p.owner_id = t.owner_id or p.owner_id is null)"
+"""The condition that the owner of timer `t` has paused everything, or somebody has for everybody."""
+
 _LEAVE_OUT_AHEAD = f"""
 update timers_execution set status = 'skipped', skip_reason = %s, finished_at = %s, lease_until = null
 where {UNFINISHED_SQL} and status = 'pending' and serial = 0 and started_at is null

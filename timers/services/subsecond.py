@@ -23,6 +23,7 @@ from timers.services import endings
 from timers.services.attempts import LEASE, UNFINISHED_SQL, Begun
 from timers.services.endings import Finished
 from timers.services.instructions import read
+from timers.services.pauses import IS_PAUSED_SQL
 
 SILENT = timedelta(seconds=2)
 """Who holds a timer and has not written for so long what it began ahead does not hold it any more."""
@@ -31,7 +32,8 @@ SOON = timedelta(milliseconds=10)
 """What is due that soon is left to whoever has it already."""
 
 _HELD = f"""
-select s.timer_id, s.definition_id, s.next_planned_at, s.interval_us, s.end_at, t.status,
+select s.timer_id, s.definition_id, s.next_planned_at, s.interval_us, s.end_at,
+  case when t.status = 'active' and {IS_PAUSED_SQL} then 'paused' else t.status end,
   s.kind = 'recurring' and s.interval_us < 1000000 and s.jitter_us = 0 and not s.has_window and s.max_runs is null
     and s.planning_failures = 0 and s.overlap = 'skip' and s.breaker_openings = 0 and s.next_run_at is not null
     and s.next_run_at = s.next_planned_at and s.next_planned_at > %%s
@@ -89,8 +91,8 @@ def step(
 ) -> Step:
     """Write how occurrences ended, and begin those up to the horizon of the timers held (by definition).
 
-    `at_work` are executions that have started and go on, and when they did. A timer is let go when it is paused,
-    changed, or carried out by somebody else: what is begun of it stays begun.
+    `at_work` are executions that have started and go on, and when they did. A timer is let go when it is paused (by
+    itself or with all others), changed, or carried out by somebody else: what is begun of it stays begun.
     """
     with rows.turn():
         endings.finish(finished, owner=owner, now=now)
@@ -104,7 +106,9 @@ def step(
         soon = now + SOON
         sql = _HELD % rows.among("s.timer_id") + rows.locked("no key update of s skip locked")
         found = rows.fetch(sql, [to_us(soon), owner, to_us(now - SILENT), rows.listed([each.hex for each in held])])
-        ours = [row for row in found if row[6] and held[rows.as_uuid(row[0])] == row[1]]
+        ours = [
+            row for row in found if row[5] == TimerStatus.ACTIVE and row[6] and held[rows.as_uuid(row[0])] == row[1]
+        ]
         begun = _begin(ours, owner=owner, now=now, soon=soon, horizon=horizon)
         keeps = {rows.as_uuid(row[0]) for row in ours}
         gone = {rows.as_uuid(row[0]): row[5] for row in found if rows.as_uuid(row[0]) not in keeps}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,19 +14,15 @@ from django.db.models import Exists, F, OuterRef, Q
 from timers import queue
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import TimerStatus
-from timers.models import Definition, Execution, Schedule, SigningSecret, Timer, TimerTag
+from timers.models import Definition, Execution, Schedule, Timer, TimerTag
 from timers.models.timers import CONDUCTOR
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
 from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import merge_policies
-from timers.services import definitions, events, exclusions, executions, schedules, words
+from timers.services import definitions, events, exclusions, executions, schedules, signing_secrets, words
 
 log = logging.getLogger(__name__)
-
-SECRET_BYTES = 32
-ROTATION = timedelta(hours=24)
-"""How long deliveries are signed with the old secret too, after a new one was made."""
 
 
 def create(
@@ -94,7 +88,7 @@ def create(
         if status == TimerStatus.ACTIVE:
             exclusions.record_first(timer, wish.schedule, now=now)
         _write_tags(timer, pairs)
-        _ensure_signing_secret(timer, now=now)
+        signing_secrets.ensure(timer, now=now)
         events.record("created", now=now, by=by, owner=owner, timer_id=timer.pk, text=wish.name)
         queue.wake_dispatchers()
     return timer
@@ -181,7 +175,7 @@ def _redefine(
     unclaimed = _take_back(timer, now=now)
     timer.definition = definitions.store(timer, wish, number=old.number + 1, by=by, now=now)
     timer.name, timer.action = wish.name, wish.action
-    _ensure_signing_secret(timer, now=now)
+    signing_secrets.ensure(timer, now=now)
     for field, value in schedules.rule_fields(wish.schedule, wish.policies).items():
         setattr(row, field, value)
     _forget_failures(row, timer.definition)
@@ -403,36 +397,6 @@ def end(timer: Timer, *, reason: str, now: datetime) -> Timer:
         timer.schedule.save()
         events.record("ended", now=now, owner=timer.owner, timer_id=timer.pk, text=reason)
     return timer
-
-
-# Signing secrets
-
-
-def rotate_signing_secret(timer: Timer, *, by: Any, now: datetime) -> str:
-    """Return a new secret ("whsec_..."), shown this once; the ones before stay valid for a day."""
-    with transaction.atomic():
-        SigningSecret.objects.filter(timer=timer, expires_at__isnull=True).update(expires_at=now + ROTATION)
-        SigningSecret.objects.filter(timer=timer, expires_at__lte=now).delete()
-        key = _add_signing_secret(timer, now=now)
-        events.record("signing_secret_rotated", now=now, by=by, owner=timer.owner, timer_id=timer.pk)
-    return "whsec_" + key
-
-
-def signing_secrets(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
-    """Return the keys that deliveries are signed with, newest first."""
-    valid = SigningSecret.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), timer_id=timer_id)
-    return tuple(base64.b64decode(row.secret["key"]) for row in valid.order_by("-pk"))
-
-
-def _ensure_signing_secret(timer: Timer, *, now: datetime) -> None:
-    if timer.action == "webhook" and not timer.signing_secrets.exists():
-        _add_signing_secret(timer, now=now)
-
-
-def _add_signing_secret(timer: Timer, *, now: datetime) -> str:
-    key = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    SigningSecret.objects.create(timer=timer, secret={"key": key}, created_at=now)
-    return key
 
 
 # Steps shared by the use cases

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from timers.actions.base import ACTIONS, Context, Ending, Outcome
 from timers.errors import Conflict, ExternalError
 from timers.models import Definition, Event
-from timers.services import definitions, events, timers
+from timers.services import definitions, events, signing_secrets
 
 LONGEST = timedelta(seconds=15)
 MOST_TESTS = 10
@@ -39,7 +39,7 @@ def send(
         scheduled_for=now,
         started_at=now,
         deadline=now + LONGEST,
-        signing_secrets=timers.signing_secrets(timer_id, now=now) if timer_id else (secrets.token_bytes(32),),
+        signing_secrets=signing_secrets.keys(timer_id, now=now) if timer_id else (secrets.token_bytes(32),),
     )
     try:
         return kind().run(context)

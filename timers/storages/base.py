@@ -213,6 +213,9 @@ class Writer(ABC):
     Nothing is read back then. Where it is False, `read_back` gives what the store really holds.
     """
 
+    piece: ClassVar[int] = PIECE
+    """How many bytes `take` asks a reader for at once."""
+
     path: str
     written: int
 
@@ -226,7 +229,7 @@ class Writer(ABC):
         `feed` is given the same bytes, as they were read from the source.
         """
         try:
-            data = reader.read(min(most, PIECE))
+            data = reader.read(min(most, self.piece))
         except ExternalError as error:
             raise SourceFault(error) from error
         if feed is not None:

@@ -21,7 +21,7 @@ from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.errors import Invalid, TimersError
 from timers.models import Execution, Timer
 from timers.models.timers import TimerQuerySet
-from timers.services import batches, timers
+from timers.services import batches, signing_secrets, timers
 
 MOST_AT_ONCE = 1_000
 RESULTS_SHOWN = 10
@@ -188,7 +188,7 @@ class TimerSigningSecret(Door):
     @repeatable
     def post(self, request: Request, timer_id: str) -> Response:
         timer = found(request, timer_id)
-        return Response({"signing_secret": timers.rotate_signing_secret(timer, by=request.user, now=clock.now())})
+        return Response({"signing_secret": signing_secrets.rotate(timer, by=request.user, now=clock.now())})
 
 
 # Reading what is sent

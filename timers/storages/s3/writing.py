@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import BoundedSemaphore
 
 from timers.errors import ExternalError
-from timers.storages.base import Digest, Part, Reader, SourceFault, Writer, fault
+from timers.storages.base import Digest, Part, Reader, Writer, fault
 from timers.storages.s3 import unfinished, upload
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.upload import Sent, Upload
@@ -40,6 +40,7 @@ class S3Writer(Writer):
     """
 
     self_checking = True
+    piece = PIECE
 
     def __init__(self, bucket: Bucket, path: str, part: str, *, allow: Callable[[str], None]) -> None:
         """Begin a file; `allow` raises when, at commit, it may not stand there."""
@@ -74,14 +75,7 @@ class S3Writer(Writer):
     def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
         if not self._expected:
             self._expect(reader.opened.size)
-        try:
-            data = reader.read(min(most, PIECE))
-        except ExternalError as error:
-            raise SourceFault(error) from error
-        if feed is not None:
-            feed.update(data)
-        self.write(data)
-        return len(data)
+        return super().take(reader, most, feed)
 
     def _expect(self, total: int) -> None:
         self._size, self._expected = part_size(total - self.written, sent=self._number), True
