@@ -74,7 +74,8 @@
 
   // What only scripts can do is shown where they run; parts that come later bring their own.
   const show = (within) => {
-    for (const element of within.querySelectorAll("[data-scripted], [data-dismiss]")) element.hidden = false;
+    const able = navigator.clipboard ? "[data-scripted], [data-dismiss], [data-copy]" : "[data-scripted], [data-dismiss]";
+    for (const element of within.querySelectorAll(able)) element.hidden = false;
   };
   show(document);
   document.addEventListener("htmx:afterSettle", () => show(document));
@@ -95,14 +96,11 @@
     if (event.target.closest(".pick")) count();
   });
 
-  // Copy buttons exist only where they can work.
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    if (!navigator.clipboard) continue;
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
-      button.textContent = "Copied";
-    });
-  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+    button.textContent = "Copied";
+  });
   document.documentElement.classList.add("with-script");
 })();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,16 @@ INSTRUMENT = "6c54cade-bde5-45c1-bdea-f4bd71dba2cc"
 ARCHIVE = "31ce9ba0-176d-45a5-add3-f37d233ba47d"
 LATER = {"max_attempts": 4, "backoff_seconds": 600}
 USERNAME, PASSWORD = "admin", "correct horse battery"
+WORKFLOW = {
+    "name": "count_readings",
+    "version": 1,
+    "inputParameters": ["day"],
+    "tasks": [
+        {"name": "keep", "taskReferenceName": "keep", "type": "SET_VARIABLE", "inputParameters": {"readings": 12}},
+        {"name": "look", "taskReferenceName": "look", "type": "SIMPLE", "inputParameters": {"day": "today"}},
+    ],
+}
+"""A workflow whose runs wait for a worker that never comes."""
 
 
 @contextmanager
@@ -34,6 +46,7 @@ def running_site(folder: Path) -> Iterator[Installation]:
 
 def _make_history(site: Installation, board: str) -> None:
     """Let timers complete, fail, wait for another attempt and be skipped; let transfers run and be looked at first."""
+    _define(site, WORKFLOW)
     timers = {
         "fails": _make(site, "Import of orders", "code", {"function": "orders.import"}, policies={"max_attempts": 1}),
         "retries": _make(
@@ -49,6 +62,8 @@ def _make_history(site: Installation, board: str) -> None:
         "works": _make(site, "Nightly report", "code", {"function": "reports.nightly", "kwargs": {"pages": 3}}),
         "told": _make(site, "Tell the board", "webhook", {"url": f"{board}/hook", "json": {}}, tags={"team": "data"}),
     }
+    flow = _make(site, "Count the readings", "workflow", {"name": WORKFLOW["name"], "input": {"day": "today"}})
+    site.call("POST", f"/timers/{flow}/run")
     runs = [site.call("POST", f"/timers/{timer}/run")["execution"] for timer in timers.values() for _ in range(3)]
     copy = {"source_endpoint": INSTRUMENT, "destination_endpoint": ARCHIVE, "label": "Readings of the week"}
     items = [{"source_path": "/runs/", "destination_path": "/home/week/", "recursive": True}]
@@ -61,6 +76,17 @@ def _make_history(site: Installation, board: str) -> None:
     site.call("POST", f"/timers/{timers['told']}/pause", {"reason": "The board is being rebuilt"})
     until(lambda: all(_is_over(site, run["id"]) for run in runs), seconds=30, what="the executions")
     until(lambda: all(_has_ended(site, each["id"]) for each in made), seconds=30, what="the transfers")
+
+
+def _define(site: Installation, workflow: dict[str, Any]) -> None:
+    """Register a workflow, as its clients do."""
+    request = urllib.request.Request(
+        f"{site.base_url}/conductor/api/metadata/workflow",
+        method="POST",
+        data=json.dumps(workflow).encode(),
+        headers={"X-Authorization": site.token, "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=20).close()
 
 
 def _make(site: Installation, name: str, kind: str, body: dict[str, Any], **more: Any) -> str:

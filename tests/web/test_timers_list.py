@@ -12,8 +12,10 @@ from django.test import Client
 
 from tests.factories import make_webhook_timer
 from tests.web.conftest import ran
+from tests.web.transferring import make_transfer
 from timers.lifecycle import ExecutionStatus
-from timers.models import Execution, Schedule, Timer
+from timers.models import Collection, Execution, Process, Schedule, Timer
+from timers.queries import pace
 from timers.queries import timers as queries
 from timers.services import timers as service
 
@@ -192,18 +194,48 @@ def test_the_figures_count_what_matters(owners_browser: Client, owner: Any, now:
     assert 'class="badge is-run"' in owners_browser.get("/").content.decode()
 
 
-def test_administrators_are_told_the_pace_of_the_newest_runs(
-    admins_browser: Client, owners_browser: Client, owner: Any, now: datetime
+def test_the_figures_tell_how_the_last_day_went(
+    owners_browser: Client, strangers_browser: Client, owner: Any, stranger: Any, now: datetime
 ) -> None:
     timer = make_webhook_timer(owner)
+    ran(timer, now - timedelta(hours=25), status="failed")
     for number in range(25):
         ran(timer, now - timedelta(minutes=number), status="failed" if number == 3 else "completed")
 
-    page = admins_browser.get("/").content.decode()
+    page = owners_browser.get("/").content.decode()
 
-    assert "24 of the last 25 runs completed" in page
-    assert "99 % start within 9\xa0ms" in page
-    assert "of the last" not in owners_browser.get("/").content.decode()
+    assert "96\xa0% of 24\xa0h completed" in page
+    assert "99&nbsp;% start within 9\xa0ms" in page
+    make_webhook_timer(stranger)
+    assert "no run ended in 24\xa0h" in strangers_browser.get("/").content.decode()
+
+
+def test_the_figures_tell_of_the_newest_runs_alone_where_a_day_has_too_many(
+    owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "NEWEST", 3)
+    timer = make_webhook_timer(owner)
+    for number in range(5):
+        ran(timer, now - timedelta(minutes=number), status="failed" if number > 2 else "completed")
+
+    assert pace.pace(owner, now=now).words == "100\xa0% of 2\xa0min completed"
+
+
+def test_the_figures_tell_how_many_workers_are_free(
+    owners_browser: Client, owner: Any, places: tuple[Collection, Collection], now: datetime
+) -> None:
+    for name, workers in (("here:1", {"workers": 3}), ("there:1", {"workers": 1})):
+        Process.objects.create(role="cluster", name=name, started_at=now, seen_at=now, details=workers)
+    gone = now - timedelta(minutes=1)
+    Process.objects.create(role="cluster", name="gone:1", started_at=gone, seen_at=gone, details={"workers": 9})
+    timer = make_webhook_timer(owner)
+    for minutes in (1, 2):
+        at = now - timedelta(minutes=minutes)
+        ran(timer, at, status="running", lease_owner="here:7", lease_until=now)
+    ran(timer, now, status="running")  # its work goes on elsewhere
+    make_transfer(owner, places, now=now, lease_owner="there:2")
+
+    assert "4 workers, 2 free" in owners_browser.get("/").content.decode()
 
 
 def test_the_list_takes_the_same_few_queries_for_many_timers(
@@ -214,8 +246,8 @@ def test_the_list_takes_the_same_few_queries_for_many_timers(
         ran(timer, now - timedelta(hours=1))
 
     # session, user, preference, processes, oldest due; four parts of the order, tags, last runs and unfinished ones;
-    # two of figures; tags to choose from; for the lanes running, failing and next timers, they, their runs, unfinished
-    with django_assert_num_queries(22):
+    # five of figures; tags to choose from; for the lanes running, failing and next timers, they, their runs, unfinished
+    with django_assert_num_queries(25):
         assert len(names(owners_browser.get("/"))) == 12
 
 

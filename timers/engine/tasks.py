@@ -6,6 +6,7 @@ import logging
 import os
 from functools import lru_cache
 
+from django.conf import settings
 from django.db import connections
 
 from timers import clock
@@ -67,6 +68,7 @@ def answer_canary(sent_at: str) -> None:
             now=clock.now(),
             canary_sent_at=sent_at,
             worker=processes.name(),
+            workers=settings.TIMERS_WORKERS,
         )
     except BaseException:
         log.exception("A canary was not answered.")

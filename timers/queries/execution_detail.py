@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers.lifecycle import UNFINISHED, ExecutionStatus
-from timers.models import Attempt, Definition, Execution, Transfer
+from timers.models import Attempt, Definition, Execution, Transfer, WorkflowRun
 from timers.queries.executions import ExecutionRow, execution_row
 from timers.queries.timer_versions import differences
 from timers.queries.transfers import TransferRow, transfer_row
+from timers.queries.workflow_run_detail import RunDetail, run_detail
 
 LOOKED_THROUGH = 200
 """Earlier executions among which the last good one is sought."""
@@ -36,6 +37,7 @@ class ExecutionDetail:
     row: ExecutionRow
     attempts: list[Attempt]
     transfer: TransferRow | None
+    workflow: RunDetail | None
     before: Execution | None
     next: Execution | None
     policies: Mapping[str, Any]
@@ -101,7 +103,7 @@ class ExecutionDetail:
 
 
 def execution_detail(execution: Execution, *, now: datetime) -> ExecutionDetail:
-    """Return what the page of one execution shows, from five queries; three more for one that failed."""
+    """Return what the page of one execution shows, from five queries; three more for a workflow, or a failure."""
     siblings = Execution.objects.filter(timer=execution.timer_id)
     earlier = siblings.filter(scheduled_for__lt=execution.scheduled_for).order_by("-scheduled_for", "-serial")
     attempts = list(Attempt.objects.filter(execution_id=execution.pk).order_by("number"))
@@ -110,6 +112,7 @@ def execution_detail(execution: Execution, *, now: datetime) -> ExecutionDetail:
         row=execution_row(execution, now=now),
         attempts=attempts,
         transfer=_transfer(execution, now=now),
+        workflow=_workflow(execution, now=now),
         before=earlier.first(),
         next=siblings.filter(scheduled_for__gt=execution.scheduled_for).order_by("scheduled_for", "serial").first(),
         policies=policies,
@@ -122,6 +125,13 @@ def _transfer(execution: Execution, *, now: datetime) -> TransferRow | None:
         return None
     found = Transfer.objects.filter(pk=execution.transfer_id).select_related("source", "destination").first()
     return transfer_row(found, now=now) if found is not None else None
+
+
+def _workflow(execution: Execution, *, now: datetime) -> RunDetail | None:
+    if execution.workflow_id is None:
+        return None
+    found = WorkflowRun.objects.filter(pk=execution.workflow_id).first()
+    return run_detail(found, now=now) if found is not None else None
 
 
 def _last_good(execution: Execution, earlier: Any, attempts: list[Attempt]) -> LastGood | None:

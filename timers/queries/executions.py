@@ -160,7 +160,16 @@ def _result_words(result: dict[str, Any]) -> str:
         return f"HTTP {result['status_code']}"
     if "files_transferred" in result:
         return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged"
+    if "workflow_id" in result:
+        return _outputs(result.get("output"))[:200]
     return _plain_words(result.get("value", result))[:200]
+
+
+def _outputs(output: Any) -> str:
+    """Return what a workflow gave back: its small values, of the others the name."""
+    if not isinstance(output, dict):
+        return _plain_words(output)
+    return ", ".join(f"{name} {'…' if isinstance(each, dict | list) else each}" for name, each in output.items())
 
 
 def _plain_words(value: Any) -> str:

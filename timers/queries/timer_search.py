@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
 
 from timers.lifecycle import ExecutionStatus
 from timers.models import Execution, Timer, TimerTag
@@ -35,14 +33,6 @@ class Filters:
     @property
     def any(self) -> bool:
         return bool(self.q or self.status or self.action or self.tag)
-
-
-def named(user: Any, words: str, *, most: int) -> list[Timer]:
-    """Return the first timers, by name, whose name holds each of these words."""
-    found = Timer.objects.visible_to(user).not_deleted()
-    for word in words.split()[:MOST_WORDS]:
-        found = found.filter(name__icontains=word)
-    return list(found.order_by(Lower("name"), "pk")[:most])
 
 
 def filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime) -> models.QuerySet[Timer]:

@@ -60,14 +60,21 @@ class TransferRow:
     @property
     def percent(self) -> int | None:
         """How much is done; None while nobody knows how much there is to do."""
-        files = self.transfer.files_transferred + self.transfer.files_skipped + self.transfer.files_failed
         if self.transfer.status == TransferStatus.SUCCEEDED:
             return 100
         if self.transfer.phase in ("scan", "compare") and self.unfinished:
             return None
         if self.total:
             return min(99, self.done * 100 // self.total)
-        return min(99, files * 100 // self.transfer.files) if self.transfer.files else None if self.unfinished else 0
+        if self.transfer.files:
+            return min(99, self._files_over * 100 // self.transfer.files)
+        return None if self.unfinished else 0
+
+    @property
+    def _files_over(self) -> int:
+        """How many files need no more work; in the end those that failed count as not done."""
+        failed = self.transfer.files_failed if self.unfinished else 0
+        return self.transfer.files_transferred + self.transfer.files_skipped + failed
 
 
 def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | None = None) -> Page[TransferRow]:

@@ -69,6 +69,12 @@ def number(value: int | None) -> str:
     return "" if value is None else f"{value:,}".replace(",", NARROW)
 
 
+def share(part: int, whole: int) -> str:
+    """Return a part as per cent, rounded down to hundredths: 100 % only where nothing is missing."""
+    whole_ones, hundredths = divmod(10_000 * part // whole, 100)
+    return f"{whole_ones}.{hundredths:02d}".rstrip("0").removesuffix(".") + f"{TIED}%"
+
+
 def size(count: int | float | None) -> str:
     """Return a number of bytes in a unit that suits it."""
     return "" if count is None else words.size(count).replace(" ", TIED)

@@ -59,7 +59,7 @@ class WorkflowChoice:
 
 def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
     """Return a page of workflows by name, each by its newest version, from two queries."""
-    found = _newest(user).select_related("owner")
+    found = newest(user).select_related("owner")
     place = read_marker(marker, 2)
     if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
         found = found.filter(after(["name", "pk"], place))
@@ -78,7 +78,8 @@ def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]
     )
 
 
-def _newest(user: Any) -> QuerySet[Any]:
+def newest(user: Any) -> QuerySet[Any]:
+    """Return the newest version of each workflow that the user may know of."""
     newer = WorkflowDefinition.objects.filter(
         owner=OuterRef("owner"), name=OuterRef("name"), version__gt=OuterRef("version")
     )

@@ -28,7 +28,8 @@ def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     now = clock.now()
     execution = _find(request, execution_id)
     shown = execution_detail.execution_detail(execution, now=now)
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
+    part = htmx and not htmx.history_restore_request
     context = {
         "execution": execution,
         "timer": execution.timer,
@@ -37,6 +38,8 @@ def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
         "refresh": _address_to_follow(request, shown.mark),
         "moved": not part or request.GET.get("seen") != shown.mark,
     }
+    if part and htmx.target == "execution-workflow" and shown.workflow is not None:
+        return shell.render(request, "timers/_execution_workflow.html", context, now=now)
     if context["moved"]:
         attempt = _chosen(shown.attempts, request.GET.get("attempt", ""))
         context |= {

@@ -5,18 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from timers import clock
-from timers.models import Timer
-from timers.queries import executions as execution_queries
-from timers.queries import timers as queries
-from timers.queries.timer_search import named
+from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefinition, WorkflowRun
+from timers.queries import finding
 from timers.web import shell
 
-MOST_TIMERS = 8
+MOST_TIMERS, MOST_OTHERS = 8, 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,9 @@ PAGES = (
     ("Transfers", "transfers", "transfer"),
     ("Collections", "collections", "folder"),
     ("New collection", "collection-new", "plus"),
+    ("Workflows", "workflows", "workflow"),
+    ("New workflow", "workflow-new", "plus"),
+    ("Scheduling: pause all, health", "scheduling", "pause"),
     ("Tokens and client keys", "tokens", "key"),
     ("Account, time zone", "account", "clock"),
     ("API", "api-docs", "code"),
@@ -56,7 +58,7 @@ def find(request: HttpRequest) -> HttpResponse:
     verb, name = verb.casefold(), name.strip()
     found = [
         ("Do", list(_deeds(request, verb, name))),
-        ("Timers", list(_timers(request, words)) if words else []),
+        *(_things(request.user, words) if words else ()),
         ("Pages", list(_pages(request, words))),
     ]
     context = {"q": words, "found": found, "nothing": not any(entries for _, entries in found)}
@@ -68,7 +70,7 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[Entry]:
     """Yield what can be done to the timers of that name, and how pages can look."""
     if name and (verb in DEEDS or verb in LINKS):
         label, address = (DEEDS | LINKS)[verb]
-        for timer in named(request.user, name, most=MOST_TIMERS):
+        for timer in finding.timers(request.user, name, most=MOST_TIMERS):
             target = reverse(address, args=[timer.pk])
             if verb in DEEDS:
                 back = (("next", reverse("timer", args=[timer.pk])),)
@@ -86,21 +88,39 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[Entry]:
         yield Entry("Log out", reverse("logout"), "right", is_deed=True)
 
 
-def _timers(request: HttpRequest, words: str) -> Iterator[Entry]:
+def _things(user: Any, words: str) -> list[tuple[str, list[Entry]]]:
+    """Return what is called like that, sort by sort; of an id the one thing that has it."""
     try:
-        number = uuid.UUID(words)
+        thing = finding.with_id(user, uuid.UUID(words))
     except ValueError:
-        yield from map(_entry, named(request.user, words, most=MOST_TIMERS))
-        return
-    if (timer := queries.find_timer(request.user, number)) is not None:
-        yield _entry(timer)
-    if (execution := execution_queries.find_execution(request.user, number)) is not None:
-        words = f"An execution of {execution.timer.name}"
-        yield Entry(words, reverse("execution", args=[number]), "clock", state=execution.status)
+        return [
+            ("Timers", [_entry(each) for each in finding.timers(user, words, most=MOST_TIMERS)]),
+            ("Workflows", [_entry(each) for each in finding.workflows(user, words, most=MOST_OTHERS)]),
+            ("Collections", [_entry(each) for each in finding.collections(user, words, most=MOST_OTHERS)]),
+            ("Transfers", [_entry(each) for each in finding.transfers(user, words, most=MOST_OTHERS)]),
+        ]
+    return [("With this id", [_entry(thing)])] if thing is not None else []
 
 
-def _entry(timer: Timer) -> Entry:
-    return Entry(timer.name, reverse("timer", args=[timer.pk]), timer.action, state=timer.status)
+def _entry(thing: Any) -> Entry:
+    """Return the line that leads to what was found."""
+    match thing:
+        case Timer():
+            return Entry(thing.name, reverse("timer", args=[thing.pk]), thing.action, state=thing.status)
+        case Execution():
+            words = f"An execution of {thing.timer.name}"
+            return Entry(words, reverse("execution", args=[thing.pk]), "clock", state=thing.status)
+        case Transfer():
+            words = thing.label or "A transfer without a label"
+            return Entry(words, reverse("transfer", args=[thing.pk]), "transfer", state=thing.status)
+        case Collection():
+            return Entry(thing.display_name, reverse("collection", args=[thing.pk]), "folder")
+        case WorkflowRun():
+            words = f"A run of {thing.name} v{thing.version}"
+            return Entry(words, reverse("workflow-run", args=[thing.pk]), "workflow", state=thing.status)
+        case WorkflowDefinition():
+            return Entry(str(thing), reverse("workflow", args=[thing.pk]), "workflow")
+    raise TypeError(f"No page shows a {type(thing).__name__}.")
 
 
 def _pages(request: HttpRequest, words: str) -> Iterator[Entry]:
