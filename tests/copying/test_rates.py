@@ -38,6 +38,16 @@ def test_the_rest_takes_as_long_as_the_last_seconds_say() -> None:
     assert rates.left(samples, now=NOW + timedelta(seconds=10), bytes_left=500) == timedelta(seconds=5)  # type: ignore[arg-type]
 
 
+def test_two_close_samples_make_no_peak_in_the_course() -> None:
+    seconds = [0, *(start + gap for start in range(1, 30, 2) for gap in (0.0, 1.05))]
+    samples = course_of(*((each, round(each) * 100) for each in seconds))
+
+    speeds = [each.bytes_per_second for each in rates.course(samples)]  # type: ignore[arg-type]
+
+    assert max(speeds) < 115
+    assert min(speeds) > 85
+
+
 def test_nobody_knows_a_speed_before_anything_moved() -> None:
     assert rates.recent([], now=NOW) is None
     assert rates.left(course_of((0, 0)), now=NOW, bytes_left=5) is None  # type: ignore[arg-type]

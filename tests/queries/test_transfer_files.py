@@ -14,7 +14,7 @@ from timers.clock import from_us
 from timers.copying.packs import Member, encode
 from timers.models import Transfer, TransferFile
 from timers.queries import transfer_files
-from timers.queries.transfer_files import FileEntry, Wanted, every, page, read_place, summary
+from timers.queries.transfer_files import FileEntry, Wanted, every, page, page_by_urgency, read_place, summary
 
 pytestmark = pytest.mark.django_db
 
@@ -137,3 +137,25 @@ def test_a_summary_counts_files_and_bytes_by_verdict_in_one_query(
     }
     assert found.states == {"pending": 5, "done": 8, "skipped": 1, "failed": 3}
     assert (found.entries, found.faulty, found.deletions, found.present) == (17, 4, 3, 5)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+def test_what_somebody_should_look_at_comes_first_in_pages_of_any_size(transfer: Transfer, limit: int) -> None:
+    counted, found, marker = summary(transfer.pk), list[FileEntry](), ""
+    while True:
+        shown = page_by_urgency(transfer.pk, counted=counted, limit=limit, marker=marker)
+        assert len(shown.rows) <= limit
+        found += shown.rows
+        if shown.next_marker is None:
+            break
+        marker = shown.next_marker
+
+    verdicts = [entry.verdict for entry in found]
+    assert verdicts == ["error"] * 3 + ["delete"] * 3 + ["change"] + ["add"] * 8 + ["same"]
+    assert len({entry.place for entry in found}) == len(found)
+
+
+def test_a_marker_that_nobody_gave_out_begins_at_the_first(transfer: Transfer) -> None:
+    shown = page_by_urgency(transfer.pk, counted=summary(transfer.pk), limit=1, marker="WyJ4IiwgMSwgMV0")
+
+    assert [entry.verdict for entry in shown.rows] == ["error"]

@@ -34,7 +34,8 @@ def test_a_dry_run_shows_numbers_shares_and_why(
     assert "Dry run: raw → archive" in page
     assert "compared by checksum" in page
     assert 'aria-label="Of 7 files 28 % are added, 14 % changed, 42 % deleted, 14 % stay the same"' in page
-    assert "/copy/p/new-2" in page
+    assert page.index("/copy/locked") < page.index("/copy/old/run-0") < page.index("/copy/p/new-2")
+    assert "errors and deletions first" in page
     for words in ("Not at the destination", "Content differs", "Content agrees", "Not at the source", "denied"):
         assert words in page
     assert 'Delete<span class="n">3</span>' in page

@@ -102,6 +102,30 @@ def test_events_can_be_narrowed_to_faults(owners_browser: Client, owner: Any, pl
     assert "Reset." in faults
 
 
+def test_a_transfer_that_waits_for_a_store_says_what_it_met_and_when_it_tries_again(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    waiting = make_transfer(owner, places, now, failures=2, run_at=now + timedelta(seconds=30))
+    healed = make_transfer(owner, places, now, run_at=now)
+    for transfer in (waiting, healed):
+        TransferEvent.objects.create(transfer=transfer, at=now, code="x", is_fault=True, text="No route to it.")
+
+    waits, goes_on = page_of(owners_browser, waiting), page_of(owners_browser, healed)
+
+    assert '<strong class="break">No route to it.</strong>' in waits
+    assert "2 attempts in a row met this" in waits
+    assert "attempts in a row" not in goes_on
+
+
+def test_files_that_were_passed_over_are_told_of(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now, status="succeeded", finished_at=now, files_failed=1)
+
+    assert "1 file could not be copied and was passed over." in page_of(owners_browser, transfer)
+    assert "1 failed" in owners_browser.get("/transfers/").content.decode()
+
+
 def test_a_failed_transfer_says_why_in_an_alert(
     owners_browser: Client, owner: Any, places: Places, now: datetime
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
 from timers.clock import from_us, to_us
@@ -16,6 +15,7 @@ from timers.clock import from_us, to_us
 MOST = 240
 RECENT = timedelta(seconds=10)
 NEAREST = timedelta(seconds=1)
+_RECENT_US = RECENT // timedelta(microseconds=1)
 
 
 class Sample(NamedTuple):
@@ -27,7 +27,7 @@ class Sample(NamedTuple):
 
 
 class Speed(NamedTuple):
-    """The mean speed up to an instant, since the sample before."""
+    """The mean speed of the seconds up to an instant."""
 
     at: datetime
     bytes_per_second: float
@@ -55,12 +55,19 @@ def recent(samples: Sequence[Sequence[int]], *, now: datetime) -> float | None:
 
 
 def course(samples: Sequence[Sequence[int]]) -> list[Speed]:
-    """Return the speed between each two neighbouring samples."""
-    return [
-        Speed(from_us(new[0]), max(0.0, (new[1] - old[1]) * 1e6 / (new[0] - old[0])))
-        for old, new in pairwise(samples)
-        if new[0] > old[0]
-    ]
+    """Return at each sample but the first the mean speed of the last seconds, or since the sample before if longer.
+
+    A mean, because samples follow each other unevenly: what was copied between two close ones says little.
+    """
+    found: list[Speed] = []
+    oldest = 0
+    for number, new in enumerate(samples[1:], start=1):
+        while oldest + 1 < number and new[0] - samples[oldest + 1][0] >= _RECENT_US:
+            oldest += 1
+        old = samples[oldest]
+        if new[0] > old[0]:
+            found.append(Speed(from_us(new[0]), max(0.0, (new[1] - old[1]) * 1e6 / (new[0] - old[0]))))
+    return found
 
 
 def left(samples: Sequence[Sequence[int]], *, now: datetime, bytes_left: int) -> timedelta | None:

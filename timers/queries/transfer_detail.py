@@ -12,7 +12,16 @@ from timers.lifecycle import TransferStatus
 from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
 from timers.queries.paging import Page
 from timers.queries.transfer_curve import Curve, curve
-from timers.queries.transfer_files import VERDICTS, FileEntry, Summary, Wanted, page, read_place, summary
+from timers.queries.transfer_files import (
+    VERDICTS,
+    FileEntry,
+    Summary,
+    Wanted,
+    page,
+    page_by_urgency,
+    read_place,
+    summary,
+)
 from timers.queries.transfers import PAGE_SIZE, TransferRow, transfer_row
 
 MOST_ITEMS = 50
@@ -61,6 +70,13 @@ class TransferDetail:
     files: Page[FileEntry]
     events: list[TransferEvent]
     curve: Curve | None
+    trouble: TransferEvent | None
+    """The newest fault, as long as it keeps the transfer waiting."""
+
+    @property
+    def by_urgency(self) -> bool:
+        """Whether the files are shown by what they mean, not in the order they were found."""
+        return self.chosen == ALL and _is_judged(self.row, self.summary)
 
     @property
     def percent(self) -> int | None:
@@ -98,7 +114,7 @@ class Gate:
 def transfer_detail(
     transfer: Transfer, *, now: datetime, files: str = "", after: str = "", faults: bool = False
 ) -> TransferDetail:
-    """Return what the page of one transfer shows, from six queries; `files` is one of FILES or "active"."""
+    """Return what the page of one transfer shows, from six or seven queries; `files` is one of FILES or "active"."""
     row, counted = transfer_row(transfer, now=now), summary(transfer.pk)
     chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _usual(row)
     items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MOST_ITEMS + 1])
@@ -111,19 +127,33 @@ def transfer_detail(
         summary=counted,
         chosen=chosen,
         tabs=_verdict_tabs(counted) if row.dry_run else _state_tabs(row, counted),
-        files=_files(transfer, chosen, after),
+        files=_files(row, counted, chosen, after),
         events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MOST_EVENTS]),
         curve=None if row.dry_run else curve(transfer.samples),
+        trouble=events.filter(is_fault=True).order_by("-id").first() if _waits(row) else None,
     )
+
+
+def _waits(row: TransferRow) -> bool:
+    """Return whether a store that failed as a whole keeps it waiting."""
+    return row.unfinished and row.transfer.failures > 0 and row.transfer.run_at is not None
+
+
+def _is_judged(row: TransferRow, counted: Summary) -> bool:
+    """Return whether it is a dry run that has found out about every file."""
+    return row.dry_run and sum(each.entries for each in counted.verdicts.values()) == counted.entries
 
 
 def _usual(row: TransferRow) -> str:
     return ACTIVE if row.unfinished and not row.dry_run else ALL
 
 
-def _files(transfer: Transfer, chosen: str, after: str) -> Page[FileEntry]:
+def _files(row: TransferRow, counted: Summary, chosen: str, after: str) -> Page[FileEntry]:
+    transfer = row.transfer
     if chosen == ACTIVE:
         return Page([])
+    if chosen == ALL and _is_judged(row, counted):
+        return page_by_urgency(transfer.pk, counted=counted, limit=PAGE_SIZE, marker=after)
     return page(transfer.pk, wanted=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
 
 

@@ -21,6 +21,9 @@ ERROR = "error"
 VERDICTS = (Verdict.ADD.value, Verdict.CHANGE.value, Verdict.DELETE.value, Verdict.SAME.value, ERROR)
 """What a file means for the destination; whatever failed is an error."""
 
+URGENCY = (ERROR, Verdict.DELETE.value, Verdict.CHANGE.value, Verdict.ADD.value, Verdict.SAME.value)
+"""Verdicts, those first that somebody should look at before anything is done."""
+
 FEWEST_ROWS, MOST_ROWS = 8, 256
 """How many rows are read at once; each may be a pack of a thousand files."""
 MOST_READ = 100_000
@@ -121,6 +124,31 @@ def page(transfer_id: UUID, *, wanted: Wanted, limit: int, after: Place | None =
         if read >= MOST_READ:
             return Page(found, write_marker(*last))
     return Page(found)
+
+
+def page_by_urgency(transfer_id: UUID, *, counted: Summary, limit: int, marker: str = "") -> Page[FileEntry]:
+    """Return files that all have their verdict, those first that somebody should look at before anything is done."""
+    first, place = _read_urgency(marker)
+    found: list[FileEntry] = []
+    for rank, verdict in enumerate(URGENCY):
+        if rank < first or not counted.verdicts[verdict].entries:
+            continue
+        if len(found) == limit:
+            return Page(found, write_marker(rank, 0, 0))
+        wanted = Wanted(verdicts=(verdict,))
+        part = page(transfer_id, wanted=wanted, limit=limit - len(found), after=place if rank == first else None)
+        found += part.rows
+        if part.next_marker:
+            return Page(found, write_marker(rank, *part.rows[-1].place))
+    return Page(found)
+
+
+def _read_urgency(marker: str) -> tuple[int, Place | None]:
+    """Return the rank and the place that a marker names; the beginning for one that nobody gave out."""
+    values = read_marker(marker, 3)
+    if values is None or not all(type(value) is int and 0 <= value <= _LARGEST for value in values):
+        return 0, None
+    return values[0], Place(*values[1:])
 
 
 def every(rows: QuerySet[TransferFile]) -> Iterator[FileEntry]:
