@@ -82,9 +82,7 @@ def test_the_grid_decides_whether_a_window_is_met_not_the_hour_of_a_restart(
     declare(_module("new_jobs", interval=86_400, between=("12:00", "12:05")))
 
     assert (again.pk, again.schedule.next_run_at) == (made.pk, now + timedelta(days=1))
-    with pytest.raises(
-        DeclarationError, match=r"test_codetimers\.py:\d+: .*none of its occurrences lies in"
-    ):
+    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: .*none of its occurrences lies in"):
         codetimers.sync(now=in_the_evening)
 
 
