@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.acceptance.globus.packages import Environment, NotToBeHad, environments
 from tests.acceptance.globus.person import Person
 from tests.acceptance.globus.terminal import Terminal
-from tests.acceptance.running import ROOT, Installation
+from tests.acceptance.running import ROOT, TOKEN, Installation
 from tests.conftest import empty_database
 
 PASSWORD = "correct horse battery"
@@ -85,6 +86,21 @@ def key(site: Installation) -> dict[str, str]:
     """A pair of client id and secret that acts as the first administrator."""
     made: dict[str, Any] = json.loads(manage(site, "createkey", "admin"))
     return made
+
+
+@pytest.fixture(scope="session")
+def flow(site: Installation) -> str:
+    """The id by which a workflow of the first administrator, which answers its input, is a flow."""
+    task = {"name": "note", "taskReferenceName": "note", "type": "SET_VARIABLE", "inputParameters": {"noted": True}}
+    document = {"name": "weekly", "version": 1, "tasks": [task], "outputParameters": {"got": "${workflow.input.a}"}}
+    requests.post(
+        f"{site.base_url}/conductor/api/metadata/workflow",
+        json=document,
+        headers={"X-Authorization": TOKEN},
+        timeout=20,
+    ).raise_for_status()
+    known = requests.get(f"{site.base_url}/globus/flows", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
+    return str(known.json()["flows"][0]["id"])
 
 
 @pytest.fixture

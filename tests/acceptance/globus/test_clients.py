@@ -129,6 +129,8 @@ def test_the_command_line_of_somebody_who_logged_in(
     assert "session consent" in globus("ls", f"{DESTINATION}:/~/", status=4)
     globus(*consent, f"urn:globus:auth:scope:transfer.api.globus.org:all[{files}]", person=person)
     assert "cli.txt" in globus("ls", f"{DESTINATION}:/~/")
+    found_below = globus("ls", "--recursive", "--filter", "~*1*", f"{SOURCE}:/share/").split()
+    assert found_below == ["godata/", "godata/file1.txt"]
     sent = globus.json("transfer", f"{SOURCE}:/share/godata/", f"{DESTINATION}:/~/cli/", "-r", "--label", "from cli")
     globus("task", "wait", sent["task_id"], "--timeout", 20, "--polling-interval", 1)
     shown = globus("task", "show", sent["task_id"])
@@ -146,6 +148,24 @@ def test_the_command_line_of_somebody_who_logged_in(
 
     globus("logout", "--yes")
     globus("whoami", status=4)
+
+
+def test_the_command_line_starts_a_workflow_as_a_flow(
+    packages: Packages, terminal: Terminals, person: Person, flow: str
+) -> None:
+    globus = CommandLine(packages, terminal())
+    create = ("timer", "create", "flow", flow, "--stop-after-runs", 1, "--input", '{"a": 5}')
+
+    globus("login", "--no-local-server", "--timer", f"flow:{flow}", person=person)
+    job_id = globus.json(*create)["job_id"]
+
+    def ended() -> bool:
+        return bool(globus.json("timer", "show", job_id)["status"] == "ended")
+
+    until(ended, seconds=10, what="the run of the flow")
+    (run,) = globus.json("timer", "show", job_id)["results"]["data"]
+    assert run["data"]["details"]["output"] == {"got": 5}
+    assert "weekly" in globus("flows", "list")
 
 
 def test_the_command_line_logs_in_by_way_of_the_browser(
@@ -175,7 +195,9 @@ def test_the_command_line_of_a_client(
     globus("timer", "create", "flow", SOURCE, "--interval", "1h", status=2)
 
 
-def test_the_old_command_line(packages: Packages, terminal: Terminals, person: Person, archive: Path) -> None:
+def test_the_old_command_line(
+    packages: Packages, terminal: Terminals, person: Person, archive: Path, flow: str
+) -> None:
     home, program = terminal(), packages["timer-cli"].program("globus-timer")
 
     def timer(*words: object) -> str:
@@ -198,11 +220,17 @@ def test_the_old_command_line(packages: Packages, terminal: Terminals, person: P
 
     assert "NOT RUN" in made
     assert "Interval:        8:00:00" in made
-    listed = timer("job", "list")
-    assert f"example-job | {job_id}" in " ".join(listed.split()) or job_id in listed
+    assert job_id in timer("job", "list")
     assert "RUN COMPLETE" in timer("job", "status", job_id)
     assert "deleted" in timer("job", "delete", job_id)
     assert "Response status:  404" in timer("job", "status", job_id)
+
+    run = ("--action-url", f"https://flows.automate.globus.org/flows/{flow}/run", "--action-body", '{"body": {"a": 6}}')
+    scope = f"https://auth.globus.org/scopes/{flow}/flow_{flow.replace('-', '_')}_user"
+    started = found(
+        r"Job ID:\s+(\S+)", timer("job", "submit", "--name", "a-flow", "--interval", "1d", "--scope", scope, *run)
+    )
+    until(lambda: "RUN COMPLETE" in timer("job", "status", started), seconds=10, what="the run of the flow")
 
 
 def test_our_own_command_line(site: Installation, terminal: Terminals, archive: Path) -> None:
