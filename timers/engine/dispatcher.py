@@ -76,7 +76,7 @@ class Dispatcher:
             processes.beat(processes.DISPATCHER, self._name, now=now)
         if self._canary.is_due(now) and not queue.is_long():
             queue.enqueue(queue.CANARY, now.isoformat())
-        return Tick(claimed, skipped, reaped, self._next(now))
+        return Tick(claimed, skipped, reaped, self._next())
 
     def run(self) -> None:
         """Tick until stopped. A database that goes away is waited for."""
@@ -101,7 +101,7 @@ class Dispatcher:
         if self._bell is not None:
             self._bell.interrupt()
 
-    def _next(self, now: datetime) -> datetime | None:
+    def _next(self) -> datetime | None:
         """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
         claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
         others = [each for each in (self.reaper.next_retry, self.reaper.next_step) if each is not None]
@@ -114,15 +114,21 @@ class Dispatcher:
             self.clock.offset = processes.clock_offset()
 
     def _wait(self, tick: Tick, began: float) -> None:
-        """Wait for the next known instant or the bell, but keep the least gap since the last tick began."""
+        """Wait for the next known instant or the bell, but keep the least gap since the last tick began.
+
+        Workers that hold sub-second timers move them on themselves: what was due next is asked for once more then.
+        """
         gap = began + LEAST_GAP - self.clock.monotonic()
         if gap > 0 and self.clock.wait(gap):
             return
-        seconds = LONGEST_WAIT
-        if tick.next_instant is not None:
-            seconds = min(seconds, (tick.next_instant - self.clock.now()).total_seconds())
-        if seconds > 0 and self._bell is not None:
-            self._bell.wait(seconds)
+        latest, following = self.clock.monotonic() + LONGEST_WAIT, tick.next_instant
+        while self._bell is not None and not self.clock.stopped.is_set():
+            seconds = latest - self.clock.monotonic()
+            if following is not None:
+                seconds = min(seconds, (following - self.clock.now()).total_seconds())
+            if seconds <= 0 or self._bell.wait(seconds):
+                return
+            following = self._next()
 
     def _recover(self, error: Exception) -> None:
         log.warning("The dispatcher lost the database and tries again: %s", error)
