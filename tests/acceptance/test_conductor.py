@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from tests.acceptance.conductor_client import ConductorClient, newest_client, older_client
-from tests.acceptance.running import ROOT, Delivery, Installation, Receiver, until
+from tests.acceptance.killing import ALONE, Ordeal
+from tests.acceptance.running import ROOT, Installation, Receiver, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -115,36 +118,24 @@ def test_a_workflow_uses_what_the_house_can_do(live_timers: Any, receiver: Recei
     assert [task["type"] for task in run["tasks"]] == ["HTTP", "TRANSFER", "CODE"]
 
 
-def test_runs_go_on_where_they_were_after_everything_was_killed(running: Installation, receiver: Receiver) -> None:
+def test_runs_go_on_where_they_were_whatever_is_killed(running: Installation, receiver: Receiver) -> None:
     if running.database_url:
         pytest.skip("Its length is that of a lease; the services' tests show the same on both databases.")
-    receiver.answer = lambda delivery: (200, 3.0 if _first(receiver, delivery) else 0.0)
-    call = _task("HTTP", http_request={"uri": f"{receiver.url}/slow", "method": "POST"})
-    _register(running, "calls", call, _task("SET_VARIABLE", x=1))
-    _register(running, "waits", _task("WAIT", duration="3s"), _task("SET_VARIABLE", x=1))
-    _register(running, "asks", {**_task("SIMPLE"), "name": "ask_me"}, _task("SET_VARIABLE", x=1))
-    ids = {name: _start(running, name) for name in ("calls", "waits", "asks")}
-    task = until(lambda: _conductor(running, "GET", "/tasks/poll/batch/ask_me?count=1"), seconds=5, what="a task")[0]
-    until(lambda: receiver.to("/slow"), seconds=10, what="the call")
+    ordeal = Ordeal(running, receiver, seed=random.randrange(10**6))
+    print(f"seed {ordeal.seed}")
+    receiver.answer = lambda delivery: (200, 0.7)
+    ordeal.begin()
 
-    running.kill()
-    running.start()
-    _conductor(
-        running,
-        "POST",
-        "/tasks/update-v2",
-        {"workflowInstanceId": ids["asks"], "taskId": task["taskId"], "status": "COMPLETED"},
-    )
+    for part in ordeal.random.sample(ALONE, 2):
+        ordeal.start(2)
+        time.sleep(ordeal.random.uniform(0, 1))
+        ordeal.kill(part)
+    ordeal.start(1)
+    until(lambda: receiver.to(f"/{ordeal.run_ids[-1]}/before"), seconds=20, what="a call that goes on")
+    ordeal.kill("everything")
 
-    runs = until(lambda: _ended(running, ids), seconds=40, what="the ends of all runs")
-    assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(ids, "completed")
-    assert all([task["status"] for task in run["tasks"]] == ["completed", "completed"] for run in runs.values())
-    assert len(receiver.to("/slow")) == 2, "the call that nobody saw the end of is made again"
-    assert len({each.headers["idempotency-key"] for each in receiver.to("/slow")}) == 1
-
-
-def _first(receiver: Receiver, delivery: Delivery) -> bool:
-    return receiver.to(delivery.path)[0] is delivery
+    ordeal.check(ordeal.end())
+    assert ordeal.repeated_calls, "a call that nobody saw the end of is made again"
 
 
 def _task(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -153,25 +144,3 @@ def _task(kind: str, **inputs: Any) -> dict[str, Any]:
 
 def _register(running: Installation, name: str, *tasks: dict[str, Any], **more: Any) -> None:
     running.call("POST", "/workflows", {"definition": {"name": name, "tasks": tasks, **more}, "overwrite": True})
-
-
-def _start(running: Installation, name: str) -> str:
-    return str(running.call("POST", "/workflow-runs", {"name": name})["id"])
-
-
-def _ended(running: Installation, ids: dict[str, str]) -> dict[str, Any] | None:
-    runs = {name: running.call("GET", f"/workflow-runs/{each}") for name, each in ids.items()}
-    return runs if all(run["completion_time"] for run in runs.values()) else None
-
-
-def _conductor(running: Installation, method: str, path: str, document: Any = None) -> Any:
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"{running.base_url}/conductor/api{path}",
-        method=method,
-        data=None if document is None else json.dumps(document).encode(),
-        headers={"X-Authorization": running.token, "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.loads(answer.read() or "null")

@@ -121,8 +121,8 @@ def read_result(document: Mapping[str, Any]) -> Result:
     extend = words.flag(document.get("extendLease"), "extendLease")
     status = document.get("status") or ("IN_PROGRESS" if extend else None)
     return Result(
-        run_id=read_id(document.get("workflowInstanceId"), "workflow run"),
-        step_id=read_id(document.get("taskId"), "task"),
+        run_id=_named_id(document, "workflowInstanceId", "workflow run"),
+        step_id=_named_id(document, "taskId", "task"),
         status=read_status(status),
         output=words.mapping(document.get("outputData"), "outputData"),
         reason=words.text(document.get("reasonForIncompletion"), "reasonForIncompletion", longest=10**6),
@@ -142,10 +142,15 @@ def read_status(value: object) -> StepStatus:
     return RESULTS[value]
 
 
-def read_id(value: object, what: str) -> UUID:
-    """Return an id; raises Invalid when there is none, NotFound when nothing can have it."""
+def _named_id(document: Mapping[str, Any], field: str, what: str) -> UUID:
+    value = document.get(field)
     if not isinstance(value, str) or not value:
-        raise Invalid({"": f"Name the {what}."})
+        raise Invalid({field: f"Name the {what}."})
+    return read_id(value, what)
+
+
+def read_id(value: str, what: str) -> UUID:
+    """Return an id; raises NotFound when nothing can have it."""
     try:
         return UUID(value)
     except ValueError:

@@ -59,7 +59,7 @@ def asks_in_vain(token: str, name: str, *, now: datetime) -> bool:
     """
     sql, parameters = access.in_passing(token, now=now)
     waiting = _WAITING.replace("owner_id = %s", "owner_id = t.owner_id")
-    found = rows.fetch(f"{sql} and not exists ({waiting})", [*parameters, name, to_us(now), 1])
+    found = rows.ask(f"{sql} and not exists ({waiting})", [*parameters, name, to_us(now), 1])
     return bool(found) and access.opens(found[0][1], access.CONDUCTOR_SCOPE)
 
 
