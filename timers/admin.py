@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib import admin, messages
+from django.core.exceptions import BadRequest, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q
@@ -106,6 +107,13 @@ class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
     """A model to look at."""
 
     paginator = BoundedPaginator
+
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Carry out an action; a selection that no page offers is refused."""
+        try:
+            return super().response_action(request, *args, **kwargs)
+        except (ValidationError, ValueError) as error:
+            raise BadRequest("What is selected cannot be read.") from error
 
     def each(
         self, request: HttpRequest, rows: models.QuerySet[Any], noun: str, done: str, deed: Callable[[Any], Any]

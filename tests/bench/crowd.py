@@ -11,12 +11,25 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from timers import clock
-from timers.models import ClientKey, Collection, Event, Process, Token, Transfer, TransferEvent, TransferFile
+from timers.models import (
+    ClientKey,
+    Collection,
+    Event,
+    Process,
+    Token,
+    Transfer,
+    TransferEvent,
+    TransferFile,
+    WorkflowDefinition,
+    WorkflowRun,
+    WorkflowStep,
+)
 
 BUSY = 20
 """So many timers run every minute and have ten thousand executions each; all others run every hour."""
 OF_A_BUSY_ONE = 10_000
 TRANSFERS, COLLECTIONS, FILES = 2_000, 100, 5_000
+WORKFLOWS, RUNS, STEPS = 300, 10_000, 50
 MINUTE = 60_000_000
 
 _TIMERS = """
@@ -88,12 +101,17 @@ class Crowd:
     """What was made, and examples of it to open."""
 
     owner: Any
+    hour: datetime
+    """One of the coming hours, with its full load."""
     busy_timer: UUID
     timer: UUID
     execution: UUID
     failed: UUID
     transfer: UUID
+    dry_run: UUID
     collection: UUID
+    workflow: int
+    workflow_run: UUID
 
 
 def fill(timers: int, executions: int, *, now: datetime) -> Crowd:
@@ -115,12 +133,14 @@ def fill(timers: int, executions: int, *, now: datetime) -> Crowd:
     with connection.cursor() as cursor:
         for statement in (_TIMERS, _DEFINITIONS, _SCHEDULES, _TAGS, _EXECUTIONS, _RUNNING, _EVENTS):
             cursor.execute(statement, parameters)
-    transfer = _transfers(owner, places, now)
+    transfer, dry_run = _transfers(owner, places, now)
+    workflow, workflow_run = _workflows(owner, now)
     _access(owner, now)
     with connection.cursor() as cursor:
         cursor.execute("vacuum analyze")
         return Crowd(
             owner=owner,
+            hour=(now + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0),
             busy_timer=_one(cursor, "select id from timers_timer where definition_id = 3"),
             timer=_one(cursor, "select id from timers_timer where definition_id = 27"),
             execution=_one(cursor, "select id from timers_execution order by scheduled_for desc limit 1"),
@@ -129,7 +149,10 @@ def fill(timers: int, executions: int, *, now: datetime) -> Crowd:
                 "select id from timers_execution where status = 'failed' order by scheduled_for desc limit 1",
             ),
             transfer=transfer,
+            dry_run=dry_run,
             collection=places[0].pk,
+            workflow=workflow,
+            workflow_run=workflow_run,
         )
 
 
@@ -152,14 +175,15 @@ def _collections(owner: Any, now: datetime) -> list[Collection]:
     )
 
 
-def _transfers(owner: Any, places: list[Collection], now: datetime) -> UUID:
-    """Write transfers; return the one with many files."""
+def _transfers(owner: Any, places: list[Collection], now: datetime) -> tuple[UUID, UUID]:
+    """Write transfers; return one with many files, and a dry run with as many."""
     made = Transfer.objects.bulk_create(
         Transfer(
             owner=owner,
             source=places[number % COLLECTIONS],
             destination=places[(number + 1) % COLLECTIONS],
             label=f"Copy {number}",
+            options={"dry_run": True, "delete_destination_extra": True} if number == 1 else {},
             status="failed" if number % 9 == 8 else "succeeded",
             requested_at=now - timedelta(minutes=number),
             started_at=now - timedelta(minutes=number),
@@ -175,15 +199,17 @@ def _transfers(owner: Any, places: list[Collection], now: datetime) -> UUID:
     TransferFile.objects.bulk_create(
         (
             TransferFile(
-                transfer=made[0],
+                transfer=transfer,
                 item=0,
                 step="copy",
                 source_path=f"/in/{number}",
                 destination_path=f"/out/{number}",
                 size=1000,
                 state="done",
+                verdict=("add", "same", "change", "delete")[number % 4],
                 finished_at=now,
             )
+            for transfer in made[:2]
             for number in range(FILES)
         ),
         batch_size=1000,
@@ -191,7 +217,57 @@ def _transfers(owner: Any, places: list[Collection], now: datetime) -> UUID:
     TransferEvent.objects.bulk_create(
         TransferEvent(transfer=made[0], at=now, code="STARTED", text="Begun.") for _ in range(500)
     )
-    return made[0].pk
+    return made[0].pk, made[1].pk
+
+
+def _workflows(owner: Any, now: datetime) -> tuple[int, UUID]:
+    """Write workflows and their runs; return a workflow with many runs, and a run with many tasks."""
+    document = {"tasks": [{"name": "look", "taskReferenceName": "look", "type": "SIMPLE"}] * STEPS}
+    made = WorkflowDefinition.objects.bulk_create(
+        WorkflowDefinition(
+            owner=owner,
+            name=f"workflow_{number // 3}",
+            version=1 + number % 3,
+            document={"name": f"workflow_{number // 3}", "version": 1 + number % 3, **document},
+            created_at=now,
+            updated_at=now,
+        )
+        for number in range(WORKFLOWS)
+    )
+    runs = WorkflowRun.objects.bulk_create(
+        (
+            WorkflowRun(
+                owner=owner,
+                name=f"workflow_{number % 7}",
+                version=1,
+                definition=document,
+                status="failed" if number % 9 == 8 else "completed",
+                created_at=now - timedelta(minutes=number),
+                updated_at=now - timedelta(minutes=number),
+                finished_at=now - timedelta(minutes=number - 1),
+            )
+            for number in range(RUNS)
+        ),
+        batch_size=1000,
+    )
+    WorkflowStep.objects.bulk_create(
+        WorkflowStep(
+            run=runs[0],
+            owner_id=owner.pk,
+            seq=number,
+            position=number,
+            reference=f"look_{number}",
+            name="look",
+            type="SIMPLE",
+            status="completed",
+            scheduled_at=now,
+            started_at=now,
+            updated_at=now,
+            finished_at=now + timedelta(seconds=1),
+        )
+        for number in range(STEPS)
+    )
+    return made[0].pk, runs[0].pk
 
 
 def _access(owner: Any, now: datetime) -> None:

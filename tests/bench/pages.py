@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
+from urllib.parse import quote
 
 from django.db import connection
 from django.test import Client
@@ -15,6 +17,10 @@ from tests.bench.crowd import Crowd
 
 MOST_MILLISECONDS = 150.0
 MOST_KILOBYTES = 300.0
+ADMINISTERED = (
+    *("timer", "execution", "transfer", "transferevent", "collection", "event", "notice", "token", "clientkey"),
+    *("process", "workflowrun", "workflowdefinition", "taskdefinition"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,30 @@ def addresses(crowd: Crowd) -> Iterator[tuple[str, str]]:
     yield "activity, no such text", "/activity/?q=nothing-like-it"
     yield "activity, of one timer", f"/activity/?q={crowd.timer}"
     yield "activity, from", "/activity/?from=2026-01-01&status=skipped"
+    yield "activity, an hour to come", f"/activity/?hour={quote(crowd.hour.isoformat())}"
+    yield "export as CSV, first bytes", "/activity/export.csv"
+    yield "export as JSON, first bytes", "/activity/export.json?status=failed"
     yield "transfers", "/transfers/"
+    for status in ("unfinished", "failed", "cancelled"):
+        yield f"transfers, {status}", f"/transfers/?status={status}"
     yield "one transfer", f"/transfers/{crowd.transfer}/"
+    yield "one transfer, faults", f"/transfers/{crowd.transfer}/?files=faults&events=faults"
+    yield "one dry run", f"/transfers/{crowd.dry_run}/"
+    yield "workflows", "/workflows/"
+    yield "workflows, failed runs", "/workflows/?status=failed"
+    yield "one workflow", f"/workflows/{crowd.workflow}/"
+    yield "a new workflow", "/workflows/new/"
+    yield "one workflow run", f"/workflow-runs/{crowd.workflow_run}/"
+    yield "scheduling", "/scheduling/"
     yield "collections", "/collections/"
     yield "one collection", f"/collections/{crowd.collection}/"
+    yield "a new collection", "/collections/new/"
     yield "tokens", "/tokens/"
     yield "account", "/account/"
     if not crowd.owner.is_staff:
         return
     yield "administration", "/admin/"
-    for model in ("timer", "execution", "transfer", "collection", "event", "token", "process"):
+    for model in ADMINISTERED:
         yield f"administration, each {model}", f"/admin/timers/{model}/"
     yield "administration, failed executions", "/admin/timers/execution/?status=failed"
     yield "administration, of one timer", "/admin/timers/execution/?q=telemetry+export+42"
@@ -92,15 +112,25 @@ def measure(crowd: Crowd, *, rounds: int, only: str = "") -> list[Measured]:
 def _measured(client: Client, name: str, path: str, rounds: int) -> Measured:
     with CaptureQueriesContext(connection) as queries:  # the first visit also fills the caches
         response = client.get(path)
+        size = _first_bytes(response)
         asked = len(queries)
     if response.status_code not in (200, 404) or (response.status_code == 404) != (name == "not found"):
         raise RuntimeError(f"{path} answers {response.status_code}.")
     took = []
     for _ in range(rounds):
         began = time.perf_counter()
-        client.get(path)
+        _first_bytes(client.get(path))
         took.append(1000 * (time.perf_counter() - began))
-    return Measured(name, path, median(took), asked, len(response.content) / 1000)
+    return Measured(name, path, median(took), asked, size / 1000)
+
+
+def _first_bytes(response: Any) -> int:
+    """Return the size of an answer; of one that is written bit by bit that of its first bit, the rest is let go."""
+    if not response.streaming:
+        return len(response.content)
+    size = len(next(iter(response.streaming_content)))
+    response.close()
+    return size
 
 
 def report(measured: list[Measured]) -> None:

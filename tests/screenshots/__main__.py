@@ -1,11 +1,12 @@
 """Takes the pictures of the README: `python -m tests.screenshots` starts a service with the demo and photographs it.
 
-The pictures are written to docs/screenshots/. It takes about a minute and needs Chromium.
+The pictures are written to docs/screenshots/. It takes about two minutes and needs Chromium.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,9 @@ from tests.browser.site import ARCHIVE, INSTRUMENT, PASSWORD, USERNAME, running_
 FOLDER = ROOT / "docs" / "screenshots"
 LARGEST = 200_000
 WIDE, NARROW = (1280, 860), (360, 740)
+LONG, LOOK = "Images of the night", "Campaign, looked at first"
+IMAGES, IMAGE_SIZE, PER_SECOND = 12, 2_000_000, 350_000
+"""So many images of so many bytes at so many bytes a second: the copy is under way when it is photographed."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,39 @@ PICTURES = (
     Picture("timer", _follow("/?q=last+hour", "a.name")),
     Picture("new-timer", _new_timer),
     Picture("execution-dark", _follow("/activity/?q=Invoice", "a[href^='/executions/']"), scheme="dark"),
-    Picture("dry-run", _follow("/transfers/", "tr:has-text('dry run') a.name")),
+    Picture("transfer", _follow("/transfers/", f"tr:has-text('{LONG}') a.name")),
+    Picture("dry-run", _follow("/transfers/", f"tr:has-text('{LOOK}') a.name")),
     Picture("activity", _open("/activity/")),
+    Picture("collection-dark", _open(f"/collections/{INSTRUMENT}/?path=/campaign/"), scheme="dark"),
+    Picture("workflow-run", _follow("/workflows/", "a[href^='/workflow-runs/']")),
     Picture("timers-narrow", _open("/"), size=NARROW),
 )
+
+
+def _make_transfers(site: Installation) -> None:
+    """Start a copy that takes long, and look at one that would add, change, delete and leave files alone."""
+    instrument, archive = (site.folder / "data" / "collections" / f"demo-{name}" for name in ("instrument", "archive"))
+    for number in range(IMAGES):
+        _write(instrument / "images" / f"detector-{number:02}.h5", os.urandom(IMAGE_SIZE))
+    for number in range(60):
+        _write(instrument / "campaign" / f"run-{number:03}.csv", b"second,kelvin\n0,4.21\n" * (number + 1))
+    for number in range(12, 60):
+        lines = number + 1 if number > 20 else number
+        _write(archive / "home" / "campaign" / f"run-{number:03}.csv", b"second,kelvin\n0,4.21\n" * lines)
+    for number in range(9):
+        _write(archive / "home" / "campaign" / f"draft-{number}.csv", b"kelvin\n" * 40)
+    places = {"source_endpoint": INSTRUMENT, "destination_endpoint": ARCHIVE, "sync_level": "checksum"}
+    for label, folder, more in (
+        (LONG, "images", {"max_bytes_per_second": PER_SECOND}),
+        (LOOK, "campaign", {"dry_run": True, "delete_destination_extra": True}),
+    ):
+        items = [{"source_path": f"/{folder}/", "destination_path": f"/home/{folder}/", "recursive": True}]
+        site.call("POST", "/transfers", {**places, "label": label, "DATA": items, **more})
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def main() -> int:
@@ -93,7 +126,12 @@ def main() -> int:
         print("Chromium is needed: apt-get install chromium", file=sys.stderr)
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, running_site(Path(folder)) as site, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory(prefix="timers-") as folder,
+        running_site(Path(folder)) as site,
+        sync_playwright() as playwright,
+    ):
+        _make_transfers(site)
         time.sleep(options.seconds)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         sizes = [_take(browser, site, picture) for picture in PICTURES]

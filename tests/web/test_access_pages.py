@@ -170,6 +170,12 @@ def test_its_actions_go_through_the_services(admins_browser: Client, owner: Any)
     assert Execution.objects.filter(trigger="manual").count() == 1
 
 
+def test_its_actions_refuse_what_no_page_offers_to_select(admins_browser: Client) -> None:
+    sent = {"action": "pause", "_selected_action": ["no-id"]}
+
+    assert admins_browser.post("/admin/timers/timer/", sent).status_code == 400
+
+
 def test_the_administration_is_for_administrators(owners_browser: Client) -> None:
     assert owners_browser.get("/admin/").status_code == 302
 

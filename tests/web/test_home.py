@@ -373,7 +373,8 @@ def test_an_administrator_loads_the_demo_from_the_empty_page(
     admins_browser: Client, settings: Any, tmp_path: Any
 ) -> None:
     settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    assert "Load the demo" in admins_browser.get("/").content.decode()
+    for path in ("/", "/activity/", "/transfers/", "/collections/"):
+        assert "Load the demo" in admins_browser.get(path).content.decode()
 
     admins_browser.post("/demo/load/")
 
@@ -386,7 +387,9 @@ def test_an_administrator_loads_the_demo_from_the_empty_page(
 
 def test_others_cannot_load_the_demo(owners_browser: Client) -> None:
     assert "Load the demo" not in owners_browser.get("/").content.decode()
-    assert owners_browser.post("/demo/load/").status_code == 403
+    refused = owners_browser.post("/demo/load/")
+    assert refused.status_code == 403
+    assert "Only administrators can load the demo." in refused.content.decode()
 
 
 def test_keys_can_be_switched_off_in_the_account(owners_browser: Client) -> None:

@@ -142,6 +142,8 @@ def test_a_timer_can_be_created_paused(owners_browser: Client) -> None:
         ({"catch_up": "all", "overlap": "skip"}, "catch_up", "overlap"),
         ({"timezone": "Mars/Olympus"}, "timezone", ""),
         ({"action": "workflow"}, "action_0", ""),
+        ({"when": ""}, "when_0", ""),
+        ({"tags": "a\x00b"}, "tags", "Null characters"),
     ],
 )
 def test_errors_are_summed_up_and_stand_at_their_field(

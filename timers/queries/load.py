@@ -165,10 +165,22 @@ class HourLoad:
 
 
 def hour(user: Any, *, at: datetime, now: datetime) -> HourLoad:
-    """Return what is planned in the hour that begins at `at`, from three queries."""
-    begin = clock.to_us(max(at, now))
+    """Return what is planned in the hour that begins at `at`, from three queries; what was counted is kept likewise."""
     until = clock.to_us(at) + HOUR
-    hours = Hours(now=clock.to_us(now), begin=begin, first=until - HOUR, hours=1)
+    key = f"load-of-hour:{'all' if user.is_staff else user.pk}:{until}"
+    kept = cache.get(key)
+    if kept is None:
+        kept = _counted(user, begin=clock.to_us(max(at, now)), until=until, now=clock.to_us(now))
+        cache.set(key, kept, KEPT_FOR)
+    most, runs, timers, left_out = kept
+    named = Timer.objects.in_bulk([timer_id for _, timer_id in most])
+    rows = [TimerOfHour(named[pk], count) for count, pk in most if pk in named]
+    return HourLoad(at, clock.from_us(until), runs, timers, rows, left_out)
+
+
+def _counted(user: Any, *, begin: int, until: int, now: int) -> tuple[list[tuple[int, UUID]], int, int, int]:
+    """Return the timers with the most runs until that instant, all runs, all timers, and those left out."""
+    hours = Hours(now=now, begin=begin, first=until - HOUR, hours=1)
     counted: list[tuple[int, UUID]] = []
     for row in planned(user, before=until):
         before = hours.totals()[0]
@@ -176,9 +188,7 @@ def hour(user: Any, *, at: datetime, now: datetime) -> HourLoad:
         if runs := hours.totals()[0] - before:
             counted.append((runs, row.timer_id))
     counted.sort(reverse=True)
-    named = Timer.objects.in_bulk([timer_id for _, timer_id in counted[:SHOWN_OF_AN_HOUR]])
-    rows = [TimerOfHour(named[pk], runs) for runs, pk in counted[:SHOWN_OF_AN_HOUR] if pk in named]
-    return HourLoad(at, clock.from_us(until), sum(runs for runs, _ in counted), len(counted), rows, hours.left_out)
+    return counted[:SHOWN_OF_AN_HOUR], sum(runs for runs, _ in counted), len(counted), hours.left_out
 
 
 # What is stored

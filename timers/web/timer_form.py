@@ -194,6 +194,8 @@ class TimerForm(ScheduleFields, PolicyFields):
                 document[name] = part()
             except Invalid as error:
                 self.complain(error.fields)
+            except KeyError:
+                continue  # a field that it needs could not be read, which is noted there
         try:
             document["body"] = self.body()
         except Invalid as error:
