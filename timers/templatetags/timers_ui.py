@@ -67,6 +67,9 @@ SKIP_REASONS: Mapping[str, str] = {
     "quota": "The quota was used up",
     "ended": "The timer had ended",
     "scheduler_error": "The scheduler met an error",
+    "skip_if": "The condition for leaving it out was met",
+    "cluster_gone": "The cluster that it was for is gone",
+    "unknown_function": "No cluster knows its function",
 }
 TRIGGERS: Mapping[str, str] = {
     "schedule": "schedule",
