@@ -33,9 +33,9 @@ WORKFLOWS, RUNS, STEPS = 300, 10_000, 50
 MINUTE = 60_000_000
 
 _TIMERS = """
-insert into timers_timer (id, owner_id, name, description, action, status, status_reason, status_changed_at,
+insert into timers_timer (id, owner_id, door, name, description, action, status, status_reason, status_changed_at,
   definition_id, created_at, updated_at)
-select md5('timer' || n)::uuid, %(owner)s,
+select md5('timer' || n)::uuid, %(owner)s, '',
   (array['Nightly copy', 'Telemetry export', 'Session clean-up', 'Order processing', 'Report'])[1 + n %% 5] || ' ' || n,
   '', (array['webhook', 'webhook', 'transfer', 'code', 'webhook'])[1 + n %% 5],
   case when n %% 50 = 49 then 'paused' when n %% 100 = 48 then 'ended' else 'active' end, '', %(now)s, n,
@@ -56,10 +56,11 @@ select t.definition_id, t.id, 1, t.name, t.action, case
 from timers_timer t"""
 _SCHEDULES = """
 insert into timers_schedule (timer_id, definition_id, kind, interval_us, next_planned_at, next_run_at, overlap,
-  catch_up, fired_count, jitter_us, planning_failures, run_count, failure_count, cancelled_count, consecutive_failures,
-  last_run_at)
+  catch_up, catch_up_limit, has_window, fired_count, jitter_us, planning_failures, breaker_openings, run_count,
+  failure_count, cancelled_count, consecutive_failures, last_run_at)
 select t.id, d.id, d.schedule->>'type', (d.schedule->>'interval_seconds')::bigint * 1000000, next, next, 'skip',
-  'latest', 90, 0, 0, 90, case when d.id %% 100 = 7 then 5 else 0 end, 0, case when d.id %% 100 = 7 then 2 else 0 end,
+  'latest', 100, false, 90, 0, 0, 0, 90, case when d.id %% 100 = 7 then 5 else 0 end, 0,
+  case when d.id %% 100 = 7 then 2 else 0 end,
   %(now)s - d.id * 300000
 from timers_timer t join timers_definition d on d.id = t.definition_id,
 lateral (select case when t.status = 'active' then %(now)s + 1000000 + d.id * 350000 end as next) as planned"""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +9,13 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.acceptance.running import Installation
+from tests.browser.chromium import executable
 from tests.browser.site import PASSWORD, USERNAME, running_site
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("The browser tests need Chromium: apt-get install chromium")
-        pytest.skip("No Chromium on this machine; the browser tests need one: apt-get install chromium")
+    executable()
     with running_site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
@@ -29,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def chromium(site: Installation) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox", "--disable-gpu"])
 
 
 @pytest.fixture(scope="module")

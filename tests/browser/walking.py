@@ -14,16 +14,10 @@ from tests.acceptance.running import Installation
 
 WIDE, NARROW, HEIGHT = 1280, 360, 900
 AXE = Axe().axe_script
-ALL: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
-COLOURS = {**ALL, "runOnly": ["color-contrast"]}
-SHAPES = {**ALL, "rules": {"color-contrast": {"enabled": False}}}
-LOOKS: tuple[tuple[int, Any, dict[str, Any]], ...] = (
-    (WIDE, "light", ALL),
-    (WIDE, "dark", COLOURS),  # a theme changes nothing but colours
-    (NARROW, "dark", ALL),
-    (NARROW, "light", COLOURS),
-)
-LOOKS_WITHOUT_SCRIPTS = ((NARROW, "dark", ALL), (WIDE, "light", SHAPES))
+OPTIONS: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+LOOKS = ((WIDE, "light"), (NARROW, "dark"))
+OTHER_LOOKS = ((WIDE, "dark"), (NARROW, "light"))
+"""Together all widths and themes: a page is seen in the first with scripts, and in the others without."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BUTTONS = "button, input[type=submit]"
 FIND_BUTTONS = """buttons => {
@@ -82,30 +76,32 @@ class Walk:
         self.page.goto(self.site.base_url + path, wait_until="domcontentloaded")
         return self.page
 
-    def look_at(self, path: str, looks: tuple[tuple[int, Any, dict[str, Any]], ...] = ()) -> Page:
+    def look_at(self, path: str, looks: tuple[tuple[int, Any], ...] = ()) -> Page:
         """Open a page and note what is wrong with its heading and, look by look, what axe finds or does not fit."""
         page = self.go(path)
         if page.locator("h1").count() != 1:
             self._note(f"{path} has {page.locator('h1').count()} headings of the first rank")
         if looks:
             page.evaluate(AXE)
-        for width, scheme, options in looks:
+        for width, scheme in looks:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             page.emulate_media(color_scheme=scheme)
-            self.check(f"{path} {width} {scheme}", options)
+            self.check(f"{path} {width} {scheme}")
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 self._note(f"{path} scrolls sideways at {width} px")
         return page
 
-    def check(self, where: str, options: dict[str, Any] = ALL) -> None:
+    def check(self, where: str) -> None:
         """Note what axe finds serious in the page as it is."""
-        for found in self.page.evaluate("options => axe.run(document, options)", options)["violations"]:
+        for found in self.page.evaluate("options => axe.run(document, options)", OPTIONS)["violations"]:
             if found["impact"] in ("serious", "critical"):
                 self._note(f"{where}: {found['id']} {found['nodes'][0]['html'][:160]}")
 
     def links(self) -> list[str]:
-        """Return the paths of this page's links inside the site, with their queries."""
-        found = self.page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+        """Return the paths that this page's links, and buttons that only lead somewhere, have inside the site."""
+        found = self.page.eval_on_selector_all(
+            "a[href], form[method=get]:not(:has([name]))", "links => links.map(link => link.href || link.action)"
+        )
         parts = [urlsplit(url) for url in found if url.startswith(self.site.base_url)]
         return [part.path + (f"?{part.query}" if part.query else "") for part in parts]
 
@@ -116,7 +112,7 @@ class Walk:
 
     def end(self) -> None:
         self.context.close()
-        assert self.wrong == []
+        assert not self.wrong, "\n".join(self.wrong)
 
 
 def kind(path: str) -> str:

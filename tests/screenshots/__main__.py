@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from tests.acceptance.running import ROOT, Installation
+from tests.browser import chromium
 from tests.browser.site import ARCHIVE, INSTRUMENT, PASSWORD, USERNAME, running_site
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -121,8 +121,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
     parser.add_argument("--seconds", type=float, default=40, help="how long the demo runs before it is photographed")
     options = parser.parse_args()
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
+    browser_path = chromium.found()
+    if browser_path is None:
         print("Chromium is needed: apt-get install chromium", file=sys.stderr)
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def main() -> int:
     ):
         _make_transfers(site)
         time.sleep(options.seconds)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
         sizes = [_take(browser, site, picture) for picture in PICTURES]
     return 1 if max(sizes) > LARGEST else 0
 

@@ -1,30 +1,22 @@
-"""A real browser uses the pages: with and without scripts, wide and narrow, light and dark, checked by axe."""
+"""A real browser uses the pages of timers: with and without scripts, by pointer and by keyboard."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import DEFAULT_DB_ALIAS, connections
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.chromium import executable
 from tests.factories import make_webhook_timer
-from tests.web import transferring
-from tests.web.conftest import ran
 from timers import clock
-from timers.models import Attempt, Collection, Process, Timer
-from timers.services import access, collection_tests
+from timers.models import Collection
 from timers.services import timers as service
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "correct horse battery"
-SIZES = ((1280, 900), (360, 740))
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +25,14 @@ def still_clock() -> None:
 
 
 @pytest.fixture
-def chromium(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """A browser of this machine; without one the test is skipped, or fails where CI asks for all tests."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("The browser tests need Chromium: apt-get install chromium")
-        pytest.skip("No Chromium on this machine; the browser tests need one: apt-get install chromium")
+def chromium(database: str, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """A browser of this machine."""
+    if database != "sqlite":
+        pytest.skip("What a browser does depends on no database; it is tried on SQLite.")
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps an event loop in the thread of the tests
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield playwright.chromium.launch(executable_path=executable(), args=options)
         # inside the loop Django has a connection of its own, which must not outlive the database it points at
         connections[DEFAULT_DB_ALIAS].close()
         del connections[DEFAULT_DB_ALIAS]
@@ -209,98 +199,7 @@ def test_everything_works_without_scripts(chromium: Browser, live_server: Any, o
     context.close()
 
 
-def _furnish(owner: Any, places: tuple[Collection, Collection]) -> dict[str, str]:
-    """Fill every page with something of each kind; return the pages."""
-    now = clock.now()
-    for role in ("dispatcher", "cluster"):
-        Process.objects.create(role=role, name="here:1", started_at=now, seen_at=now + timedelta(hours=1))
-    timer = make_webhook_timer(
-        owner, now=now, name="Tell the hook", tags={"prod": "", "team": "data"}, description="Words."
-    )
-    for hours, status in enumerate(("completed", "failed", "skipped", "cancelled", "retrying", "running"), start=1):
-        more = {"skip_reason": "overlap", "started_at": None} if status == "skipped" else {}
-        failed = ran(timer, now - timedelta(hours=hours), status=status, **more)
-        if status == "failed":
-            execution = failed
-    Attempt.objects.create(
-        execution_id=execution.pk, number=1, started_at=now, finished_at=now, outcome="failed", error_message="Busy.",
-        details={
-            "request": {"method": "GET", "url": "https://x.example/", "headers": {"Authorization": "***"}, "body": ""},
-            "answer": {"status_code": 503, "headers": {"retry-after": "9"}, "text": "busy", "elapsed_seconds": 0.3},
-        },
-    )  # fmt: skip
-    service.pause(make_webhook_timer(owner, now=now, name="A paused one"), by=owner, now=now, reason="cabling")
-    access.create_token(owner=owner, name="laptop", now=now)
-    access.create_key(owner=owner, name="client", now=now)
-    collection_tests.test(places[0], by=owner, now=now)
-    service.update(timer, changes={"policies": {"max_attempts": 2}}, by=owner, now=now)
-    return {
-        "timers": "/",
-        "no match": "/?q=nothing",
-        "find": "/find/?q=hook",
-        "new": "/timers/new/",
-        "timer": f"/timers/{timer.pk}/",
-        "versions": f"/timers/{timer.pk}/versions/",
-        "edit": f"/timers/{timer.pk}/edit/",
-        "delete": f"/timers/{timer.pk}/delete/",
-        "activity": "/activity/",
-        "an hour of it": f"/activity/?hour={now + timedelta(hours=2):%Y-%m-%dT%H:00Z}&from=nonsense#hour",
-        "execution": f"/executions/{execution.pk}/",
-        "transfers": "/transfers/",
-        **transferring.furnish(owner, places, now),
-        "collections": "/collections/",
-        "collection": f"/collections/{places[0].pk}/?path=/home",
-        "new collection": "/collections/new/?kind=sftp",
-        "edit collection": f"/collections/{places[0].pk}/edit/",
-        "delete collection": f"/collections/{places[0].pk}/delete/",
-        "tokens": "/tokens/",
-        "account": "/account/",
-    }
-
-
-def test_every_page_is_accessible_in_both_themes_wide_and_narrow(
-    chromium: Browser, live_server: Any, owner: Any, places: tuple[Collection, Collection], database: str
-) -> None:
-    if database != "sqlite":
-        pytest.skip("Looks do not depend on the database; they are checked on SQLite.")
-    owner.is_staff = owner.is_superuser = True
-    owner.save()
-    pages = _furnish(owner, places)
-    context = chromium.new_context()
-    problems = Problems()
-    page = open_page(context, problems)
-    log_in(page, live_server.url)
-    axe = Axe()
-
-    wrong: list[str] = []
-    for name, path in pages.items():
-        page.goto(live_server.url + path)
-        page.evaluate(axe.axe_script)
-        for width, height in SIZES:
-            page.set_viewport_size({"width": width, "height": height})
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                options = {} if scheme == "light" else {"runOnly": ["color-contrast"]}  # a theme changes only colours
-                where = f"{name} at {width} px, {scheme}"
-                wrong += [
-                    f"{where}: {found['id']} {found['nodes'][0]['html'][:160]}"
-                    for found in page.evaluate("options => axe.run(document, options)", options)["violations"]
-                    if found["impact"] in ("serious", "critical")
-                ]
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                wrong.append(f"{name} scrolls sideways at {width} px")
-
-    assert wrong == []
-    assert problems == []
-    assert Timer.objects.count() == 2
-    context.close()
-
-
-def test_the_list_is_used_by_keyboard_and_many_at_once(
-    chromium: Browser, live_server: Any, owner: Any, database: str
-) -> None:
-    if database != "sqlite":
-        pytest.skip("Keys do not depend on the database; they are tried on SQLite.")
+def test_the_list_is_used_by_keyboard_and_many_at_once(chromium: Browser, live_server: Any, owner: Any) -> None:
     now = clock.now()
     for name in ("alpha", "beta", "gamma"):
         make_webhook_timer(owner, now=now, name=name)

@@ -421,7 +421,8 @@ def test_parts_take_the_same_few_queries_for_many_timers(
     # processes, oldest due
     with django_assert_num_queries(12):
         owners_browser.get("/", headers={**HTMX, "HX-Target": "timeline"})
-    with django_assert_num_queries(7):  # session, user, preference, timers; processes, oldest due
+    # session, user, preference; timers, workflows, collections, transfers; processes, oldest due, pauses
+    with django_assert_num_queries(10):
         owners_browser.get("/find/?q=timer", headers=HTMX)
 
 
@@ -443,7 +444,7 @@ def test_the_figures_refresh_apart_while_somebody_uses_the_list(
 ) -> None:
     make_webhook_timer(owner)
 
-    with django_assert_num_queries(8):  # session, user, two of figures; preference, processes, oldest due
+    with django_assert_num_queries(11):  # session, user, five of figures; preference, processes, oldest due
         part = owners_browser.get("/", headers={**HTMX, "HX-Target": "figures"}).content.decode()
 
     assert 'id="figures" data-live="5" data-live-for="list"' in part

@@ -10,10 +10,10 @@ from typing import Any
 from timers.lifecycle import ExecutionStatus, Trigger
 from timers.models import Execution, Process, Transfer
 from timers.queries.shell import CLUSTER_SILENCE
-from timers.queries.words import TIED, duration, share
+from timers.queries.words import TIED, largest_unit, share
 
 DAY = timedelta(hours=24)
-NEWEST = 2_000
+NEWEST = 1_000
 """Executions looked at; where more were planned in a day, the pace is that of a shorter time."""
 
 
@@ -32,7 +32,7 @@ class Pace:
     @property
     def words(self) -> str:
         """What of the runs completed, for people."""
-        time = f"24{TIED}h" if self.length == DAY else duration(self.length)
+        time = f"24{TIED}h" if self.length == DAY else largest_unit(self.length)
         return f"{share(self.completed, self.ended)} of {time} completed" if self.ended else f"no run ended in {time}"
 
 

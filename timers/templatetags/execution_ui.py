@@ -21,6 +21,8 @@ register = template.Library()
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
 """Seconds between two marks on the axis."""
 MOST_MARKS = 6
+FIRST_WORDS = 27
+"""Per cent that the first time with its zone takes in a narrow picture."""
 CROSS = mark_safe('<g transform="translate(9)"><path class="mark cross" d="M-4-4 4 4M4-4-4 4"/></g>')
 LEAST_WIDTH = 0.8
 """Per cent that even the shortest attempt takes."""
@@ -83,6 +85,8 @@ def _axis(scale: _Scale, zone: Any) -> SafeString:
     for number in range(int(seconds // step) + 1):
         at = first + timedelta(seconds=number * step)
         x = scale.x(at)
+        if number > 0 and x < FIRST_WORDS:
+            continue
         anchor = "start" if x < 4 else "end" if x > 96 else "middle"
         words = clock_text(at, zone, style="time") if number == 0 else f"{at.astimezone(zone):%H:%M:%S}"
         marks.append((f"{x:.1f}", f"axis{' alt' if number % 2 else ''}", anchor, words))
