@@ -34,7 +34,7 @@ PAGES: Mapping[str, int] = {
     "/activity/?hour=2026-01-01T13:00Z": 11,
     "/transfers/": 7,
     "/transfers/{transfer}/": 10,
-    "/transfers/{dry_run}/": 14,
+    "/transfers/{dry_run}/": 18,
     "/collections/": 8,
     "/collections/{collection}/": 11,
     "/collections/new/": 6,
