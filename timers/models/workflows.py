@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from timers.lifecycle import STEP_MOVES, UNFINISHED_STEP, WORKFLOW_MOVES, StepStatus, WorkflowStatus, check_move
 from timers.models.fields import InstantField
 
 
 class OwnedQuerySet(models.QuerySet[Any]):
-    def visible_to(self, user: Any) -> OwnedQuerySet:
+    def visible_to(self, user: Any) -> Self:
         """Those that the user may know of: their own; all for administrators."""
         return self if user.is_staff else self.filter(owner=user)
+
+
+class WorkflowDefinitionQuerySet(OwnedQuerySet):
+    def newest(self) -> WorkflowDefinitionQuerySet:
+        """Those that no later version of the same workflow follows."""
+        later = WorkflowDefinition.objects.filter(
+            owner=OuterRef("owner"), name=OuterRef("name"), version__gt=OuterRef("version")
+        )
+        return self.filter(~Exists(later))
 
 
 class WorkflowDefinition(models.Model):
@@ -29,7 +38,7 @@ class WorkflowDefinition(models.Model):
     created_at = InstantField()
     updated_at = InstantField()
 
-    objects = OwnedQuerySet.as_manager()
+    objects = WorkflowDefinitionQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -9,7 +9,6 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefinition, WorkflowRun
-from timers.queries.workflows import newest
 
 MOST_WORDS = 6
 LOOKED_THROUGH = 2000
@@ -30,7 +29,7 @@ def collections(user: Any, words: str, *, most: int) -> list[Collection]:
 
 def workflows(user: Any, words: str, *, most: int) -> list[WorkflowDefinition]:
     """Return the first workflows, by name, whose name holds each of these words; of each the newest version."""
-    found = _holding(newest(user), "name", words)
+    found = _holding(WorkflowDefinition.objects.visible_to(user).newest(), "name", words)
     return list(found.order_by(Lower("name"), "pk")[:most])
 
 

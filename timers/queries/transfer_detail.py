@@ -73,10 +73,8 @@ class TransferDetail:
     trouble: TransferEvent | None
     """The newest fault, as long as it keeps the transfer waiting."""
 
-    @property
-    def by_urgency(self) -> bool:
-        """Whether the files are shown by what they mean, not in the order they were found."""
-        return self.chosen == ALL and _is_judged(self.row, self.summary)
+    by_urgency: bool
+    """Whether the files are shown by what they mean, not in the order they were found."""
 
     @property
     def percent(self) -> int | None:
@@ -117,6 +115,7 @@ def transfer_detail(
     """Return what the page of one transfer shows, from six or seven queries; `files` is one of FILES or "active"."""
     row, counted = transfer_row(transfer, now=now), summary(transfer.pk)
     chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _usual(row)
+    by_urgency = chosen == ALL and _is_judged(row, counted)
     items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MOST_ITEMS + 1])
     events = TransferEvent.objects.filter(transfer=transfer)
     return TransferDetail(
@@ -127,7 +126,10 @@ def transfer_detail(
         summary=counted,
         chosen=chosen,
         tabs=_verdict_tabs(counted) if row.dry_run else _state_tabs(row, counted),
-        files=_files(row, counted, chosen, after),
+        files=page_by_urgency(transfer.pk, counted=counted, limit=PAGE_SIZE, marker=after)
+        if by_urgency
+        else _files(transfer, chosen, after),
+        by_urgency=by_urgency,
         events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MOST_EVENTS]),
         curve=None if row.dry_run else curve(transfer.samples),
         trouble=events.filter(is_fault=True).order_by("-id").first() if _waits(row) else None,
@@ -148,12 +150,9 @@ def _usual(row: TransferRow) -> str:
     return ACTIVE if row.unfinished and not row.dry_run else ALL
 
 
-def _files(row: TransferRow, counted: Summary, chosen: str, after: str) -> Page[FileEntry]:
-    transfer = row.transfer
+def _files(transfer: Transfer, chosen: str, after: str) -> Page[FileEntry]:
     if chosen == ACTIVE:
         return Page([])
-    if chosen == ALL and _is_judged(row, counted):
-        return page_by_urgency(transfer.pk, counted=counted, limit=PAGE_SIZE, marker=after)
     return page(transfer.pk, wanted=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
 
 

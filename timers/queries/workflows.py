@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Subquery
 
 from timers.models import Timer, WorkflowDefinition, WorkflowRun
 from timers.queries.paging import Page, after, read_marker, write_marker
@@ -59,7 +59,7 @@ class WorkflowChoice:
 
 def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
     """Return a page of workflows by name, each by its newest version, from two queries."""
-    found = newest(user).select_related("owner")
+    found = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
     place = read_marker(marker, 2)
     if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
         found = found.filter(after(["name", "pk"], place))
@@ -76,14 +76,6 @@ def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]
         [_row(each, used) for each in shown],
         write_marker(shown[-1].name, shown[-1].pk) if more else None,
     )
-
-
-def newest(user: Any) -> QuerySet[Any]:
-    """Return the newest version of each workflow that the user may know of."""
-    newer = WorkflowDefinition.objects.filter(
-        owner=OuterRef("owner"), name=OuterRef("name"), version__gt=OuterRef("version")
-    )
-    return WorkflowDefinition.objects.visible_to(user).filter(~Exists(newer))
 
 
 def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:

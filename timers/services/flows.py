@@ -48,14 +48,13 @@ _INPUTS = {"webhook": ("json", "text"), "workflow": ("input",)}
 
 def find(user: Any, flow_id: UUID) -> Flow | None:
     """Return the flow of that id that the user may know of."""
-    return _of_timer(user, flow_id) or next((flow for flow in of_workflows(user) if flow.id == flow_id), None)
+    return _of_timer(user, flow_id) or _of_workflow_with_id(user, flow_id)
 
 
 def of_workflows(user: Any) -> list[Flow]:
     """Return the user's workflows as flows, by name; of the versions of one, the newest is started."""
-    mine = WorkflowDefinition.objects.select_related("owner").filter(owner=user).order_by("name", "version")
-    newest = {each.name: each for each in mine}
-    return [_of_workflow(each) for each in newest.values()]
+    newest = WorkflowDefinition.objects.filter(owner=user).newest()
+    return [_of_workflow(each) for each in newest.select_related("owner").order_by("name")]
 
 
 def id_of_workflow(owner_id: int, name: str) -> UUID:
@@ -81,6 +80,15 @@ def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
         template={name: value for name, value in body.items() if name not in inputs},
         takes=inputs[0],
     )
+
+
+def _of_workflow_with_id(user: Any, flow_id: UUID) -> Flow | None:
+    """Return the workflow as a flow whose name makes this id; its document alone is read."""
+    newest = WorkflowDefinition.objects.filter(owner=user).newest()
+    names = newest.values_list("pk", "name").iterator()
+    key = next((pk for pk, name in names if id_of_workflow(user.pk, name) == flow_id), None)
+    found = newest.select_related("owner").filter(pk=key).first() if key is not None else None
+    return _of_workflow(found) if found is not None else None
 
 
 def _of_workflow(newest: WorkflowDefinition) -> Flow:

@@ -164,9 +164,15 @@ class TimerForm(ScheduleFields, PolicyFields):
         return self._again(self.data) if self.is_bound else self.as_shown()
 
     def _again(self, data: Any) -> TimerForm:
-        known: dict[str, Any] = {"reader": self.reader, "like": self.like, "editing": self.editing}
-        known["refused"] = self.refused
-        again = TimerForm(data, zone=self.reader_zone, filled=self.initial, **known)
+        again = TimerForm(
+            data,
+            reader=self.reader,
+            zone=self.reader_zone,
+            like=self.like,
+            editing=self.editing,
+            filled=self.initial,
+            refused=self.refused,
+        )
         again.is_valid()
         return again
 
