@@ -14,6 +14,7 @@ from tests.factories import make_code_timer, make_webhook_timer
 from tests.globus.conftest import Caller
 from tests.globus.running import copy_all, run_due
 from timers import clock, queue
+from timers.globus.timers import views
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
 from timers.services import timers, workflow_definitions
@@ -65,6 +66,17 @@ def test_timers_are_saved_with_the_policies_of_this_door(made: dict[str, Any]) -
     assert (policies["overlap"], policies["catch_up"]) == ("skip", "latest")
     assert policies["catch_up_window_seconds"] is None
     assert policies["pause_after_failures"] == 0
+
+
+def test_a_run_that_ends_while_it_is_read_is_counted_once(owner_calls: Caller, made: dict[str, Any]) -> None:
+    run_due(clock.now())
+
+    timer = views.rows().get(pk=made["job_id"])
+    copy_all()
+    document = views.document(timer)
+
+    assert document["n_runs"] == 1
+    assert [each["run_status"] for each in document["results"]["data"]] == ["succeeded"]
 
 
 def test_a_run_shows_the_task_that_it_made(owner_calls: Caller, made: dict[str, Any], tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,7 +20,7 @@ from timers.globus.timers.reading import Asked
 from timers.globus.timers.schedules import LEAST_SECONDS
 from timers.globus.timers.writing import write_job, write_timer
 from timers.lifecycle import TimerStatus
-from timers.models import Timer
+from timers.models import Execution, Timer
 from timers.models.timers import TimerQuerySet
 from timers.queries import timer_results
 from timers.queries.timer_results import Runs
@@ -36,8 +38,15 @@ class TimersDoor(Door):
 
 
 def rows() -> TimerQuerySet:
-    """Return timers with all that their documents need."""
-    return Timer.objects.select_related("owner", "definition", "schedule", "origin")
+    """Return timers with all that their documents need.
+
+    `begun_runs` is read together with the count of those that ended: a run moves from the one to the other when it
+    ends, and is counted once whenever that is.
+    """
+    begun = Execution.objects.unfinished().filter(timer=OuterRef("pk"), started_at__isnull=False)
+    counted = begun.order_by().values("timer").annotate(number=Count("pk")).values("number")
+    timers = Timer.objects.select_related("owner", "definition", "schedule", "origin")
+    return timers.annotate(begun_runs=Coalesce(Subquery(counted), 0))
 
 
 def found(request: Request, timer_id: str) -> Timer:
@@ -171,7 +180,7 @@ def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime
         timers.resume(timer, by=request.user, now=now, run_missed=True)
 
 
-def document(timer: Timer) -> dict[str, object]:
+def document(timer: Timer) -> dict[str, Any]:
     """Return the document of a timer with its last runs."""
     runs, marker = timer_results.page(timer, limit=RESULTS_SHOWN, marker=None)
     return write_job(timer, runs, marker=marker)

@@ -62,7 +62,7 @@ def write_job(timer: Timer, runs: Runs, *, marker: str | None = None, fresh: boo
         "start": start_of(schedule),
         "interval": schedule.get("interval_seconds"),
         "stop_after": write_stop(schedule),
-        "n_runs": row.run_count + len(runs.begun),
+        "n_runs": row.run_count + timer.begun_runs,  # type: ignore[attr-defined]  # annotated where rows are read
         "n_errors": row.failure_count,
         **_callback(timer),
         "activity": _activity(timer, runs),

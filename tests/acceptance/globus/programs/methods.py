@@ -35,7 +35,7 @@ def wait(job_id):
     for _ in range(200):
         found = timers.get_job(job_id)
         if found["results"]["data"] and found["results"]["data"][0]["run_status"] != "running":
-            return timers.get_job(job_id)  # its counts were read a moment before its results
+            return found
         time.sleep(0.1)
     raise AssertionError("the timer did not run")
 
