@@ -79,6 +79,15 @@ def test_what_arrived_is_listed_with_its_digest(owner_calls: Caller, transfer_bo
     assert events["total"] > 2
 
 
+def test_nothing_holds_a_task_back(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:
+    task_id = submit(owner_calls, transfer_body)
+
+    answer = owner_calls.get(f"{V}/task/{task_id}/pause_info")
+
+    assert (answer.status_code, answer.json()["pause_rules"]) == (200, [])
+    assert answer.json()["source_pause_message"] is None
+
+
 def test_a_missing_source_fails_with_an_error_event(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:
     transfer_body["DATA"][0]["source_path"] = "/missing.txt"
     task_id = submit(owner_calls, transfer_body)

@@ -37,6 +37,7 @@ ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
     (f"{_OF_TRANSFER}task_list", tasks.TaskList.as_view()),
     (_TASK, tasks.TaskOne.as_view()),
     (f"{_TASK}/cancel", tasks.TaskCancel.as_view()),
+    (f"{_TASK}/pause_info", tasks.TaskPauseInfo.as_view()),
     (f"{_TASK}/event_list", tasks.TaskEvents.as_view()),
     (f"{_TASK}/successful_transfers", tasks.TaskSuccessfulTransfers.as_view()),
     (f"{_TASK}/skipped_errors", tasks.TaskSkippedErrors.as_view()),

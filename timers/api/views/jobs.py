@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -47,18 +48,20 @@ class Jobs(Door):
         job = only(body(request), shapes.JobRequest.names())
         required(job, ["name", "callback_url"])
         try:
-            timer = timers.create(
-                owner=request.user,
-                action="webhook",
-                name=job["name"],
-                schedule=_schedule(job),
-                body=_webhook(job),
-                by=request.user,
-                now=clock.now(),
-            )
+            with transaction.atomic():
+                timer = timers.create(
+                    owner=request.user,
+                    action="webhook",
+                    name=job["name"],
+                    schedule=_schedule(job),
+                    body=_webhook(job),
+                    by=request.user,
+                    now=clock.now(),
+                )
+                made = views.answer(timer.pk)
         except Invalid as error:
             raise Invalid({OUR_NAMES.get(name, name): texts for name, texts in error.fields.items()}) from error
-        return Response(views.answer(timer.pk), status=201)
+        return Response(made, status=201)
 
 
 def _webhook(job: Mapping[str, Any]) -> dict[str, Any]:

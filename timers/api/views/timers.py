@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -85,8 +86,10 @@ class Timers(Door):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        timer = _create(body(request), owner=request.user, now=clock.now())
-        return Response(answer(timer.pk), status=201)
+        with transaction.atomic():
+            timer = _create(body(request), owner=request.user, now=clock.now())
+            made = answer(timer.pk)
+        return Response(made, status=201)
 
 
 class TimerBulk(Door):

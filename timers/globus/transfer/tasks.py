@@ -51,6 +51,12 @@ _WORDS = {
 }
 """Our reasons in the words that clients know; others are written in capitals."""
 
+_PAUSE_WORDS = (
+    "source_pause_message",
+    "source_pause_message_share",
+    "destination_pause_message",
+    "destination_pause_message_share",
+)
 _SWITCHES = (
     "preserve_timestamp",
     "encrypt_data",
@@ -102,6 +108,15 @@ class TaskList(TransferDoor):
             *filters.task_order(query.get("orderby", ""))
         )
         return Response(_page(request, "task_list", rows, write_task))
+
+
+class TaskPauseInfo(TransferDoor):
+    """GET /task/{id}/pause_info"""
+
+    def get(self, request: Request, task_id: str) -> Response:
+        """Return the rules and words that hold a task back: none, since tasks are not paused here."""
+        task(request, task_id)
+        return Response({"DATA_TYPE": "pause_info_limited", "pause_rules": [], **dict.fromkeys(_PAUSE_WORDS)})
 
 
 class TaskEvents(TransferDoor):
