@@ -98,6 +98,16 @@ def test_every_page_is_accessible_without_scripts(
     walk.end()
 
 
+def test_every_page_fits_at_every_width(
+    chromium: Browser, site: Installation, logged_in: Path, pages: dict[str, str]
+) -> None:
+    walk = Walk(chromium, site, logged_in)
+    for path in plain(pages):
+        if not path.startswith("/admin/"):
+            walk.fit(path)
+    walk.end()
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_every_button_can_be_pressed(
     chromium: Browser, site: Installation, logged_in: Path, pages: dict[str, str], scripts: bool

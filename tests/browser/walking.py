@@ -18,6 +18,8 @@ OPTIONS: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
 LOOKS = ((WIDE, "light"), (NARROW, "dark"))
 OTHER_LOOKS = ((WIDE, "dark"), (NARROW, "light"))
 """Together all widths and themes: a page is seen in the first with scripts, and in the others without."""
+WIDTHS = (360, 430, 561, 640, 721, 861, 941, 1001, 1101, 1181, 1600)
+"""Those just beyond which the layout changes, and some between."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BUTTONS = "button, input[type=submit]"
 FIND_BUTTONS = """buttons => {
@@ -33,6 +35,15 @@ FIND_BUTTONS = """buttons => {
   });
   return found;
 }"""
+
+OVERHANGS = """() => [...document.querySelectorAll('main .card *')].filter(each => {
+  const box = each.getBoundingClientRect(), card = each.closest('.card'), edge = card.getBoundingClientRect();
+  if (!box.width || each.closest('svg') || box.right <= edge.right + 1 && box.left >= edge.left - 1) return false;
+  for (let above = each.parentElement; above !== card; above = above.parentElement)
+    if (getComputedStyle(above).overflowX !== 'visible') return false;
+  return true;
+}).slice(0, 3).map(each => each.outerHTML.slice(0, 120))"""
+"""What hangs out of its card and cannot be scrolled to."""
 
 
 class Walk:
@@ -90,6 +101,16 @@ class Walk:
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 self._note(f"{path} scrolls sideways at {width} px")
         return page
+
+    def fit(self, path: str) -> None:
+        """Open a page and note at which widths something hangs out of its card, or the page scrolls sideways."""
+        page = self.go(path)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            if hanging := page.evaluate(OVERHANGS):
+                self._note(f"{path} at {width} px: {hanging}")
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                self._note(f"{path} scrolls sideways at {width} px")
 
     def check(self, where: str) -> None:
         """Note what axe finds serious in the page as it is."""
