@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib import admin, messages
-from django.core.exceptions import BadRequest, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q
@@ -18,7 +17,7 @@ from django.utils.functional import cached_property
 from timers import clock
 from timers.actions.base import ACTIONS
 from timers.errors import TimersError
-from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger
+from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger, WorkflowStatus
 from timers.models import (
     ClientKey,
     Collection,
@@ -38,9 +37,10 @@ from timers.models import (
     WorkflowRun,
     WorkflowStep,
 )
-from timers.services import access
+from timers.services import access, workflow_runs
 from timers.services import executions as execution_service
 from timers.services import timers as service
+from timers.services import transfers as transfer_service
 
 if TYPE_CHECKING:  # the classes are generic for the type checker alone
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -53,9 +53,6 @@ MOST_COUNTED = 10_000
 FEW_TIMERS = 200
 """So many timers of a name are looked up before their executions are."""
 
-admin.site.site_header = "Timers administration"
-admin.site.site_title = "Timers"
-admin.site.site_url = "/"
 for _model in apps.get_app_config("django_q").get_models():
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)  # its queue holds mere wake-ups, and its own scheduler is off
@@ -107,13 +104,6 @@ class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
     """A model to look at."""
 
     paginator = BoundedPaginator
-
-    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Carry out an action; a selection that no page offers is refused."""
-        try:
-            return super().response_action(request, *args, **kwargs)
-        except (ValidationError, ValueError) as error:
-            raise BadRequest("What is selected cannot be read.") from error
 
     def each(
         self, request: HttpRequest, rows: models.QuerySet[Any], noun: str, done: str, deed: Callable[[Any], Any]
@@ -229,6 +219,12 @@ class TransferAdmin(ReadOnlyAdmin):
     list_select_related = ["source", "destination", "owner"]
     search_fields = ["id", "label"]
     ordering = ["-requested_at", "-id"]
+    actions = ["cancel"]
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: HttpRequest, rows: models.QuerySet[Transfer]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, rows, "transfer", "cancelled", lambda row: transfer_service.cancel(row, by=by, now=now))
 
 
 @admin.register(Collection)
@@ -312,11 +308,17 @@ class StepInline(ReadOnly, _TabularInline):
 @admin.register(WorkflowRun)
 class WorkflowRunAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "name", "version", "status", "correlation_id", "owner", "finished_at"]
-    list_filter = ["status"]
+    list_filter = [among("status", WorkflowStatus)]
     list_select_related = ["owner"]
     search_fields = ["id", "name", "correlation_id"]
     ordering = ["-created_at", "-id"]
     inlines = [StepInline]
+    actions = ["terminate"]
+
+    @admin.action(description="Terminate")
+    def terminate(self, request: HttpRequest, rows: models.QuerySet[WorkflowRun]) -> None:
+        now, by = clock.now(), request.user
+        self.each(request, rows, "workflow run", "terminated", lambda run: workflow_runs.terminate(run, by=by, now=now))
 
 
 @admin.register(WorkflowDefinition)

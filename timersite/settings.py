@@ -60,7 +60,7 @@ _ON_HTTPS = TIMERS_BASE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [TIMERS_BASE_URL]
 APPEND_SLASH = False
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "timersite.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -8,11 +8,15 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
+from django.contrib.auth import get_user_model
 from django.test import Client
 
 from tests.factories import make_webhook_timer
+from tests.services.workflowing import http, start
+from tests.web.transferring import Places, make_dry_run, make_transfer
 from timers import scopes
-from timers.models import ClientKey, Execution, Preference, Timer, Token
+from timers.models import ClientKey, Execution, Preference, Timer, Token, TransferEvent
 from timers.services import access, apps, consents, grants
 from timers.services import timers as service
 
@@ -136,14 +140,23 @@ def test_the_echo_is_there_only_with_the_demo(client: Client, settings: Any) -> 
     assert answer.json() == {"method": "POST", "bytes": 5}
 
 
-@pytest.mark.parametrize(
-    "model", ["timer", "execution", "transfer", "collection", "event", "token", "clientkey", "process"]
-)
-def test_the_administration_lists_but_adds_and_deletes_nothing(admins_browser: Client, owner: Any, model: str) -> None:
-    make_webhook_timer(owner)
+@pytest.mark.usefixtures("alive")
+def test_the_administration_lists_finds_and_shows_everything_but_adds_and_deletes_nothing(
+    admins_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    service.run_now(make_webhook_timer(owner), by=owner, now=now)
+    transfer = make_dry_run(owner, places, now)
+    TransferEvent.objects.create(transfer=transfer, at=now, code="fault", is_fault=True, text="Reset.", path="/home/d")
+    start(owner, http(), now=now)
+    access.create_token(owner=owner, name="laptop", now=now)
+    access.create_key(owner=owner, name="orders", now=now)
 
-    assert admins_browser.get(f"/admin/timers/{model}/").status_code == 200
-    assert admins_browser.get(f"/admin/timers/{model}/add/").status_code == 403
+    for model in (each for each in site._registry if each._meta.app_label == "timers"):
+        path = f"/admin/timers/{model._meta.model_name}/"
+        assert [admins_browser.get(path + query).status_code for query in ("", "?q=a+b", "?o=1")] == [200, 200, 200]
+        assert admins_browser.get(f"{path}add/").status_code == 403
+        for row in model._default_manager.all()[:1]:
+            assert admins_browser.post(f"{path}{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_the_administration_shows_one_timer_without_secrets(admins_browser: Client, owner: Any) -> None:
@@ -170,10 +183,27 @@ def test_its_actions_go_through_the_services(admins_browser: Client, owner: Any)
     assert Execution.objects.filter(trigger="manual").count() == 1
 
 
-def test_its_actions_refuse_what_no_page_offers_to_select(admins_browser: Client) -> None:
-    sent = {"action": "pause", "_selected_action": ["no-id"]}
+@pytest.mark.parametrize(
+    ("path", "action", "selected"),
+    [
+        ("/admin/timers/timer/", "pause", "no-id"),
+        ("/admin/auth/user/", "delete_selected", "no-id"),
+        ("/admin/auth/group/", "delete_selected", "no-id"),
+    ],
+)
+def test_its_actions_refuse_what_no_page_offers_to_select(
+    admins_browser: Client, path: str, action: str, selected: str
+) -> None:
+    sent = {"action": action, "_selected_action": [selected]}
 
-    assert admins_browser.post("/admin/timers/timer/", sent).status_code == 400
+    assert admins_browser.post(path, sent).status_code == 400
+
+
+def test_its_forms_and_addresses_refuse_what_no_page_offers(admins_browser: Client) -> None:
+    admin = get_user_model().objects.get(is_superuser=True)
+
+    assert admins_browser.get(f"/admin/auth/user/{admin.pk}/change/?_to_field=").status_code == 400
+    assert admins_browser.get("/admin/timers/timer/no-id/change/?_to_field=").status_code == 400
 
 
 def test_the_administration_is_for_administrators(owners_browser: Client) -> None:
@@ -260,7 +290,7 @@ def test_a_password_that_will_not_do_is_refused(
 
 
 def test_the_administration_cancels_runs_again_and_revokes_through_services(
-    admins_browser: Client, owner: Any, now: datetime
+    admins_browser: Client, owner: Any, places: Places, now: datetime
 ) -> None:
     waiting = service.run_now(make_webhook_timer(owner), by=owner, now=now)
     token, value = access.create_token(owner=owner, name="laptop", now=now)
@@ -276,6 +306,10 @@ def test_the_administration_cancels_runs_again_and_revokes_through_services(
     assert "One token revoked." in act("token", "revoke", token)
     assert access.authenticate_token(value, now=now) is None
     assert "One client key revoked." in act("clientkey", "revoke", key)
+    assert "One transfer cancelled." in act("transfer", "cancel", make_transfer(owner, places, now, status="pending"))
+    run = start(owner, http(), now=now)
+    assert "One workflow run terminated." in act("workflowrun", "terminate", run)
+    assert "The workflow run has" in act("workflowrun", "terminate", run)
 
 
 def test_the_administration_finds_executions_by_timer_id_and_state(
