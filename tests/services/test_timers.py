@@ -108,6 +108,29 @@ def test_an_edit_adds_a_definition_and_leaves_the_old_one(owner: Any, now: datet
     assert timer.schedule.definition_id == timer.definition_id
 
 
+def test_an_edit_names_only_what_it_changes(owner: Any, now: datetime) -> None:
+    url = "https://hooks.example.org/timers"
+    body = {"url": url, "headers": {"Authorization": "Bearer first"}}
+    timer = make_webhook_timer(owner, now=now, body=body, tags={"team": "lab"})
+    same = {
+        "name": "Tell the hook",
+        "timer_type": "webhook",
+        "body": {"url": url, "headers": {"Authorization": "***"}},
+        "policies": {"overlap": "skip"},
+        "tags": {"team": "lab"},
+        "description": "",
+    }
+
+    timers.update(timer, changes=same, by=owner, now=now)
+    assert not Event.objects.filter(verb="updated").exists()
+    assert timer.definitions.count() == 1
+
+    other = {"url": url, "headers": {"Authorization": "Bearer second"}}
+    timers.update(timer, changes={**same, "tags": {"team": "ops"}, "body": other}, by=owner, now=now)
+    assert Event.objects.get(verb="updated").data["fields"] == ["body", "tags"]
+    assert timer.definitions.count() == 2
+
+
 def test_an_edit_of_the_name_moves_no_grid(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner, now=now, schedule={**HOURLY, "start": "2026-03-02T12:30:00Z"})
     before = timer.schedule.next_run_at

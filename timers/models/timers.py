@@ -118,6 +118,16 @@ class Definition(models.Model):
     def __str__(self) -> str:
         return f"{self.name} v{self.number}"
 
+    def fields(self) -> dict[str, Any]:
+        """Return it by the names of the creation fields, without its secrets."""
+        return {
+            "name": self.name,
+            "timer_type": self.action,
+            "schedule": self.schedule,
+            "body": self.body,
+            "policies": self.policies,
+        }
+
 
 class TimerTag(models.Model):
     """One key and value on a timer; a key may stand more than once with different values."""

@@ -90,9 +90,7 @@ def _secret(definition: Definition, name: str) -> str | None:
 
 def _fields(definition: Definition) -> dict[str, str]:
     """Return every single value of a definition as text, by its dotted path."""
-    values = (definition.name, definition.action, definition.schedule, definition.body, definition.policies)
-    document = dict(zip(_PARTS, values, strict=True))
-    return {path: _text(value)[:LONGEST] for path, value in _leaves(document, "")}
+    return {path: _text(value)[:LONGEST] for path, value in _leaves(definition.fields(), "")}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,17 @@ class Wish:
     secrets: dict[str, str]
     policies: Policies
 
+    def changed(self, old: Definition) -> list[str]:
+        """Return the creation fields in which it says something else than a stored definition."""
+        fields = {
+            "name": self.name,
+            "timer_type": self.action,
+            "schedule": self.schedule.document(),
+            "body": self.body if self.secrets == old.secrets else None,
+            "policies": self.policies.document(),
+        }
+        return [name for name, value in old.fields().items() if fields[name] != value]
+
 
 def check(
     *,

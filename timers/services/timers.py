@@ -106,26 +106,27 @@ def update(
     """Return the timer with some of its creation fields changed; they count from now on.
 
     Policies are merged by key, the rest is replaced. A changed schedule starts anew, also its count of runs, and makes
-    an ended timer active when it has a next run. Raises Invalid as `create` does, Conflict when deleted.
+    an ended timer active when it has a next run. What is asked for and there already changes nothing. Raises Invalid as
+    `create` does, Conflict when deleted.
     """
     _only_known(changes)
     with transaction.atomic():
         timer = _locked(timer)
         if timer.status == TimerStatus.DELETED:
             raise Conflict("A deleted timer cannot be changed.")
-        if "tags" in changes:
-            _write_tags(timer, words.tags(changes["tags"]))
-        if "description" in changes:
-            timer.description = words.paragraph(changes["description"], "description")
+        changed = _retag_and_describe(timer, changes)
         if changes.keys() & {"name", "timer_type", "schedule", "body", "policies"}:
-            _redefine(timer, changes, by=by, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never)
+            changed += _redefine(
+                timer, changes, by=by, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never
+            )
         timer.updated_at = now
         timer.save()
         timer.schedule.save()
-        events.record(
-            "updated", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=timer.name, fields=sorted(changes)
-        )
-        queue.wake_dispatchers()
+        if changed:
+            events.record(
+                "updated", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=timer.name, fields=sorted(changed)
+            )
+            queue.wake_dispatchers()
         if changes.get("paused") is not None:
             return pause(timer, by=by, now=now) if changes["paused"] else resume(timer, by=by, now=now)
     return timer
@@ -142,6 +143,22 @@ def _only_known(changes: Mapping[str, Any]) -> None:
         raise Invalid({"paused": "This must be true or false."})
 
 
+def _retag_and_describe(timer: Timer, changes: Mapping[str, Any]) -> list[str]:
+    """Give the timer its new tags and description; return which of the two differ."""
+    changed = []
+    if "tags" in changes:
+        tags = words.tags(changes["tags"])
+        if set(tags) != set(timer.tag_rows.values_list("key", "value")):
+            _write_tags(timer, tags)
+            changed.append("tags")
+    if "description" in changes:
+        description = words.paragraph(changes["description"], "description")
+        if description != timer.description:
+            timer.description = description
+            changed.append("description")
+    return changed
+
+
 def _redefine(
     timer: Timer,
     changes: Mapping[str, Any],
@@ -150,8 +167,11 @@ def _redefine(
     now: datetime,
     minimum_interval: float,
     refuse_never: bool,
-) -> None:
-    """Give the timer a new definition, and its schedule row what follows from it. The caller saves both."""
+) -> list[str]:
+    """Give the timer a new definition, and its schedule row what follows from it; return the fields that differ.
+
+    The caller saves both.
+    """
     old = timer.definition
     if old is None:
         raise Conflict("The timer has no definition to change.")
@@ -170,6 +190,9 @@ def _redefine(
         minimum_interval=minimum_interval if "schedule" in changes else 0.1,
         refuse_never=refuse_never and "schedule" in changes,
     )
+    changed = wish.changed(old)
+    if not changed:
+        return []
     _check_name_is_free(timer, wish.name)
     row = timer.schedule
     unclaimed = _take_back(timer, now=now)
@@ -179,9 +202,9 @@ def _redefine(
     for field, value in schedules.rule_fields(wish.schedule, wish.policies).items():
         setattr(row, field, value)
     _forget_failures(row, timer.definition)
-    if wish.schedule.document() == old.schedule:
+    if "schedule" not in changed:
         _plan(timer, unclaimed)
-        return
+        return changed
     row.fired_count = row.planning_failures = 0
     _record_pause(timer, old, until=now, now=now)
     exclusions.cut(timer.pk, schedules.stored(old.schedule), now=now)
@@ -191,6 +214,7 @@ def _redefine(
     _plan(timer, first)
     if timer.status == TimerStatus.ACTIVE:
         exclusions.record_first(timer, wish.schedule, now=now)
+    return changed
 
 
 def _check_name_is_free(timer: Timer, name: str) -> None:

@@ -37,14 +37,8 @@ def restore(timer: Timer, *, number: int, by: Any, now: datetime) -> Timer:
 
 def _changes(wanted: Definition, present: Definition) -> dict[str, Any]:
     """Return what `timers.update` is asked for: the fields that differ. A kind goes with its body."""
-    pairs = {
-        "name": (wanted.name, present.name),
-        "timer_type": (wanted.action, present.action),
-        "schedule": (wanted.schedule, present.schedule),
-        "body": (wanted.body, present.body),
-        "policies": (wanted.policies, present.policies),
-    }
-    changes: dict[str, Any] = {name: one for name, (one, other) in pairs.items() if one != other}
+    there = present.fields()
+    changes = {name: value for name, value in wanted.fields().items() if value != there[name]}
     if changes.keys() & {"timer_type", "body"}:
         changes["body"] = _body(wanted, present)
     return changes
