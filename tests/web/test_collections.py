@@ -35,8 +35,8 @@ def far(owner: Any, now: datetime, sftp_running: Server, loopback_is_open: None)
     return collections.create(owner=owner, fields={"display_name": "far", "storage": storage}, now=now)
 
 
-def text(browser: Client, page: str, **query: Any) -> str:
-    return unescape(browser.get(page, query).content.decode())
+def text(browser: Client, address: str, **query: Any) -> str:
+    return unescape(browser.get(address, query).content.decode())
 
 
 def copying(owner: Any, places: Places, name: str, **fields: Any) -> None:
@@ -309,11 +309,18 @@ def test_a_server_that_is_down_is_explained(owners_browser: Client, far: Collect
     assert "Nothing can be shown." in page
 
 
-def test_a_long_folder_says_that_it_was_cut(owners_browser: Client, places: Places, tmp_path: Path) -> None:
+def test_a_long_folder_is_shown_page_by_page(owners_browser: Client, places: Places, tmp_path: Path) -> None:
     for number in range(500):
         (tmp_path / "raw" / "home" / f"part-{number}").touch()
 
-    assert "only 500 are shown" in text(owners_browser, f"/collections/{places[0].pk}/", path="/home")
+    address = f"/collections/{places[0].pk}/"
+    first = text(owners_browser, address, path="/home")
+    assert "Page 1 of 2" in first
+    assert 'page=2">Next</a>' in first
+    last = text(owners_browser, address, path="/home", page="2")
+    assert 'page=1">Before</a>' in last
+    assert "501 items" in last
+    assert "Page 1 of 2" in text(owners_browser, address, path="/home", page="odd")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -42,6 +42,8 @@ def new(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     kinds = kinds_for(request.user)
     kind = request.GET.get("kind", kinds[0])
+    if kind not in FORMS:
+        raise Http404
     if kind not in kinds:
         raise PermissionDenied("Only administrators can offer folders of this machine.")
     form = FORMS[kind](request.POST if request.method == "POST" else None, by=request.user)
@@ -114,7 +116,9 @@ def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     collection = service.get_for(request.user, collection_id)
     context = {
         "collection": collection,
-        "opened": open_folder(collection, request.GET.get("path"), limit=MOST_ITEMS),
+        "opened": open_folder(
+            collection, request.GET.get("path"), limit=MOST_ITEMS, page=_whole(request.GET.get("page", ""))
+        ),
         "tested": queries.Tested.read(collection.health),
         "users": queries.users_of(collection, reader=request.user),
         "current": "collections",
@@ -123,6 +127,11 @@ def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
 
 
 # Steps
+
+
+def _whole(text: str) -> int:
+    """Return the number of a page; 1 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def _address(collection: Collection) -> str:
