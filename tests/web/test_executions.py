@@ -112,6 +112,7 @@ def test_the_list_takes_the_same_few_queries_for_many_rows(
         ({"value": {"completed": 7, "failed": 2}}, "completed 7, failed 2"),
         ({"value": [1, 2]}, "[1, 2]"),
         ({"value": None}, ""),
+        ({"workflow_id": "x", "status": "completed", "output": {"rows": 3, "seen": {"a": 1}}}, "rows 3, seen …"),
     ],
 )
 def test_results_are_told_in_words(owner: Any, now: datetime, result: Any, words: str) -> None:

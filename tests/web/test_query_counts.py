@@ -39,7 +39,7 @@ PAGES: Mapping[str, int] = {
     "/collections/{collection}/": 11,
     "/collections/new/": 6,
     "/workflows/": 9,
-    "/workflows/{workflow}/": 10,
+    "/workflows/{workflow}/": 11,
     "/workflow-runs/{run}/": 9,
     "/tokens/": 10,
     "/account/": 6,

@@ -115,6 +115,7 @@ def test_a_transfer_that_waits_for_a_store_says_what_it_met_and_when_it_tries_ag
     assert '<strong class="break">No route to it.</strong>' in waits
     assert "2 attempts in a row met this" in waits
     assert "attempts in a row" not in goes_on
+    assert "1 fault, tries again" in owners_browser.get("/transfers/").content.decode()
 
 
 def test_files_that_were_passed_over_are_told_of(
@@ -141,6 +142,20 @@ def test_a_failed_transfer_says_why_in_an_alert(
     assert ">Run again</button>" in page
     assert f"/api/v1/transfers/{transfer.pk}/manifest?as=sha256" in page
     assert "data-live" not in page
+
+
+def test_what_a_failed_transfer_left_is_called_not_done(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    counted = {"files": 1, "files_transferred": 0, "files_failed": 1, "bytes_total": 0}
+    transfer = make_transfer(owner, places, now, status="failed", finished_at=now, **counted)
+    add_file(transfer, "left")
+
+    page = page_of(owners_browser, transfer, "?files=pending")
+
+    assert 'Not done<span class="n">1</span>' in page
+    assert "to be copied" not in page
+    assert '<progress max="100" value="0"' in page
 
 
 def test_a_deletion_has_no_destination_and_no_dry_run(

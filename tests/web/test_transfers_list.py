@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.factories import make_webhook_timer
 from tests.web.transferring import Places, make_transfer
+from timers.queries.transfers import transfer_row
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +32,28 @@ def test_the_list_shows_progress_to_its_owner_alone(
     assert '<progress class="thin" max="100" value="62"' in page
     assert "10.3\u00a0kB/s" in page
     assert str(transfer.pk) not in strangers_browser.get("/transfers/").content.decode()
+
+
+def test_what_a_timer_asked_for_goes_by_the_name_of_that_timer(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    timer = make_webhook_timer(owner, now=now, name="Copy at night")
+    transfer = make_transfer(owner, places, now, label="", timer_id=timer.pk)
+
+    listed, page = (owners_browser.get(path).content.decode() for path in ("/transfers/", f"/transfers/{transfer.pk}/"))
+
+    assert ">Copy at night</a>" in listed
+    assert f'href="/timers/{timer.pk}/">Copy at night</a>' in page
+
+
+def test_a_file_that_failed_counts_as_done_only_until_the_end(owner: Any, places: Places, now: datetime) -> None:
+    nothing = {"files": 1, "files_transferred": 0, "files_failed": 1, "bytes_total": 0, "bytes_transferred": 0}
+
+    going = make_transfer(owner, places, now, **nothing)
+    failed = make_transfer(owner, places, now, status="failed", finished_at=now, **nothing)
+
+    assert transfer_row(going, now=now).percent == 99
+    assert transfer_row(failed, now=now).percent == 0
 
 
 def test_the_list_says_what_kind_each_one_is_and_claims_no_progress_before_it_is_known(

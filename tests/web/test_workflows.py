@@ -31,10 +31,12 @@ def test_the_list_shows_definitions_and_runs_to_their_owner_alone(
 ) -> None:
     run = start(owner, http(), now=now, description="Calls somebody")
     schedule = {"type": "recurring", "interval_seconds": 60}
-    timers.create(owner=owner, action="workflow", name="t", schedule=schedule, body={"name": "flow"}, now=now)
+    timer = timers.create(owner=owner, action="workflow", name="t", schedule=schedule, body={"name": "flow"}, now=now)
 
     page = text(owners_browser.get("/workflows/"))
+    own = text(owners_browser.get(f"/workflows/{WorkflowDefinition.objects.get().pk}/"))
 
+    assert f"/timers/{timer.pk}/" in own.split('id="used-by"')[1]
     assert "Calls somebody" in page and "1 timer" in page and f"/workflow-runs/{run.pk}/" in page
     assert "No run is in this state" in text(owners_browser.get("/workflows/?status=failed"))
     assert str(run.pk) not in text(strangers_browser.get("/workflows/"))
@@ -50,6 +52,16 @@ def test_the_list_costs_the_same_for_any_number(
 
     with django_assert_max_num_queries(10):
         owners_browser.get("/workflows/")
+
+
+def test_a_run_costs_the_same_for_any_number_of_tasks(
+    owners_browser: Client, owner: Any, now: datetime, django_assert_max_num_queries: Any
+) -> None:
+    run = start(owner, http("call"), *(simple(f"ask{number}") for number in range(5)), now=now)
+    carry_out(now)
+
+    with django_assert_max_num_queries(9):
+        owners_browser.get(f"/workflow-runs/{run.pk}/")
 
 
 def test_a_run_shows_its_tasks_with_times_inputs_and_outputs(owners_browser: Client, owner: Any, now: datetime) -> None:
@@ -150,7 +162,14 @@ def test_an_execution_leads_to_the_run_that_it_started(owners_browser: Client, o
     execution = timers.run_now(timer, by=owner, now=now)
     Execution.objects.filter(pk=execution.pk).update(workflow_id=run.pk)
 
-    assert f'href="/workflow-runs/{run.pk}/"' in text(owners_browser.get(f"/executions/{execution.pk}/"))
+    page = text(owners_browser.get(f"/executions/{execution.pk}/"))
+    htmx = {"HX-Request": "true", "HX-Target": "execution-workflow"}
+    part = text(owners_browser.get(f"/executions/{execution.pk}/", headers=htmx))
+
+    assert f'href="/workflow-runs/{run.pk}/"' in page
+    for shown in (page, part):
+        assert "0 of 1 tasks finished" in shown and "waits for a worker that polls for" in shown
+    assert part.startswith('<section class="card" id="execution-workflow" data-live="2"')
 
 
 @pytest.mark.parametrize("model", ["workflowrun", "workflowdefinition", "taskdefinition"])

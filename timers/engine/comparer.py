@@ -96,9 +96,7 @@ def _take(work: Work, row: Todo, result: Result[Comparison], pack: PackAtWork | 
         of_source = isinstance(result, SourceFault)
         error = result.error if isinstance(result, SourceFault) else result
         path = row.source_path if of_source else row.destination_path
-        work.row_failed(row, path, error, of_source=of_source)
-        if pack is not None and row.member is not None:
-            pack.gone(row.member)
+        work.row_failed(row, path, error, of_source=of_source, pack=pack)
 
 
 def _differs(work: Work, row: Todo, pack: PackAtWork | None) -> None:

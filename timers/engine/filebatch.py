@@ -126,9 +126,8 @@ class _Copying:
     def _failed(self, row: Todo, error: ExternalError | SourceFault) -> None:
         of_source = isinstance(error, SourceFault)
         path = row.source_path if of_source else row.destination_path
-        self._work.row_failed(row, path, error.error if isinstance(error, SourceFault) else error, of_source=of_source)
-        if row.member is not None:
-            self._packs[row.id].gone(row.member)
+        reason = error.error if isinstance(error, SourceFault) else error
+        self._work.row_failed(row, path, reason, of_source=of_source, pack=self._packs.get(row.id))
 
     def _moved(self, moved: Moved) -> None:
         add(self._work, moved.tally)

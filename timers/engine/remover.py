@@ -68,8 +68,7 @@ def _remove(lane: Lane, row: Todo) -> bool:
 def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> None:
     assert todo.member is not None
     if isinstance(result, ExternalError):
-        work.row_failed(todo, todo.destination_path, result, of_source=False)
-        pack.gone(todo.member)
+        work.row_failed(todo, todo.destination_path, result, of_source=False, pack=pack)
     elif not isinstance(result, SourceFault):
         pack.done(todo.member)
         _count(work)

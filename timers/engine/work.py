@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timers.clock import to_us
 from timers.copying import rates
@@ -22,6 +22,9 @@ from timers.services import transfer_progress as progress
 from timers.services import transfer_slices as slices
 from timers.services.transfer_progress import Changes, Fault, NewFile, Todo
 from timers.storages.base import Storage
+
+if TYPE_CHECKING:
+    from timers.engine.packwork import PackAtWork
 
 BACKOFF_BASE = 5.0
 BACKOFF_CAP = 300.0
@@ -185,35 +188,42 @@ class Work:
         for name, number in numbers.items():
             counts[name] += number
 
-    def row_failed(self, row: Todo, path: str, error: ExternalError, *, of_source: bool) -> None:
-        """Decide what a fault of one file means: later again, left out with a warning, or the end of the transfer."""
+    def row_failed(
+        self, row: Todo, path: str, error: ExternalError, *, of_source: bool, pack: PackAtWork | None = None
+    ) -> None:
+        """Decide what a fault of one file means: later again, left out with a warning, or the end of the transfer.
+
+        A member of a pack leaves it for a row of its own; not so when the fault is one of the whole store.
+        """
         fault = Fault(error.reason, path, error.message)
         if self.can_heal(error):
             if error.reason in OF_THE_WHOLE:
                 raise error
-            self._postpone(row, fault)
+            self._postpone(row, fault, pack)
             self.count(faults=1)
         else:
-            self._leave_out(row, fault)
+            self._leave_out(row, fault, pack)
             self.count(files_failed=1, faults=1)
             if not (of_source and self.options.tolerant):
                 raise Final(error)
 
-    def _postpone(self, row: Todo, fault: Fault) -> None:
+    def _postpone(self, row: Todo, fault: Fault, pack: PackAtWork | None) -> None:
         at = again_at(row.faults + 1, now=self.watch.now())
-        if row.member is None:
+        if pack is None or row.member is None:
             self.changes.postponed.append((row.id, at, fault))
             return
         self.changes.faults.append(fault)
         self.changes.new.append(with_fault(alone(row), fault)._replace(faults=1, retry_us=to_us(at)))
+        pack.gone(row.member)
 
-    def _leave_out(self, row: Todo, fault: Fault) -> None:
-        if row.member is None:
+    def _leave_out(self, row: Todo, fault: Fault, pack: PackAtWork | None) -> None:
+        if pack is None or row.member is None:
             self.changes.failed.append((row.id, fault))
             return
         self.changes.faults.append(fault)
         now_us = to_us(self.watch.now())
         self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
+        pack.gone(row.member)
 
     def can_heal(self, error: ExternalError) -> bool:
         """Return whether trying again later can help."""

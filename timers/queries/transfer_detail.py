@@ -22,7 +22,7 @@ from timers.queries.transfer_files import (
     read_place,
     summary,
 )
-from timers.queries.transfers import PAGE_SIZE, TransferRow, transfer_row
+from timers.queries.transfers import PAGE_SIZE, TransferRow, timer_names, transfer_row
 
 MOST_ITEMS = 50
 MOST_EVENTS = 50
@@ -112,8 +112,9 @@ class Gate:
 def transfer_detail(
     transfer: Transfer, *, now: datetime, files: str = "", after: str = "", faults: bool = False
 ) -> TransferDetail:
-    """Return what the page of one transfer shows, from six or seven queries; `files` is one of FILES or "active"."""
-    row, counted = transfer_row(transfer, now=now), summary(transfer.pk)
+    """Return what the page of one transfer shows, from six to eight queries; `files` is one of FILES or "active"."""
+    row = transfer_row(transfer, now=now, timer_name=timer_names([transfer]).get(transfer.timer_id, ""))
+    counted = summary(transfer.pk)
     chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _usual(row)
     by_urgency = chosen == ALL and _is_judged(row, counted)
     items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MOST_ITEMS + 1])
@@ -132,13 +133,8 @@ def transfer_detail(
         by_urgency=by_urgency,
         events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MOST_EVENTS]),
         curve=None if row.dry_run else curve(transfer.samples),
-        trouble=events.filter(is_fault=True).order_by("-id").first() if _waits(row) else None,
+        trouble=events.filter(is_fault=True).order_by("-id").first() if row.waits else None,
     )
-
-
-def _waits(row: TransferRow) -> bool:
-    """Return whether a store that failed as a whole keeps it waiting."""
-    return row.unfinished and row.transfer.failures > 0 and row.transfer.run_at is not None
 
 
 def _is_judged(row: TransferRow, counted: Summary) -> bool:
@@ -161,7 +157,7 @@ def _state_tabs(row: TransferRow, counted: Summary) -> list[Tab]:
     return [
         *active,
         Tab("faults", "Faults", counted.faulty),
-        Tab("pending", "To do", counted.states["pending"]),
+        Tab("pending", "To do" if row.unfinished else "Not done", counted.states["pending"]),
         Tab("done", "Done", counted.states["done"]),
         Tab("skipped", "Unchanged", counted.states["skipped"]),
         Tab(ALL, "All", counted.entries),

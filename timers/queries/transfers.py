@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from timers import clock
 from timers.copying import rates
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
-from timers.models import ClientKey, Collection, Token, Transfer
+from timers.models import ClientKey, Collection, Timer, Token, Transfer
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
@@ -27,6 +28,8 @@ class TransferRow:
     per_second: int
     left: timedelta | None
     took: timedelta | None
+    timer_name: str = ""
+    """Of the timer that asked for it; empty without one."""
 
     @property
     def unfinished(self) -> bool:
@@ -45,12 +48,22 @@ class TransferRow:
         return "dry run" if self.dry_run else self.transfer.kind
 
     @property
+    def name(self) -> str:
+        """What it is called: by its label, else as its timer, else by its way."""
+        return self.transfer.label or self.timer_name or self.way
+
+    @property
     def way(self) -> str:
         """From where to where, by the names of the collections."""
         transfer = self.transfer
         if transfer.destination is None:
             return f"delete in {transfer.source.display_name}"
         return f"{transfer.source.display_name} → {transfer.destination.display_name}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether a store that failed as a whole keeps it waiting."""
+        return self.unfinished and self.transfer.failures > 0 and self.transfer.run_at is not None
 
     @property
     def state(self) -> str:
@@ -78,7 +91,7 @@ class TransferRow:
 
 
 def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | None = None) -> Page[TransferRow]:
-    """Return a page of transfers, newest first, from one query."""
+    """Return a page of transfers, newest first, from two queries."""
     found = Transfer.objects.visible_to(user).select_related("source", "destination")
     if status == "unfinished":
         found = found.unfinished()
@@ -95,7 +108,14 @@ def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | 
     more = len(rows) > PAGE_SIZE
     rows = rows[:PAGE_SIZE]
     marker = write_marker(clock.to_us(rows[-1].requested_at), rows[-1].pk) if more else None
-    return Page([transfer_row(each, now=now) for each in rows], marker)
+    names = timer_names(rows)
+    return Page([transfer_row(each, now=now, timer_name=names.get(each.timer_id, "")) for each in rows], marker)
+
+
+def timer_names(transfers: Iterable[Transfer]) -> dict[uuid.UUID | None, str]:
+    """Return what the timers are called that asked for these transfers."""
+    asking = {each.timer_id for each in transfers if each.timer_id is not None}
+    return dict(Timer.objects.filter(pk__in=asking).values_list("pk", "name")) if asking else {}
 
 
 def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
@@ -108,7 +128,7 @@ def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
     )
 
 
-def transfer_row(transfer: Transfer, *, now: datetime) -> TransferRow:
+def transfer_row(transfer: Transfer, *, now: datetime, timer_name: str = "") -> TransferRow:
     """Return a transfer with what is derived from its counters."""
     return TransferRow(
         transfer=transfer,
@@ -117,6 +137,7 @@ def transfer_row(transfer: Transfer, *, now: datetime) -> TransferRow:
         per_second=bytes_per_second(transfer, now=now),
         left=time_left(transfer, now=now),
         took=(transfer.finished_at or now) - transfer.started_at if transfer.started_at else None,
+        timer_name=timer_name,
     )
 
 

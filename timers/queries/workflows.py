@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from timers.models import Timer, WorkflowDefinition, WorkflowRun
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 100
 MOST_CHOICES = 500
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,17 @@ def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:
 
 def timers_by_workflow(owner_ids: Iterable[int]) -> Counter[tuple[int, str]]:
     """Return how many timers start each workflow, by owner and name."""
-    timers = Timer.objects.not_deleted().filter(owner_id__in=set(owner_ids), action="workflow")
-    return Counter(timers.values_list("owner_id", "definition__body__name"))
+    return Counter(_starters(owner_ids).values_list("owner_id", "definition__body__name"))
+
+
+def starters_of(definition: WorkflowDefinition) -> list[Timer]:
+    """Return the timers that start a workflow, the first of them by name."""
+    found = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
+    return list(found.order_by("name", "pk")[:MOST_NAMED])
+
+
+def _starters(owner_ids: Iterable[int]) -> QuerySet[Timer]:
+    return Timer.objects.not_deleted().filter(owner_id__in=set(owner_ids), action="workflow")
 
 
 def find(user: Any, definition_id: int) -> WorkflowDefinition | None:

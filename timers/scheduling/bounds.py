@@ -252,7 +252,7 @@ def _read_runs(document: Mapping[str, Any]) -> int | None:
 
 def _check_interval(rule: Schedule, minimum: float) -> None:
     if isinstance(rule, IntervalSchedule):
-        read_number(rule.interval_seconds, rule.main_field, least=minimum, most=MOST_SECONDS)
+        read_number(rule.interval_seconds, rule.main_field, least=minimum, most=MOST_SECONDS, unit="seconds")
 
 
 def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool) -> None:

@@ -52,14 +52,15 @@ def _from_text(text: str, field: str) -> datetime:
         raise Invalid({field: f"{shown} is no ISO 8601 date and time, such as 2026-12-15T14:30:00+00:00."}) from None
 
 
-def read_number(value: object, field: str, *, least: float, most: float) -> int | float:
+def read_number(value: object, field: str, *, least: float, most: float, unit: str = "") -> int | float:
     """Return a finite number within the bounds, both inclusive."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Invalid({field: "Give a number."})
     if isinstance(value, float) and not math.isfinite(value):
         raise Invalid({field: "Give a finite number."})
     if not least <= value <= most:
-        raise Invalid({field: f"Must lie between {write_number(least):,} and {write_number(most):,}."})
+        bounds = f"{write_number(least):,} and {write_number(most):,}"
+        raise Invalid({field: f"Must lie between {bounds} {unit}".rstrip() + "."})
     return value
 
 

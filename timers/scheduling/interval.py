@@ -83,5 +83,5 @@ def _read_interval(value: object) -> int:
     """Return whole microseconds; a float is rounded to the nearest one, so 0.1 is exactly 100,000."""
     if value is None:
         raise Invalid({"interval_seconds": "Give the number of seconds from one occurrence to the next."})
-    seconds = read_number(value, "interval_seconds", least=LEAST_SECONDS, most=MOST_SECONDS)
+    seconds = read_number(value, "interval_seconds", least=LEAST_SECONDS, most=MOST_SECONDS, unit="seconds")
     return seconds * _SECOND_US if isinstance(seconds, int) else round(seconds * _SECOND_US)

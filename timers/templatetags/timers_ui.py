@@ -296,7 +296,8 @@ def storage_place(collection: Collection) -> str:
         case "s3":
             return "/".join(filter(None, [storage.get("endpoint_url"), storage.get("bucket"), storage.get("prefix")]))
         case "sftp":
-            return f"{storage.get('host', '')}{storage.get('root', '')}"
+            port = f":{storage['port']}" if storage.get("port") else ""
+            return f"{storage.get('host', '')}{port}{storage.get('root', '')}"
         case _:
             return ""
 

@@ -18,9 +18,9 @@ from django.shortcuts import render as django_render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.text import Truncator
 from django_htmx.http import HttpResponseClientRedirect
 
-from timers import clock
 from timers.errors import Forbidden, NotFound, TimersError
 from timers.models import Preference, SchedulingPause
 from timers.queries import pauses as read_pauses
@@ -31,6 +31,8 @@ View = Callable[..., HttpResponse]
 ZONE_COOKIE, THEME_COOKIE = "zone", "theme"
 THEMES = ("light", "dark")
 YEAR_IN_SECONDS = 365 * 24 * 3600
+MOST_OF_A_REASON = 200
+"""So many characters of it stand on top of every page; the page about scheduling has all."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _banners(health: HealthWords, pause: SchedulingPause | None) -> Iterator[Ban
         yield Banner("standing-still", health.sentence, f"{reverse('scheduling')}#standing-still", "What to do")
     if pause is not None:
         whose = "The timers of everybody" if pause.owner_id is None else "All your timers"
-        reason = f": {pause.reason}" if pause.reason else ""
+        reason = f": {Truncator(pause.reason).chars(MOST_OF_A_REASON)}" if pause.reason else ""
         yield Banner("paused", f"{whose} are paused{reason}", reverse("scheduling"), "Look at the pause")
 
 
@@ -219,8 +221,3 @@ def back(request: HttpRequest, default: str) -> HttpResponseRedirect:
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return HttpResponseRedirect(target if target and ours else default)
-
-
-def now_for(request: HttpRequest) -> datetime:
-    """Return the instant that this request counts as now; doors ask the clock once."""
-    return clock.now()

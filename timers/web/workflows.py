@@ -87,6 +87,7 @@ def _show(request: HttpRequest, row: WorkflowDefinition, *, oops: str = "", stat
         "definition": row,
         "versions": queries.versions_of(row),
         "used_by": queries.timers_by_workflow([row.owner_id])[row.owner_id, row.name],
+        "starters": queries.starters_of(row),
         "input_fields": _filled(request, inputs),
         "input_rest": request.POST.get(workflow_inputs.REST, workflow_inputs.rest(inputs)),
         "listed": listed,

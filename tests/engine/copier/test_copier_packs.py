@@ -13,6 +13,7 @@ from tests.engine.copier.transferring import Bench, Killed, fill, parts, tree
 from timers.copying import packs
 from timers.engine import lots
 from timers.models import TransferFile
+from timers.queries import transfer_files
 from timers.services import transfers
 from timers.storages import lane, together
 
@@ -104,6 +105,22 @@ def test_a_fault_of_one_member_is_tried_again_later_alone(bench: Bench, monkeypa
     bench.run()
     assert tree(bench.there) == tree(bench.here)
     assert bench.transfer.files_transferred == 3
+
+
+def test_a_member_that_ends_the_transfer_is_listed_once(bench: Bench, monkeypatch: Any) -> None:
+    fill(bench.here, {"f": "1", "g": "2"})
+    bench.submit()
+
+    def denied(source: str, target: str, **more: Any) -> None:
+        raise OSError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", denied)
+        bench.run()
+
+    listed = transfer_files.page(bench.transfer.pk, wanted=transfer_files.Wanted(), limit=10).rows
+    assert bench.transfer.status == "failed"
+    assert sorted(file.destination_path for file in listed if file.step == "copy") == ["/f", "/g"]
 
 
 def test_a_full_disk_makes_the_whole_transfer_wait_and_loses_nothing(bench: Bench, monkeypatch: Any) -> None:
