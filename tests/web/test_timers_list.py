@@ -194,6 +194,14 @@ def test_the_figures_count_what_matters(owners_browser: Client, owner: Any, now:
     assert 'class="badge is-run"' in owners_browser.get("/").content.decode()
 
 
+def test_what_was_begun_ahead_does_not_count_as_running(owner: Any, now: datetime) -> None:
+    timer = make_webhook_timer(owner, now=now)
+    for planned in (now - timedelta(seconds=1), now + timedelta(seconds=1)):
+        ran(timer, planned, status=ExecutionStatus.RUNNING)
+
+    assert queries.timers_page(owner, now=now, filters=queries.Filters()).figures.running == 1
+
+
 def test_the_figures_tell_how_the_last_day_went(
     owners_browser: Client, strangers_browser: Client, owner: Any, stranger: Any, now: datetime
 ) -> None:

@@ -62,7 +62,8 @@ def figures(user: Any, *, now: datetime) -> Figures:
             due=Count("pk", filter=is_due_soon(now)),
         )
     )
-    unfinished = Execution.objects.visible_to(user).unfinished()
+    begun_ahead = Q(status=ExecutionStatus.RUNNING, scheduled_for__gt=now)
+    unfinished = Execution.objects.visible_to(user).unfinished().exclude(begun_ahead)
     busy = dict(unfinished.values_list("status").annotate(n=Count("pk")).order_by())
     return Figures(
         **counted,
