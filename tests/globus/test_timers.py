@@ -17,7 +17,7 @@ from timers import clock, queue
 from timers.globus.timers import views
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
-from timers.services import timers, workflow_definitions
+from timers.services import timer_ends, timers, workflow_definitions
 
 pytestmark = pytest.mark.django_db
 
@@ -146,7 +146,7 @@ def test_lists_are_filtered_and_ordered(owner: Any, owner_calls: Caller, transfe
     owner_calls.post(f"/jobs/{ids[1]}/pause")
     owner_calls.delete(f"/jobs/{ids[2]}")
     once = create(owner_calls, transfer_body, name="over", schedule={"type": "once"})["job_id"]
-    timers.end_finished([once], now=clock.now())
+    timer_ends.end_finished([once], now=clock.now())
     Timer.objects.filter(pk=once).update(status=TimerStatus.ENDED)
 
     def names(**query: str) -> list[str]:

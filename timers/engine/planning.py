@@ -13,7 +13,7 @@ from uuid import uuid4
 from timers.clock import from_us, to_us
 from timers.models import Timer, rows
 from timers.scheduling.catchup import SkippedRun
-from timers.services import events, pauses, timers
+from timers.services import events, pauses, timer_ends
 from timers.services.queues import MESSAGE_LEASE
 from timers.services.schedules import DueSchedule, Fire, Move, plan_due
 
@@ -128,7 +128,7 @@ def _carry_out(moves: Sequence[Move], planned: Planned, *, now: datetime) -> Non
                 planned.items.append((rows.as_hex(row[0]), row[1], row[2]))
     over = [each.timer_id for each in ours if each.next_run_at is None and not each.fire]
     if over:
-        timers.end_finished(over, now=now)
+        timer_ends.end_finished(over, now=now)
 
 
 def _move(moves: Iterable[Move]) -> set[str]:

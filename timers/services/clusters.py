@@ -16,7 +16,7 @@ from timers import queue
 from timers.clock import to_us
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.models import Process, rows
-from timers.services import processes
+from timers.services import processes, timer_ends
 from timers.services.instructions import Instructions
 
 MEMBER = "member"
@@ -134,7 +134,5 @@ def end_orphans(*, now: datetime) -> int:
         f"where {rows.among('id')} and status in ('pending', 'retrying') returning timer_id",
         [SkipReason.CLUSTER_GONE, to_us(now), rows.listed(orphans)],
     )
-    from timers.services import timers  # which imports what this module belongs to
-
-    timers.end_finished({rows.as_uuid(row[0]) for row in found}, now=now)
+    timer_ends.end_finished({rows.as_uuid(row[0]) for row in found}, now=now)
     return len(found)

@@ -21,7 +21,7 @@ from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, rows
 from timers.scheduling import backoff
 from timers.scheduling.overlap import OverlapPolicy
-from timers.services import announcements, breakers, counters, elsewhere, handovers, iterations, queues
+from timers.services import announcements, breakers, counters, elsewhere, handovers, iterations, queues, timer_ends
 from timers.services.attempts import Begun
 from timers.services.instructions import Instructions, read
 
@@ -272,7 +272,7 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
     waking = [timer_id for timer_id, row in standing.items() if row.overlap in queues.QUEUEING]
     queues.wake_next(waking, now=now)
     if finished_schedules:
-        _timers().end_finished(finished_schedules, now=now)
+        timer_ends.end_finished(finished_schedules, now=now)
 
 
 def _settle_skipped(skipped: Sequence[Finished], *, now: datetime) -> None:
@@ -309,12 +309,6 @@ def _announce(
     ]
     failures = {each.begun.timer_id: standing[each.begun.timer_id].failures_before for each in watched}
     announcements.executions_ended(ended, failures=failures, paused=paused, now=now)
-
-
-def _timers() -> Any:
-    from timers.services import timers  # it begins by importing what this module belongs to
-
-    return timers
 
 
 def _json(value: Any) -> str | None:

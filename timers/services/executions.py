@@ -20,7 +20,7 @@ from timers.errors import Conflict
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus, Trigger
 from timers.models import Attempt, Execution, Schedule, Timer
 from timers.scheduling.catchup import SkippedRun
-from timers.services import elsewhere, events, queues
+from timers.services import elsewhere, events, queues, timer_ends
 from timers.services.attempts import Begun, begin
 from timers.services.endings import Finished, finish, finish_all_elsewhere, finish_elsewhere
 from timers.services.handovers import hand_back
@@ -192,8 +192,6 @@ def _ask_to_stop(execution: Execution, *, now: datetime) -> bool:
 
 def _settle(timer: Timer, *, now: datetime) -> None:
     """Let the timer go on after one of its executions was cancelled before it began."""
-    from timers.services import timers  # which imports this module
-
     if timer.schedule.overlap in queues.QUEUEING:
         queues.wake_next([timer.pk], now=now)
-    timers.end_finished([timer.pk], now=now)
+    timer_ends.end_finished([timer.pk], now=now)

@@ -13,20 +13,18 @@ from django.db.models.functions import Greatest
 from timers import queue
 from timers.lifecycle import TimerStatus
 from timers.models import Definition, Schedule, Timer
-from timers.services import schedules
+from timers.services import schedules, timer_ends
 
 
 def give_back(timer_ids: Iterable[UUID], *, now: datetime) -> None:
     """Give one run back per timer named. A schedule that had used up its runs goes on; one that is over ends."""
     counted = Counter(timer_ids)
-    from timers.services import timers  # which imports executions, and those this module
-
     for timer_id in sorted(counted):
         row = Schedule.objects.select_for_update().get(pk=timer_id)
         Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - counted[timer_id], 0))
         if row.next_planned_at is None and row.max_runs is not None and row.fired_count >= row.max_runs:
             _go_on(row)
-    timers.end_finished(counted, now=now)
+    timer_ends.end_finished(counted, now=now)
 
 
 def _go_on(row: Schedule) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F
 
 from timers import queue
 from timers.errors import Conflict, Invalid
@@ -20,7 +20,7 @@ from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
 from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import merge_policies
-from timers.services import definitions, events, exclusions, executions, schedules, signing_secrets, words
+from timers.services import definitions, events, exclusions, executions, schedules, signing_secrets, timer_ends, words
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +285,7 @@ def _resume(timer: Timer, *, by: Any, now: datetime, run_missed: bool, snoozed: 
         timer.save()
         row.save()
         events.record("resumed", now=now, by=by, owner=timer.owner, timer_id=timer.pk)
-        end_finished([timer.pk], now=now)
+        timer_ends.end_finished([timer.pk], now=now)
         queue.wake_dispatchers()
     timer.refresh_from_db()
     return timer
@@ -382,26 +382,6 @@ def resume_snoozed(*, until: datetime, now: datetime) -> datetime | None:
     for timer in snoozed.filter(paused_until__lte=until)[:100]:
         _resume(timer, by=None, now=now, run_missed=False, snoozed=True)
     return snoozed.values_list("paused_until", flat=True).first()
-
-
-def end_finished(timer_ids: Iterable[UUID], *, now: datetime) -> None:
-    """End those of the timers that are active, have no next run, and nothing unfinished."""
-    unfinished = Execution.objects.unfinished().filter(timer=OuterRef("pk"))
-    ending = Timer.objects.filter(
-        ~Exists(unfinished),
-        Q(pk__in=list(timer_ids), status=TimerStatus.ACTIVE, schedule__next_run_at__isnull=True),
-    )
-    for timer_id in list(ending.values_list("pk", flat=True)):
-        if Timer.objects.move(
-            timer_id,
-            TimerStatus.ACTIVE,
-            TimerStatus.ENDED,
-            status_changed_at=now,
-            status_changed_by=None,
-            status_reason="The schedule has no further occurrence.",
-        ):
-            owner = Timer.objects.select_related("owner").get(pk=timer_id).owner
-            events.record("ended", now=now, owner=owner, timer_id=timer_id)
 
 
 def end(timer: Timer, *, reason: str, now: datetime) -> Timer:
