@@ -162,6 +162,25 @@ def test_what_somebody_changed_stays_until_the_declaration_changes(declare: Any,
     assert changed.definition.policies["backoff_seconds"] == 5
 
 
+def test_what_somebody_changed_stays_also_after_a_declaration_that_said_the_same_as_them(
+    declare: Any, admin: Any, now: datetime
+) -> None:
+    declare(_module("jobs", interval=60, retries=1))
+    (made,) = codetimers.sync(now=now).declared
+
+    def set_attempts(most: int) -> None:
+        timers.update(made, changes={"policies": {"max_attempts": most}}, by=admin, now=now)
+
+    set_attempts(3)
+    declare(_module("jobs", interval=60, retries=2))
+    codetimers.sync(now=now)
+    set_attempts(5)
+    codetimers.sync(now=now)
+
+    made.refresh_from_db()
+    assert made.definition.policies["max_attempts"] == 5
+
+
 def test_a_policy_that_is_no_longer_declared_is_the_default_again(declare: Any, admin: Any, now: datetime) -> None:
     declare(_module("jobs", interval=60, retries=4, between=("09:00", "17:00")))
     codetimers.sync(now=now)

@@ -170,7 +170,8 @@ def _redefine(
 ) -> list[str]:
     """Give the timer a new definition, and its schedule row what follows from it; return the fields that differ.
 
-    The caller saves both.
+    Nothing is done when none does. But a declaration is kept also when it says what somebody said before it: what is
+    changed after it stays until the declaration itself changes. The caller saves both.
     """
     old = timer.definition
     if old is None:
@@ -191,7 +192,8 @@ def _redefine(
         refuse_never=refuse_never and "schedule" in changes,
     )
     changed = wish.changed(old)
-    if not changed:
+    of_code_after_person = by is None and old.created_by_id is not None
+    if not changed and not of_code_after_person:
         return []
     _check_name_is_free(timer, wish.name)
     row = timer.schedule
