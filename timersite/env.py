@@ -224,5 +224,5 @@ def postgresql(
         "PORT": port,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 10, **options},
+        "OPTIONS": {"connect_timeout": 10, "prepare_threshold": 5, **options},  # Django's own cursors prepare nothing
     }

@@ -12,7 +12,7 @@ PREFIXES = ("/conductor/api/",)
 
 
 class ShortWay:
-    """Calls such a view at once: workers ask for tasks many times a second."""
+    """Calls such a view at once: workers ask and report many times a second."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._long_way = get_response

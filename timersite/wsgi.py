@@ -9,6 +9,10 @@ from timersite.env import SettingError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timersite.settings")
 try:
-    application = get_wsgi_application()
+    site = get_wsgi_application()
 except SettingError as error:
     sys.exit(f"timersite: {error}")
+
+from timers.conductor.vain_polls import VainPolls  # needs the models
+
+application = VainPolls(site)

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from timers import jsontext, storable
-from timers.auth import ConductorAuthentication, conductor_caller_id
+from timers.auth import ConductorAuthentication, conductor_caller
 from timers.conductor import errors
 from timers.errors import Invalid, NotFound
 
@@ -136,14 +136,8 @@ def whole(query: Mapping[str, str], name: str, *, usual: int, most: int, least: 
     return min(int(value[:18]), most)
 
 
-def plain(
-    view: Callable[[HttpRequest, int, str], HttpResponse],
-    at_once: Callable[[HttpRequest, str], HttpResponse | None] = lambda request, name: None,
-) -> Callable[..., HttpResponse]:
-    """Make a view of a function of request, user's number and name, without the framework: it is asked for often.
-
-    `at_once` may answer before it is asked who is calling.
-    """
+def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Make a view of a function of request, user's number and name, without the framework: it is asked for often."""
 
     def answer(request: HttpRequest, name: str) -> HttpResponse:
         try:
@@ -151,9 +145,8 @@ def plain(
                 raise MethodNotAllowed(request.method or "")
             if "\0" in name:
                 raise NotFound("There is nothing of this name.")
-            if (quick := at_once(request, name)) is not None:
-                return quick
-            return view(request, conductor_caller_id(request.META.get("HTTP_X_AUTHORIZATION")), name)
+            caller, _ = conductor_caller(request.META.get("HTTP_X_AUTHORIZATION"))
+            return view(request, caller.pk, name)
         except Exception as error:
             return errors.answer_plainly(error, request)
 

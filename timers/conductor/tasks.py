@@ -41,17 +41,7 @@ def _poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     return JsonResponse(write_task(steps[0], steps[0].run)) if steps else HttpResponse(status=204)
 
 
-def _nothing(request: HttpRequest, name: str) -> HttpResponse | None:
-    """Return the empty answer to who asks in vain and does not want to wait, which is nearly everybody."""
-    token = request.META.get("HTTP_X_AUTHORIZATION", "").strip()
-    short = whole(request.GET, "timeout", usual=0, most=MOST_MS) <= SHORT_MS
-    if not token or not short:
-        return None
-    whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
-    return JsonResponse([], safe=False) if service.asks_in_vain(token, name, now=clock.now()) else None
-
-
-batch_poll = plain(_batch_poll, _nothing)
+batch_poll = plain(_batch_poll)
 poll = plain(_poll)
 
 
@@ -118,6 +108,8 @@ class TaskByReference(Door):
 
 
 class TaskLog(Door):
+    """The lines that workers write about a task."""
+
     def get(self, request: Request, task_id: str) -> Response:
         lines = service.find(request.user, task_id).logs
         return Response([{**line, "taskId": task_id} for line in lines])
@@ -130,9 +122,12 @@ class TaskLog(Door):
 
 
 def _line(request: Request) -> str:
-    """Return the text that was sent: as JSON, as JSON without its quotes (so does the client), or bare."""
+    """Return the text that was sent: as JSON, as JSON whose quotes were stripped, or bare.
+
+    The client strips them, and with them one that ends the text itself.
+    """
     text = request._request.body.decode(errors="replace").replace("\0", "")
-    for written in (text, f'"{text}"') if request.content_type == "application/json" else (text,):
+    for written in (text, f'"{text}"', f'"{text}""') if request.content_type == "application/json" else (text,):
         with suppress(Invalid):
             value = loads(written.encode())
             return value if isinstance(value, str) else json.dumps(value)

@@ -28,8 +28,9 @@ SOON = timedelta(seconds=5)
 
 _WAITING = """
 select id from timers_workflowstep
-where owner_id = %s and name = %s and status = 'scheduled' and type = 'SIMPLE' and run_at <= %s
+where owner_id = {owner} and name = %s and status = 'scheduled' and type = 'SIMPLE' and run_at <= %s
 order by run_at limit %s"""
+_WAITING_OF_OWNER = _WAITING.format(owner="%s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +50,19 @@ class Result:
 
 def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
     """Return whether a step waits for a worker of that name: cheap enough to be asked many times a second."""
-    return bool(rows.fetch(_WAITING, [owner_id, name, to_us(now), 1]))
+    return bool(rows.fetch(_WAITING_OF_OWNER, [owner_id, name, to_us(now), 1]))
 
 
-def asks_in_vain(token: str, name: str, *, now: datetime) -> bool:
-    """Return whether a good token asks for tasks of which there are none: one question, for what is asked most often.
+def asks_in_vain(caller: access.Question, name: str, *, now: datetime) -> bool:
+    """Return whether a caller who may do so asks for tasks of which there are none: what is asked most often.
 
     False when somebody has to look closer.
     """
-    sql, parameters = access.in_passing(token, now=now)
-    waiting = _WAITING.replace("owner_id = %s", "owner_id = t.owner_id")
-    found = rows.ask(f"{sql} and not exists ({waiting})", [*parameters, name, to_us(now), 1])
+    who, parameters = caller
+    waiting = _WAITING.format(owner="caller.owner_id")
+    found = rows.ask(
+        f"select owner_id, scopes from ({who}) caller where not exists ({waiting})", [*parameters, name, to_us(now), 1]
+    )
     return bool(found) and access.opens(found[0][1], access.CONDUCTOR_SCOPE)
 
 
@@ -70,7 +73,7 @@ def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime
         return []
     patience = patience_of(owner_id, name)
     with rows.turn():
-        found = rows.fetch(_WAITING + rows.locked("update skip locked"), [owner_id, name, to_us(now), count])
+        found = rows.fetch(_WAITING_OF_OWNER + rows.locked("update skip locked"), [owner_id, name, to_us(now), count])
         ids = [rows.as_uuid(row[0]) for row in found]
         steps = list(WorkflowStep.objects.filter(pk__in=ids).select_related("run").order_by("run_at"))
         limited = patience.timeout_seconds and patience.timeout_policy is not TimeoutPolicy.ALERT_ONLY
