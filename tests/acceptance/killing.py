@@ -103,8 +103,7 @@ class Ordeal:
             assert installation.process is not None
             installation.process.wait(10)
             _, left = psutil.wait_procs(family, timeout=20)
-            for process in left:  # a cluster that lost a process just before may wait for it for ever
-                process.kill()
+            assert left == [], "also when the cluster has just lost a process"
             installation.start()
         elif what == "one process of qcluster":
             children = installation.part("qcluster").children(recursive=True)

@@ -21,6 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from timers.clock import Clock
+from timers.engine.orphans import OrphanWatch
 from timers.services import processes
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 STILL = timedelta(seconds=20)
-"""A part that gave no sign of life for so long stands still (a canary goes through the cluster every 5 s)."""
+"""A part that gave no sign of life for so long stands still (a roll call goes through the cluster every 5 s)."""
 
 START_GRACE = 30.0
 """Seconds that a new child has before its silence counts."""
@@ -72,7 +73,9 @@ class Supervisor:
             Part("dispatch", [*python, manage, "dispatch"], self._beats(processes.DISPATCHER)),
             Part("qcluster", [*python, manage, "qcluster"], self._beats(processes.CLUSTER)),
         ]
-        self.environment = dict(environment)
+        self._orphan_watch = OrphanWatch(grace=STOP_GRACE)
+        found_in = [str(Path(manage).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # whatever the folder
+        self.environment = {**environment, **self._orphan_watch.environment, "PYTHONPATH": os.pathsep.join(found_in)}
 
     def run(self, ready: Callable[[str], None]) -> None:
         """Start everything, call `ready` once when all parts are alive, watch until stopped, then stop everything."""
@@ -81,6 +84,7 @@ class Supervisor:
         next_probe = 0.0
         try:
             while not self.clock.stopped.is_set():
+                self._orphan_watch.keep_running()
                 for part in self.parts:
                     self._keep_running(part)
                 if self.clock.monotonic() >= next_probe:
@@ -150,7 +154,7 @@ class Supervisor:
 
     def _end_orphans(self) -> None:
         """Kill what a dead child left behind; as sub-reaper we have become its parent."""
-        ours = {part.pid for part in self.parts}
+        ours = {self._orphan_watch.pid, *(part.pid for part in self.parts)}
         for orphan in psutil.Process().children():
             if orphan.pid not in ours:
                 for process in [*orphan.children(recursive=True), orphan]:
@@ -183,6 +187,7 @@ class Supervisor:
         for process in left:
             _kill_quietly(process)
         self._end_orphans()
+        self._orphan_watch.end()
 
 
 def _gunicorn(host: str, port: int) -> Iterator[str]:
@@ -245,7 +250,7 @@ def _adopt_orphans() -> None:
 
 
 def _die_with_parent() -> None:
-    """In the child: end, politely, when the supervisor is killed."""
+    """In the child: end, politely, when the supervisor is killed; orphans.py sees to those that do not."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
