@@ -136,11 +136,17 @@ def test_logs_and_queue_sizes(calls: Caller, run_id: str) -> None:
     for kind, line in (
         ("text/plain", rb"C:\new"),
         ("application/json", rb"as the \"client\" \u00fc"),
+        ("application/json", b'as the \\"client\\'),
         ("", b'"quoted"'),
     ):
         calls.client.generic("POST", BASE + log, line, content_type=kind)
 
-    assert [each["log"] for each in calls.get(log).json()] == [r"C:\new", 'as the "client" ü', "quoted"]
+    assert [each["log"] for each in calls.get(log).json()] == [
+        r"C:\new",
+        'as the "client" ü',
+        'as the "client"',
+        "quoted",
+    ]
 
 
 def test_a_run_is_terminated_once_and_removed_when_it_has_ended(calls: Caller, run_id: str) -> None:
@@ -166,6 +172,7 @@ def test_runs_are_searched(calls: Caller, run_id: str) -> None:
     assert calls.get("/workflow/search", query="status=HAPPY").status_code == 400
     (summary,) = calls.get("/workflow/search", sort="startTime:DESC").json()["results"]
     assert (summary["workflowId"], summary["workflowType"]) == (run_id, "flow")
+    assert (summary["input"], summary["output"]) == ('{"who": "you"}', "{}")
     assert calls.get("/workflow/running/flow").json() == [run_id]
     assert len(calls.get("/workflow/flow/correlated/c-1").json()) == 1
 

@@ -39,6 +39,7 @@ def _documents(request: Request) -> list[Mapping[str, Any]]:
 
 class Workflows(Door):
     def get(self, request: Request) -> Response:
+        """List the caller's definitions, every version of each."""
         rows = WorkflowDefinition.objects.filter(owner=request.user).order_by("name", "version")
         return Response([write_workflow(each) for each in rows])
 
@@ -60,11 +61,13 @@ class Workflows(Door):
 
 class WorkflowOne(Door):
     def get(self, request: Request, name: str) -> Response:
+        """Return a definition, of the newest version where none is named."""
         return Response(write_workflow(service.find(request.user, name, _version(request.query_params.get("version")))))
 
 
 class WorkflowVersion(Door):
     def delete(self, request: Request, name: str, version: int) -> HttpResponse:
+        """Take out one version; its runs go on."""
         found = service.find(request.user, name, read_version(version, "version"))
         service.unregister(found, by=request.user, now=clock.now())
         return done()
@@ -78,10 +81,12 @@ def _version(value: str | None) -> int | None:
 
 class Tasks(Door):
     def get(self, request: Request) -> Response:
+        """List the caller's definitions of tasks."""
         rows = TaskDefinition.objects.filter(owner=request.user).order_by("name")
         return Response([write_task(each) for each in rows])
 
     def post(self, request: Request) -> HttpResponse:
+        """Define tasks, all or none, in place of those that exist."""
         service.define_tasks(owner=request.user, documents=_documents(request), now=clock.now())
         return done()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -38,6 +39,8 @@ class PauseAll(Door):
 
 
 class ResumeAll(Door):
+    """Lets them go on; what came due meanwhile is not made up."""
+
     def get(self, request: Request) -> Response:
         pauses.resume_all(owner=request.user, by=request.user, now=clock.now())
         return Response(DONE)
@@ -55,6 +58,8 @@ class PauseAllOrOne(schedules.ScheduleOne):
 
 
 class ResumeAllOrOne(schedules.ScheduleOne):
+    """Lets all go on by PUT and POST; else as above."""
+
     def put(self, request: Request, name: str) -> Response:
         return ResumeAll().get(request)
 
@@ -63,6 +68,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
 
 class Requeue(Door):
     def get(self, request: Request) -> Response:
+        """Wake again what was taken and not started; return how many those are."""
         ids = named_timers.requeue(request.user, now=clock.now())
         return Response({"recordIds.size": len(ids), "sampleIds": [str(each) for each in ids[:SAMPLES]]})
 
@@ -87,9 +93,9 @@ class NextSchedules(Door):
         return Response([ms(each) for each in islice(slots, limit)])
 
 
-def _after(schedule: BoundedSchedule, instant: Any) -> Any:
-    while (instant := schedule.next_after(instant)) is not None:
-        yield instant
+def _after(schedule: BoundedSchedule, instant: datetime) -> Iterator[datetime]:
+    while (following := schedule.next_after(instant)) is not None:
+        yield (instant := following)
 
 
 class ExecutionSearch(Door):

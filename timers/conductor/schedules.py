@@ -26,6 +26,7 @@ def rows(request: Request) -> TimerQuerySet:
 
 
 def found(request: Request, name: str) -> Timer:
+    """Return the caller's schedule of that name; raises NotFound."""
     return named_timers.find(request.user, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -64,11 +65,16 @@ def write_summary(run: WorkflowRun) -> dict[str, Any]:
         "updateTime": _iso(run.updated_at),
         "endTime": _iso(run.finished_at),
         "executionTime": round(((run.finished_at or run.updated_at) - run.created_at).total_seconds() * 1000),
-        "input": str(run.input),
-        "output": str(run.output),
+        "input": _json(run.input),
+        "output": _json(run.output),
         "reasonForIncompletion": run.reason,
         "priority": run.priority,
     }
+
+
+def _json(value: Any) -> str:
+    """Return a document as text: summaries hold no objects."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_task(step: WorkflowStep, run: WorkflowRun) -> dict[str, Any]:

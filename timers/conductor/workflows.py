@@ -79,12 +79,14 @@ class WorkflowOne(Door):
 
 class WorkflowRemoval(Door):
     def delete(self, request: Request, name: str) -> HttpResponse:
+        """Remove a run that has ended, with its tasks."""
         service.remove(service.get_for(request.user, name), by=request.user, now=clock.now())
         return done()
 
 
 class WorkflowState(Door):
     def get(self, request: Request, name: str) -> Response:
+        """Return how a run stands, with its output and variables where they are asked for."""
         run, wanted = service.get_for(request.user, name), request.query_params
         document = {
             "workflowId": str(run.pk),

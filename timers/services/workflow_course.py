@@ -154,44 +154,33 @@ def _known(run: WorkflowRun, writing: Writing) -> Known:
 
 
 def _passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) -> WorkflowStep:
-    task = passed.task
+    step = _step(run, passed, seq=seq, now=now)
+    step.status, step.started_at, step.finished_at = StepStatus.COMPLETED, now, now
+    step.input, step.output = dict(passed.inputs), dict(passed.output)
+    return step
+
+
+def _step(run: WorkflowRun, place: Passed | Next, *, seq: int, now: datetime) -> WorkflowStep:
     return WorkflowStep(
         run=run,
         owner_id=run.owner_id,
         seq=seq,
-        position=passed.position,
-        reference=task.reference,
-        name=task.name,
-        type=task.type,
-        status=StepStatus.COMPLETED,
-        input=passed.inputs,
-        output=passed.output,
+        position=place.position,
+        reference=place.task.reference,
+        name=place.task.name,
+        type=place.task.type,
         scheduled_at=now,
-        started_at=now,
         updated_at=now,
-        finished_at=now,
     )
 
 
 def _wait_for(run: WorkflowRun, following: Next, writing: Writing, *, seq: int) -> None:
-    task, now = following.task, writing.now
+    task = following.task
     patience = writing.patience_of(run.owner_id, task.name)
-    step = WorkflowStep(
-        run=run,
-        owner_id=run.owner_id,
-        seq=seq,
-        position=following.position,
-        reference=task.reference,
-        name=task.name,
-        type=task.type,
-        optional=task.optional,
-        most_retries=task.retries,
-        input={**patience.template, **following.inputs},
-        response_timeout_seconds=patience.response_timeout_seconds,
-        scheduled_at=now,
-        updated_at=now,
-        run_at=now,
-    )
+    step = _step(run, following, seq=seq, now=writing.now)
+    step.run_at, step.optional, step.most_retries = writing.now, task.optional, task.retries
+    step.input = {**patience.template, **following.inputs}
+    step.response_timeout_seconds = patience.response_timeout_seconds
     if task.type is TaskType.WAIT:
         _begin_wait(run, step, writing)
     else:

@@ -28,8 +28,13 @@ from timers.services.workflow_writing import MESSAGE_LEASE, Writing, send
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)
+"""How long a worker of ours may be silent about a step."""
+
 MOST_LOSSES = 5
+"""How many workers a step may lose before it has failed, as for executions."""
+
 DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
+"""How long a step of each action may take where its task definition does not say."""
 
 KINDS: Mapping[str, str] = {TaskType.HTTP: "webhook", TaskType.TRANSFER: "transfer", TaskType.CODE: "code"}
 """Which action carries out which type of task."""

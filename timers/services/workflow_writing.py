@@ -100,14 +100,17 @@ class Writing:
         self._steps[run.pk] = []
 
     def new_step(self, step: WorkflowStep) -> None:
+        """Note a step that is to be stored."""
         self._new[step.pk] = step
         self.steps_of(step.run).append(step)
 
     def step_ended(self, step: WorkflowStep) -> None:
+        """Note a step whose end is to be written."""
         if step.pk not in self._new:  # else it is written as it is now
             self._ended[step.pk] = step
 
     def run_changed(self, run: WorkflowRun) -> None:
+        """Note a run whose state and place are to be written."""
         self._runs[run.pk] = run
 
     def wake(self, step_id: UUID) -> None:
@@ -119,9 +122,11 @@ class Writing:
         self._later = True
 
     def execution_ended(self, execution_id: UUID, attempt: int, outcome: Outcome) -> None:
+        """Note that the execution which waits for a run ends with it."""
         self._executions.append((execution_id, attempt, outcome))
 
     def transfer_given_up(self, step_id: UUID) -> None:
+        """Note that the transfer of a cancelled step is to be cancelled."""
         self._transfers.append(step_id)
 
     def flush(self) -> None:
