@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,13 @@ from django.db import DatabaseError
 
 from tests.engine.steps import BROKEN, begin_due, end, planned, seconds
 from tests.factories import make_webhook_timer
-from timers import queue
+from timers import clock, queue
 from timers.clock import Clock
+from timers.engine import bell
 from timers.engine import dispatcher as room
 from timers.engine.dispatcher import Dispatcher
 from timers.engine.reaper import Every
-from timers.models import Execution, Process, Timer
+from timers.models import Execution, Process, Schedule, Timer
 from timers.services import processes, timers
 
 pytestmark = pytest.mark.django_db
@@ -161,10 +162,32 @@ def test_a_bell_makes_it_look_again_at_once_but_not_all_the_time(owner: Any, now
         assert dispatcher.tick(now + seconds(late)).next_instant == now + seconds(0.15)
 
 
+def test_a_timer_that_somebody_else_moved_on_costs_no_tick(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = make_webhook_timer(owner, schedule={"type": "once", "datetime": (clock.now() + seconds(2)).isoformat()})
+    dispatcher, ticks, waits = Dispatcher(Clock()), [], []
+
+    class Ear(bell.SilentBell):
+        def wait(self, seconds: float) -> bool:
+            waits.append(round(seconds, 1))
+            if len(waits) == 2:
+                dispatcher.stop()
+            Schedule.objects.filter(timer=timer).update(next_run_at=clock.now() + timedelta(seconds=3))
+            return False
+
+    def tick(now: datetime) -> room.Tick:
+        ticks.append(now)
+        return Dispatcher.tick(dispatcher, now)
+
+    monkeypatch.setattr(bell, "hang", lambda channel: Ear())
+    monkeypatch.setattr(dispatcher, "tick", tick)
+    dispatcher.run()
+
+    assert len(ticks) == 1
+    assert waits == [pytest.approx(1.5, abs=0.3), pytest.approx(2.5, abs=0.3)]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_change_wakes_the_loop(owner: Any, now: datetime) -> None:
-    from timers.engine import bell
-
     ear = bell.hang(queue.CHANGES)
 
     queue.wake_dispatchers()

@@ -57,7 +57,6 @@ class Dispatcher:
         self.reaper = Reaper()
         self._name = processes.name()
         self._sign_of_life = Every(timedelta(seconds=3))
-        self._canary = Every(timedelta(seconds=5))
         self._clock_check = Every(timedelta(minutes=1))
         self._bell: bell.Bell | None = None
         self._pause = FIRST_PAUSE
@@ -74,9 +73,7 @@ class Dispatcher:
         reaped = self.reaper.pass_by(now, horizon=now + self.ahead)
         if self._sign_of_life.is_due(now):
             processes.beat(processes.DISPATCHER, self._name, now=now)
-        if self._canary.is_due(now) and not queue.is_long():
-            queue.enqueue(queue.CANARY, now.isoformat())
-        return Tick(claimed, skipped, reaped, self._next(now))
+        return Tick(claimed, skipped, reaped, self._next())
 
     def run(self) -> None:
         """Tick until stopped. A database that goes away is waited for."""
@@ -101,7 +98,7 @@ class Dispatcher:
         if self._bell is not None:
             self._bell.interrupt()
 
-    def _next(self, now: datetime) -> datetime | None:
+    def _next(self) -> datetime | None:
         """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
         claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
         others = [each for each in (self.reaper.next_retry, self.reaper.next_step) if each is not None]
@@ -114,15 +111,27 @@ class Dispatcher:
             self.clock.offset = processes.clock_offset()
 
     def _wait(self, tick: Tick, began: float) -> None:
-        """Wait for the next known instant or the bell, but keep the least gap since the last tick began."""
+        """Wait until something is due or the bell rings, but keep the least gap since the last tick began.
+
+        Workers that hold sub-second timers, and other dispatchers, move on what is waited for and ring no bell for it:
+        so at that instant the next one is asked for again, which is far cheaper than a tick.
+        """
         gap = began + LEAST_GAP - self.clock.monotonic()
         if gap > 0 and self.clock.wait(gap):
             return
-        seconds = LONGEST_WAIT
-        if tick.next_instant is not None:
-            seconds = min(seconds, (tick.next_instant - self.clock.now()).total_seconds())
-        if self._bell is not None and self._bell.wait(seconds):
-            self.reaper.hear(self.clock.now())
+        latest, following = self.clock.monotonic() + LONGEST_WAIT, tick.next_instant
+        while self._bell is not None and (seconds := self._idle_seconds(following, latest)) > 0:
+            if self._bell.wait(seconds):
+                self.reaper.hear(self.clock.now())
+                return
+            following = self._next()
+
+    def _idle_seconds(self, following: datetime | None, latest: float) -> float:
+        """Return for how long there is nothing to do: until that instant or the latest moment; 0 when stopped."""
+        if self.clock.stopped.is_set():
+            return 0.0
+        seconds = latest - self.clock.monotonic()
+        return seconds if following is None else min(seconds, (following - self.clock.now()).total_seconds())
 
     def _recover(self, error: Exception) -> None:
         log.warning("The dispatcher lost the database and tries again: %s", error)
