@@ -53,7 +53,10 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
         GROUND | BASES | {"timers.templatetags", "timers.queries", "timers.models", "timers.services"},
         True,
     ),
-    "management": (GROUND | {"timers.services", "timers.engine", "timers.queries", "timers.models"}, True),
+    "management": (
+        GROUND | {"timers.management", "timers.services", "timers.engine", "timers.queries", "timers.models"},
+        True,
+    ),
     "tasks": (GROUND | {"timers.models"}, True),
     "work": (GROUND | {"timers.services"}, True),
     "checks": (GROUND, True),

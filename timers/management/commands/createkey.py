@@ -7,14 +7,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from timers import clock
 from timers.errors import Invalid
+from timers.management.migrated import MigratedCommand
 from timers.services import access
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = (
         "Prints a new client key of a user: OAuth2 client credentials, or keyId and keySecret. It is shown this once."
     )

@@ -6,14 +6,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from timers import clock
 from timers.errors import Invalid
+from timers.management.migrated import MigratedCommand
 from timers.services import access
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "Prints a new API token of a user. It is shown this once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -6,13 +6,14 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from timers import clock
+from timers.management.migrated import MigratedCommand
 from timers.services import retention
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "Delete finished executions and transfers, and events, that are old. Each timer's last ten runs stay."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

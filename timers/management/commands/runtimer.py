@@ -6,14 +6,15 @@ import argparse
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from timers.codetimers import DeclarationError
 from timers.engine import foreground
 from timers.errors import NotFound
+from timers.management.migrated import MigratedCommand
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "Run a registered function now, in the foreground; that of a declared timer is recorded in its history."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from timers import clock
 from timers.codetimers import DeclarationError
+from timers.management.migrated import MigratedCommand
 from timers.services import codetimers
 
 
-class Command(BaseCommand):
+class Command(MigratedCommand):
     help = "Bring the code timers that modules declare into the database."
 
     def handle(self, *args: Any, **options: Any) -> None:
