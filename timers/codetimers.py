@@ -202,7 +202,7 @@ _SPELLINGS = {
     "schedule.window.timezone": "timezone",
     "backoff_seconds": "backoff",
     "timeout_seconds": "timeout",
-    "max_attempts": "retries or max_attempts",
+    "max_attempts": "max_attempts (retries + 1)",
     "pause_after_failures": "breaker",
     "breaker_cooldown_seconds": "breaker_cooldown",
 }

@@ -30,7 +30,6 @@ RUN_SLICE = "timers.engine.tasks.run_slice"
 RUN_STEPS = "timers.engine.tasks.run_steps"
 ROLL_CALL = "timers.engine.tasks.answer_roll_call"
 DELIVER_NOTICE = "timers.engine.tasks.deliver_notice"
-CANARY = "timers.engine.tasks.answer_canary"
 
 CHANNEL = "timers_messages"
 """The bell of brokers: messages were committed."""
@@ -42,7 +41,7 @@ GROUP_LIMIT = 50
 """How many executions travel in one message at most."""
 
 LONG = 1000
-"""So many waiting messages are a long queue: no canary is added to it."""
+"""So many waiting messages are a long queue: those that may only be slow are not repeated."""
 
 
 def package(task: str, *args: Any) -> str:

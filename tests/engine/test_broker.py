@@ -12,8 +12,9 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from timers import queue
-from timers.engine import bell, broker, cluster, roll_call
+from timers.engine import bell, broker, cluster
 from timers.engine.broker import DatabaseBroker
+from timers.engine.roll_call import RollCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,11 +22,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(broker, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(roll_call, "FIRST", 60.0)
-    made = DatabaseBroker()
+    made = called_already()
     yield made
     if made._ear is not None:
         made._ear[1].close()
+
+
+def called_already() -> DatabaseBroker:
+    """A broker whose next roll call is due after the test."""
+    made = DatabaseBroker()
+    made._roll_call = RollCall()
+    made._roll_call.due()
+    return made
 
 
 def test_what_is_put_is_taken_once_and_in_order(made: DatabaseBroker) -> None:
@@ -38,7 +46,7 @@ def test_what_is_put_is_taken_once_and_in_order(made: DatabaseBroker) -> None:
 
 
 def test_two_brokers_share_a_table(made: DatabaseBroker, settings: Any) -> None:
-    other = DatabaseBroker()
+    other = called_already()
     queue.send(["one"])
 
     taken = [made.dequeue(), other.dequeue()]
@@ -64,8 +72,8 @@ def test_messages_for_its_own_cluster_are_taken_and_those_for_others_are_left(ma
     assert queue.drop_messages(but=[]) == 1
 
 
-def test_it_calls_its_own_cluster_now_and_then(made: DatabaseBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roll_call, "FIRST", 0.0)
+def test_it_calls_its_own_cluster_at_once_and_now_and_then(made: DatabaseBroker) -> None:
+    made._roll_call = None
 
     ((_, payload),) = made.dequeue() or []
 
@@ -76,7 +84,7 @@ def test_it_calls_its_own_cluster_now_and_then(made: DatabaseBroker, monkeypatch
 
 def test_a_message_exists_exactly_when_its_transaction_does(made: DatabaseBroker) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        queue.enqueue(queue.CANARY, "now")
+        queue.enqueue(queue.RUN_SLICE, "some-id")
         raise ZeroDivisionError
 
     assert made.dequeue() is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django_q.exceptions import TimeoutException
 
-from timers.engine import runner, tasks
+from timers.engine import cluster, runner, tasks
 from timers.models import Process
 
 
@@ -31,7 +31,7 @@ def test_nothing_that_is_raised_gets_out(error: type[BaseException], monkeypatch
     monkeypatch.setattr(runner, "of_this_process", fail)
 
     tasks.run_group([("ab", 1, 2)])
-    tasks.answer_canary("2026-03-02T12:00:00+00:00")
+    tasks.answer_roll_call()
 
 
 def test_a_slice_is_carried_out_by_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,18 +55,14 @@ def test_a_slice_is_carried_out_by_a_thread_of_its_own(monkeypatch: pytest.Monke
 
 
 @pytest.mark.django_db
-def test_a_canary_says_that_the_cluster_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_roll_call_says_that_the_cluster_is_alive_and_what_it_knows(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "of_this_process", lambda: None)
 
-    tasks.answer_canary("2026-03-02T12:00:00+00:00")
-
-    process = Process.objects.get(role="cluster")
-    assert process.details["canary_sent_at"] == "2026-03-02T12:00:00+00:00"
-
-
-@pytest.mark.django_db
-def test_a_roll_call_says_which_functions_the_cluster_knows() -> None:
     tasks.answer_roll_call()
 
-    process = Process.objects.get(role="member")
-    assert "timers.last_hour" in process.details["functions"]
+    alive, member = Process.objects.order_by("role")
+    assert (alive.role, alive.name, alive.details) == ("cluster", cluster.name(), {"workers": settings.TIMERS_WORKERS})
+    assert (member.role, member.name) == ("member", cluster.name())
+    assert "timers.last_hour" in member.details["functions"]

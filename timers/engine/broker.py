@@ -48,11 +48,11 @@ class DatabaseBroker(Broker):
         try:
             ear = self._own_ear()
             self._roll_call = self._roll_call or RollCall()
-            taken = self._take()
+            taken = [*self._take(), *self._roll_call.due()]
             if not taken and ear.wait(LONGEST_WAIT):
                 taken = self._take()
             self._pause = FIRST_PAUSE
-            return [*taken, *self._roll_call.due()] or None
+            return taken or None
         except (DatabaseError, InterfaceError, OSError) as error:
             self._recover(error)
             return None

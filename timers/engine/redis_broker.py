@@ -16,6 +16,8 @@ class RedisBroker(Redis):
 
     def dequeue(self) -> list[tuple[None, str]] | None:
         self._roll_call = self._roll_call or RollCall()
+        if called := self._roll_call.due():
+            return called
         own = queue.redis_list(queue.key_of(cluster.name()))
         task = self.connection.blpop([self.list_key, own], 1)
-        return [*([(None, task[1])] if task else []), *self._roll_call.due()] or None
+        return [(None, task[1])] if task else None

@@ -45,7 +45,7 @@ HOLD_BACK = 1.0
 STOP_GRACE = 30.0
 """Seconds that a cancelled action has to stop by itself."""
 
-END_GRACE = 4.0
+END_GRACE = 3.0
 """Seconds that running actions have when the process ends."""
 
 PAUSE = 0.5
@@ -265,9 +265,9 @@ class Runner:
 
     def _conclude(self, attempt: Running, outcome: Outcome, seconds: float, now: datetime) -> bool:
         if outcome.ending is Ending.NOT_HERE:
-            self._keeper.is_unknown(attempt.begun.timer_id)
+            self._keeper.note_unknown(attempt.begun.timer_id)
         elif attempt.begun.instructions.is_rapid:
-            self._keeper.took(attempt, seconds)
+            self._keeper.note_duration(attempt, seconds)
         return self._finish(attempt, outcome, now)
 
     def _finish(self, attempt: Running, outcome: Outcome, now: datetime | None = None) -> bool:

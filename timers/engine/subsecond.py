@@ -95,7 +95,7 @@ class Keeper:
         """Have this written with the next step."""
         self._finished.append(finished)
 
-    def is_unknown(self, timer_id: UUID) -> None:
+    def note_unknown(self, timer_id: UUID) -> None:
         """Note that this process does not know the function of a timer: others have to hold it."""
         self._unknown.add(timer_id)
 
@@ -131,7 +131,7 @@ class Keeper:
             return None
         return self._enter(attempt)
 
-    def took(self, attempt: Running, seconds: float) -> None:
+    def note_duration(self, attempt: Running, seconds: float) -> None:
         """Note how long a run took, for where the next one is called."""
         if seconds < QUICK:
             self._quick.add(attempt.begun.timer_id)

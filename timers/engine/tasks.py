@@ -22,8 +22,6 @@ NOTICES_AT_ONCE = 2
 SLICES_IN_A_ROW = 30
 """A transfer goes on in its thread while no other waits for one: what is known of its files stays at hand."""
 
-_slices: tuple[int, Pool[str]] | None = None
-
 
 def run_group(items: list[tuple[str, int, int]]) -> None:
     """Have executions carried out: (id as hex, instant to start at in microseconds, definition) each."""
@@ -36,7 +34,7 @@ def run_group(items: list[tuple[str, int, int]]) -> None:
 def run_slice(transfer_id: str) -> None:
     """Have the next slice of a transfer carried out, by threads of its own so that it holds back nothing."""
     try:
-        _slice_threads().submit([transfer_id])
+        _slice_threads(os.getpid()).submit([transfer_id])
     except BaseException:
         log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
 
@@ -58,26 +56,13 @@ def deliver_notice(notice_id: str) -> None:
         log.exception("A notice was not taken.", extra={"notice": notice_id})
 
 
-def answer_canary(sent_at: str) -> None:
-    """Say that messages reach a worker: from the database over broker and queue to here, and back into it."""
+def answer_roll_call() -> None:
+    """Say that this cluster carries out what it is sent, with how many workers, and which functions it knows."""
     try:
         runner.of_this_process()
-        processes.beat(
-            processes.CLUSTER,
-            cluster.name(),
-            now=clock.now(),
-            canary_sent_at=sent_at,
-            worker=processes.name(),
-            workers=settings.TIMERS_WORKERS,
-        )
-    except BaseException:
-        log.exception("A canary was not answered.")
-
-
-def answer_roll_call() -> None:
-    """Say that this cluster carries out what it is sent, and which functions it knows."""
-    try:
-        clusters.beat(cluster.name(), functions=_functions(), now=clock.now())
+        name, now = cluster.name(), clock.now()
+        processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
+        clusters.beat(name, functions=_functions(), now=now)
     except BaseException:
         log.exception("A roll call was not answered.")
 
@@ -90,11 +75,10 @@ def _functions() -> list[str]:
         return []
 
 
-def _slice_threads() -> Pool[str]:
-    global _slices  # noqa: PLW0603  one per process: threads do not survive a fork
-    if _slices is None or _slices[0] != os.getpid():
-        _slices = (os.getpid(), Pool(_run_slice, most=SLICES_AT_ONCE))
-    return _slices[1]
+@lru_cache(maxsize=1)
+def _slice_threads(process: int) -> Pool[str]:
+    """Return the threads for slices of this process: threads do not survive a fork."""
+    return Pool(_run_slice, most=SLICES_AT_ONCE)
 
 
 def _run_slice(transfer_id: str) -> bool:
@@ -102,7 +86,8 @@ def _run_slice(transfer_id: str) -> bool:
 
     try:
         for _ in range(SLICES_IN_A_ROW):
-            if not copier.run_slice(transfer_id, now=clock.now()) or _slice_threads().has_backlog():
+            goes_on = copier.run_slice(transfer_id, now=clock.now())
+            if not goes_on or _slice_threads(os.getpid()).has_backlog():
                 break
     except BaseException:
         log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})

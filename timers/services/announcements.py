@@ -21,7 +21,7 @@ from timers.actions.base import Outcome
 from timers.copying.words import size
 from timers.lifecycle import ExecutionStatus, TransferStatus
 from timers.models import Execution, Transfer, TransferItem
-from timers.scheduling.words import amount
+from timers.scheduling.words import amount, length
 from timers.services import notifications
 from timers.services.attempts import Begun
 from timers.services.notifications import News
@@ -188,7 +188,11 @@ def _failed(each: Ended, failures: int) -> News:
 def _paused(each: Ended, failures: int, reason: str) -> News:
     name = _short(each.begun.instructions.name)
     first = f"The timer {name} is paused. {reason}"
-    last = "It starts nothing more until somebody resumes it."
+    cooldown = each.begun.instructions.breaker_cooldown_seconds
+    if cooldown is None or each.outcome.pause_timer is not None:
+        last = "It starts nothing more until somebody resumes it."
+    else:
+        last = f"After {length(cooldown)} one run is let through to try; its success lets the timer go on."
     return _news(each, "paused", f"Timer {name} is paused: {reason}", first, last, failures=failures, reason=reason)
 
 

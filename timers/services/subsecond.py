@@ -162,7 +162,6 @@ def _identifier(moment: str) -> str:
 
 def withdraw(begun: Iterable[Begun], *, status: str, owner: str, now: datetime) -> None:
     """Record that what was begun ahead of a timer does not run, as the timer is paused, deleted or ended by now."""
-
     reason = SkipReason.PAUSED if status == TimerStatus.PAUSED else SkipReason.ENDED
     outcome = Outcome.skipped("The timer was stopped before.", reason=reason)
     endings.finish([Finished(each, outcome, now, now) for each in begun], owner=owner, now=now)
