@@ -79,8 +79,8 @@ class Installation:
     def start(self, *, seconds: float = 60) -> None:
         with (self.folder / "output.txt").open("a") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up", "--port", str(self.port), *self.options],
-                cwd=ROOT,
+                [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(self.port), *self.options],
+                cwd=self.folder,  # it starts from any folder
                 env=self.variables(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
