@@ -34,6 +34,8 @@ class Clock:
     def __init__(self) -> None:
         self.offset = timedelta()
         self.stopped = threading.Event()
+        self.stopped_at: float | None = None
+        """On the clock of `monotonic`; None while it goes on."""
 
     def now(self) -> datetime:
         """Return the current instant, corrected by the offset to the database's clock."""
@@ -49,4 +51,5 @@ class Clock:
 
     def stop(self) -> None:
         """End the present wait and every later one."""
+        self.stopped_at = self.monotonic()
         self.stopped.set()

@@ -36,7 +36,10 @@ START_GRACE = 30.0
 """Seconds that a new child has before its silence counts."""
 
 STOP_GRACE = 8.0
-"""Seconds that children have to end by themselves; the whole stop takes less than 10."""
+"""Seconds from the signal on in which children have to end by themselves; the whole stop takes less than 10."""
+
+LEAST_STOP_GRACE = 3.0
+"""So many of them are left when a probe was under way."""
 
 LOOK_EVERY = 1.0
 PROBE_EVERY = 5.0
@@ -164,7 +167,7 @@ class Supervisor:
     # Signs of life
 
     def _web_answers(self, _part: Part) -> bool:
-        return any(_answers(f"{self._probe_url}/healthz") for _ in range(3))
+        return any(self.clock.stopped.is_set() or _answers(f"{self._probe_url}/healthz") for _ in range(3))
 
     def _beats(self, role: str) -> Callable[[Part], bool]:
         def seen(part: Part) -> bool:
@@ -183,7 +186,8 @@ class Supervisor:
         for part in running:
             assert part.process is not None
             part.process.terminate()
-        _, left = psutil.wait_procs(families, timeout=STOP_GRACE)
+        gone = 0.0 if self.clock.stopped_at is None else self.clock.monotonic() - self.clock.stopped_at
+        _, left = psutil.wait_procs(families, timeout=max(LEAST_STOP_GRACE, STOP_GRACE - gone))
         for process in left:
             _kill_quietly(process)
         self._end_orphans()
