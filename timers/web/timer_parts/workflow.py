@@ -23,7 +23,7 @@ class WorkflowPart(ActionPart):
     places: ClassVar[Mapping[str, str]] = {"name": "workflow", "version": "workflow"}
 
     workflow = forms.ChoiceField(
-        label="Workflow",
+        label="Definition",
         required=False,
         widget=forms.Select(
             attrs={
