@@ -93,10 +93,7 @@ def _take(work: Work, row: Todo, result: Result[Comparison], pack: PackAtWork | 
     elif isinstance(result, Differs):
         _differs(work, row, pack)
     else:
-        of_source = isinstance(result, SourceFault)
-        error = result.error if isinstance(result, SourceFault) else result
-        path = row.source_path if of_source else row.destination_path
-        work.row_failed(row, path, error, of_source=of_source, pack=pack)
+        work.row_failed(row, result, pack)
 
 
 def _differs(work: Work, row: Todo, pack: PackAtWork | None) -> None:

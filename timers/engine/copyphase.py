@@ -9,6 +9,7 @@ from timers.engine.work import Wait, Work
 from timers.errors import ExternalError
 from timers.services import transfer_progress as progress
 from timers.services.transfer_progress import Todo
+from timers.storages.base import SourceFault
 
 
 def copy(work: Work) -> bool:
@@ -38,7 +39,7 @@ def _make_folders(work: Work) -> bool:
                 work.destination.mkdir(row.destination_path)
                 work.changes.made.append(row.id)
             except ExternalError as error:
-                work.row_failed(row, row.destination_path, error, of_source=False)
+                work.row_failed(row, error)
         work.flush()
         if work.watch.spent():
             return False
@@ -60,11 +61,11 @@ def _make_link(work: Work, row: Todo) -> None:
     try:
         text = work.source.read_link(row.source_path)
     except ExternalError as error:
-        work.row_failed(row, row.source_path, error, of_source=True)
+        work.row_failed(row, SourceFault(error))
         return
     try:
         work.destination.mkdir(paths.parent(row.destination_path))
         work.destination.make_link(row.destination_path, text)
         work.changes.made.append(row.id)
     except ExternalError as error:
-        work.row_failed(row, row.destination_path, error, of_source=False)
+        work.row_failed(row, error)

@@ -124,10 +124,7 @@ class _Copying:
             self._failed(row, result)
 
     def _failed(self, row: Todo, error: ExternalError | SourceFault) -> None:
-        of_source = isinstance(error, SourceFault)
-        path = row.source_path if of_source else row.destination_path
-        reason = error.error if isinstance(error, SourceFault) else error
-        self._work.row_failed(row, path, reason, of_source=of_source, pack=self._packs.get(row.id))
+        self._work.row_failed(row, error, self._packs.get(row.id))
 
     def _moved(self, moved: Moved) -> None:
         add(self._work, moved.tally)

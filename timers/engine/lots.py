@@ -125,10 +125,8 @@ def _as_read(pack: PackAtWork, done: Sequence[Done]) -> list[Member]:
 
 
 def _failed(work: Work, pack: PackAtWork, row: Todo, fault: Result) -> None:
-    if isinstance(fault, SourceFault):
-        work.row_failed(row, row.source_path, fault.error, of_source=True, pack=pack)
-    elif isinstance(fault, ExternalError):
-        work.row_failed(row, row.destination_path, fault, of_source=False, pack=pack)
+    if isinstance(fault, SourceFault | ExternalError):
+        work.row_failed(row, fault, pack)
 
 
 def _take_compared(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:

@@ -42,7 +42,7 @@ def _delete_one(work: Work, row: Todo) -> None:
             work.changes.left.append(row.id)
             return
         if error.reason != "not_found":
-            work.row_failed(row, row.destination_path, error, of_source=False)
+            work.row_failed(row, error)
             return
     work.changes.made.append(row.id)
     _count(work)
@@ -68,7 +68,7 @@ def _remove(lane: Lane, row: Todo) -> bool:
 def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> None:
     assert todo.member is not None
     if isinstance(result, ExternalError):
-        work.row_failed(todo, todo.destination_path, result, of_source=False, pack=pack)
+        work.row_failed(todo, result, pack)
     elif not isinstance(result, SourceFault):
         pack.done(todo.member)
         _count(work)

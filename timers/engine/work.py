@@ -21,7 +21,7 @@ from timers.scheduling import backoff
 from timers.services import transfer_progress as progress
 from timers.services import transfer_slices as slices
 from timers.services.transfer_progress import Changes, Fault, NewFile, Todo
-from timers.storages.base import Storage
+from timers.storages.base import SourceFault, Storage
 
 if TYPE_CHECKING:
     from timers.engine.packwork import PackAtWork
@@ -188,14 +188,14 @@ class Work:
         for name, number in numbers.items():
             counts[name] += number
 
-    def row_failed(
-        self, row: Todo, path: str, error: ExternalError, *, of_source: bool, pack: PackAtWork | None = None
-    ) -> None:
+    def row_failed(self, row: Todo, met: ExternalError | SourceFault, pack: PackAtWork | None = None) -> None:
         """Decide what a fault of one file means: later again, left out with a warning, or the end of the transfer.
 
         A member of a pack leaves it for a row of its own; not so when the fault is one of the whole store.
         """
-        fault = Fault(error.reason, path, error.message)
+        of_source = isinstance(met, SourceFault)
+        error = met.error if isinstance(met, SourceFault) else met
+        fault = Fault(error.reason, row.source_path if of_source else row.destination_path, error.message)
         if self.can_heal(error):
             if error.reason in OF_THE_WHOLE:
                 raise error
