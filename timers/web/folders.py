@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+
+from django.core.paginator import Page, Paginator
 
 from timers.copying import paths
 from timers.copying.plan import Kind
@@ -44,18 +46,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Opened:
-    """A page of a folder that was opened, with folders first; `problem` says why it cannot be shown."""
+    """A folder that was opened, and the page of it to show; `problem` says why it cannot be shown."""
 
     path: str
-    items: list[Item] = field(default_factory=list)
-    total: int = 0
-    """How many things are in it, of which at most MOST_READ were read."""
+    page: Page[Item]
+    """Of all that was read, folders first."""
     truncated: bool = False
-    """Whether there are more than that."""
-    bytes: int = 0
-    """Of all the files in it that were read."""
-    page: int = 1
-    pages: int = 1
+    """Whether there is more than the MOST_READ that were read."""
     problem: str = ""
 
     @property
@@ -64,17 +61,14 @@ class Opened:
         return [Crumb(name, "/" + "/".join(names[: i + 1]) + "/") for i, name in enumerate(names)]
 
     @property
-    def before(self) -> int:
-        return self.page - 1
-
-    @property
-    def next(self) -> int:
-        return self.page + 1
-
-    @property
     def above(self) -> str:
         """The folder around this one; empty at the root."""
         return paths.parent(self.path.rstrip("/")) if self.path.strip("/") else ""
+
+    @property
+    def bytes(self) -> int:
+        """Of all the files in it that were read."""
+        return sum(item.size for item in self.page.paginator.object_list if item.file)
 
 
 def open_folder(collection: Collection, path: str | None, *, limit: int, page: int = 1) -> Opened:
@@ -85,20 +79,12 @@ def open_folder(collection: Collection, path: str | None, *, limit: int, page: i
     try:
         listing = service.list_directory(collection, path, limit=MOST_READ)
     except TimersError as error:
-        return Opened(path or collection.default_directory, problem=error.message.removeprefix("path: "))
+        nothing: Page[Item] = Paginator([], limit).page(1)
+        return Opened(path or collection.default_directory, nothing, problem=error.message.removeprefix("path: "))
     base = listing.path.rstrip("/")
     items = [
         Item(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at) for entry in listing.entries
     ]
     items.sort(key=lambda item: (not item.folder, item.name.casefold()))
-    pages = max(1, -(-len(items) // limit))
-    page = min(max(page, 1), pages)
-    return Opened(
-        listing.path,
-        items[(page - 1) * limit : page * limit],
-        total=len(items),
-        truncated=listing.truncated,
-        bytes=sum(item.size for item in items if item.file),
-        page=page,
-        pages=pages,
-    )
+    paginator = Paginator(items, limit)
+    return Opened(listing.path, paginator.page(min(max(page, 1), paginator.num_pages)), listing.truncated)
