@@ -98,8 +98,7 @@ class Walk:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             page.emulate_media(color_scheme=scheme)
             self.check(f"{path} {width} {scheme}")
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                self._note(f"{path} scrolls sideways at {width} px")
+            self._note_sideways(path, width)
         return page
 
     def fit(self, path: str) -> None:
@@ -109,8 +108,11 @@ class Walk:
             page.set_viewport_size({"width": width, "height": HEIGHT})
             if hanging := page.evaluate(OVERHANGS):
                 self._note(f"{path} at {width} px: {hanging}")
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                self._note(f"{path} scrolls sideways at {width} px")
+            self._note_sideways(path, width)
+
+    def _note_sideways(self, path: str, width: int) -> None:
+        if self.page.evaluate("document.documentElement.scrollWidth") > width:
+            self._note(f"{path} scrolls sideways at {width} px")
 
     def check(self, where: str) -> None:
         """Note what axe finds serious in the page as it is."""
