@@ -142,11 +142,11 @@ def django_db_setup(database: str) -> None:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     """Forget definitions that a worker keeps between executions: the tests' databases use their numbers again."""
-    from timers.services import instructions
+    from timers.services.timers import definition_cache
 
-    instructions.forget()
+    definition_cache.forget()
     yield
-    instructions.forget()
+    definition_cache.forget()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from timers.models import Collection, Timer
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOURLY = {"type": "recurring", "interval_seconds": 3600}

@@ -10,14 +10,14 @@ from django.test import Client
 
 from timers import clock
 from timers.models import Token
-from timers.services import access
+from timers.services.people import tokens
 
 PATH = "/api/v1/timers"
 
 
 @pytest.fixture
 def token(owner: Any) -> tuple[Token, str]:
-    return access.create_token(owner=owner, name="tests", now=clock.now())
+    return tokens.create_token(owner=owner, name="tests", now=clock.now())
 
 
 def get(authorization: str) -> Any:
@@ -49,13 +49,13 @@ def test_nobody_is_refused_with_a_challenge(db: None) -> None:
 
 
 def test_a_revoked_token_is_refused(token: tuple[Token, str], owner: Any) -> None:
-    access.revoke_token(token[0], by=owner, now=clock.now())
+    tokens.revoke_token(token[0], by=owner, now=clock.now())
 
     assert get(f"Bearer {token[1]}").status_code == 401
 
 
 def test_an_expired_token_is_refused(owner: Any) -> None:
-    _, text = access.create_token(owner=owner, name="old", days=1, now=clock.now() - timedelta(days=1))
+    _, text = tokens.create_token(owner=owner, name="old", days=1, now=clock.now() - timedelta(days=1))
 
     assert get(f"Bearer {text}").status_code == 401
 
@@ -69,7 +69,7 @@ def test_the_token_of_somebody_who_left_is_refused(token: tuple[Token, str], own
 
 @pytest.mark.parametrize(("scopes", "status"), [([], 200), (["api"], 200), (["api", "x"], 200), (["urn:other"], 403)])
 def test_a_token_with_scopes_needs_that_of_this_door(owner: Any, scopes: list[str], status: int) -> None:
-    _, text = access.create_token(owner=owner, name="scoped", scopes=scopes, now=clock.now())
+    _, text = tokens.create_token(owner=owner, name="scoped", scopes=scopes, now=clock.now())
 
     assert get(f"Bearer {text}").status_code == status
 

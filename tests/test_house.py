@@ -19,7 +19,7 @@ GROUND = {
     "timers.lifecycle",
     "timers.registry",
     "timers.clock",
-    "timers.codetimers",
+    "timers.code_timers",
     "timers.http",
     "timers.jsontext",
     "timers.scopes",
@@ -28,7 +28,7 @@ GROUND = {
     "timers.targets",
     "timers.scheduling",
     "timers.copying",
-    "timers.sequencing",
+    "timers.workflow_rules",
 }
 BASES = {"timers.actions.base", "timers.storages.base", "timers.channels.base"}
 DJANGO_Q = {"django_q"}
@@ -37,14 +37,14 @@ DOORS = {"web", "api", "globus", "conductor"}
 # room -> (what of the house it may import, whether libraries from outside are free)
 ROOMS: dict[str, tuple[set[str], bool]] = {
     "models": (GROUND | {"timers.models"}, True),
-    "services": (GROUND | BASES | {"timers.models", "timers.services", "timers.queue"}, True),
+    "services": (GROUND | BASES | {"timers.models", "timers.services", "timers.messaging.queue"}, True),
     "queries": (GROUND | BASES | {"timers.models", "timers.queries"}, True),
     "queue": (GROUND, True),
     "outgoing": (GROUND, True),
     "storages": (GROUND | BASES | {"timers.storages", "timers.outgoing"}, True),
     "channels": (GROUND | BASES | {"timers.channels", "timers.outgoing"}, True),
     "actions": (GROUND | BASES | {"timers.actions", "timers.services", "timers.outgoing"}, True),
-    "engine": (GROUND | BASES | {"timers.engine", "timers.services", "timers.queue"}, True),
+    "engine": (GROUND | BASES | {"timers.engine", "timers.services", "timers.messaging.queue"}, True),
     "client": ({"timers.client", "timers.http"}, False),
     "cli": ({"timers.cli", "timers.client", "timers.http"}, False),
     "auth": (GROUND | {"timers.services", "timers.queries", "timers.models", "timers.auth"}, True),
@@ -71,7 +71,11 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
 }
 
 # the files of the engine that speak to the database themselves, and their hand-written SQL
-WRITERS = {"timers/engine/claim.py", "timers/engine/planning.py", "timers/engine/broker.py"}
+WRITERS = {
+    "timers/engine/dispatch/claim_intervals.py",
+    "timers/engine/dispatch/claim_planned.py",
+    "timers/messaging/broker.py",
+}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -163,7 +167,7 @@ def test_only_the_queue_the_claim_and_the_broker_know_the_executor() -> None:
         if any(name.split(".")[0] in DJANGO_Q for name in _imports(path))
     }
 
-    assert knowing <= {"timers/queue.py", "timers/engine/redis_broker.py"} | WRITERS
+    assert knowing <= {"timers/messaging/queue.py", "timers/messaging/redis_broker.py"} | WRITERS
 
 
 @pytest.mark.parametrize("module", ["timers", "timers.client", "timers.cli.main"])
@@ -186,7 +190,7 @@ def test_only_env_reads_the_environment() -> None:
         "timersite/env.py",
         "timersite/wsgi.py",
         "timersite/asgi.py",
-        "timers/engine/supervisor.py",
+        "timers/engine/supervision/supervisor.py",
         "timers/management/commands/up.py",
         "timers/client/base.py",
         "timers/client/transport.py",

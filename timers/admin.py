@@ -37,10 +37,11 @@ from timers.models import (
     WorkflowRun,
     WorkflowStep,
 )
-from timers.services import access, workflow_runs
-from timers.services import executions as execution_service
-from timers.services import timers as service
-from timers.services import transfers as transfer_service
+from timers.services.executions import commands as execution_service
+from timers.services.people import tokens as access
+from timers.services.timers import commands as service
+from timers.services.transfers import commands as transfer_service
+from timers.services.workflows import runs as workflow_runs
 
 if TYPE_CHECKING:  # the classes are generic for the type checker alone
     _ModelAdmin = admin.ModelAdmin[Any]

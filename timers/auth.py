@@ -11,24 +11,24 @@ from rest_framework.request import Request
 
 from timers import clock
 from timers.models import Token
-from timers.services import access
+from timers.services.people import tokens
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer TOKEN`. Without that header another way may still do; with a bad one none does."""
 
     keyword = "Bearer"
-    scope: str | None = access.API_SCOPE
+    scope: str | None = tokens.API_SCOPE
     """What the token must open; a door with scopes of its own says None and looks at `request.auth` itself."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         scheme, _, value = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != self.keyword.lower():
             return None
-        token = access.authenticate_token(value.strip(), now=clock.now())
+        token = tokens.authenticate_token(value.strip(), now=clock.now())
         if token is None:
             raise exceptions.AuthenticationFailed("The token is unknown, has expired or was revoked.")
-        if self.scope is not None and not access.allows(token, self.scope):
+        if self.scope is not None and not tokens.allows(token, self.scope):
             raise exceptions.PermissionDenied("The token was made for other things than this API.")
         return token.owner, token
 
@@ -64,19 +64,19 @@ def conductor_caller(value: str | None) -> tuple[Any, Token | None]:
     if not value:
         return _open_user(), None
     now = clock.now()
-    token = access.authenticate_token(value.strip(), now=now)
-    if token is None and access.has_expired(value.strip(), now=now):
+    token = tokens.authenticate_token(value.strip(), now=now)
+    if token is None and tokens.has_expired(value.strip(), now=now):
         raise exceptions.AuthenticationFailed("The token has expired.", code=EXPIRED_TOKEN)
     if token is None:
         raise exceptions.AuthenticationFailed("The token is unknown or was revoked.", code=INVALID_TOKEN)
-    if not access.allows(token, access.CONDUCTOR_SCOPE):
+    if not tokens.allows(token, tokens.CONDUCTOR_SCOPE):
         raise exceptions.PermissionDenied("The token was made for other things than this API.")
     return token.owner, token
 
 
-def conductor_caller_in_passing(value: str | None) -> access.Question:
+def conductor_caller_in_passing(value: str | None) -> tokens.Question:
     """Return the question who is calling; no answer to it means that `conductor_caller` has to look."""
-    return access.in_passing(value.strip(), now=clock.now()) if value else access.named(settings.TIMERS_CONDUCTOR_OPEN)
+    return tokens.in_passing(value.strip(), now=clock.now()) if value else tokens.named(settings.TIMERS_CONDUCTOR_OPEN)
 
 
 def _open_user() -> Any:

@@ -1,5 +1,5 @@
 """What a code timer asks for to share out work: `from timers.work import claim_work`. Needs Django."""
 
-from timers.services.work import Item, claim_work
+from timers.services.executions.work_items import Item, claim_work
 
 __all__ = ["Item", "claim_work"]

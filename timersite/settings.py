@@ -75,7 +75,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "timersite.shortway.ShortWay",
+    "timersite.fast_path_middleware.ShortWay",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -182,9 +182,9 @@ Q_CLUSTER = {
 REDIS_URL = env.redis("REDIS_URL")
 if REDIS_URL:
     Q_CLUSTER["redis"] = REDIS_URL
-    Q_CLUSTER["broker_class"] = "timers.engine.redis_broker.RedisBroker"
+    Q_CLUSTER["broker_class"] = "timers.messaging.redis_broker.RedisBroker"
 else:
-    Q_CLUSTER["broker_class"] = "timers.engine.broker.DatabaseBroker"
+    Q_CLUSTER["broker_class"] = "timers.messaging.broker.DatabaseBroker"
 
 # Logs are for operators; what users look at are events and executions
 

@@ -13,6 +13,6 @@ try:
 except SettingError as error:
     sys.exit(f"timersite: {error}")
 
-from timers.conductor.vain_polls import VainPolls  # needs the models
+from timers.conductor.empty_poll_middleware import VainPolls  # needs the models
 
 application = VainPolls(site)

@@ -12,9 +12,9 @@ from tests.contracts.action import ActionContract, context_for
 from tests.factories import make_collection
 from timers.actions.base import Ending
 from timers.actions.transfer import TransferAction
-from timers.engine.copier import run_slice
+from timers.engine.transfers.slice_runner import run_slice
 from timers.models import Transfer
-from timers.services import collections
+from timers.services.collections import commands as collections
 
 HERE = UUID("aaaaaaaa-0000-4000-8000-000000000001")
 THERE = UUID("aaaaaaaa-0000-4000-8000-000000000002")

@@ -13,7 +13,8 @@ from django.test import Client
 from tests.factories import make_collection, make_webhook_timer
 from timers import clock
 from timers.models import Execution, Transfer
-from timers.services import access, transfers
+from timers.services.people import tokens
+from timers.services.transfers import commands as transfers
 
 BASE = "/api/v1"
 
@@ -23,7 +24,7 @@ class Caller:
 
     def __init__(self, user: Any) -> None:
         self.user = user
-        _, self.token = access.create_token(owner=user, name="tests", now=clock.now())
+        _, self.token = tokens.create_token(owner=user, name="tests", now=clock.now())
         self.client = Client(headers={"Authorization": f"Bearer {self.token}"})
 
     def get(self, path: str, /, **query: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.storages.sftp_server import Server
 from timers.api import examples
 from timers.api.serializers import CollectionSerializer
 from timers.models import Collection, Event
-from timers.services import collections
+from timers.services.collections import commands as collections
 from timers.targets import parse_networks
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHnNhPuxHhE2K2SYhTVkYTGJEpXW9OSGTRjDJxxS1B1X"

@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import Caller
 from tests.factories import make_code_timer, make_webhook_timer
 from timers.models import Timer
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 
 def names(answer: Any) -> list[str]:

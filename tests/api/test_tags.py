@@ -9,7 +9,7 @@ import pytest
 from tests.api.conftest import Caller
 from timers import clock
 from timers.models import Timer, TimerTag
-from timers.services import signing_secrets
+from timers.services.timers import signing_secrets
 
 
 def test_tags_are_replaced_as_a_whole(owner_calls: Caller, timer: Timer) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.conftest import Caller
 from timers.clock import to_us
-from timers.copying.packs import Member, encode
+from timers.copying.bundles import Member, encode
 from timers.models import Transfer, TransferFile
 
 NAMES = ("plain.txt", "two\nlines", "back\\slash", "carriage\rreturn", "-dash", " blank ", 'ü,"q"')

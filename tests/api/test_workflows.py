@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Caller
-from tests.services.workflowing import simple
+from tests.services.workflows.factories import simple
 
 pytestmark = pytest.mark.django_db
 

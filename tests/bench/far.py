@@ -105,7 +105,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _collection(trees: Trees, storage: dict[str, Any]) -> Any:
     from timers import clock
-    from timers.services import collections
+    from timers.services.collections import commands as collections
 
     fields = {"display_name": storage["kind"], "storage": storage}
     return collections.create(owner=trees.owner, fields=fields, now=clock.now())

@@ -59,7 +59,7 @@ def claim_rates(number: int, batch: int) -> tuple[float, float]:
 
     `number` timers must be due at one instant.
     """
-    from timers.engine.claim import claim, next_instant
+    from timers.engine.dispatch.claim_intervals import claim, next_instant
 
     fill(number)
     due, now = next_instant(), clock.to_us(clock.now())

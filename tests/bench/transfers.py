@@ -56,8 +56,8 @@ class Trees:
 
         def run(here: Path, there: Path) -> None:
             from timers import clock
-            from timers.engine.copier import run_slice
-            from timers.services import transfers
+            from timers.engine.transfers.slice_runner import run_slice
+            from timers.services.transfers import commands as transfers
 
             item = {"source_path": "/", "destination_path": "/", "recursive": True}
             body = {"source_endpoint": source, "destination_endpoint": destination, "DATA": [item], **options}

@@ -108,7 +108,8 @@ def _fill(number: int, url: str, first: Any) -> None:
     from django.contrib.auth import get_user_model
 
     from timers import clock
-    from timers.services import timers, workflow_definitions
+    from timers.services.timers import commands as timers
+    from timers.services.workflows import definitions as workflow_definitions
 
     owner, _ = get_user_model().objects.get_or_create(username="bench")
     request = {"http_request": {"uri": url, "method": "GET"}}
@@ -138,10 +139,10 @@ def polling(*, log: Path) -> None:
     from django.contrib.auth import get_user_model
 
     from timers import clock
-    from timers.services import access
+    from timers.services.people import tokens
 
     owner, _ = get_user_model().objects.get_or_create(username="bench")
-    _, token = access.create_token(owner=owner, name="bench", now=clock.now())
+    _, token = tokens.create_token(owner=owner, name="bench", now=clock.now())
     os.environ["TIMERS_CONDUCTOR_OPEN"] = owner.username
     with _web(log) as (port, process):
         cheapest = _cost(port, process, {}, lambda number: "/conductor/api/nothing", expected=404)
@@ -196,7 +197,7 @@ def _web(log: Path) -> Iterator[tuple[int, psutil.Process]]:
     import socket
     import subprocess
 
-    from timers.engine.supervisor import _gunicorn
+    from timers.engine.supervision.supervisor import _gunicorn
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -16,7 +16,7 @@ from timers.cli.main import main
 from timers.client import TimersClient
 from timers.http import ExternalError, Response
 from timers.models import Timer
-from timers.services import access
+from timers.services.people import tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(owner: Any, capsys: pytest.CaptureFixture[str]) -> Command:
     """Carry out a command as the owner; return the exit status and what was printed."""
-    token = access.create_token(owner=owner, name="tests", now=clock.now())[1]
+    token = tokens.create_token(owner=owner, name="tests", now=clock.now())[1]
     django = Client()
 
     def transport(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, **_: Any) -> Response:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from tests.engine.steps import begin_due, claim_at
-from timers.actions import instances
+from timers.actions import service_instances
 from timers.clock import Clock
-from timers.engine import attempt
-from timers.engine.attempt import Running, carry_out
+from timers.engine.worker import execute
+from timers.engine.worker.execute import Running, carry_out
 from timers.models import Attempt, Execution, Timer
-from timers.services import codetimers, executions
+from timers.services.executions import commands as executions
+from timers.services.timers import code_timers
 
 
 class Stage:
@@ -34,8 +35,8 @@ class Stage:
             if isinstance(module, types.ModuleType):
                 sys.modules[module.__name__] = module
         self._settings.TIMERS_CODE_MODULES = tuple(m if isinstance(m, str) else m.__name__ for m in modules)
-        codetimers._load.cache_clear()
-        return codetimers.sync(now=self.now).declared if sync else []
+        code_timers._load.cache_clear()
+        return code_timers.sync(now=self.now).declared if sync else []
 
     def timer(self, name: str) -> Timer:
         return Timer.objects.select_related("schedule").filter(name=name).latest("created_at")
@@ -69,11 +70,11 @@ class Stage:
 @pytest.fixture
 def stage(settings: Any, admin: Any, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """An installation with an administrator, on a Monday at noon."""
-    monkeypatch.setattr(attempt, "_close_connections", lambda: None)  # the test's own connection
+    monkeypatch.setattr(execute, "_close_connections", lambda: None)  # the test's own connection
     yield Stage(settings, now)
-    instances.stop_all()
+    service_instances.stop_all()
     settings.TIMERS_CODE_MODULES = ()
-    codetimers._load.cache_clear()
+    code_timers._load.cache_clear()
 
 
 def module_of(*things: Any, name: str = "shop.jobs") -> types.ModuleType:

@@ -15,8 +15,9 @@ from tests.engine.steps import OK, claim_at, end
 from timers import timer
 from timers.actions.base import Outcome
 from timers.models import Execution, WorkItem
-from timers.services import clusters, executions
-from timers.services.executions import Begun
+from timers.services.executions import cluster_routing
+from timers.services.executions import commands as executions
+from timers.services.executions.commands import Begun
 from timers.work import claim_work
 
 pytestmark = pytest.mark.django_db
@@ -55,12 +56,12 @@ def wide(stage: Stage) -> Stage:
 
     stage.install(module_of(clear_cache))
     for cluster in ("a:1", "b:2", "c:3"):
-        clusters.beat(cluster, functions=["cache.clear"], now=stage.now)
-    clusters.beat("other:4", functions=["something.else"], now=stage.now)
+        cluster_routing.beat(cluster, functions=["cache.clear"], now=stage.now)
+    cluster_routing.beat("other:4", functions=["something.else"], now=stage.now)
     stage.now += timedelta(seconds=60)
     for cluster in ("a:1", "b:2"):
-        clusters.beat(cluster, functions=["cache.clear"], now=stage.now)
-    clusters.beat("other:4", functions=["something.else"], now=stage.now)
+        cluster_routing.beat(cluster, functions=["cache.clear"], now=stage.now)
+    cluster_routing.beat("other:4", functions=["something.else"], now=stage.now)
     claim_at(stage.now)
     return stage
 
@@ -87,7 +88,7 @@ def test_a_repeated_attempt_makes_no_second_row_for_a_cluster(wide: Stage) -> No
     begin(wide, owner="a:11", cluster="a:1")
     wide.now += timedelta(seconds=16)
     for cluster in ("a:1", "b:2"):
-        clusters.beat(cluster, functions=["cache.clear"], now=wide.now)
+        cluster_routing.beat(cluster, functions=["cache.clear"], now=wide.now)
     executions.reap(now=wide.now)
     (lost,) = wide.executions("cache.clear", serial=0)
 
@@ -101,7 +102,7 @@ def test_a_cluster_that_is_still_at_it_holds_up_no_other_one(wide: Stage) -> Non
     end(begin(wide, owner="b:22", cluster="b:2"), OK, wide.now, owner="b:22")
     wide.now += timedelta(seconds=60)
     for cluster in ("a:1", "b:2"):
-        clusters.beat(cluster, functions=["cache.clear"], now=wide.now)
+        cluster_routing.beat(cluster, functions=["cache.clear"], now=wide.now)
     Execution.objects.filter(status="running").update(lease_until=wide.now + timedelta(seconds=15))
     claim_at(wide.now)
 
@@ -119,7 +120,7 @@ def test_a_cluster_that_is_still_at_it_holds_up_no_other_one(wide: Stage) -> Non
 def test_what_was_for_a_cluster_that_is_gone_is_ended(wide: Stage) -> None:
     begin(wide, owner="a:11", cluster="a:1")
     wide.now += timedelta(seconds=40)
-    clusters.beat("a:1", functions=["cache.clear"], now=wide.now)
+    cluster_routing.beat("a:1", functions=["cache.clear"], now=wide.now)
 
     executions.reap(now=wide.now)
 
@@ -130,7 +131,7 @@ def test_what_was_for_a_cluster_that_is_gone_is_ended(wide: Stage) -> None:
 def test_the_occurrence_of_a_cluster_that_is_gone_is_taken_over(wide: Stage) -> None:
     begin(wide, owner="a:11", cluster="a:1")
     wide.now += timedelta(seconds=40)
-    clusters.beat("b:2", functions=["cache.clear"], now=wide.now)
+    cluster_routing.beat("b:2", functions=["cache.clear"], now=wide.now)
     executions.reap(now=wide.now)
     (lost,) = wide.executions("cache.clear", serial=0)
 
@@ -144,7 +145,7 @@ def test_a_worker_that_does_not_know_the_function_leaves_it_to_one_that_does(sta
     stage.install(module_of(elsewhere))
     stage.now += timedelta(seconds=60)
     claim_at(stage.now)
-    clusters.beat("knows:1", functions=["shop.jobs.elsewhere"], now=stage.now)
+    cluster_routing.beat("knows:1", functions=["shop.jobs.elsewhere"], now=stage.now)
     begun = begin(stage, owner="w1", cluster="here:2")
 
     end(begun, Outcome.not_here("Waits for a worker that knows it."), stage.now)

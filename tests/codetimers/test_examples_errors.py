@@ -13,7 +13,7 @@ from tests.codetimers.conftest import Stage, module_of
 from timers import timer
 from timers.lifecycle import TimerStatus
 from timers.models import Attempt, Event, Notice, Timer
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 pytestmark = pytest.mark.django_db
 

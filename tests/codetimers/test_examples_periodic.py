@@ -134,7 +134,7 @@ def test_a_batch_is_gathered_in_the_instance_and_handed_on_when_full(stage: Stag
 
     stage.install(module_of(Metrics))
     stage.pass_time(40, step=10)
-    from timers.engine.attempt import let_go
+    from timers.engine.worker.execute import let_go
 
     let_go()
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from timers import clock
-from timers.services import access
+from timers.services.people import tokens
 
 BASE = "/conductor/api"
 WIRE = Path(__file__).resolve().parents[1] / "wire" / "conductor"
@@ -31,7 +31,7 @@ class Caller:
     """Calls paths below /conductor/api as somebody, the way the client does: `{}` where nothing is sent."""
 
     def __init__(self, user: Any) -> None:
-        _, self.token = access.create_token(owner=user, name="tests", now=clock.now())
+        _, self.token = tokens.create_token(owner=user, name="tests", now=clock.now())
         self.client = Client(headers={"X-Authorization": self.token})
 
     def get(self, path: str, /, **query: Any) -> Any:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from tests.conductor.conftest import BASE, Caller
 from timers import clock
-from timers.services import access
+from timers.services.people import tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def fetch(key_id: object, secret: object) -> Any:
 
 
 def test_a_key_gives_a_token_that_opens_this_door_alone(owner: Any, now: datetime) -> None:
-    key, secret = access.create_key(owner=owner, name="dev", now=now)
+    key, secret = tokens.create_key(owner=owner, name="dev", now=now)
 
     answer = fetch(str(key.client_id), secret)
 
@@ -39,13 +39,13 @@ def test_a_key_gives_a_token_that_opens_this_door_alone(owner: Any, now: datetim
 
 
 def test_a_bad_key_and_a_revoked_one_are_refused(owner: Any, now: datetime) -> None:
-    key, secret = access.create_key(owner=owner, name="dev", now=now)
+    key, secret = tokens.create_key(owner=owner, name="dev", now=now)
     token = fetch(str(key.client_id), secret).json()["token"]
 
     assert fetch(str(key.client_id), "wrong").status_code == 401
     assert fetch("no id", secret).status_code == 401
     assert fetch(None, None).status_code == 400
-    access.revoke_key(key, by=owner, now=now)
+    tokens.revoke_key(key, by=owner, now=now)
     assert fetch(str(key.client_id), secret).status_code == 401
     assert ask(token).json()["error"] == "INVALID_TOKEN", "its tokens end with it"
 
@@ -54,7 +54,7 @@ def test_a_bad_key_and_a_revoked_one_are_refused(owner: Any, now: datetime) -> N
 def test_without_a_good_token_the_code_makes_clients_fetch_one(
     owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    _, token = access.create_token(owner=owner, name="t", days=1, now=now)
+    _, token = tokens.create_token(owner=owner, name="t", days=1, now=now)
     if path == "/nothing/here":
         assert ask(None, path).status_code == 404
         return
@@ -68,7 +68,7 @@ def test_without_a_good_token_the_code_makes_clients_fetch_one(
 
 
 def test_a_token_for_something_else_may_not_enter(owner: Any, now: datetime) -> None:
-    _, token = access.create_token(owner=owner, name="t", scopes=["api"], now=now)
+    _, token = tokens.create_token(owner=owner, name="t", scopes=["api"], now=now)
 
     for path in ("/scheduler/schedules", "/tasks/poll/batch/ask"):
         answer = ask(token, path)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conductor.conftest import Caller, save_request
 from timers.models import Event, Timer
-from timers.services import pauses
+from timers.services.timers import pause_all
 
 pytestmark = pytest.mark.django_db
 
@@ -159,7 +159,7 @@ def test_the_switches_answer_objects(calls: Caller, path: str) -> None:
 
 def test_a_schedule_named_pause_is_no_switch(calls: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     thrown: list[Any] = []
-    monkeypatch.setattr(pauses, "pause_all", lambda **given: thrown.append(given))
+    monkeypatch.setattr(pause_all, "pause_all", lambda **given: thrown.append(given))
     calls.save("pause")
 
     assert calls.get(f"{SCHEDULES}/pause").json()["name"] == "pause"

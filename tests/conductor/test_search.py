@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conductor.conftest import Caller
-from timers.conductor.query import parse, sort
+from timers.conductor.search_query import parse, sort
 from timers.errors import Invalid
 from timers.models import Execution, Timer
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conductor.conftest import BASE, Caller
-from tests.services.workflowing import simple, wait
+from tests.services.workflows.factories import simple, wait
 from timers.conductor import tasks
 from timers.models import WorkflowRun
 

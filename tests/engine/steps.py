@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers.actions.base import Outcome
-from timers.engine.claim import Claimed, claim
+from timers.engine.dispatch.claim_intervals import Claimed, claim
 from timers.models import Execution, Timer
-from timers.services import executions
-from timers.services.executions import Begun, Finished
+from timers.services.executions import commands as executions
+from timers.services.executions.commands import Begun, Finished
 
 OK = Outcome.completed({"ok": True})
 BROKEN = Outcome.failed("It broke.", reason="http_500", retryable=True)

@@ -17,7 +17,7 @@ from django.test import Client
 from tests.factories import make_collection
 from timers import clock
 from timers.models import Collection
-from timers.services import access, signing_keys
+from timers.services.people import signing_keys, tokens
 
 BASE = "/globus"
 SITE = "http://testserver/globus/"
@@ -61,7 +61,7 @@ class Caller:
 
 def by_hand(user: Any, *scopes: str) -> Caller:
     """Return a caller with a token made by hand."""
-    return Caller(access.create_token(owner=user, name="tests", scopes=scopes, now=clock.now())[1])
+    return Caller(tokens.create_token(owner=user, name="tests", scopes=scopes, now=clock.now())[1])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import datetime
 from tests.engine.steps import begin_due, claim_at, end
 from timers import clock
 from timers.actions.base import ACTIONS, Context
-from timers.engine.copier import run_slice
+from timers.engine.transfers.slice_runner import run_slice
 from timers.lifecycle import UNFINISHED_TRANSFER
 from timers.models import Transfer
 

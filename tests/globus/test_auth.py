@@ -26,7 +26,8 @@ from tests.globus.conftest import (
 from timers import clock
 from timers.models import Consent, RegisteredApp, Token
 from timers.scopes import TIMERS, TIMERS_SERVER, TRANSFER, TRANSFER_SERVER
-from timers.services import access, identities
+from timers.services.people import identities
+from timers.services.people import tokens as access
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from tests.globus.running import copy_all, run_due
 from timers import clock
 from timers.models import Collection, Timer
 from timers.scopes import TIMERS, TIMERS_SERVER, TRANSFER, TRANSFER_SERVER, data_access
-from timers.services import access, consents
+from timers.services.people import consents, tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +66,7 @@ def test_what_timers_were_let_into_is_not_open_to_transfers(owner: Any, mapped: 
 
 
 def test_tokens_made_by_hand_and_keys_have_all_consents(owner: Any, mapped: Pair) -> None:
-    key, secret = access.create_key(owner=owner, name="key", now=clock.now())
+    key, secret = tokens.create_key(owner=owner, name="key", now=clock.now())
     fields = {"grant_type": "client_credentials", "scope": TRANSFER}
     token = token_request((str(key.client_id), secret), **fields).json()["access_token"]
 

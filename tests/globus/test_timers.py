@@ -13,11 +13,14 @@ from pytest_django import DjangoAssertNumQueries
 from tests.factories import make_code_timer, make_webhook_timer
 from tests.globus.conftest import Caller
 from tests.globus.running import copy_all, run_due
-from timers import clock, queue
+from timers import clock
 from timers.globus.timers import views
 from timers.lifecycle import TimerStatus
+from timers.messaging import queue
 from timers.models import Execution, Timer
-from timers.services import timer_ends, timers, workflow_definitions
+from timers.services.timers import commands as timers
+from timers.services.timers import completion
+from timers.services.workflows import definitions as workflow_definitions
 
 pytestmark = pytest.mark.django_db
 
@@ -146,7 +149,7 @@ def test_lists_are_filtered_and_ordered(owner: Any, owner_calls: Caller, transfe
     owner_calls.post(f"/jobs/{ids[1]}/pause")
     owner_calls.delete(f"/jobs/{ids[2]}")
     once = create(owner_calls, transfer_body, name="over", schedule={"type": "once"})["job_id"]
-    timer_ends.end_finished([once], now=clock.now())
+    completion.end_finished([once], now=clock.now())
     Timer.objects.filter(pk=once).update(status=TimerStatus.ENDED)
 
     def names(**query: str) -> list[str]:

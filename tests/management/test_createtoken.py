@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from timers import clock
 from timers.models import Token
-from timers.services import access
+from timers.services.people import tokens
 
 
 def output(*arguments: str) -> str:
@@ -25,7 +25,7 @@ def test_the_token_alone_is_printed(owner: Any) -> None:
     printed = output("createtoken", "owner", "--name", "backup", "--days", "30")
 
     assert printed.count("\n") == 1
-    token = access.authenticate_token(printed.strip(), now=clock.now())
+    token = tokens.authenticate_token(printed.strip(), now=clock.now())
     assert token == Token.objects.get()
     assert token.name == "backup"
     assert token.expires_at == token.created_at + timedelta(days=30)
@@ -35,7 +35,7 @@ def test_the_pair_is_printed_as_json(owner: Any) -> None:
     pair = json.loads(output("createkey", "owner"))
 
     assert set(pair) == {"client_id", "client_secret"}
-    key = access.authenticate_key(pair["client_id"], pair["client_secret"], now=clock.now())
+    key = tokens.authenticate_key(pair["client_id"], pair["client_secret"], now=clock.now())
     assert key is not None
     assert key.owner == owner
 

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from tests.codetimers.conftest import module_of
 from timers import clock, timer
 from timers.models import Attempt, Execution
-from timers.services import codetimers
+from timers.services.timers import code_timers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,11 +38,11 @@ def installed(settings: Any, admin: Any) -> Iterator[None]:
     module = module_of(refresh, fail, report)
     sys.modules[module.__name__] = module
     settings.TIMERS_CODE_MODULES = (module.__name__,)
-    codetimers._load.cache_clear()
-    codetimers.sync(now=clock.now())
+    code_timers._load.cache_clear()
+    code_timers.sync(now=clock.now())
     yield
     settings.TIMERS_CODE_MODULES = ()
-    codetimers._load.cache_clear()
+    code_timers._load.cache_clear()
 
 
 def run(name: str) -> str:

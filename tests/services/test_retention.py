@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 
 from tests.factories import make_webhook_timer
 from timers.models import Attempt, Event, Execution, RegisteredApp, Timer, Token
-from timers.services import access, apps, grants, retention
+from timers.services import retention
+from timers.services.people import oauth_clients, oauth_grants, tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -75,14 +76,14 @@ def test_a_number_of_days_that_cannot_be_is_refused() -> None:
 def test_tokens_of_apps_go_when_they_are_good_for_nothing_and_apps_that_never_came_back(
     owner: Any, now: datetime
 ) -> None:
-    used, _ = apps.register(name="used", template_id="", now=now - 40 * DAY)
-    apps.register(name="idle", template_id="", now=now - 40 * DAY)
-    apps.register(name="young", template_id="", now=now)
+    used, _ = oauth_clients.register(name="used", template_id="", now=now - 40 * DAY)
+    oauth_clients.register(name="idle", template_id="", now=now - 40 * DAY)
+    oauth_clients.register(name="young", template_id="", now=now)
     for days in (40, 5):
         names = ["openid"]
         common = {"client_id": str(used.client_id), "name": "used", "refresh": False, "grant": None}
-        grants.issue(owner=owner, names=names, now=now - days * DAY, **common)
-    access.create_token(owner=owner, name="by hand", days=1, now=now - 90 * DAY)
+        oauth_grants.issue(owner=owner, names=names, now=now - days * DAY, **common)
+    tokens.create_token(owner=owner, name="by hand", days=1, now=now - 90 * DAY)
 
     pruned = retention.prune(before=now - 90 * DAY, now=now)
 

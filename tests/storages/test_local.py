@@ -13,11 +13,11 @@ import pytest
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from timers.copying import checksums
 from timers.errors import ExternalError, Forbidden, Invalid
-from timers.storages import kernel
+from timers.storages import copy_syscalls
 from timers.storages.base import Kind, Storage
 from timers.storages.local import LocalStorage
 from timers.storages.memory import MemoryStorage
-from timers.storages.oserrors import told
+from timers.storages.os_errors import told
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ class TestKernelCopies:
         (tmp_path / "s").write_bytes(b"0123456789" * 1000)
         source, target = os.open(tmp_path / "s", os.O_RDONLY), os.open(tmp_path / "t", os.O_RDWR | os.O_CREAT)
 
-        moved = getattr(kernel, way)(source, target, 5_000, 10, 3)
+        moved = getattr(copy_syscalls, way)(source, target, 5_000, 10, 3)
 
         os.close(source)
         os.close(target)

@@ -12,12 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import make_webhook_timer
-from tests.services.workflowing import carry_out, http, start
+from tests.services.workflows.factories import carry_out, http, start
 from tests.web.conftest import ran
-from tests.web.transferring import Places, make_dry_run, make_transfer
+from tests.web.transfers.factories import Places, make_dry_run, make_transfer
 from timers.models import Attempt, Timer, Transfer, WorkflowDefinition, WorkflowRun
-from timers.services import access
-from timers.services import timers as service
+from timers.services.people import tokens
+from timers.services.timers import commands as service
 
 pytestmark = pytest.mark.django_db
 
@@ -62,8 +62,8 @@ def ids(owner: Any, places: Places, now: datetime) -> Mapping[str, Any]:
         service.update(timer, changes={"name": f"timer no. {number}"}, by=owner, now=now)
         make_transfer(owner, places, now)
         start(owner, http(), now=now, name=f"flow {number}")
-        access.create_token(owner=owner, name=f"token {number}", now=now)
-        access.create_key(owner=owner, name=f"key {number}", now=now)
+        tokens.create_token(owner=owner, name=f"token {number}", now=now)
+        tokens.create_key(owner=owner, name=f"key {number}", now=now)
     carry_out(now)
     dry_run = make_dry_run(owner, places, now)
     return {

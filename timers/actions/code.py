@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from timers.actions import instances, runlog
+from timers.actions import run_output, service_instances
 from timers.actions.base import CURRENT, Action, Context, Defaults, Outcome
-from timers.codetimers import ON, DeclarationError, Registered
+from timers.code_timers import ON, DeclarationError, Registered
 from timers.errors import ExternalError, Invalid
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
-from timers.services import codetimers
+from timers.services.timers import code_timers
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +64,14 @@ class CodeAction(Action):
             return Outcome.not_here(f"Waits for a worker that knows the function {name!r}.")
         token = CURRENT.set(context)
         try:
-            with runlog.Kept(context.notes):
+            with run_output.Kept(context.notes):
                 return _run(entry, context)
         finally:
             CURRENT.reset(token)
 
     @classmethod
     def close(cls) -> None:
-        instances.stop_all()
+        service_instances.stop_all()
 
     @classmethod
     def summary(cls, body: Mapping[str, Any]) -> str:
@@ -80,7 +80,7 @@ class CodeAction(Action):
 
 def _clean_function(name: object) -> str:
     try:
-        registered = codetimers.registered()
+        registered = code_timers.registered()
     except DeclarationError as error:
         raise Invalid({"function": f"The registered functions cannot be read: {error}"}) from error
     if not isinstance(name, str) or name not in registered:
@@ -91,7 +91,7 @@ def _clean_function(name: object) -> str:
 
 def _entry(name: str) -> Registered | None:
     try:
-        return codetimers.registered().get(name)
+        return code_timers.registered().get(name)
     except DeclarationError:
         log.exception("The registered functions cannot be read here.")
         return None
@@ -104,7 +104,7 @@ def _run(entry: Registered, context: Context) -> Outcome:
             reason = _reason_to_skip(entry)
             if reason is not None:
                 return Outcome.skipped(reason, reason=SkipReason.SKIP_IF, details=notes or None)
-        function = instances.function_of(entry)
+        function = service_instances.function_of(entry)
         value = function(*parameters.get("args", ()), **parameters.get("kwargs", {}))
     except ExternalError as error:
         return Outcome.failed(
@@ -134,7 +134,9 @@ def _reason_to_skip(entry: Registered) -> str | None:
     declaration = entry.declaration
     assert declaration.skip_if is not None
     wants = entry.service is not None and _takes_one(declaration.skip_if)
-    answer = declaration.skip_if(instances.of(entry.service)) if wants and entry.service else declaration.skip_if()
+    answer = (
+        declaration.skip_if(service_instances.of(entry.service)) if wants and entry.service else declaration.skip_if()
+    )
     if not answer:
         return None
     name = getattr(declaration.skip_if, "__name__", "")

@@ -10,8 +10,9 @@ from django.contrib.auth import get_user_model
 from timers import clock
 from timers.actions.base import Action, Context, Defaults, Outcome
 from timers.errors import Invalid
-from timers.services import consents, transfers
-from timers.services.consents import ConsentRequired
+from timers.services.people import consents
+from timers.services.people.consents import ConsentRequired
+from timers.services.transfers import commands as transfers
 
 
 class TransferAction(Action):

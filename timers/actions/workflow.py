@@ -14,8 +14,8 @@ from django.db import connections
 
 from timers import clock
 from timers.actions.base import Action, Context, Defaults, Outcome
-from timers.services import workflow_runs
-from timers.services.workflow_runs import Wanted
+from timers.services.workflows import runs as workflow_runs
+from timers.services.workflows.runs import Wanted
 
 MOST_AT_ONCE = 100
 """How many are started in one transaction."""

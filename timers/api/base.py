@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from timers import clock
-from timers.api import documents, parameters
+from timers.api import documents, query_parameters
 from timers.api.errors import NO_SUCH_PATH, TooLarge
 from timers.errors import NotFound
 from timers.services import idempotency
@@ -54,7 +54,7 @@ class Door(APIView):
             _drain(request)
             raise TooLarge("The body is larger than 10 MiB.")
         super().initial(request, *args, **kwargs)
-        parameters.check(request.query_params)
+        query_parameters.check(request.query_params)
         if request.method in {"POST", "PUT", "PATCH"} and hasattr(self, request.method.lower()):
             request.data  # noqa: B018  reads the body: one that cannot be read is refused where it is not needed, too
 

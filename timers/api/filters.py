@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from timers.actions.base import ACTIONS
-from timers.api import parameters
+from timers.api import query_parameters
 from timers.api.pages import Key, Order
 from timers.errors import Invalid
 from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger, WorkflowStatus
@@ -18,7 +18,7 @@ from timers.models.executions import ExecutionQuerySet
 from timers.models.timers import TimerQuerySet
 from timers.models.transfers import TransferQuerySet
 from timers.models.workflows import WorkflowRunQuerySet
-from timers.queries.transfer_files import STATES, VERDICTS, Place, Wanted, read_place
+from timers.queries.transfers.files import STATES, VERDICTS, Place, Wanted, read_place
 
 _ID = Key("pk", UUID)
 
@@ -47,52 +47,52 @@ EVENT_ORDER = Order("-id", (Key("pk", int, descending=True),))
 def timers(rows: TimerQuerySet, query: QueryDict) -> TimerQuerySet:
     """Return the timers that are asked for; deleted ones are gone from lists."""
     rows = rows.not_deleted()
-    if statuses := parameters.words(query, "status", list(TimerStatus)):
+    if statuses := query_parameters.words(query, "status", list(TimerStatus)):
         rows = rows.filter(status__in=statuses)
-    if actions := parameters.words(query, "action", list(ACTIONS)):
+    if actions := query_parameters.words(query, "action", list(ACTIONS)):
         rows = rows.filter(action__in=actions)
-    for key, value in parameters.tags(query):
+    for key, value in query_parameters.tags(query):
         rows = rows.tagged(key, value)
-    if text := parameters.text(query, "q"):
+    if text := query_parameters.text(query, "q"):
         rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
     return rows
 
 
 def executions(rows: ExecutionQuerySet, query: QueryDict) -> ExecutionQuerySet:
     """Return the executions that are asked for."""
-    if statuses := parameters.words(query, "status", list(ExecutionStatus)):
+    if statuses := query_parameters.words(query, "status", list(ExecutionStatus)):
         rows = rows.filter(status__in=statuses)
-    if triggers := parameters.words(query, "trigger", list(Trigger)):
+    if triggers := query_parameters.words(query, "trigger", list(Trigger)):
         rows = rows.filter(trigger__in=triggers)
-    if actions := parameters.words(query, "action", list(ACTIONS)):
+    if actions := query_parameters.words(query, "action", list(ACTIONS)):
         rows = rows.filter(timer__action__in=actions)
-    if timer_id := parameters.uuid(query, "timer_id"):
+    if timer_id := query_parameters.uuid(query, "timer_id"):
         rows = rows.filter(timer_id=timer_id)
-    for key, value in parameters.tags(query):
+    for key, value in query_parameters.tags(query):
         rows = rows.filter(timer_id__in=Timer.objects.tagged(key, value).values("pk"))
-    if since := parameters.instant(query, "since"):
+    if since := query_parameters.instant(query, "since"):
         rows = rows.filter(scheduled_for__gte=since)
-    if until := parameters.instant(query, "until"):
+    if until := query_parameters.instant(query, "until"):
         rows = rows.filter(scheduled_for__lte=until)
     return rows
 
 
 def transfers(rows: TransferQuerySet, query: QueryDict) -> TransferQuerySet:
     """Return the transfers that are asked for."""
-    if statuses := parameters.words(query, "status", list(TransferStatus)):
+    if statuses := query_parameters.words(query, "status", list(TransferStatus)):
         rows = rows.filter(status__in=statuses)
     return rows
 
 
 def workflow_runs(rows: WorkflowRunQuerySet, query: QueryDict) -> WorkflowRunQuerySet:
     """Return the workflow runs that are asked for."""
-    if statuses := parameters.words(query, "status", list(WorkflowStatus)):
+    if statuses := query_parameters.words(query, "status", list(WorkflowStatus)):
         rows = rows.filter(status__in=statuses)
-    if name := parameters.text(query, "workflow"):
+    if name := query_parameters.text(query, "workflow"):
         rows = rows.filter(name=name)
-    if correlation_id := parameters.text(query, "correlation_id"):
+    if correlation_id := query_parameters.text(query, "correlation_id"):
         rows = rows.filter(correlation_id=correlation_id)
-    if timer_id := parameters.uuid(query, "timer_id"):
+    if timer_id := query_parameters.uuid(query, "timer_id"):
         rows = rows.filter(timer_id=timer_id)
     return rows
 
@@ -100,15 +100,15 @@ def workflow_runs(rows: WorkflowRunQuerySet, query: QueryDict) -> WorkflowRunQue
 def files(query: QueryDict) -> Wanted:
     """Return which files of a transfer are asked for."""
     return Wanted(
-        states=parameters.words(query, "status", STATES),
-        verdicts=parameters.words(query, "verdict", VERDICTS),
-        text=parameters.text(query, "q"),
+        states=query_parameters.words(query, "status", STATES),
+        verdicts=query_parameters.words(query, "verdict", VERDICTS),
+        text=query_parameters.text(query, "q"),
     )
 
 
 def place(query: QueryDict) -> Place | None:
     """Return the file after which the page that is wanted begins, None for the first one."""
-    marker = parameters.marker(query)
+    marker = query_parameters.marker(query)
     found = None if marker is None else read_place(marker)
     if marker is not None and found is None:
         raise Invalid({"marker": "This is no marker of this list."})

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from timers.api.serializers import FileSerializer
 from timers.errors import Conflict
 from timers.models import Transfer, TransferFile
-from timers.queries.transfer_files import FileEntry, every
+from timers.queries.transfers.files import FileEntry, every
 
 TYPES: Mapping[str, str] = {
     "json": "application/json",

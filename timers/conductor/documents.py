@@ -14,8 +14,8 @@ from timers.models import Execution, Timer
 from timers.scheduling.clock_changes import read_zone_name
 from timers.scheduling.cron import CronSchedule
 from timers.scheduling.fields import read_instant, write_instant
-from timers.sequencing import requests, words
-from timers.services import schedules
+from timers.services.timers import schedules
+from timers.workflow_rules import field_readers, requests
 
 POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit": 1000}
 """What timers of this door are always made with."""
@@ -43,7 +43,7 @@ def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
     """Return what a SaveScheduleRequest asks for; raises Invalid naming the field."""
     if document.get("cronSchedules"):
         raise Invalid({"cronSchedules": "One cron expression per schedule: give cronExpression and zoneId."})
-    name = words.name(document.get("name"), "name")
+    name = field_readers.name(document.get("name"), "name")
     request = document.get("startWorkflowRequest")
     if not isinstance(request, Mapping):
         raise Invalid({"startWorkflowRequest": "Say which workflow to start."})
@@ -53,14 +53,14 @@ def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
         requests.read(request)
     except Invalid as error:
         raise error.under("startWorkflowRequest") from None
-    catch_up = words.flag(document.get("runCatchupScheduleInstances"), "runCatchupScheduleInstances")
+    catch_up = field_readers.flag(document.get("runCatchupScheduleInstances"), "runCatchupScheduleInstances")
     return SaveSchedule(
         name=name,
         schedule=_schedule(document),
         body=dict(request),
         policies={**POLICIES, "catch_up": "all" if catch_up else "none"},
-        description=words.text(document.get("description"), "description") or "",
-        paused=words.flag(document.get("paused"), "paused"),
+        description=field_readers.text(document.get("description"), "description") or "",
+        paused=field_readers.flag(document.get("paused"), "paused"),
     )
 
 

@@ -14,8 +14,8 @@ from timers.conductor.base import Door, body, done, flag, listed
 from timers.conductor.documents import ms
 from timers.errors import Invalid
 from timers.models import TaskDefinition, WorkflowDefinition
-from timers.sequencing.definitions import read_version
-from timers.services import workflow_definitions as service
+from timers.services.workflows import definitions as service
+from timers.workflow_rules.definitions import read_version
 
 
 def write_workflow(row: WorkflowDefinition) -> dict[str, Any]:

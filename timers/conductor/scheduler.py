@@ -13,13 +13,13 @@ from timers import clock
 from timers.conductor import schedules
 from timers.conductor.base import Door, whole
 from timers.conductor.documents import ms, read_cron, read_ms, read_zone, write_record
-from timers.conductor.query import parse, sort
+from timers.conductor.search_query import parse, sort
 from timers.errors import Invalid
-from timers.queries import workflow_records
+from timers.queries.workflows import schedule_records
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
-from timers.services import named_timers, pauses
+from timers.services.timers import by_name, pause_all
 
 DONE = {"status": "done"}
 PREVIEWED, MOST_PREVIEWED = 5, 1_000
@@ -32,7 +32,7 @@ class PauseAll(Door):
 
     def get(self, request: Request) -> Response:
         reason = request.query_params.get("reason", "")
-        pauses.pause_all(owner=request.user, by=request.user, reason=reason, now=clock.now())
+        pause_all.pause_all(owner=request.user, by=request.user, reason=reason, now=clock.now())
         return Response(DONE)
 
     put = post = get
@@ -42,7 +42,7 @@ class ResumeAll(Door):
     """Lets them go on; what came due meanwhile is not made up."""
 
     def get(self, request: Request) -> Response:
-        pauses.resume_all(owner=request.user, by=request.user, now=clock.now())
+        pause_all.resume_all(owner=request.user, by=request.user, now=clock.now())
         return Response(DONE)
 
     put = post = get
@@ -69,7 +69,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
 class Requeue(Door):
     def get(self, request: Request) -> Response:
         """Wake again what was taken and not started; return how many those are."""
-        ids = named_timers.requeue(request.user, now=clock.now())
+        ids = by_name.requeue(request.user, now=clock.now())
         return Response({"recordIds.size": len(ids), "sampleIds": [str(each) for each in ids[:SAMPLES]]})
 
     post = put = get
@@ -105,7 +105,7 @@ class ExecutionSearch(Door):
         clauses = parse(wanted.get("query", ""), known=FIELDS)
         for clause in clauses:
             _check(clause.field, clause.operator, clause.values)
-        page = workflow_records.search(
+        page = schedule_records.search(
             request.user,
             clauses=[(clause.field, clause.operator, clause.values) for clause in clauses],
             text=wanted.get("freeText", "*"),

@@ -13,7 +13,8 @@ from timers.conductor.documents import read_schedule, read_tags, tags_by_key, wr
 from timers.errors import Conflict, NotFound
 from timers.models import Timer
 from timers.models.timers import TimerQuerySet
-from timers.services import named_timers, timers
+from timers.services.timers import by_name
+from timers.services.timers import commands as timers
 
 MOST_FOUND = 1_000
 LONGEST_REASON = 10_000
@@ -21,13 +22,13 @@ LONGEST_REASON = 10_000
 
 def rows(request: Request) -> TimerQuerySet:
     """Return the caller's schedules with what their documents need."""
-    found = named_timers.of(request.user).select_related("owner", "schedule", "definition__created_by")
+    found = by_name.of(request.user).select_related("owner", "schedule", "definition__created_by")
     return found.prefetch_related("tag_rows")
 
 
 def found(request: Request, name: str) -> Timer:
     """Return the caller's schedule of that name; raises NotFound."""
-    return named_timers.find(request.user, name)
+    return by_name.find(request.user, name)
 
 
 class Schedules(Door):
@@ -43,7 +44,7 @@ class Schedules(Door):
     def post(self, request: Request) -> Response:
         """Create a schedule, or replace the one of that name."""
         now, wish = clock.now(), read_schedule(body(request))
-        named_timers.save(
+        by_name.save(
             owner=request.user,
             name=wish.name,
             schedule=wish.schedule,
@@ -99,7 +100,7 @@ class SearchOrOne(ScheduleOne):
 
 def pause(request: Request, name: str, reason: str) -> None:
     """Pause a schedule; one that is over has nothing to pause."""
-    named_timers.pause(found(request, name), reason=reason[:LONGEST_REASON], by=request.user, now=clock.now())
+    by_name.pause(found(request, name), reason=reason[:LONGEST_REASON], by=request.user, now=clock.now())
 
 
 def resume(request: Request, name: str) -> None:

@@ -12,13 +12,13 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor.base import Door, body, done, loads, plain, text, whole
-from timers.conductor.waiting import turn_to_wait
+from timers.conductor.long_poll_slots import turn_to_wait
 from timers.conductor.workflow_documents import read_id, read_result, read_status, write_run, write_task
 from timers.errors import Invalid
 from timers.models import WorkflowStep
-from timers.sequencing import words
-from timers.services import worker_tasks as service
-from timers.services.worker_tasks import Result
+from timers.services.workflows import worker_tasks as service
+from timers.services.workflows.worker_tasks import Result
+from timers.workflow_rules import field_readers
 
 MOST_MS = 5_000
 SHORT_MS = 100
@@ -140,4 +140,4 @@ class QueueSizes(Door):
         names = request.query_params.getlist("taskType")
         if len(names) > MOST_NAMES:
             raise Invalid({"taskType": f"At most {MOST_NAMES} at once."})
-        return Response(service.waiting_counts(request.user, [words.name(each, "taskType") for each in names]))
+        return Response(service.waiting_counts(request.user, [field_readers.name(each, "taskType") for each in names]))

@@ -10,7 +10,7 @@ from timers import auth, clock
 from timers.auth import ConductorAuthentication
 from timers.conductor.base import Door, body
 from timers.errors import Invalid, NotFound
-from timers.services import access
+from timers.services.people import tokens
 
 
 class Unasked(ConductorAuthentication):
@@ -33,7 +33,7 @@ class TokenNew(Door):
         if not isinstance(key_id, str) or not isinstance(secret, str):
             raise Invalid({"keyId": "Give keyId and keySecret."})
         now = clock.now()
-        key = access.authenticate_key(key_id, secret, now=now)
+        key = tokens.authenticate_key(key_id, secret, now=now)
         if key is None:
             raise AuthenticationFailed("The key or its secret is wrong, or the key was revoked.")
-        return Response({"token": access.issue_for_key(key, now=now), "userId": key.owner.get_username()})
+        return Response({"token": tokens.issue_for_key(key, now=now), "userId": key.owner.get_username()})

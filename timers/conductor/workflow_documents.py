@@ -14,8 +14,8 @@ from timers.errors import Invalid, NotFound
 from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep
 from timers.scheduling.fields import write_instant
-from timers.sequencing import words
-from timers.services.worker_tasks import Result
+from timers.services.workflows.worker_tasks import Result
+from timers.workflow_rules import field_readers
 
 STATUSES = {StepStatus.CANCELLED: "CANCELED"}
 RESULTS = {
@@ -124,17 +124,17 @@ def _iso(instant: datetime | None) -> str | None:
 
 def read_result(document: Mapping[str, Any]) -> Result:
     """Return what a worker reports; raises Invalid, and NotFound for ids that are none."""
-    extend = words.flag(document.get("extendLease"), "extendLease")
+    extend = field_readers.flag(document.get("extendLease"), "extendLease")
     status = document.get("status") or ("IN_PROGRESS" if extend else None)
     return Result(
         run_id=_named_id(document, "workflowInstanceId", "workflow run"),
         step_id=_named_id(document, "taskId", "task"),
         status=read_status(status),
-        output=words.mapping(document.get("outputData"), "outputData"),
-        reason=words.text(document.get("reasonForIncompletion"), "reasonForIncompletion", longest=10**6),
-        worker=words.text(document.get("workerId"), "workerId", longest=10_000),
+        output=field_readers.mapping(document.get("outputData"), "outputData"),
+        reason=field_readers.text(document.get("reasonForIncompletion"), "reasonForIncompletion", longest=10**6),
+        worker=field_readers.text(document.get("workerId"), "workerId", longest=10_000),
         extend_lease=extend,
-        callback_seconds=words.whole(
+        callback_seconds=field_readers.whole(
             document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", least=0, most=LONGEST_CALLBACK
         ),
         logs=_logs(document.get("logs")),

@@ -11,15 +11,15 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor.base import Door, body, done, flag, text, whole
-from timers.conductor.query import parse, sort
-from timers.conductor.waiting import turn_to_wait
+from timers.conductor.long_poll_slots import turn_to_wait
+from timers.conductor.search_query import parse, sort
 from timers.conductor.workflow_documents import read_instant_ms, write_run, write_summary
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import WorkflowStatus
 from timers.models import WorkflowRun
-from timers.queries import workflow_runs as queries
-from timers.sequencing.definitions import read_version
-from timers.services import workflow_runs as service
+from timers.queries.workflows import runs as queries
+from timers.services.workflows import runs as service
+from timers.workflow_rules.definitions import read_version
 
 MOST_FOUND = 1_000
 LONGEST_REASON = 1_000

@@ -17,7 +17,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from timers.errors import REQUIRED, Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
-from timers.services.consents import ConsentRequired
+from timers.services.people.consents import ConsentRequired
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from timers.errors import NotFound
 from timers.globus import errors
 from timers.globus.base import Door, identifier
 from timers.scheduling.fields import write_instant
-from timers.services import flows, identities
-from timers.services.flows import Flow
+from timers.services.globus import flows
+from timers.services.globus.flows import Flow
+from timers.services.people import identities
 
 
 class FlowsDoor(Door):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from timers.models import rows
+from timers.models import sql
 
 
 class NewFile(NamedTuple):
@@ -77,7 +77,7 @@ def insert(transfer_id: UUID, files: Sequence[NewFile]) -> None:
     if not files:
         return
     with connection.cursor() as cursor:
-        if rows.on_postgresql():
+        if sql.on_postgresql():
             with cursor.copy(f"copy {_TABLE} ({_COLUMNS}) from stdin") as copy:
                 for each in files:
                     copy.write_row((transfer_id, *each))
@@ -89,7 +89,7 @@ def insert(transfer_id: UUID, files: Sequence[NewFile]) -> None:
 def mark_done(files: Sequence[DoneFile], *, finished_us: int) -> None:
     """Record files as copied: their final size, time, how that was checked, and digest."""
     if files:
-        rows.change(_mark_done(), [finished_us, *rows.rows(files)])
+        sql.change(_mark_done(), [finished_us, *sql.rows(files)])
 
 
 def change_packs(packs: Sequence[ChangedPack]) -> None:
@@ -110,7 +110,7 @@ _CHANGE_PACK = f"""
 
 
 def _mark_done() -> str:
-    given = rows.table("v", id="bigint", size="bigint", modified_at="bigint", verified="text", checksum="text")
+    given = sql.table("v", id="bigint", size="bigint", modified_at="bigint", verified="text", checksum="text")
     return f"""
         update {_TABLE} as t
         set state = 'done', step = 'copy', size = v.size, bytes_done = v.size, modified_at = v.modified_at,

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from timers.models import Collection, Timer
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 INSTRUMENT = UUID("6c54cade-bde5-45c1-bdea-f4bd71dba2cc")
 ARCHIVE = UUID("31ce9ba0-176d-45a5-add3-f37d233ba47d")

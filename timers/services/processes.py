@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers import clock
-from timers.models import Process, rows
+from timers.models import Process, sql
 
 DISPATCHER = "dispatcher"
 CLUSTER = "cluster"
@@ -58,7 +58,7 @@ def clock_offset() -> timedelta:
     Of some looks the quickest one counts. A difference that its own duration explains is none: who starts things
     exactly on time must not be led astray by a busy moment.
     """
-    if not rows.on_postgresql():
+    if not sql.on_postgresql():
         return timedelta()
     duration, offset = min(_look_at_clock() for _ in range(LOOKS))
     return offset if abs(offset) > duration / 2 else timedelta()
@@ -67,6 +67,6 @@ def clock_offset() -> timedelta:
 def _look_at_clock() -> tuple[timedelta, timedelta]:
     """Return how long it took to ask the database for its time, and how far that was from ours halfway."""
     before, begun = clock.now(), time.monotonic()
-    database_us = rows.fetch("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")[0][0]
+    database_us = sql.fetch("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")[0][0]
     duration = timedelta(seconds=time.monotonic() - begun)
     return duration, clock.from_us(database_us) - (before + duration / 2)

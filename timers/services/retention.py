@@ -23,7 +23,8 @@ from timers.models import (
     Transfer,
     WorkflowRun,
 )
-from timers.services import access, work
+from timers.services.executions import work_items as work
+from timers.services.people import tokens as access
 
 KEPT_RUNS = 10
 """The last runs that a timer's document shows, whatever their age."""

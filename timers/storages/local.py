@@ -22,7 +22,7 @@ from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError, Forbidden, Invalid
-from timers.storages import kernel, lane, together
+from timers.storages import batch_helpers, batch_worker, copy_syscalls
 from timers.storages.base import (
     Abilities,
     Digest,
@@ -40,7 +40,7 @@ from timers.storages.base import (
     Writer,
     fault,
 )
-from timers.storages.oserrors import told
+from timers.storages.os_errors import told
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -76,7 +76,7 @@ class LocalReader(Reader):
 
     def feed(self, digest: Digest, size: int) -> int:
         try:
-            fed = kernel.feed(self.fd, digest, self.position, size)
+            fed = copy_syscalls.feed(self.fd, digest, self.position, size)
         except OSError as error:
             raise told(error, self.path) from error
         self.position += fed
@@ -96,7 +96,7 @@ class LocalWriter(Writer):
 
     def __init__(self, folder: int, path: str, part: str, fd: int, written: int = 0) -> None:
         self._folder, self.path, self._part, self.fd, self.written = folder, path, part, fd, written
-        self._checked: kernel.Checked | None = None
+        self._checked: copy_syscalls.Checked | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
@@ -113,7 +113,7 @@ class LocalWriter(Writer):
             return super().take(reader, most, feed)
         start = reader.position
         try:
-            copy = kernel.copy_sparse if reader.sparse else kernel.copy
+            copy = copy_syscalls.copy_sparse if reader.sparse else copy_syscalls.copy
             moved = copy(reader.fd, self.fd, most, start, self.written)
         except OSError as error:
             raise told(error, self.path) from error
@@ -130,13 +130,13 @@ class LocalWriter(Writer):
     def take_checked(self, reader: Reader, most: int, digest: Digest) -> int:
         assert isinstance(reader, LocalReader)
         if self._checked is None:
-            self._checked = kernel.Checked()
+            self._checked = copy_syscalls.Checked()
         start, sparse = reader.position, reader.sparse
         try:
             moved = self._checked.copy(
                 reader.fd, self.fd, most, start=start, at=self.written, sparse=sparse, digest=digest
             )
-        except kernel.Differs as error:
+        except copy_syscalls.Differs as error:
             raise fault("checksum_mismatch", f"{self.path} does not hold what was written to it.") from error
         except OSError as error:
             raise told(error, self.path) from error
@@ -349,13 +349,13 @@ class LocalStorage(Storage):
             try:
                 other = source._held(folder, handles)
                 mine = other if here is None else self._held(here, handles)
-                answer = together.begin(({"most": _LISTED_AHEAD, "both": here is not None}, other, mine))
+                answer = batch_helpers.begin(({"most": _LISTED_AHEAD, "both": here is not None}, other, mine))
             except (ExternalError, OSError):
                 return None
         return None if answer is None else lambda: _listed(answer())
 
     def lots_at_once(self, source: Storage) -> int:
-        return together.most() + 1 if isinstance(source, LocalStorage) else 0
+        return batch_helpers.most() + 1 if isinstance(source, LocalStorage) else 0
 
     def copy_lots(
         self, source: Storage, lots: Sequence[Lot], *, verify: bool, times: bool, within: float, valid: float
@@ -379,7 +379,7 @@ class LocalStorage(Storage):
                 for lot, job in zip(lots, asked, strict=True)
             ]
             try:
-                answers = together.carry_out(jobs)
+                answers = batch_helpers.carry_out(jobs)
             except OSError as error:
                 raise told(error, lots[0].destination) from error
         return [_results(lot, answer) for lot, answer in zip(lots, answers, strict=True)]
@@ -390,15 +390,15 @@ class LocalStorage(Storage):
         return handle
 
     def settle(self, writers: Sequence[Writer]) -> None:
-        if len(writers) <= _SYNC_TOGETHER or not kernel.sync_all(self._folder(paths.ROOT)):
+        if len(writers) <= _SYNC_TOGETHER or not copy_syscalls.sync_all(self._folder(paths.ROOT)):
             super().settle(writers)
 
     def settle_folders(self, folders: Sequence[str]) -> None:
-        if len(folders) > _SYNC_TOGETHER and kernel.sync_all(self._folder(paths.ROOT)):
+        if len(folders) > _SYNC_TOGETHER and copy_syscalls.sync_all(self._folder(paths.ROOT)):
             return
         for path in folders:
             try:
-                kernel.sync_folder(self._folder(path))
+                copy_syscalls.sync_folder(self._folder(path))
             except OSError as error:
                 raise told(error, path) from error
 
@@ -475,9 +475,9 @@ def _results(lot: Lot, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:
 
 
 def _result(lot: Lot, name: str, answer: tuple[Any, ...]) -> Result:
-    if answer[0] == lane.COPIED:
+    if answer[0] == batch_worker.COPIED:
         return Done(*answer[1:])
-    if answer[0] != lane.FAULT:
+    if answer[0] != batch_worker.FAULT:
         return None
     error = OSError(answer[2], os.strerror(answer[2]))
     if answer[1]:

@@ -12,7 +12,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from timers.queries.load import Cell, Load
+from timers.queries.executions.load_forecast import Cell, Load
 from timers.queries.words import clock_text, number, zone_name
 
 register = template.Library()

@@ -10,7 +10,7 @@ from django import template
 from timers.copying.plan import Kind
 from timers.models import Collection
 from timers.queries.words import TIED, duration
-from timers.services import collections
+from timers.services.collections import commands as collections
 
 register = template.Library()
 

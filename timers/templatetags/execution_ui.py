@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers.models import Attempt
-from timers.queries.execution_detail import ExecutionDetail, LogLine
+from timers.queries.executions.detail import ExecutionDetail, LogLine
 from timers.queries.words import clock_text, duration, zone_name
 
 register = template.Library()

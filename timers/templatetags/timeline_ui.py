@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from timers.queries.timeline import Lane, Mark, Timeline
+from timers.queries.timers.timeline import Lane, Mark, Timeline
 from timers.queries.words import clock_text, number, zone_name
 from timers.templatetags.timer_charts import CROSS
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from timers.lifecycle import ExecutionStatus
-from timers.queries.timer_runs import WEEKS, Day, Days, Durations, Run
+from timers.queries.timers.runs import WEEKS, Day, Days, Durations, Run
 from timers.queries.words import clock_text, duration, number
 
 register = template.Library()

@@ -11,8 +11,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers.copying.plan import Verdict
-from timers.queries.transfer_curve import Curve
-from timers.queries.transfer_files import ERROR, FileEntry, Summary
+from timers.queries.transfers.files import ERROR, FileEntry, Summary
+from timers.queries.transfers.rate_curve import Curve
 from timers.queries.words import clock_text, number, size
 from timers.templatetags.timers_ui import icon
 

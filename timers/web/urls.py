@@ -6,41 +6,33 @@ from django.conf import settings
 from django.urls import URLPattern, path
 from django.views.generic import RedirectView
 
-from timers.web import (
-    account,
-    activity,
-    bulk,
-    calendar,
-    collections,
-    dashboard,
-    demo,
-    executions,
-    find,
-    health,
-    metrics,
-    scheduling,
-    timer_editing,
-    timer_page,
-    timers,
-    tokens,
-    transfers,
-    versions,
-    workflows,
-)
+from timers.web import command_palette
+from timers.web.collections import views as collections
+from timers.web.executions import activity, calendar
+from timers.web.executions import views as executions
+from timers.web.people import tokens
+from timers.web.people import views as account
+from timers.web.system import demo, health, metrics, scheduling
+from timers.web.timers import actions as timers
+from timers.web.timers import bulk, edit, versions
+from timers.web.timers import detail as timer_page
+from timers.web.timers import listing as dashboard
+from timers.web.transfers import views as transfers
+from timers.web.workflows import views as workflows
 
 timer_urls = [
     path("", dashboard.timers_list, name="timers"),
     path("timers/bulk/", bulk.bulk, name="timers-bulk"),
-    path("timers/new/", timer_editing.new, name="timer-new"),
-    path("timers/new/preview/", timer_editing.preview, name="timer-preview"),
-    path("timers/new/files/", timer_editing.files, name="timer-files"),
-    path("timers/new/inputs/", timer_editing.inputs, name="timer-inputs"),
-    path("timers/new/test/", timer_editing.test, name="timer-test"),
-    path("timers/new/dry-run/", timer_editing.dry_run, name="timer-dry-run"),
+    path("timers/new/", edit.new, name="timer-new"),
+    path("timers/new/preview/", edit.preview, name="timer-preview"),
+    path("timers/new/files/", edit.files, name="timer-files"),
+    path("timers/new/inputs/", edit.inputs, name="timer-inputs"),
+    path("timers/new/test/", edit.test, name="timer-test"),
+    path("timers/new/dry-run/", edit.dry_run, name="timer-dry-run"),
     path("timers/<uuid:timer_id>/", timer_page.detail, name="timer"),
     path("timers/<uuid:timer_id>/versions/", versions.versions, name="timer-versions"),
     path("timers/<uuid:timer_id>/versions/<int:number>/restore/", versions.restore, name="timer-restore"),
-    path("timers/<uuid:timer_id>/edit/", timer_editing.edit, name="timer-edit"),
+    path("timers/<uuid:timer_id>/edit/", edit.edit, name="timer-edit"),
     path("timers/<uuid:timer_id>/delete/", timers.delete, name="timer-delete"),
     path("timers/<uuid:timer_id>/pause/", timers.pause, name="timer-pause"),
     path("timers/<uuid:timer_id>/resume/", timers.resume, name="timer-resume"),
@@ -86,7 +78,7 @@ workflow_urls = [
 access_urls = [
     path("login/", account.log_in, name="login"),
     path("logout/", account.log_out, name="logout"),
-    path("find/", find.find, name="find"),
+    path("find/", command_palette.find, name="find"),
     path("account/", account.account, name="account"),
     path("account/theme/", account.theme, name="theme"),
     path("account/address/", account.address, name="account-address"),

@@ -10,8 +10,8 @@ from rest_framework import serializers
 from timers.api.serializers.fields import ANY_OBJECT, Document, Instant, Object, one_of
 from timers.copying.plan import Kind
 from timers.models import Collection
-from timers.services import collections
-from timers.services.collection_tests import Status
+from timers.services.collections import commands as collections
+from timers.services.collections.checks import Status
 
 
 class AbilitiesSerializer(Document):

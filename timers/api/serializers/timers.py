@@ -14,7 +14,7 @@ from timers.api.serializers.schedules import ScheduleField
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
 from timers.scheduling.fields import write_instant
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 ONE_OF_ACTIONS = one_of(["transfer", "webhook", "workflow", "code"])
 

@@ -11,8 +11,8 @@ from rest_framework import serializers
 from timers.api.serializers.fields import Document, Instant, Object, one_of
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer
-from timers.queries.transfer_files import STATES, VERDICTS, Amount, summary
-from timers.queries.transfers import bytes_per_second, time_left
+from timers.queries.transfers.files import STATES, VERDICTS, Amount, summary
+from timers.queries.transfers.listing import bytes_per_second, time_left
 
 KINDS = ("transfer", "delete")
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from timers.api.serializers.fields import Document, Instant, Object, one_of
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowDefinition, WorkflowRun
-from timers.sequencing.definitions import TaskType
+from timers.workflow_rules.definitions import TaskType
 
 
 class WorkflowSerializer(Document):

@@ -11,14 +11,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, parameters
+from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, find, repeatable
 from timers.api.documents import only
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import Collection
-from timers.services import collection_tests, collections, idempotency
-from timers.services.collection_tests import Health
+from timers.services import idempotency
+from timers.services.collections import checks
+from timers.services.collections import commands as collections
+from timers.services.collections.checks import Health
 
 
 def found(request: Request, collection_id: str) -> Collection:
@@ -43,12 +45,12 @@ class Collections(Door):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = parameters.words(wanted, "fields", shapes.CollectionSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", shapes.CollectionSerializer.names()) or None
         page = pages.page(
             Collection.objects.visible_to(request.user).select_related("owner"),
             order=filters.COLLECTION_ORDER,
-            limit=parameters.limit(wanted),
-            marker=parameters.marker(wanted),
+            limit=query_parameters.limit(wanted),
+            marker=query_parameters.marker(wanted),
         )
         shown = shapes.CollectionSerializer(page.rows, many=True, only=only).data
         return Response({"collections": shown, "marker": page.marker})
@@ -128,7 +130,7 @@ class CollectionListing(Door):
     def get(self, request: Request, collection_id: str) -> Response:
         collection = found(request, collection_id)
         most = collections.MAX_LISTED
-        limit = parameters.limit(request.query_params, usual=most, most=most)
+        limit = query_parameters.limit(request.query_params, usual=most, most=most)
         listing = collections.list_directory(collection, request.query_params.get("path"), limit=limit)
         return Response(shapes.ListingSerializer(listing).data)
 
@@ -149,7 +151,7 @@ def measured(post: Test) -> Test:
 
 def _try_out(request: Request, collection_id: str) -> tuple[Collection, Health]:
     collection = found(request, collection_id)
-    return collection, collection_tests.measure(collection, now=clock.now())
+    return collection, checks.measure(collection, now=clock.now())
 
 
 class CollectionTest(Door):
@@ -170,7 +172,7 @@ class CollectionTest(Door):
     @repeatable
     def post(self, request: Request, collection_id: str) -> Response:
         collection, health = self.tried or _try_out(request, collection_id)
-        collection_tests.record(collection, health, by=request.user, now=health.checked_at)
+        checks.record(collection, health, by=request.user, now=health.checked_at)
         return Response(health.document())
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, parameters
+from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, find, repeatable
 from timers.api.pages import Order
@@ -16,7 +16,7 @@ from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.views import timers as views
 from timers.models import Execution
 from timers.models.executions import ExecutionQuerySet
-from timers.services import executions
+from timers.services.executions import commands as executions
 
 FILTERS = [
     LIMIT,
@@ -41,12 +41,12 @@ def answer(execution_id: UUID) -> dict[str, object]:
 
 def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
     wanted = request.query_params
-    only = parameters.words(wanted, "fields", shapes.ExecutionSerializer.names()) or None
+    only = query_parameters.words(wanted, "fields", shapes.ExecutionSerializer.names()) or None
     page = pages.page(
         filters.executions(rows, wanted),
         order=order,
-        limit=parameters.limit(wanted),
-        marker=parameters.marker(wanted),
+        limit=query_parameters.limit(wanted),
+        marker=query_parameters.marker(wanted),
     )
     shown = shapes.ExecutionSerializer(page.rows, many=True, only=only).data
     return Response({"executions": shown, "marker": page.marker})

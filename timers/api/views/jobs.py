@@ -17,7 +17,7 @@ from timers.api.documents import only, required
 from timers.api.schema import described
 from timers.api.views import timers as views
 from timers.errors import Invalid
-from timers.services import timers
+from timers.services.timers import commands as timers
 
 OUR_NAMES = {
     "body.url": "callback_url",

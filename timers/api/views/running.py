@@ -6,14 +6,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, parameters
+from timers.api import examples, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, repeatable
 from timers.api.documents import only, read_flag, read_object, read_optional_instant, read_text
 from timers.api.schema import LIMIT, described
 from timers.api.views import timers as views
 from timers.scheduling.fields import read_whole, write_instant
-from timers.services import schedules, timers
+from timers.services.timers import commands as timers
+from timers.services.timers import schedules
 
 USUAL_INSTANTS = 10
 
@@ -85,7 +86,7 @@ class TimerNext(Door):
     )
     def get(self, request: Request, timer_id: str) -> Response:
         timer = views.found(request, timer_id)
-        limit = parameters.limit(request.query_params, usual=USUAL_INSTANTS)
+        limit = query_parameters.limit(request.query_params, usual=USUAL_INSTANTS)
         upcoming = schedules.next_runs(timer, limit=limit, now=clock.now())
         return Response({"next": [write_instant(instant) for instant in upcoming]})
 
@@ -115,4 +116,4 @@ class SchedulePreview(Door):
 
 
 def _limit(value: object) -> int:
-    return USUAL_INSTANTS if value is None else read_whole(value, "limit", least=1, most=parameters.MOST_ROWS)
+    return USUAL_INSTANTS if value is None else read_whole(value, "limit", least=1, most=query_parameters.MOST_ROWS)

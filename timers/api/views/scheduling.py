@@ -14,8 +14,8 @@ from timers.api import serializers as shapes
 from timers.api.base import Door, body, repeatable
 from timers.api.documents import only, read_flag, read_text
 from timers.api.schema import described
-from timers.queries import pauses as read
-from timers.services import pauses
+from timers.queries.timers import pause_all as read
+from timers.services.timers import pause_all
 
 
 class Scheduling(Door):
@@ -46,7 +46,7 @@ class PauseAll(Door):
     def post(self, request: Request) -> Response:
         document = only(body(request), shapes.PauseAllRequest.names())
         reason, owner = read_text(document, "reason"), _whose(request, document)
-        pauses.pause_all(owner=owner, by=request.user, reason=reason, now=clock.now())
+        pause_all.pause_all(owner=owner, by=request.user, reason=reason, now=clock.now())
         return _answer(request)
 
 
@@ -64,7 +64,7 @@ class ResumeAll(Door):
     @repeatable
     def post(self, request: Request) -> Response:
         document = only(body(request), shapes.ResumeAllRequest.names())
-        pauses.resume_all(owner=_whose(request, document), by=request.user, now=clock.now())
+        pause_all.resume_all(owner=_whose(request, document), by=request.user, now=clock.now())
         return _answer(request)
 
 

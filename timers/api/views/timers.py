@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, parameters
+from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, find, repeatable
 from timers.api.documents import only, read_flag, read_object, read_text
@@ -22,7 +22,8 @@ from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.errors import Invalid, TimersError
 from timers.models import Execution, Timer
 from timers.models.timers import TimerQuerySet
-from timers.services import batches, signing_secrets, timers
+from timers.services.timers import batches, signing_secrets
+from timers.services.timers import commands as timers
 
 MOST_AT_ONCE = 1_000
 RESULTS_SHOWN = 10
@@ -65,12 +66,12 @@ class Timers(Door):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = parameters.words(wanted, "fields", shapes.TimerSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", shapes.TimerSerializer.names()) or None
         page = pages.page(
             filters.timers(rows().visible_to(request.user), wanted),
-            order=parameters.order(wanted, filters.TIMER_ORDERS),
-            limit=parameters.limit(wanted),
-            marker=parameters.marker(wanted),
+            order=query_parameters.order(wanted, filters.TIMER_ORDERS),
+            limit=query_parameters.limit(wanted),
+            marker=query_parameters.marker(wanted),
         )
         return Response({"timers": shapes.TimerSerializer(page.rows, many=True, only=only).data, "marker": page.marker})
 

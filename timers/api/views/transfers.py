@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, manifests, pages, parameters
+from timers.api import examples, filters, manifests, pages, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, find, repeatable
 from timers.api.documents import only
@@ -18,8 +18,8 @@ from timers.api.pages import Order, Page
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import Transfer
 from timers.models.transfers import TransferQuerySet
-from timers.queries import transfer_files
-from timers.services import transfers
+from timers.queries.transfers import files as transfer_files
+from timers.services.transfers import commands as transfers
 
 
 def rows(request: Request) -> TransferQuerySet:
@@ -35,7 +35,7 @@ def answer(request: Request, transfer_id: Any) -> Any:
 
 def _page(found: Any, request: Request, order: Order) -> Page[Any]:
     wanted = request.query_params
-    return pages.page(found, order=order, limit=parameters.limit(wanted), marker=parameters.marker(wanted))
+    return pages.page(found, order=order, limit=query_parameters.limit(wanted), marker=query_parameters.marker(wanted))
 
 
 class Transfers(Door):
@@ -55,7 +55,7 @@ class Transfers(Door):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = parameters.words(wanted, "fields", shapes.TransferSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", shapes.TransferSerializer.names()) or None
         page = _page(filters.transfers(rows(request), wanted), request, filters.TRANSFER_ORDER)
         shown = shapes.TransferSerializer(page.rows, many=True, only=only, context={"now": clock.now()}).data
         return Response({"transfers": shown, "marker": page.marker})
@@ -110,7 +110,7 @@ class TransferFiles(Door):
         page = transfer_files.page(
             transfer.pk,
             wanted=filters.files(wanted),
-            limit=parameters.limit(wanted),
+            limit=query_parameters.limit(wanted),
             after=filters.place(wanted),
         )
         return Response({"files": shapes.FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
@@ -130,7 +130,7 @@ class TransferManifest(Door):
     )
     def get(self, request: Request, transfer_id: str) -> StreamingHttpResponse:
         transfer = find(rows(request), transfer_id)
-        way = parameters.one_of(request.query_params.get("as") or "json", "as", manifests.TYPES)
+        way = query_parameters.one_of(request.query_params.get("as") or "json", "as", manifests.TYPES)
         document = shapes.TransferSerializer(transfer, context={"now": clock.now()}).data
         response = StreamingHttpResponse(manifests.write(transfer, document, way), content_type=manifests.TYPES[way])
         response["Content-Disposition"] = f'attachment; filename="transfer-{transfer.pk}.{way}"'
@@ -150,7 +150,7 @@ class TransferEvents(Door):
     def get(self, request: Request, transfer_id: str) -> Response:
         transfer = find(rows(request), transfer_id)
         events = transfer.events.all()
-        if parameters.flag(request.query_params, "faults"):
+        if query_parameters.flag(request.query_params, "faults"):
             events = events.filter(is_fault=True)
         page = _page(events, request, filters.EVENT_ORDER)
         return Response({"events": shapes.TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})

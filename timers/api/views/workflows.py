@@ -9,14 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, parameters
+from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
 from timers.api.base import Door, body, find, repeatable
 from timers.api.documents import only, read_flag, read_object, read_text
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import WorkflowDefinition, WorkflowRun
 from timers.models.workflows import WorkflowRunQuerySet
-from timers.services import workflow_definitions, workflow_runs
+from timers.services.workflows import definitions as workflow_definitions
+from timers.services.workflows import runs as workflow_runs
 
 VERSION = query("version", "The newest where none is named.", type=OpenApiTypes.INT)
 
@@ -34,13 +35,13 @@ class Workflows(Door):
     def get(self, request: Request) -> Response:
         wanted = request.query_params
         rows = WorkflowDefinition.objects.visible_to(request.user).select_related("owner")
-        if text := parameters.text(wanted, "q"):
+        if text := query_parameters.text(wanted, "q"):
             rows = rows.filter(name__icontains=text)
         page = pages.page(
             rows,
             order=filters.WORKFLOW_ORDER,
-            limit=parameters.limit(wanted),
-            marker=parameters.marker(wanted),
+            limit=query_parameters.limit(wanted),
+            marker=query_parameters.marker(wanted),
         )
         return Response({"workflows": shapes.WorkflowSerializer(page.rows, many=True).data, "marker": page.marker})
 
@@ -99,7 +100,7 @@ class WorkflowOne(Door):
 
 def _found(request: Request, name: str) -> WorkflowDefinition:
     version = request.query_params.get("version")
-    wanted = None if not version else parameters.whole(version, "version", most=2**31 - 1)
+    wanted = None if not version else query_parameters.whole(version, "version", most=2**31 - 1)
     return workflow_definitions.find(request.user, name, wanted)
 
 
@@ -131,12 +132,12 @@ class WorkflowRuns(Door):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = parameters.words(wanted, "fields", shapes.WorkflowRunSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", shapes.WorkflowRunSerializer.names()) or None
         page = pages.page(
             filters.workflow_runs(_rows(request), wanted),
             order=filters.WORKFLOW_RUN_ORDER,
-            limit=parameters.limit(wanted),
-            marker=parameters.marker(wanted),
+            limit=query_parameters.limit(wanted),
+            marker=query_parameters.marker(wanted),
         )
         shown = shapes.WorkflowRunSerializer(page.rows, many=True, only=only).data
         return Response({"workflow_runs": shown, "marker": page.marker})

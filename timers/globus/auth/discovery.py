@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.globus.auth import idtokens
+from timers.globus.auth import id_tokens
 from timers.globus.auth.identities import AuthDoor
 from timers.globus.base import base_url
 
@@ -24,7 +24,7 @@ class Keys(Published):
     """GET the public keys (JWKS)"""
 
     def get(self, request: Request) -> Response:
-        return Response(idtokens.public_keys(now=clock.now()))
+        return Response(id_tokens.public_keys(now=clock.now()))
 
 
 class Configuration(Published):
@@ -45,7 +45,7 @@ class Configuration(Published):
                 "response_modes_supported": ["query"],
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": [idtokens.ALGORITHM],
+                "id_token_signing_alg_values_supported": [id_tokens.ALGORITHM],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "code_challenge_methods_supported": ["S256"],
                 "scopes_supported": ["openid", "profile", "email"],

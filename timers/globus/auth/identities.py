@@ -12,13 +12,13 @@ from rest_framework.response import Response
 from timers import clock, scopes
 from timers.errors import Forbidden, Invalid, NotFound
 from timers.globus import errors
-from timers.globus.auth import idtokens
+from timers.globus.auth import id_tokens
 from timers.globus.auth.server import basic
 from timers.globus.base import Door, identifier, token_of
 from timers.globus.errors import MISSING, Told
 from timers.models import ClientKey, Consent, Token
 from timers.scheduling.fields import write_instant
-from timers.services import apps, consents, identities
+from timers.services.people import consents, identities, oauth_clients
 
 MOST_LOOKED_UP = 1_000
 
@@ -41,7 +41,7 @@ class UserInfo(AuthDoor):
         who = person_of(token)
         entry = {"sub": who["sub"], "username": who["preferred_username"], "status": "used"}
         more = {"name": who["name"], "email": who["email"], "organization": who["organization"]}
-        provider = {"identity_provider": None, "identity_provider_display_name": idtokens.ORGANIZATION}
+        provider = {"identity_provider": None, "identity_provider_display_name": id_tokens.ORGANIZATION}
         return Response({**who, **provider, "identity_set": [{**entry, **more, **provider}]})
 
     post = get
@@ -55,7 +55,7 @@ class Identities(AuthDoor):
         if len(ids) + len(names) > MOST_LOOKED_UP:
             raise Invalid({"ids": f"At most {MOST_LOOKED_UP:,} at once."})
         token = token_of(request)
-        found = [_identity(idtokens.person(user)) for user in identities.find(request.user, ids=ids, names=names)]
+        found = [_identity(id_tokens.person(user)) for user in identities.find(request.user, ids=ids, names=names)]
         if (
             token is not None
             and str(identity_of(token)) in ids
@@ -72,7 +72,7 @@ class IdentityOne(AuthDoor):
         found = identities.find(request.user, ids=[identity_id])
         if not found:
             raise NotFound("There is no such identity.")
-        return Response({"identity": _identity(idtokens.person(found[0]))})
+        return Response({"identity": _identity(id_tokens.person(found[0]))})
 
 
 class Consents(AuthDoor):
@@ -100,7 +100,7 @@ class Clients(AuthDoor):
         template = asked.get("template_id")
         if template is not None and identifier(template) is None:
             raise Invalid({"client.template_id": "This is no UUID."})
-        app, secret = apps.register(name=asked.get("name"), template_id=str(template or ""), now=clock.now())
+        app, secret = oauth_clients.register(name=asked.get("name"), template_id=str(template or ""), now=clock.now())
         client = {
             "id": str(app.client_id),
             "name": app.name,
@@ -129,10 +129,10 @@ class ClientOne(AuthDoor):
 
     def delete(self, request: Request, client_id: str) -> Response:
         given, secret = basic(request.headers.get("Authorization", ""))
-        app = apps.authenticate(given, secret, now=clock.now())
+        app = oauth_clients.authenticate(given, secret, now=clock.now())
         if app is None:
             raise Told(401, "UNAUTHORIZED", "The app's id and secret do not fit.")
-        if identifier(client_id) != UUID(app.client_id) or not apps.forget(UUID(app.client_id)):
+        if identifier(client_id) != UUID(app.client_id) or not oauth_clients.forget(UUID(app.client_id)):
             raise NotFound("There is no such app.")
         return Response({"client": {"id": app.client_id}})
 
@@ -145,14 +145,14 @@ def identity_of(token: Token) -> UUID:
 def person_of(token: Token) -> dict[str, Any]:
     """Return what is told of the identity of a token."""
     if not is_key(token):
-        return idtokens.person(token.owner)
+        return id_tokens.person(token.owner)
     key = str(token.client_id)
     return {
         "sub": key,
         "preferred_username": f"{key}@clients.auth.globus.org",
         "name": token.name,
         "email": token.owner.email or None,
-        "organization": idtokens.ORGANIZATION,
+        "organization": id_tokens.ORGANIZATION,
     }
 
 

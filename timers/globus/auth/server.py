@@ -29,10 +29,11 @@ from oauthlib.oauth2.rfc6749.tokens import TokenBase
 
 from timers import scopes
 from timers.errors import Conflict, Invalid
-from timers.globus.auth import idtokens
+from timers.globus.auth import id_tokens
 from timers.models import Token
-from timers.services import access, apps, consents, grants
-from timers.services.grants import Issued
+from timers.services.people import consents, oauth_clients, oauth_grants
+from timers.services.people import tokens as access
+from timers.services.people.oauth_grants import Issued
 
 DEPENDENT = "urn:globus:auth:grant_type:dependent_token"
 CODE_PAGE = "v2/web/auth-code"
@@ -74,18 +75,18 @@ class Validator(RequestValidator):  # type: ignore[misc]
     # Apps
 
     def validate_client_id(self, client_id: str, request: Request, *_: Any, **__: Any) -> bool:
-        request.client = apps.find(client_id)
+        request.client = oauth_clients.find(client_id)
         return request.client is not None
 
     def client_authentication_required(self, request: Request, *_: Any, **__: Any) -> bool:
         if _pair(request)[1]:
             return True
-        known = apps.find(request.client_id)
+        known = oauth_clients.find(request.client_id)
         return known is not None and known.secret
 
     def authenticate_client(self, request: Request, *_: Any, **__: Any) -> bool:
         client_id, secret = _pair(request)
-        request.client = apps.authenticate(client_id, secret, now=self.now)
+        request.client = oauth_clients.authenticate(client_id, secret, now=self.now)
         if request.client is None:
             return False
         if request.client_id and request.client_id.lower() != request.client.client_id:
@@ -94,7 +95,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
         return True
 
     def authenticate_client_id(self, client_id: str, request: Request, *_: Any, **__: Any) -> bool:
-        request.client = apps.find(client_id)
+        request.client = oauth_clients.find(client_id)
         if request.client is None:
             return False
         request.client_id = request.client.client_id
@@ -136,7 +137,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
     # Codes and refresh tokens
 
     def save_authorization_code(self, client_id: str, code: Any, request: Request, *_: Any, **__: Any) -> None:
-        grants.agree(
+        oauth_grants.agree(
             owner=request.user,
             client_id=request.client.client_id,
             name=request.client.name,
@@ -172,7 +173,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
         return list(request.held.scopes)
 
     def _hold(self, text: str, kind: str, request: Request) -> bool:
-        request.held = grants.find(text, kind=kind, client_id=request.client.client_id, now=self.now)
+        request.held = oauth_grants.find(text, kind=kind, client_id=request.client.client_id, now=self.now)
         if request.held is None:
             return False
         request.user, request.scopes = request.held.owner, request.held.scopes
@@ -195,7 +196,7 @@ class Tokens(TokenBase):  # type: ignore[misc]
             issued = self._for_itself(request)
         else:
             try:
-                issued = grants.exchange(request.held, names=request.scopes, now=self.now)
+                issued = oauth_grants.exchange(request.held, names=request.scopes, now=self.now)
             except Conflict as error:
                 raise oauth_errors.InvalidGrantError(request=request) from error
         answer = document(issued)
@@ -204,7 +205,7 @@ class Tokens(TokenBase):  # type: ignore[misc]
             if held.details.get("state"):
                 answer["state"] = held.details["state"]
             if scopes.OPENID in held.scopes:
-                answer["id_token"] = idtokens.sign(
+                answer["id_token"] = id_tokens.sign(
                     user=held.owner,
                     audience=request.client.client_id,
                     issuer=self.base,
@@ -219,7 +220,7 @@ class Tokens(TokenBase):  # type: ignore[misc]
         consents.grant(
             owner=app.owner, client_id=app.client_id, granted=request.wanted, allows_refresh=False, now=self.now
         )
-        return grants.issue(
+        return oauth_grants.issue(
             owner=app.owner,
             client_id=app.client_id,
             name=app.name,
@@ -261,7 +262,7 @@ class DependentTokenGrant(GrantTypeBase):  # type: ignore[misc]
             self.validate_scopes(request)
             has_all = shown.client_id is None and not shown.scopes
             names = request.scopes if has_all else [name for name in names if name in request.scopes]
-        issued = grants.issue(
+        issued = oauth_grants.issue(
             owner=shown.owner,
             client_id=request.client.client_id,
             name=request.client.name,

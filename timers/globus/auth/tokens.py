@@ -18,8 +18,8 @@ from timers.globus.auth.identities import identity_of, person_of
 from timers.globus.auth.server import Server, basic
 from timers.globus.base import base_url
 from timers.models import Token
-from timers.services import access, apps, grants
-from timers.services.apps import App
+from timers.services.people import oauth_clients, oauth_grants, tokens
+from timers.services.people.oauth_clients import App
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -64,7 +64,7 @@ class TokenRevocation(FormDoor):
     """POST /v2/oauth2/token/revoke: whoever holds a token may end it."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        grants.revoke(request.POST.get("token", ""), now=clock.now())
+        oauth_grants.revoke(request.POST.get("token", ""), now=clock.now())
         return _answer({"active": False})
 
 
@@ -95,15 +95,15 @@ def caller(request: HttpRequest) -> App | None:
     if not secret:
         client_id, secret = client_id or request.POST.get("client_id", ""), request.POST.get("client_secret", "")
     if secret:
-        return apps.authenticate(client_id, secret, now=clock.now())
-    known = apps.find(client_id)
+        return oauth_clients.authenticate(client_id, secret, now=clock.now())
+    known = oauth_clients.find(client_id)
     return None if known is None or known.secret else known
 
 
 def _known(request: HttpRequest, app: App) -> Token | None:
     """Return the valid token of the request, if it is the app's business: its own, or one of its owner."""
-    kinds = (*access.OPENING, access.REFRESH)
-    token = access.find_token(request.POST.get("token", ""), kinds=kinds, now=clock.now())
+    kinds = (*tokens.OPENING, tokens.REFRESH)
+    token = tokens.find_token(request.POST.get("token", ""), kinds=kinds, now=clock.now())
     if token is None:
         return None
     own = str(token.client_id) == app.client_id or (app.owner is not None and token.owner == app.owner)

@@ -22,9 +22,12 @@ from timers.globus.timers.writing import write_job, write_timer
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
 from timers.models.timers import TimerQuerySet
-from timers.queries import timer_results
-from timers.queries.timer_results import Runs
-from timers.services import consents, executions, flows, origins, timers
+from timers.queries.timers import results
+from timers.queries.timers.results import Runs
+from timers.services.executions import commands as executions
+from timers.services.globus import flows, origins
+from timers.services.people import consents
+from timers.services.timers import commands as timers
 
 RESULTS_SHOWN = 10
 MOST_RESULTS = 100
@@ -78,7 +81,7 @@ class Jobs(TimersDoor):
     def get(self, request: Request) -> Response:
         limit = number(request.query_params, "result_count", usual=RESULTS_SHOWN, least=0, most=MOST_RESULTS)
         shown = list(listing.wanted(rows().visible_to(request.user), request.query_params))
-        runs = timer_results.runs_of(shown, limit=limit)
+        runs = results.runs_of(shown, limit=limit)
         return Response({"jobs": [write_job(timer, runs[timer.pk]) for timer in shown]})
 
     def post(self, request: Request) -> Response:
@@ -97,7 +100,7 @@ class JobOne(TimersDoor):
     def get(self, request: Request, timer_id: str) -> Response:
         timer = found(request, timer_id)
         limit = number(request.query_params, "page_size", usual=RESULTS_SHOWN, least=1, most=MOST_RESULTS)
-        runs, marker = timer_results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
+        runs, marker = results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
         return Response(write_job(timer, runs, marker=marker))
 
     def patch(self, request: Request, timer_id: str) -> Response:
@@ -174,7 +177,7 @@ def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime
     with transaction.atomic():
         if wanting if update is None else update:
             origins.hand_over(timer, client_id=token.client_id if token is not None else None)
-        last = timer_results.newest(timer) if wanting and (planned is None or planned > now) else None
+        last = results.newest(timer) if wanting and (planned is None or planned > now) else None
         if last is not None and last.failure_reason == consents.ConsentRequired.code:
             executions.rerun(last, by=request.user, now=now)
         timers.resume(timer, by=request.user, now=now, run_missed=True)
@@ -182,7 +185,7 @@ def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime
 
 def document(timer: Timer) -> dict[str, Any]:
     """Return the document of a timer with its last runs."""
-    runs, marker = timer_results.page(timer, limit=RESULTS_SHOWN, marker=None)
+    runs, marker = results.page(timer, limit=RESULTS_SHOWN, marker=None)
     return write_job(timer, runs, marker=marker)
 
 

@@ -12,9 +12,10 @@ from timers.globus.timers.schedules import start_of, write_schedule, write_stop
 from timers.globus.transfer.tasks import write_task
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer
-from timers.queries.timer_results import Runs
+from timers.queries.timers.results import Runs
 from timers.scheduling.fields import write_instant
-from timers.services import consents, origins
+from timers.services.globus import origins
+from timers.services.people import consents
 
 _STATUSES = {
     TimerStatus.ACTIVE: "loaded",

@@ -12,7 +12,8 @@ from timers.globus import errors
 from timers.globus.base import Door, identifier
 from timers.globus.errors import Told
 from timers.models import Collection, Transfer
-from timers.services import collections, identities
+from timers.services.collections import commands as collections
+from timers.services.people import identities
 
 
 class TransferDoor(Door):

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from timers.globus.base import identifier, number
 from timers.globus.transfer.base import TransferDoor, account_of, endpoint, result
 from timers.models import Collection
-from timers.services import identities
+from timers.services.people import identities
 
 MOST_FOUND = 100
 _OWN_SCOPES = ("my-endpoints", "my-gcp-endpoints", "administered-by-me")

@@ -18,8 +18,9 @@ from timers.globus.errors import MISSING, Told
 from timers.globus.transfer import filters
 from timers.globus.transfer.base import TransferDoor, endpoint, result
 from timers.models import Collection
-from timers.services import collections, consents
-from timers.services.consents import ConsentRequired
+from timers.services.collections import commands as collections
+from timers.services.people import consents
+from timers.services.people.consents import ConsentRequired
 
 MOST_LISTED = 100_000
 

@@ -15,7 +15,8 @@ from timers.globus.base import identifier, token_of
 from timers.globus.errors import Told
 from timers.globus.transfer.base import TransferDoor, endpoint, result
 from timers.models import Transfer
-from timers.services import consents, transfers
+from timers.services.people import consents
+from timers.services.transfers import commands as transfers
 
 
 class SubmissionId(TransferDoor):

@@ -20,11 +20,12 @@ from timers.globus.transfer import filters
 from timers.globus.transfer.base import TransferDoor, account_of, result, task
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Collection, Transfer, TransferEvent
-from timers.queries import transfer_files
-from timers.queries.transfer_files import FileEntry, Wanted
-from timers.queries.transfers import bytes_per_second
+from timers.queries.transfers import files as transfer_files
+from timers.queries.transfers.files import FileEntry, Wanted
+from timers.queries.transfers.listing import bytes_per_second
 from timers.scheduling.fields import known_keys, write_instant
-from timers.services import identities, transfers
+from timers.services.people import identities
+from timers.services.transfers import commands as transfers
 
 MOST_TASKS = 1_000
 FILES_AT_ONCE = 1_000

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from timers import clock
 from timers.errors import Invalid
 from timers.management.migrated import MigratedCommand
-from timers.services import access
+from timers.services.people import tokens
 
 
 class Command(MigratedCommand):
@@ -29,7 +29,7 @@ class Command(MigratedCommand):
         if owner is None:
             raise CommandError(f"There is no user {username!r}.")
         try:
-            key, secret = access.create_key(owner=owner, name=name, now=clock.now())
+            key, secret = tokens.create_key(owner=owner, name=name, now=clock.now())
         except Invalid as error:
             raise CommandError(error.message) from error
         self.stdout.write(json.dumps({"client_id": str(key.client_id), "client_secret": secret}))

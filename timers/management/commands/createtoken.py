@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from timers import clock
 from timers.errors import Invalid
 from timers.management.migrated import MigratedCommand
-from timers.services import access
+from timers.services.people import tokens
 
 
 class Command(MigratedCommand):
@@ -27,7 +27,7 @@ class Command(MigratedCommand):
         if owner is None:
             raise CommandError(f"There is no user {username!r}.")
         try:
-            text = access.create_token(owner=owner, name=name, days=days, now=clock.now())[1]
+            text = tokens.create_token(owner=owner, name=name, days=days, now=clock.now())[1]
         except Invalid as error:
             raise CommandError(error.message) from error
         self.stdout.write(text)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from timers.clock import Clock
-from timers.engine.dispatcher import AHEAD, Dispatcher
+from timers.engine.dispatch.dispatcher import AHEAD, Dispatcher
 
 
 class Command(BaseCommand):

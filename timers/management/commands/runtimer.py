@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from timers.codetimers import DeclarationError
-from timers.engine import foreground
+from timers.code_timers import DeclarationError
+from timers.engine.worker import foreground
 from timers.errors import NotFound
 from timers.management.migrated import MigratedCommand
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from timers import clock
-from timers.codetimers import DeclarationError
+from timers.code_timers import DeclarationError
 from timers.management.migrated import MigratedCommand
-from timers.services import codetimers
+from timers.services.timers import code_timers
 
 
 class Command(MigratedCommand):
@@ -17,7 +17,7 @@ class Command(MigratedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            synced = codetimers.sync(now=clock.now())
+            synced = code_timers.sync(now=clock.now())
         except DeclarationError as error:
             raise CommandError(str(error)) from error
         ended = f" {len(synced.ended)} ended, as their declarations are gone." if synced.ended else ""

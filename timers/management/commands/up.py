@@ -14,10 +14,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
 from timers import clock
-from timers.codetimers import DeclarationError
-from timers.engine.supervisor import Supervisor, authority
-from timers.models import rows
-from timers.services import accounts, codetimers, demo
+from timers.code_timers import DeclarationError
+from timers.engine.supervision.supervisor import Supervisor, authority
+from timers.models import sql
+from timers.services import demo
+from timers.services.people import accounts
+from timers.services.timers import code_timers
 
 _LOCK_NUMBER = 7_241_905_332
 """Two installations that start at the same time must not both make the tables and the first account."""
@@ -47,7 +49,7 @@ class Command(BaseCommand):
 
     def _prepare(self, *, with_demo: bool) -> None:
         try:
-            with rows.alone(_LOCK_NUMBER):
+            with sql.alone(_LOCK_NUMBER):
                 call_command("migrate", interactive=False, verbosity=0)
                 account = accounts.make_first(now=clock.now())
         except OperationalError as error:
@@ -59,7 +61,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  password: {account.password}")
             self.stdout.write(f"  API token: {account.token}")
         try:
-            codetimers.sync(now=clock.now())
+            code_timers.sync(now=clock.now())
         except DeclarationError as error:
             raise CommandError(str(error)) from error
         if with_demo:

@@ -11,7 +11,7 @@ import os
 
 from timers.errors import ExternalError
 from timers.storages.base import fault
-from timers.storages.oserrors import MEANINGS, told
+from timers.storages.os_errors import MEANINGS, told
 from timers.storages.sftp.wire import Refused, Status
 
 _NUMBERS = {

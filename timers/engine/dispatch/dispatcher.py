@@ -1,0 +1,152 @@
+"""The loop that fires timers: tick, wait, tick. Any number of dispatchers may run at once."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from timers.clock import Clock
+from timers.engine.dispatch.claim_intervals import BATCH, claim, next_instant
+from timers.engine.dispatch.maintenance import Every, Reaper
+from timers.messaging import notifier, queue
+from timers.services import processes
+from timers.services.executions import commands as executions
+
+log = logging.getLogger(__name__)
+
+AHEAD = 0.5
+"""Seconds before its instant that a timer is claimed: the transaction and the message are paid by then."""
+
+LONGEST_WAIT = 4.0
+"""Seconds between two ticks at most: well within what `readyz` calls alive."""
+
+LEAST_GAP = 0.01
+"""Seconds between two ticks at least, so that a dense stream of timers is gathered into batches."""
+
+MOST_BATCHES = 20
+"""How many batches one tick claims at most, so that chores and signs of life are not put off for long."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two attempts to reach a database that went away."""
+
+
+NOTHING = executions.Reaped()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick did, and the instant of the next thing that is known to be due."""
+
+    claimed: int = 0
+    skipped: int = 0
+    reaped: executions.Reaped = NOTHING
+    next_instant: datetime | None = None
+
+
+class Dispatcher:
+    """Claims what is due and does the chores around it."""
+
+    def __init__(self, clock: Clock, *, ahead: float = AHEAD, batch: int = BATCH) -> None:
+        self.clock = clock
+        self.ahead = timedelta(seconds=ahead)
+        self.batch = batch
+        self.reaper = Reaper()
+        self._name = processes.name()
+        self._sign_of_life = Every(timedelta(seconds=3))
+        self._clock_check = Every(timedelta(minutes=1))
+        self._bell: notifier.Bell | None = None
+        self._pause = FIRST_PAUSE
+
+    def tick(self, now: datetime) -> Tick:
+        """Do everything that is due: claim, repeat what was lost, say that we are alive; return what that was."""
+        claimed = skipped = 0
+        for _ in range(MOST_BATCHES):
+            batch = claim(now=now, horizon=now + self.ahead, batch=self.batch)
+            claimed += batch.executions
+            skipped += batch.skipped
+            if not batch.full or self.clock.stopped.is_set():
+                break
+        reaped = self.reaper.pass_by(now, horizon=now + self.ahead)
+        if self._sign_of_life.is_due(now):
+            processes.beat(processes.DISPATCHER, self._name, now=now)
+        return Tick(claimed, skipped, reaped, self._next())
+
+    def run(self) -> None:
+        """Tick until stopped. A database that goes away is waited for."""
+        gc.freeze()  # what is there by now stays: going through it again and again would make ticks late
+        while not self.clock.stopped.is_set():
+            try:
+                self._listen()
+                began = self.clock.monotonic()
+                tick = self.tick(self.clock.now())
+                self._pause = FIRST_PAUSE
+                self._wait(tick, began)
+            except (DatabaseError, InterfaceError, OSError) as error:
+                self._recover(error)
+            except Exception:
+                log.exception("A tick failed; the next one follows.")
+                self.clock.wait(1.0)
+        self._leave()
+
+    def stop(self) -> None:
+        """End `run` soon; may be called by a signal handler."""
+        self.clock.stop()
+        if self._bell is not None:
+            self._bell.interrupt()
+
+    def _next(self) -> datetime | None:
+        """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
+        claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
+        others = [each for each in (self.reaper.next_retry, self.reaper.next_step) if each is not None]
+        return min([*claims, *others], default=None)
+
+    def _listen(self) -> None:
+        if self._bell is None:
+            self._bell = notifier.hang(queue.CHANGES)
+        if self._clock_check.is_due(self.clock.now()):
+            self.clock.offset = processes.clock_offset()
+
+    def _wait(self, tick: Tick, began: float) -> None:
+        """Wait until something is due or the bell rings, but keep the least gap since the last tick began.
+
+        Workers that hold sub-second timers, and other dispatchers, move on what is waited for and ring no bell for it:
+        so at that instant the next one is asked for again, which is far cheaper than a tick.
+        """
+        gap = began + LEAST_GAP - self.clock.monotonic()
+        if gap > 0 and self.clock.wait(gap):
+            return
+        latest, following = self.clock.monotonic() + LONGEST_WAIT, tick.next_instant
+        while self._bell is not None and (seconds := self._idle_seconds(following, latest)) > 0:
+            if self._bell.wait(seconds):
+                self.reaper.hear(self.clock.now())
+                return
+            following = self._next()
+
+    def _idle_seconds(self, following: datetime | None, latest: float) -> float:
+        """Return for how long there is nothing to do: until that instant or the latest moment; 0 when stopped."""
+        if self.clock.stopped.is_set():
+            return 0.0
+        seconds = latest - self.clock.monotonic()
+        return seconds if following is None else min(seconds, (following - self.clock.now()).total_seconds())
+
+    def _recover(self, error: Exception) -> None:
+        log.warning("The dispatcher lost the database and tries again: %s", error)
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+        connection.close()
+        self._clock_check.last = None
+        self.clock.wait(self._pause)
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+
+    def _leave(self) -> None:
+        try:
+            processes.leave(processes.DISPATCHER, self._name)
+        except DatabaseError:
+            log.warning("The dispatcher stopped without a database to say so.")
+        if self._bell is not None:
+            self._bell.close()

@@ -1,0 +1,87 @@
+"""Takes back what nobody works on: in every dispatcher, every few seconds, bounded per pass."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from timers.messaging import queue
+from timers.services import processes
+from timers.services.executions import cluster_routing
+from timers.services.executions import commands as executions
+from timers.services.notifications import delivery
+from timers.services.timers import commands as timers
+from timers.services.workflows import runs as workflow_runs
+from timers.services.workflows import wakeups
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Every:
+    """Something that is done once in a while; a clock that jumps back does not put it off."""
+
+    period: timedelta
+    last: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is time again, and take it as done."""
+        if self.last is not None and self.last <= now < self.last + self.period:
+            return False
+        self.last = now
+        return True
+
+
+AGAIN = timedelta(milliseconds=50)
+"""How long after a bell made it look the next one may do so, at the earliest."""
+
+
+@dataclass
+class Reaper:
+    """The chores of a dispatcher beside claiming."""
+
+    leases: Every = field(default_factory=lambda: Every(timedelta(seconds=2)))
+    retries: Every = field(default_factory=lambda: Every(timedelta(seconds=0.5)))
+    snoozes: Every = field(default_factory=lambda: Every(timedelta(seconds=1)))
+    processes: Every = field(default_factory=lambda: Every(timedelta(minutes=1)))
+    steps: Every = field(default_factory=lambda: Every(timedelta(seconds=0.5)))
+    next_retry: datetime | None = None
+    next_step: datetime | None = None
+    next_snooze: datetime | None = None
+    heard: datetime | None = None
+
+    def hear(self, now: datetime) -> None:
+        """Look at what may be due earlier than was known, as a bell has rung: now, or soon after the last time."""
+        if self.heard is None or not now - AGAIN < self.heard <= now + AGAIN:
+            self.heard = now
+        elif self.heard <= now:
+            self.heard += AGAIN
+        self.next_retry = _earliest(self.next_retry, self.heard)
+        self.next_step = _earliest(self.next_step, self.heard)
+        self.next_snooze = _earliest(self.next_snooze, self.heard)
+
+    def pass_by(self, now: datetime, *, horizon: datetime) -> executions.Reaped:
+        """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
+        if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
+            _, self.next_retry = executions.release_retries(now=now)
+        if self.steps.is_due(now) or (self.next_step is not None and self.next_step <= now):
+            self.next_step = _earliest(wakeups.wake_due(now=now)[1], workflow_runs.end_overdue(now=now))
+        if self.snoozes.is_due(now) or (self.next_snooze is not None and self.next_snooze <= horizon):
+            self.next_snooze = timers.resume_snoozed(until=horizon, now=now)
+        if self.processes.is_due(now):
+            processes.prune(now=now)
+            queue.drop_messages(but=cluster_routing.alive(now=now))
+        if not self.leases.is_due(now):
+            return executions.Reaped()
+        delivery.repeat_due(now=now)
+        reaped = executions.reap(now=now)
+        if reaped.lost or reaped.repeated:
+            log.warning(
+                "Took back what was lost.", extra={"repeated_messages": reaped.repeated, "lost_attempts": reaped.lost}
+            )
+        return reaped
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((each for each in instants if each is not None), default=None)

@@ -1,0 +1,121 @@
+"""Entry points for django-q: a few lines each, never raising."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+
+from django.conf import settings
+from django.db import connections
+
+from timers import clock
+from timers.code_timers import DeclarationError
+from timers.engine.worker import runner, workflow_steps
+from timers.engine.worker.thread_pool import Pool
+from timers.messaging import cluster_name
+from timers.services import processes
+from timers.services.executions import cluster_routing
+from timers.services.notifications import delivery
+from timers.services.timers import code_timers
+
+log = logging.getLogger(__name__)
+
+SLICES_AT_ONCE = 4
+NOTICES_AT_ONCE = 2
+SLICES_IN_A_ROW = 30
+"""A transfer goes on in its thread while no other waits for one: what is known of its files stays at hand."""
+
+
+def run_group(items: list[tuple[str, int, int]]) -> None:
+    """Have executions carried out: (id as hex, instant to start at in microseconds, definition) each."""
+    try:
+        runner.of_this_process().put(items)
+    except BaseException:  # the queue's own time-out too: what got lost has a lease
+        log.exception("A group of executions was not taken.")
+
+
+def run_slice(transfer_id: str) -> None:
+    """Have the next slice of a transfer carried out, by threads of its own so that it holds back nothing."""
+    try:
+        _slice_threads(os.getpid()).submit([transfer_id])
+    except BaseException:
+        log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
+
+
+def run_steps(step_ids: list[str]) -> None:
+    """Have steps of workflows carried out, or gone on with when their time has come."""
+    try:
+        runner.of_this_process()  # which sees to it that the process ends in order
+        workflow_steps.of_this_process().put(step_ids)
+    except BaseException:
+        log.exception("Steps of workflows were not taken.")
+
+
+def deliver_notice(notice_id: str) -> None:
+    """Have a notice sent, by threads of its own: the other side may take its time."""
+    try:
+        _notice_threads(os.getpid()).submit([notice_id])
+    except BaseException:
+        log.exception("A notice was not taken.", extra={"notice": notice_id})
+
+
+def answer_roll_call() -> None:
+    """Say that this cluster carries out what it is sent, with how many workers, and which functions it knows."""
+    try:
+        runner.of_this_process()
+        name, now = cluster_name.name(), clock.now()
+        processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
+        cluster_routing.beat(name, functions=_functions(), now=now)
+    except BaseException:
+        log.exception("A roll call was not answered.")
+
+
+def _functions() -> list[str]:
+    try:
+        return list(code_timers.registered())
+    except DeclarationError as error:
+        log.error("This worker knows no functions: %s", error)
+        return []
+
+
+@lru_cache(maxsize=1)
+def _slice_threads(process: int) -> Pool[str]:
+    """Return the threads for slices of this process: threads do not survive a fork."""
+    return Pool(_run_slice, most=SLICES_AT_ONCE)
+
+
+def _run_slice(transfer_id: str) -> bool:
+    from timers.engine.transfers import slice_runner
+
+    try:
+        for _ in range(SLICES_IN_A_ROW):
+            goes_on = slice_runner.run_slice(transfer_id, now=clock.now())
+            if not goes_on or _slice_threads(os.getpid()).has_backlog():
+                break
+    except BaseException:
+        log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})
+    finally:
+        connections.close_all()
+    return True
+
+
+@lru_cache(maxsize=1)
+def _notice_threads(process: int) -> Pool[str]:
+    return Pool(_deliver_notice, most=NOTICES_AT_ONCE)
+
+
+def _deliver_notice(notice_id: str) -> bool:
+    try:
+        notice = delivery.take(notice_id, now=clock.now())
+        if notice is not None:
+            error = delivery.deliver(notice, now=clock.now())
+            if error is None:
+                delivery.sent(notice, now=clock.now())
+            else:
+                delivery.failed(notice, error, now=clock.now())
+    except BaseException:
+        log.exception("A notice could not be sent; the reaper has it repeated.", extra={"notice": notice_id})
+    finally:
+        connections.close_all()
+    return True

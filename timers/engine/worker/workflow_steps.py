@@ -1,0 +1,245 @@
+"""Steps of workflows in one worker process: one thread speaks to the database, several carry out.
+
+No connection is held while a step is carried out, and what ends together is written together.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing.util
+import os
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from queue import Empty, SimpleQueue
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from timers.actions.base import Context, Outcome
+from timers.clock import Clock
+from timers.engine.worker.execute import perform, too_long
+from timers.engine.worker.thread_pool import LOOK_AGAIN, Pool
+from timers.services import processes
+from timers.services.workflows import steps as service
+from timers.services.workflows import wakeups
+from timers.services.workflows.steps import Ended, Held
+
+log = logging.getLogger(__name__)
+
+MOST_THREADS = 50
+MOST_AT_ONCE = 50
+"""How many are begun or ended in one transaction."""
+
+BEAT_EVERY = 4.0
+GRACE = 1.0
+"""Seconds beyond its time after which a step is given up: actions that watch their deadline say themselves how."""
+
+PAUSE = 0.5
+END_GRACE = 3.0
+
+
+class _Running:
+    """A step in the hands of this process."""
+
+    def __init__(self, held: Held) -> None:
+        self.held = held
+        self.thread: int | None = None
+        self.is_lost = False
+        self.gives_up_at = float("inf")
+
+    def cancelled(self) -> bool:
+        return self.is_lost
+
+
+class Steps:
+    """Takes what messages name, has it carried out, and writes how it ended."""
+
+    def __init__(self, clock: Clock, *, most: int = MOST_THREADS) -> None:
+        self._clock = clock
+        self._owner = processes.name()
+        self._most = most
+        self._news: SimpleQueue[str | tuple[_Running, Outcome] | None] = SimpleQueue()
+        self._waiting: dict[str, None] = {}
+        self._unwritten: list[tuple[_Running, Outcome]] = []
+        self._running: dict[UUID, _Running] = {}
+        self._pool: Pool[_Running] = Pool(self._carry_out, most=most)
+        self._ending = threading.Event()
+        self._beaten_at = time.monotonic()
+        self._thread = threading.Thread(target=self._live, name="timers-steps", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, step_ids: Iterable[str]) -> None:
+        """Take what a message named; returns at once."""
+        for each in step_ids:
+            self._news.put(each)
+
+    def stop(self) -> None:
+        """Write what has ended, and hand back the rest."""
+        self._ending.set()
+        self._news.put(None)
+        self._thread.join(END_GRACE)
+
+    # The thread that speaks to the database
+
+    def _live(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._gather()
+                self._write()
+                self._begin()
+                self._look_after()
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("Steps of workflows wait for the database: %s", error)
+                connection.close()
+                self._ending.wait(PAUSE)
+            except Exception:
+                log.exception("The steps of workflows met a defect and go on.")
+                self._ending.wait(PAUSE)
+        with suppress(DatabaseError, InterfaceError):
+            self._gather(wait=False)
+            self._write()
+            service.hand_back([each.held for each in self._running.values()], owner=self._owner, now=self._clock.now())
+        connection.close()
+
+    def _gather(self, *, wait: bool = True) -> None:
+        """Sort what has come in; wait for something unless there is work left."""
+        idle = wait and not self._unwritten and not (self._waiting and self._has_room())
+        seconds = self._patience() if idle else 0.0
+        with suppress(Empty):
+            self._sort(self._news.get(timeout=seconds) if seconds else self._news.get_nowait())
+            for _ in range(self._news.qsize()):
+                self._sort(self._news.get_nowait())
+
+    def _patience(self) -> float:
+        if self._pool.has_backlog():
+            return LOOK_AGAIN
+        return GRACE / 2 if self._running else BEAT_EVERY
+
+    def _sort(self, news: str | tuple[_Running, Outcome] | None) -> None:
+        if isinstance(news, str):
+            self._waiting[news] = None
+        elif news is not None:
+            self._unwritten.append(news)
+
+    def _has_room(self) -> bool:
+        return len(self._running) < self._most
+
+    def _write(self) -> None:
+        batch = self._unwritten[:MOST_AT_ONCE]
+        if not batch:
+            return
+        try:
+            self._finish(batch)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("Steps that ended could not be written together; they are written one by one.")
+            for each in batch:
+                self._finish_alone(each)
+        del self._unwritten[: len(batch)]
+        for running, _ in batch:
+            self._running.pop(running.held.step_id, None)
+
+    def _finish(self, batch: Iterable[tuple[_Running, Outcome]]) -> None:
+        ended = [Ended(running.held, outcome) for running, outcome in batch]
+        service.finish(ended, owner=self._owner, now=self._clock.now())
+
+    def _finish_alone(self, one: tuple[_Running, Outcome]) -> None:
+        try:
+            self._finish([one])
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("The end of a step could not be written.", extra={"step": str(one[0].held.step_id)})
+
+    def _begin(self) -> None:
+        room = min(MOST_AT_ONCE, self._most - len(self._running))
+        wanted = list(self._waiting)[:room]
+        if not wanted:
+            return
+        for each in wanted:
+            del self._waiting[each]
+        now = self._clock.now()
+        try:
+            held = service.take(wanted, owner=self._owner, now=now)
+            if len(held) < len(wanted):
+                wakeups.settle(set(wanted) - {str(each.step_id) for each in held}, now=now)
+        except (DatabaseError, InterfaceError):
+            self._waiting.update(dict.fromkeys(wanted))
+            raise
+        running = [_Running(each) for each in held]
+        self._running.update((each.held.step_id, each) for each in running)
+        self._pool.submit(running)
+
+    def _look_after(self) -> None:
+        """Keep the leases, stop what is no longer ours, give up what takes too long, add threads."""
+        if self._pool.has_backlog():
+            self._pool.tend()
+        moment = time.monotonic()
+        for running in list(self._running.values()):
+            if running.gives_up_at <= moment:
+                self._give_up(running)
+        if moment < self._beaten_at + BEAT_EVERY:
+            return
+        self._beaten_at = moment
+        everything = [each.held for each in self._running.values()]
+        for step_id in service.extend(everything, owner=self._owner, now=self._clock.now()) if everything else ():
+            if (lost := self._running.get(step_id)) is not None:
+                lost.is_lost = True
+
+    def _give_up(self, running: _Running) -> None:
+        running.gives_up_at = float("inf")
+        self._unwritten.append((running, too_long(running.held.seconds)))
+        if running.thread is not None:
+            self._pool.give_up(running.thread)
+
+    # The threads that carry out
+
+    def _carry_out(self, running: _Running) -> bool:
+        held = running.held
+        if held.problem is not None:
+            self._news.put((running, Outcome.failed(held.problem, reason="invalid")))
+            return True
+        started = self._clock.now()
+        running.thread = threading.get_ident()
+        running.gives_up_at = time.monotonic() + held.seconds + GRACE
+        context = Context(
+            execution_id=held.step_id,
+            timer_id=held.timer_id,
+            owner_id=held.owner_id,
+            name=held.name,
+            parameters=held.parameters,
+            attempt=held.attempt,
+            scheduled_for=held.scheduled_at,
+            started_at=started,
+            deadline=started + timedelta(seconds=held.seconds),
+            cancelled=running.cancelled,
+            is_step=True,
+        )
+        outcome = perform(held.action, context)
+        if running.gives_up_at == float("inf"):
+            return False
+        running.gives_up_at = float("inf")
+        self._news.put((running, outcome))
+        return True
+
+
+_present: tuple[int, Steps] | None = None
+_making = threading.Lock()
+
+
+def of_this_process() -> Steps:
+    """Return the steps of this worker process; one per process, as threads do not survive a fork."""
+    global _present  # noqa: PLW0603
+    with _making:
+        if _present is None or _present[0] != os.getpid():
+            steps = Steps(Clock())
+            steps.start()
+            multiprocessing.util.Finalize(None, steps.stop, exitpriority=90)
+            _present = (os.getpid(), steps)
+    return _present[1]

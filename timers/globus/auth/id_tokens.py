@@ -1,0 +1,49 @@
+"""What this site vouches for: signed id tokens, and the public key to check them with."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from jwt.algorithms import RSAAlgorithm
+
+from timers.services.people import identities, signing_keys
+
+ALGORITHM = "RS512"
+LASTS = timedelta(hours=48)
+ORGANIZATION = "Timers"
+
+
+def sign(*, user: Any, audience: str, issuer: str, nonce: str | None, now: datetime) -> str:
+    """Return a signed token that says who logged in, for one app; `nonce` is the word by which it knows its request."""
+    key = signing_keys.key(now=now)
+    claims = {
+        **person(user),
+        "iss": issuer.rstrip("/"),
+        "aud": audience,
+        "iat": int(now.timestamp()),
+        "exp": int((now + LASTS).timestamp()),
+        **({} if nonce is None else {"nonce": nonce}),
+    }
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.id})
+
+
+def public_keys(*, now: datetime) -> dict[str, Any]:
+    """Return the keys that tokens can be checked with (JWKS)."""
+    key = signing_keys.key(now=now)
+    public = json.loads(RSAAlgorithm.to_jwk(key.private.public_key()))
+    public.pop("key_ops", None)
+    return {"keys": [{**public, "kid": key.id, "use": "sig", "alg": ALGORITHM}]}
+
+
+def person(user: Any) -> dict[str, Any]:
+    """Return what apps are told of a person."""
+    return {
+        "sub": str(identities.id_of(user)),
+        "preferred_username": user.get_username(),
+        "name": user.get_full_name() or user.get_username(),
+        "email": user.email or None,
+        "organization": ORGANIZATION,
+    }

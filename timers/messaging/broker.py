@@ -1,0 +1,107 @@
+"""django-q's broker over our database: takes messages in batches, is woken by a bell, never raises.
+
+A message is deleted when it is taken. It is a mere wake-up: the row that it speaks of is the truth, and the reaper
+repeats what a cluster had taken when it died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from django.db import DatabaseError, InterfaceError, connection
+from django_q.brokers import Broker
+from django_q.conf import Conf
+
+from timers.messaging import cluster_name, notifier, queue
+from timers.messaging.cluster_probe import RollCall
+from timers.models import sql as rows
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.0
+"""Seconds after which the table is looked at although no bell rang; also how long a stop may take."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two attempts to reach a database that went away."""
+
+_TAKE = """
+delete from django_q_ormq where id in (
+  select id from django_q_ormq where key in (%s, %s) order by id limit %s{locked})
+returning id, payload"""
+
+
+class DatabaseBroker(Broker):
+    """Messages are rows of django-q's own table: those for any cluster, and those for this broker's own."""
+
+    _ear: tuple[int, notifier.Bell] | None = None
+    _roll_call: RollCall | None = None
+    _pause = FIRST_PAUSE
+
+    def enqueue(self, task: str) -> None:
+        queue.send([task])
+
+    def dequeue(self) -> list[tuple[None, str]] | None:
+        """Return the next messages, oldest first; waits a while for some, and answers None when there are none."""
+        try:
+            ear = self._own_ear()
+            self._roll_call = self._roll_call or RollCall()
+            taken = [*self._take(), *self._roll_call.due()]
+            if not taken and ear.wait(LONGEST_WAIT):
+                taken = self._take()
+            self._pause = FIRST_PAUSE
+            return taken or None
+        except (DatabaseError, InterfaceError, OSError) as error:
+            self._recover(error)
+            return None
+
+    def queue_size(self) -> int:
+        return rows.fetch("select count(*) from django_q_ormq where key = %s", [self.list_key])[0][0]
+
+    def lock_size(self) -> int:
+        return 0
+
+    def purge_queue(self) -> int:
+        return rows.change("delete from django_q_ormq where key = %s", [self.list_key])
+
+    def delete_queue(self) -> int:
+        return self.purge_queue()
+
+    def ping(self) -> bool:
+        return True
+
+    def info(self) -> str:
+        return f"Database ({connection.vendor})"
+
+    def _take(self) -> list[tuple[None, str]]:
+        if not rows.on_postgresql() and not self._anything():
+            return []
+        sql = _TAKE.format(locked=rows.locked("update skip locked"))
+        with rows.turn():
+            taken = sorted(rows.fetch(sql, [self.list_key, self._own_key(), Conf.BULK]))
+        return [(None, payload) for _, payload in taken]
+
+    def _anything(self) -> bool:
+        """Return whether it is worth taking SQLite's one write lock."""
+        keys = [self.list_key, self._own_key()]
+        return bool(rows.fetch("select 1 from django_q_ormq where key in (%s, %s) limit 1", keys))
+
+    def _own_key(self) -> str:
+        return queue.key_of(cluster_name.name())
+
+    def _own_ear(self) -> notifier.Bell:
+        """Return this process's bell; one from before a fork is another process's."""
+        if self._ear is None or self._ear[0] != os.getpid():
+            self._ear = (os.getpid(), notifier.hang(queue.CHANNEL))
+        return self._ear[1]
+
+    def _recover(self, error: Exception) -> None:
+        """Drop what may be broken and pause, each time longer, so that a database that went away can come back."""
+        log.warning("The broker lost the database and tries again: %s", error)
+        if self._ear is not None:
+            self._ear[1].close()
+            self._ear = None
+        connection.close()
+        time.sleep(self._pause)
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)

@@ -1,0 +1,127 @@
+"""Waiting until something was committed, or some time has passed, without asking over and over.
+
+In PostgreSQL a bell listens on a connection of its own; beside an SQLite file it reads from a named pipe. What rings
+is in `timers.messaging.queue`. A bell may ring for nothing, and who waits must not rely on it alone: the waits are
+bounded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, connections
+
+from timers.messaging import queue
+
+
+class Bell(ABC):
+    """One process's ear for one channel."""
+
+    def __init__(self) -> None:
+        self._interrupted, self._interrupt = os.pipe()
+        os.set_blocking(self._interrupted, False)
+        os.set_blocking(self._interrupt, False)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the bell rings (true), the time is over or somebody interrupts (false)."""
+        poll = select.poll()
+        poll.register(self._interrupted, select.POLLIN)
+        heard = self._descriptor()
+        if heard is not None:
+            poll.register(heard, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
+        if self._interrupted in ready:
+            _empty(self._interrupted)
+        if heard in ready:
+            self._listen_to_it()
+        return heard in ready
+
+    def interrupt(self) -> None:
+        """End the present wait, or the next one; may be called by a signal handler or another thread."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._interrupt, b".")
+
+    def close(self) -> None:
+        os.close(self._interrupted)
+        os.close(self._interrupt)
+
+    @abstractmethod
+    def _descriptor(self) -> int | None: ...
+
+    @abstractmethod
+    def _listen_to_it(self) -> None: ...
+
+
+class PostgresqlBell(Bell):
+    """LISTEN on a connection that does nothing else."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__()
+        self._wrapper: Any = connections.create_connection("default")
+        self._wrapper.ensure_connection()
+        self._wrapper.connection.execute(f"listen {channel}")
+
+    def close(self) -> None:
+        super().close()
+        self._wrapper.close()
+
+    def _descriptor(self) -> int:
+        return self._wrapper.connection.fileno()
+
+    def _listen_to_it(self) -> None:
+        for _ in self._wrapper.connection.notifies(timeout=0):
+            pass
+
+
+class PipeBell(Bell):
+    """A named pipe in a folder that all processes on one SQLite file know."""
+
+    def __init__(self, folder: Path, channel: str) -> None:
+        super().__init__()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._path = folder / f"{channel}.{os.getpid()}.{id(self):x}"
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        os.mkfifo(self._path, 0o660)
+        # open for writing too: else the pipe is at its end whenever nobody rings
+        self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        os.close(self._pipe)
+
+    def _descriptor(self) -> int:
+        return self._pipe
+
+    def _listen_to_it(self) -> None:
+        _empty(self._pipe)
+
+
+class SilentBell(Bell):
+    """For a database in memory, which no other process can see."""
+
+    def _descriptor(self) -> None:
+        return None
+
+    def _listen_to_it(self) -> None: ...
+
+
+def hang(channel: str) -> Bell:
+    """Return a bell of this process for the channel; it rings from now on."""
+    if connection.vendor == "postgresql":
+        return PostgresqlBell(channel)
+    folder = queue.bell_folder(connection.settings_dict["NAME"])
+    return SilentBell() if folder is None else PipeBell(folder, channel)
+
+
+def _empty(descriptor: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 4096):
+            pass

@@ -1,0 +1,293 @@
+"""Executions as the pages show them: all that ran or was skipped, and one with its attempts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from timers import clock
+from timers.lifecycle import UNFINISHED, ExecutionStatus
+from timers.models import Execution, Timer, TimerTag
+from timers.queries.page_context import LATE_AFTER
+from timers.queries.paging import Page, after, read_marker, write_marker
+
+PAGE_SIZE = 50
+FEW_TIMERS = 200
+"""So many timers can be named to the database, which then reads their histories instead of everybody's."""
+LOOKED_THROUGH = 20_000
+"""Executions that one page looks through for what no index knows; the reader may go on from there."""
+_BEFORE_ALL = uuid.UUID(int=0)
+ORDER = ("-scheduled_for", "-pk")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the reader looks for; empty words mean everything."""
+
+    q: str = ""
+    status: str = ""
+    trigger: str = ""
+    action: str = ""
+    tag: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Planned times: from `since` until just before `until`."""
+
+    @property
+    def any(self) -> bool:
+        return bool(self.q or self.status or self.trigger or self.action or self.tag or self.since or self.until)
+
+
+@dataclass(frozen=True)
+class ExecutionsPage:
+    """A page of executions. `sought_in` says what a text was found in: `timers` or `errors`, empty without one.
+
+    `looked_until` is set when the page ends because enough was looked through, not because it is full.
+    """
+
+    page: Page[ExecutionRow]
+    sought_in: str = ""
+    looked_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionRow:
+    """One execution in a list, with what is derived from its facts."""
+
+    execution: Execution
+    timer: Timer
+    late: timedelta | None
+    took: timedelta | None
+    attempts: str
+    said: str
+    """The result in a few words."""
+
+    @property
+    def is_late(self) -> bool:
+        return self.late is not None and self.late > LATE_AFTER
+
+
+def executions_page(
+    user: Any, *, now: datetime, filters: Filters, marker: str | None = None, limit: int | None = None
+) -> ExecutionsPage:
+    """Return a page of all executions, newest first, from four queries at most, however long the history is."""
+    sought = _seek(user, filters)
+    place = read_marker(marker, 2)
+    from_here = _planned_within(filters) & (_after(ORDER, place) if place is not None else Q())
+    edge = _edge(from_here & sought.among) if sought.is_rare else None
+    found = Execution.objects.filter(from_here & sought.condition)
+    if edge is not None:
+        found = found.filter(scheduled_for__gte=edge)
+    page = _page(found.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
+    if edge is None or page.next_marker is not None:
+        return ExecutionsPage(page, sought.sought_in)
+    return ExecutionsPage(
+        Page(page.rows, write_marker(clock.to_us(edge), _BEFORE_ALL)), sought.sought_in, looked_until=edge
+    )
+
+
+def executions_to_export(user: Any, filters: Filters) -> models.QuerySet[Execution]:
+    """Return all executions that the filters leave, newest first."""
+    found = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
+    return found.select_related("timer").order_by(*ORDER)
+
+
+def tag_keys(user: Any) -> list[str]:
+    """Return the keys of the tags on timers that the user may know of."""
+    tags = TimerTag.objects.all() if user.is_staff else TimerTag.objects.filter(timer__owner=user)
+    return list(tags.order_by("key").values_list("key", flat=True).distinct()[:200])
+
+
+def executions_of(
+    timer: Timer, *, now: datetime, status: str = "", marker: str | None = None, limit: int = 25
+) -> Page[ExecutionRow]:
+    """Return a page of one timer's executions, newest first, from one query."""
+    found = Execution.objects.filter(timer=timer).filter(_has_status(status))
+    place = read_marker(marker, 2)
+    if place is not None:
+        found = found.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
+    ordered = found.order_by("-scheduled_for", "-serial")
+    return _page(ordered, lambda last: (clock.to_us(last.scheduled_for), last.serial), now=now, limit=limit)
+
+
+def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
+    """Return the execution, or None when the user may not know of it."""
+    found = Execution.objects.visible_to(user).filter(pk=execution_id)
+    return found.select_related("timer__owner", "timer__schedule", "definition").first()
+
+
+def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
+    """Return those of the executions that the user may know of, newest first."""
+    found = Execution.objects.visible_to(user).filter(pk__in=ids)
+    return list(found.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
+
+
+def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:
+    """Return an execution with what is derived from its facts."""
+    began, ended = execution.started_at, execution.finished_at
+    skipped = execution.status == ExecutionStatus.SKIPPED
+    running = execution.status in UNFINISHED
+    return ExecutionRow(
+        execution=execution,
+        timer=execution.timer,
+        late=max(timedelta(0), began - execution.scheduled_for) if began and not skipped else None,
+        took=((ended or now) - began if began and (ended or running) and not skipped else None),
+        attempts=_attempts(execution),
+        said=said(execution),
+    )
+
+
+def said(execution: Execution) -> str:
+    """Return the result of an execution in a few words, empty when there is nothing to say."""
+    if execution.error_message:
+        return execution.error_message
+    result = execution.result
+    if isinstance(result, dict):
+        return _result_words(result)
+    return _plain_words(result)[:200]
+
+
+def _result_words(result: dict[str, Any]) -> str:
+    if "status_code" in result:
+        return f"HTTP {result['status_code']}"
+    if "files_transferred" in result:
+        return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged"
+    if "workflow_id" in result:
+        return _outputs(result.get("output"))[:200]
+    return _plain_words(result.get("value", result))[:200]
+
+
+def _outputs(output: Any) -> str:
+    """Return what a workflow gave back: its small values, of the others the name."""
+    if not isinstance(output, dict):
+        return _plain_words(output)
+    return ", ".join(f"{name} {'…' if isinstance(each, dict | list) else each}" for name, each in output.items())
+
+
+def _plain_words(value: Any) -> str:
+    """Return what a function gave back: the pairs of a small object, else as JSON writes it."""
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, dict) and all(isinstance(each, str | int | float) for each in value.values()):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _attempts(execution: Execution) -> str:
+    if not execution.attempt or execution.status == ExecutionStatus.SKIPPED:
+        return ""
+    most = (execution.definition.policies or {}).get("max_attempts") if execution.definition else None
+    counted = execution.attempt - execution.losses
+    return (
+        f"{execution.attempt} of {most + execution.losses}"
+        if most and counted >= 1 and most > 1
+        else str(execution.attempt)
+    )
+
+
+def _page(
+    found: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
+) -> Page[ExecutionRow]:
+    rows = list(found.select_related("timer", "definition")[: limit + 1])
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return Page([execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None)
+
+
+def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -> Q:
+    try:
+        values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1])) if last_is_id else int(place[1])]
+    except (ValueError, OverflowError):
+        return Q()
+    return after(names, values)
+
+
+@dataclass(frozen=True)
+class _Sought:
+    """What is looked for, and whether it may be so rare that a long history must be read to find a page of it."""
+
+    condition: Q
+    is_rare: bool
+    sought_in: str = ""
+    among: Q = field(default_factory=Q)
+    """The executions that are looked through: of a few timers, else everybody's."""
+
+
+def _seek(user: Any, filters: Filters) -> _Sought:
+    """Return the condition of the filters but the time: timers are looked up first, as they are few."""
+    facts = _has_status(filters.status)
+    if filters.trigger:
+        facts &= Q(trigger=filters.trigger)
+    waits = filters.status in {*UNFINISHED, "unfinished"}  # these have an index of their own
+    rare = bool(filters.status or filters.trigger) and not waits
+    with contextlib.suppress(ValueError):
+        number = uuid.UUID(filters.q)
+        mine = Q() if user.is_staff else Q(timer__owner=user)
+        return _Sought(facts & mine & (Q(pk=number) | Q(timer_id=number)), is_rare=False)
+    timers = _timers(user, filters)
+    if not filters.q:
+        return _of_timers(timers, facts, rare=rare, waits=waits)
+    named = _of_timers(timers.filter(name__icontains=filters.q), facts, rare=rare, waits=waits, sought_in="timers")
+    if named.condition != _NOTHING:
+        return named
+    said = facts & Q(error_message__icontains=filters.q)
+    return replace(_of_timers(timers, said, rare=True, waits=waits, sought_in="errors"), is_rare=not waits)
+
+
+_NOTHING = Q(pk__in=[])
+
+
+def _timers(user: Any, filters: Filters) -> models.QuerySet[Timer]:
+    """Return the timers that filters on timers leave."""
+    timers: Any = Timer.objects.visible_to(user)
+    if filters.action:
+        timers = timers.filter(action=filters.action)
+    if filters.tag:
+        key, colon, value = filters.tag.partition(":")
+        timers = timers.tagged(key, value if colon else None)
+    return timers
+
+
+def _of_timers(timers: models.QuerySet[Timer], facts: Q, *, rare: bool, waits: bool, sought_in: str = "") -> _Sought:
+    """Return the condition of executions of these timers; a few are named one by one."""
+    if not timers.query.where:
+        return _Sought(facts, rare, sought_in)
+    ids = list(timers.order_by().values_list("pk", flat=True)[: FEW_TIMERS + 1])
+    if not ids:
+        return _Sought(_NOTHING, False, sought_in)
+    if len(ids) <= FEW_TIMERS:
+        return _Sought(facts & Q(timer_id__in=ids), False, sought_in, among=Q(timer_id__in=ids))
+    return _Sought(facts & Q(timer_id__in=timers.values("pk")), not waits, sought_in)
+
+
+def _planned_within(filters: Filters) -> Q:
+    within = Q()
+    if filters.since is not None:
+        within &= Q(scheduled_for__gte=filters.since)
+    if filters.until is not None:
+        within &= Q(scheduled_for__lt=filters.until)
+    return within
+
+
+def _edge(among: Q) -> datetime | None:
+    """Return the planned time that this page looks back to, None when it can look at all that is left."""
+    times = Execution.objects.filter(among).order_by("-scheduled_for").values_list("scheduled_for", flat=True)
+    return next(iter(times[LOOKED_THROUGH : LOOKED_THROUGH + 1]), None)
+
+
+def _place(last: Execution) -> tuple[int, uuid.UUID]:
+    return clock.to_us(last.scheduled_for), last.pk
+
+
+def _has_status(status: str) -> Q:
+    if status == "unfinished":
+        return Q(status__in=UNFINISHED)
+    return Q(status=status) if status in set(ExecutionStatus) else Q()

@@ -1,0 +1,234 @@
+"""Timers as the list shows them: found by filters, in an order, a page at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from timers import clock
+from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
+from timers.models import Execution, Timer, TimerTag
+from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.timers.counts import FAILING, Figures, figures
+from timers.queries.timers.filters import Filters, filtered
+from timers.queries.timers.last_runs import Bar, last_runs
+from timers.scheduling import text
+from timers.scheduling.bounds import parse_schedule
+
+PAGE_SIZE = 50
+
+Phase = tuple[Q, Sequence[str]]
+_NEXT = ("schedule__next_run_at", "pk")
+_NEWEST = ("-created_at", "pk")
+_WITHOUT_NEXT = Q(schedule__next_run_at__isnull=True)
+ORDERS: Mapping[str, Sequence[Phase]] = {
+    "attention": (
+        (FAILING & ~_WITHOUT_NEXT, _NEXT),
+        (FAILING & _WITHOUT_NEXT, _NEWEST),
+        (~FAILING & ~_WITHOUT_NEXT, _NEXT),
+        (~FAILING & _WITHOUT_NEXT, _NEWEST),
+    ),
+    "next": ((~_WITHOUT_NEXT, _NEXT), (_WITHOUT_NEXT, _NEWEST)),
+    "name": ((Q(), ("sort_name", "pk")),),
+    "newest": ((Q(), _NEWEST),),
+}
+"""Parts of each order, one after the other, and the columns of each part: an index holds them all in that order."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A schedule for people: the rule, and the zone whose clock it reads."""
+
+    rule: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class TimerRow:
+    """One timer in the list."""
+
+    timer: Timer
+    state: str
+    schedule: Words
+    summary: str
+    tags: list[tuple[str, str]]
+    bars: list[Bar] = field(default_factory=list)
+    since: datetime | None = None
+    """When what runs now began."""
+
+    @property
+    def can_pause(self) -> bool:
+        return self.timer.status == TimerStatus.ACTIVE
+
+    @property
+    def can_resume(self) -> bool:
+        return self.timer.status == TimerStatus.PAUSED
+
+    @property
+    def last(self) -> Bar | None:
+        """The last run that ended."""
+        return next((bar for bar in self.bars if bar.ended is not None), None)
+
+
+@dataclass(frozen=True)
+class TimersPage:
+    """The list of timers with the figures above it."""
+
+    page: Page[TimerRow]
+    figures: Figures
+    tags: list[str]
+    filters: Filters
+
+
+def timers_page(user: Any, *, now: datetime, filters: Filters, marker: str | None = None) -> TimersPage:
+    """Return a page of the list from at most ten queries, however many timers there are."""
+    visible = Timer.objects.visible_to(user).not_deleted()
+    return TimersPage(
+        page=_page(visible, now=now, filters=filters, marker=marker),
+        figures=figures(user, now=now),
+        tags=list(
+            TimerTag.objects.filter(timer__in=visible.values("pk"))
+            .order_by("key")
+            .values_list("key", flat=True)
+            .distinct()[:200]
+        ),
+        filters=filters,
+    )
+
+
+def timer_row(timer: Timer, *, now: datetime) -> TimerRow:
+    """Return one row of the list."""
+    return _rows([timer], now=now)[0]
+
+
+def find_timer(user: Any, timer_id: uuid.UUID) -> Timer | None:
+    """Return the timer, deleted ones too, or None when the user may not know of it."""
+    found = Timer.objects.visible_to(user).filter(pk=timer_id)
+    return found.select_related("schedule", "definition", "owner", "status_changed_by").first()
+
+
+def find_timers(user: Any, ids: Sequence[uuid.UUID]) -> list[Timer]:
+    """Return those of the timers that the user may know of and that are not deleted, by name."""
+    found = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
+    return list(found.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
+
+
+def words_for(document: Mapping[str, Any]) -> Words:
+    """Return a stored schedule in words; a rule that can no longer be read is shown as its kind."""
+    try:
+        schedule = parse_schedule(document, now=clock.EPOCH, refuse_never=False)
+        return Words(text.describe(schedule).replace(f" ({schedule.timezone})", ""), schedule.timezone)
+    except Exception:  # one broken rule must not hide the list that helps to find it
+        return Words(f"{document.get('type', 'unknown')} (unreadable)", "")
+
+
+# The list
+
+
+def _page(visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None) -> Page[TimerRow]:
+    phases = ORDERS[filters.order]
+    found = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
+    found = found.select_related("schedule", "definition", "owner")
+    first, place = _read_place(marker, phases)
+    listed: list[tuple[int, Timer]] = []
+    for number, (condition, order) in enumerate(phases[first:], start=first):
+        part = found.filter(condition).order_by(*order)
+        if number == first and place is not None:
+            part = part.filter(after(order, place))
+        listed += [(number, timer) for timer in part[: PAGE_SIZE + 1 - len(listed)]]
+        if len(listed) > PAGE_SIZE:
+            break
+    rows = _rows([timer for _, timer in listed[:PAGE_SIZE]], now=now)
+    return Page(rows, _place(*listed[PAGE_SIZE - 1], phases) if len(listed) > PAGE_SIZE else None)
+
+
+def _place(number: int, timer: Timer, phases: Sequence[Phase]) -> str:
+    """Return the marker of a row: its part of the order, and its place there."""
+    column = phases[number][1][0].removeprefix("-")
+    value = timer.schedule.next_run_at if column == _NEXT[0] else getattr(timer, column)
+    return write_marker(number, clock.to_us(value) if isinstance(value, datetime) else value, timer.pk)
+
+
+def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[Any] | None]:
+    """Return the part of the order that a marker leads to, and the place in it; the beginning for a broken one."""
+    values = read_marker(marker, 3)
+    try:
+        number, place, pk = values or (0, None, None)
+        if place is None or not 0 <= number < len(phases):
+            return 0, None
+        by_name = phases[number][1][0] == "sort_name"
+        return number, [str(place) if by_name else clock.from_us(place), uuid.UUID(pk)]
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return 0, None
+
+
+# Its rows
+
+
+def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
+    """Return the rows for these timers from three queries: tags, last runs, what is unfinished."""
+    ids = [timer.pk for timer in timers]
+    tags: dict[uuid.UUID, list[tuple[str, str]]] = {}
+    for timer_id, key, value in (
+        TimerTag.objects.filter(timer__in=ids).order_by("id").values_list("timer_id", "key", "value")
+    ):
+        tags.setdefault(timer_id, []).append((key, value))
+    bars = last_runs(ids, now=now)
+    unfinished = unfinished_of(ids)
+    return [
+        _row(timer, unfinished.get(timer.pk, {}), tags.get(timer.pk, []), bars.get(timer.pk, [])) for timer in timers
+    ]
+
+
+def _row(
+    timer: Timer, unfinished: Mapping[str, datetime | None], tags: list[tuple[str, str]], bars: list[Bar]
+) -> TimerRow:
+    definition = timer.definition
+    return TimerRow(
+        timer=timer,
+        state=state_of(timer, unfinished),
+        schedule=words_for(definition.schedule if definition else {}),
+        summary=_summary(timer),
+        tags=tags,
+        bars=bars,
+        since=unfinished.get(ExecutionStatus.RUNNING),
+    )
+
+
+def state_of(timer: Timer, unfinished: Mapping[str, datetime | None]) -> str:
+    """Return the state to show: the timer's, or what it is busy with."""
+    if timer.status == TimerStatus.PAUSED:
+        by_itself = timer.status_changed_by_id is None and timer.schedule.consecutive_failures > 0
+        return "auto-paused" if by_itself else "paused"
+    if timer.status == TimerStatus.ACTIVE:
+        for busy in (ExecutionStatus.RUNNING, ExecutionStatus.RETRYING):
+            if busy in unfinished:
+                return busy
+    return timer.status
+
+
+def _summary(timer: Timer) -> str:
+    from timers.actions.base import ACTIONS
+
+    if timer.definition is None:
+        return ""
+    try:
+        return ACTIONS.get(timer.action).summary(timer.definition.body)
+    except Exception:  # a kind that is not installed any more still has its row
+        return ""
+
+
+def unfinished_of(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, datetime | None]]:
+    """Return for each timer that is busy the states of what is unfinished, with the earliest start; one query."""
+    found: dict[uuid.UUID, dict[str, datetime | None]] = {}
+    rows = Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).values_list("timer_id", "status")
+    for timer_id, status, began in rows.annotate(began=models.Min("started_at")):
+        found.setdefault(timer_id, {})[status] = began
+    return found

@@ -1,0 +1,110 @@
+"""The versions of a timer's definition, and how two of them differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timers.actions.base import MASK
+from timers.models import Definition, Timer
+from timers.queries.timers.listing import words_for
+
+AT_ONCE = 25
+MOST_CHANGES = 200
+LONGEST = 400
+ABSENT = ""
+_PARTS = ("name", "timer_type", "schedule", "body", "policies")
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Some versions, newest first; `older` leads to those before them."""
+
+    rows: list[Definition]
+    older: int | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that two versions disagree about; empty text where it is absent."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions side by side. `left_out` counts the changes beyond those that are shown."""
+
+    before: Definition
+    after: Definition
+    changes: list[Change]
+    left_out: int
+
+
+def versions_of(timer: Timer, *, below: int | None = None, limit: int = AT_ONCE) -> Versions:
+    """Return the newest versions, or those with a number below the one named, without their bodies; one query."""
+    found = Definition.objects.filter(timer=timer).select_related("created_by").defer("body", "secrets", "policies")
+    if below is not None:
+        found = found.filter(number__lt=below)
+    rows = list(found.order_by("-number")[: limit + 1])
+    shown = rows[:limit]
+    return Versions(shown, shown[-1].number if len(rows) > limit else None)
+
+
+def compare(timer: Timer, *, before: int, after: int) -> Comparison | None:
+    """Return how two versions of a timer differ, from one query; None when there are no such two."""
+    found = Definition.objects.filter(timer=timer, number__in={before, after}).select_related("created_by")
+    known = {definition.number: definition for definition in found}
+    if before not in known or after not in known:
+        return None
+    changes = list(differences(known[before], known[after]))
+    return Comparison(known[before], known[after], changes[:MOST_CHANGES], max(0, len(changes) - MOST_CHANGES))
+
+
+def differences(before: Definition, after: Definition) -> Iterator[Change]:
+    """Yield what differs, field by field, in the order of the document; of secrets only that they do."""
+    rules = words_for(before.schedule).rule, words_for(after.schedule).rule
+    if rules[0] != rules[1]:
+        yield Change("schedule", *rules)
+    old, new = _fields(before), _fields(after)
+    for name in sorted({**old, **new}, key=_part):
+        if old.get(name, ABSENT) != new.get(name, ABSENT):
+            yield Change(name, old.get(name, ABSENT), new.get(name, ABSENT))
+        elif new.get(name) == MASK and _secret(before, name) != _secret(after, name):
+            yield Change(name, f"{MASK} (not shown)", f"{MASK} (another one, not shown)")
+
+
+def _part(name: str) -> int:
+    """Return where the part of the document stands that a field belongs to."""
+    return _PARTS.index(name.partition(".")[0])
+
+
+def _secret(definition: Definition, name: str) -> str | None:
+    path = name.removeprefix("body.").casefold()
+    return next((value for known, value in definition.secrets.items() if known.casefold() == path), None)
+
+
+def _fields(definition: Definition) -> dict[str, str]:
+    """Return every single value of a definition as text, by its dotted path."""
+    return {path: _text(value)[:LONGEST] for path, value in _leaves(definition.fields(), "")}
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, each in value.items():
+            yield from _leaves(each, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
+        for number, each in enumerate(value, start=1):
+            yield from _leaves(each, f"{path}.{number}")
+    else:
+        yield path, value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 30.0 and 30 are the same length of time
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,103 @@
+"""Apps that act for people: which ones are known, how they register and prove who they are."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from timers.errors import Conflict
+from timers.models import ClientKey, Consent, RegisteredApp, Token
+from timers.services import words
+from timers.services.people import tokens
+
+KNOWN = {
+    UUID("61338d24-54d5-408f-a10d-66c06b59f6d2"): "Tutorial app",
+    UUID("bc77d044-1f42-46cc-9702-87f756cd08a6"): "Timer command line",
+    UUID("95fdeba8-fac2-42bd-a357-e068d82ff78e"): "Globus CLI",
+}
+"""Apps that come with released programs; they keep no secret."""
+
+MOST_PER_HOUR = 1_000
+
+
+@dataclass(frozen=True)
+class App:
+    """A program that asks for tokens. `secret` says whether it can keep one; `owner` whom it acts as by itself."""
+
+    client_id: str
+    name: str
+    secret: bool = False
+    owner: Any = None
+    known: bool = True
+
+
+def find(client_id: object) -> App | None:
+    """Return the app with this id; any UUID that nobody registered is an app without a secret, known by its id alone.
+
+    None for what is no UUID, and for keys that were revoked.
+    """
+    key = _uuid(client_id)
+    if key is None:
+        return None
+    if key in KNOWN:
+        return App(str(key), KNOWN[key])
+    held = ClientKey.objects.select_related("owner").filter(client_id=key).first()
+    if held is not None:
+        usable = held.revoked_at is None and held.owner.is_active
+        return App(str(key), held.name, secret=True, owner=held.owner) if usable else None
+    registered = RegisteredApp.objects.filter(client_id=key).first()
+    if registered is not None:
+        return App(str(key), registered.name, secret=True)
+    return App(str(key), f"App {key}", known=False)
+
+
+def authenticate(client_id: object, secret: str, *, now: datetime) -> App | None:
+    """Return the app when the pair fits."""
+    key = _uuid(client_id)
+    if key is None or not secret:
+        return None
+    held = tokens.authenticate_key(key, secret, now=now)
+    if held is not None:
+        return App(str(key), held.name, secret=True, owner=held.owner)
+    registered = RegisteredApp.objects.filter(client_id=key).first()
+    if registered is None or not hmac.compare_digest(registered.digest, tokens.digest(secret)):
+        return None
+    RegisteredApp.objects.filter(pk=key).update(last_used_at=now)
+    return App(str(key), registered.name, secret=True)
+
+
+def register(*, name: object, template_id: str, now: datetime) -> tuple[RegisteredApp, str]:
+    """Return a new app and its secret, which is shown this once.
+
+    Anybody may ask, so there is a limit. Raises Invalid naming name, Conflict when too many registered lately.
+    """
+    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_PER_HOUR:
+        raise Conflict("Too many apps registered within an hour; try again later.", code="too_many_apps")
+    secret = secrets.token_urlsafe(32)
+    app = RegisteredApp.objects.create(
+        name=words.name(name), template_id=template_id[:36], digest=tokens.digest(secret), created_at=now
+    )
+    return app, secret
+
+
+def forget(client_id: UUID) -> bool:
+    """Take away an app that registered itself, with all that people granted to it; return whether there was one."""
+    with transaction.atomic():
+        gone, _ = RegisteredApp.objects.filter(client_id=client_id).delete()
+        if gone:
+            Token.objects.filter(client_id=client_id).delete()
+            Consent.objects.filter(client_id=client_id).delete()
+    return bool(gone)
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None

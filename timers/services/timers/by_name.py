@@ -1,0 +1,97 @@
+"""Timers that are known by their names: created or replaced, found, and their executions taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from timers.errors import NotFound
+from timers.lifecycle import UNFINISHED, TimerStatus
+from timers.models import Execution, Timer
+from timers.models.timers import CONDUCTOR, TimerQuerySet
+from timers.services.executions import overlap_queue
+from timers.services.timers import commands as timers
+
+MOST_REQUEUED = 1_000
+
+
+def of(owner: Any) -> TimerQuerySet:
+    """Return the timers of the Conductor door that are not deleted."""
+    return Timer.objects.not_deleted().filter(owner=owner, door=CONDUCTOR, action="workflow", schedule__kind="cron")
+
+
+def find(owner: Any, name: str) -> Timer:
+    """Return the timer of that name; raises NotFound."""
+    found = of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
+    if found is None:
+        raise NotFound(f"There is no schedule named {name}.")
+    return found
+
+
+def save(
+    *,
+    owner: Any,
+    name: str,
+    schedule: Mapping[str, Any],
+    body: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    description: str,
+    paused: bool,
+    now: datetime,
+) -> Timer:
+    """Return the timer of that name, made or replaced; its tags, and when it was made, stay.
+
+    Raises Invalid, and then nothing is changed.
+    """
+    wish = {"schedule": schedule, "body": body, "policies": policies, "description": description}
+    try:
+        with transaction.atomic():
+            return _save(owner, name, wish, paused=paused, now=now)
+    except IntegrityError:  # made at the same moment by somebody else: replace that one
+        with transaction.atomic():
+            return _save(owner, name, wish, paused=paused, now=now)
+
+
+def _save(owner: Any, name: str, wish: dict[str, Any], *, paused: bool, now: datetime) -> Timer:
+    known = Timer.objects.not_deleted().filter(owner=owner, door=CONDUCTOR, name=name).first()
+    if known is None:
+        made = {**wish, "action": "workflow", "door": CONDUCTOR, "refuse_never": False, "paused": paused}
+        return timers.create(owner=owner, name=name, by=owner, now=now, **made)
+    changes = {**wish, "timer_type": "workflow"}
+    timer = timers.update(known, changes=changes, by=owner, now=now, refuse_never=False)
+    if paused:
+        return pause(timer, reason="", by=owner, now=now)
+    return timers.resume(timer, by=owner, now=now) if timer.status == TimerStatus.PAUSED else timer
+
+
+def pause(timer: Timer, *, reason: str, by: Any, now: datetime) -> Timer:
+    """Return the timer paused for this reason until somebody resumes it, also when it was paused for another before.
+
+    One that has ended has nothing to pause. Raises Invalid naming reason.
+    """
+    if timer.status == TimerStatus.ENDED:
+        return timer
+    with transaction.atomic():
+        paused = timers.pause(timer, by=by, reason=reason, now=now)
+        paused.status_reason, paused.paused_until = reason, None
+        paused.save(update_fields=["status_reason", "paused_until"])
+    return paused
+
+
+def requeue(owner: Any, *, now: datetime) -> list[UUID]:
+    """Wake again what was taken and not started; return which executions those are."""
+    stuck = Execution.objects.filter(
+        timer__owner=owner,
+        timer__door=CONDUCTOR,
+        status__in=UNFINISHED,
+        workflow_id__isnull=True,
+        run_at__lte=now - overlap_queue.MESSAGE_LEASE,
+    )
+    ids = list(stuck.order_by("scheduled_for").values_list("pk", flat=True)[:MOST_REQUEUED])
+    with transaction.atomic():
+        overlap_queue.wake([each.hex for each in ids], now=now)
+    return ids

@@ -1,0 +1,140 @@
+"""What a timer is told to do: checked, its secrets set apart, kept as an immutable numbered row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from timers.actions.base import ACTIONS, MASK
+from timers.errors import Invalid
+from timers.models import Definition, Timer
+from timers.scheduling.bounds import BoundedSchedule, parse_schedule
+from timers.scheduling.policies import Policies, parse_policies
+from timers.services import words
+from timers.services.notifications import delivery
+
+MOST_BODY_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A checked definition that is not stored yet."""
+
+    name: str
+    action: str
+    schedule: BoundedSchedule
+    body: dict[str, Any]
+    secrets: dict[str, str]
+    policies: Policies
+
+    def changed(self, old: Definition) -> list[str]:
+        """Return the creation fields in which it says something else than a stored definition."""
+        fields = {
+            "name": self.name,
+            "timer_type": self.action,
+            "schedule": self.schedule.document(),
+            "body": self.body if self.secrets == old.secrets else None,
+            "policies": self.policies.document(),
+        }
+        return [name for name, value in old.fields().items() if fields[name] != value]
+
+
+def check(
+    *,
+    owner: Any,
+    name: object,
+    action: object,
+    schedule: object,
+    body: object,
+    policies: object,
+    old: Definition | None,
+    now: datetime,
+    minimum_interval: float,
+    refuse_never: bool = True,
+) -> Wish:
+    """Return the wish, checked as a whole; raises one Invalid that names every field that cannot work.
+
+    `old` is the definition that is being edited: its secrets stand in where the new body has a mask.
+    """
+    problems: dict[str, list[str]] = {}
+    checked_name = _collect(problems, lambda: words.name(name))
+    rule = _collect(
+        problems,
+        lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never),
+    )
+    parts = _collect(problems, lambda: check_body(action, body, owner=owner, old=old))
+    promises = None
+    if action in ACTIONS:
+        promises = _collect(problems, lambda: _check_policies(action, policies, rule, owner=owner))
+    if problems or checked_name is None or rule is None or parts is None or promises is None:
+        raise Invalid(problems)
+    public, secrets = parts
+    return Wish(name=checked_name, action=str(action), schedule=rule, body=public, secrets=secrets, policies=promises)
+
+
+def _collect(problems: dict[str, list[str]], step: Any) -> Any:
+    try:
+        return step()
+    except Invalid as error:
+        for field, texts in error.fields.items():
+            problems.setdefault(field, []).extend(texts)
+        return None
+
+
+def check_body(
+    kind: object, body: object, *, owner: Any, old: Definition | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a body without its secrets, and these by path; raises Invalid naming body.*."""
+    action = ACTIONS.get(kind)  # type: ignore[arg-type]
+    if not isinstance(body, Mapping):
+        raise Invalid({"body": "The body is an object with what the action needs."})
+    try:
+        public, secrets = action.split_secrets(action.clean(body, owner=owner))
+        secrets = _unmask(secrets, {} if old is None or old.action != kind else old.secrets)
+    except Invalid as error:
+        raise error.under("body") from None
+    if len(json.dumps(public)) > MOST_BODY_BYTES:
+        raise Invalid({"body": "The body is larger than 10 MiB."})
+    return public, secrets
+
+
+def _unmask(secrets: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets with masks replaced by what was stored under the same path, whatever its case."""
+    stored = {path.casefold(): value for path, value in known.items()}
+    unknown = [path for path, value in secrets.items() if value == MASK and path.casefold() not in stored]
+    if unknown:
+        raise Invalid(dict.fromkeys(unknown, f"{MASK} stands for a stored secret, and there is none yet."))
+    return {path: stored[path.casefold()] if value == MASK else value for path, value in secrets.items()}
+
+
+def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | None, *, owner: Any) -> Policies:
+    defaults = ACTIONS.get(kind).defaults  # type: ignore[arg-type]
+    try:
+        parsed = parse_policies(
+            {} if policies is None else policies,
+            max_attempts=defaults.max_attempts,
+            timeout_seconds=defaults.timeout_seconds,
+            schedule=schedule,
+        )
+        return replace(parsed, notify=delivery.clean_words(parsed.notify, owner=owner))
+    except Invalid as error:
+        raise error.under("policies") from None
+
+
+def store(timer: Timer, wish: Wish, *, number: int, by: Any, now: datetime) -> Definition:
+    """Keep the wish as the timer's definition of that number."""
+    return Definition.objects.create(
+        timer=timer,
+        number=number,
+        name=wish.name,
+        action=wish.action,
+        schedule=wish.schedule.document(),
+        body=wish.body,
+        secrets=wish.secrets,
+        policies=wish.policies.document(),
+        created_at=now,
+        created_by=by,
+    )

@@ -1,0 +1,52 @@
+"""Takes up an earlier version of a timer's definition again: as a new version, so that nothing is lost by it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from timers.actions.base import ACTIONS
+from timers.errors import Conflict, NotFound
+from timers.models import Definition, Timer
+from timers.services import events
+from timers.services.timers import commands as timers
+
+
+def restore(timer: Timer, *, number: int, by: Any, now: datetime) -> Timer:
+    """Return the timer with the definition of an earlier version; it counts from now on, as any change does.
+
+    Secrets that the timer has now stay, one that it no longer has comes back. Raises NotFound without such a version,
+    Conflict when it says what the present one does or the timer is deleted, Invalid when it cannot work any more.
+    """
+    wanted = Definition.objects.filter(timer=timer, number=number).first()
+    present = Definition.objects.filter(timer=timer, timer__definition=F("pk")).first()
+    if wanted is None or present is None:
+        raise NotFound("There is no such version.")
+    changes = _changes(wanted, present)
+    if not changes:
+        raise Conflict(f"Version {number} says the same as the present one.")
+    with transaction.atomic():
+        restored = timers.update(timer, changes=changes, by=by, now=now)
+        events.record(
+            "restored", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=f"version {number}", number=number
+        )
+    return restored
+
+
+def _changes(wanted: Definition, present: Definition) -> dict[str, Any]:
+    """Return what `timers.update` is asked for: the fields that differ. A kind goes with its body."""
+    there = present.fields()
+    changes = {name: value for name, value in wanted.fields().items() if value != there[name]}
+    if changes.keys() & {"timer_type", "body"}:
+        changes["body"] = _body(wanted, present)
+    return changes
+
+
+def _body(wanted: Definition, present: Definition) -> dict[str, Any]:
+    """Return the body with masks for the secrets that the timer has, and the others in clear."""
+    kept = {path.casefold() for path in present.secrets} if wanted.action == present.action else set()
+    gone = {path: secret for path, secret in wanted.secrets.items() if path.casefold() not in kept}
+    return ACTIONS.get(wanted.action).join_secrets(wanted.body, gone) if gone else wanted.body

@@ -1,0 +1,61 @@
+"""Occurrences that a schedule's window leaves out: recorded as soon as the schedule moves past the last open one.
+
+Such a row may reach into the future, up to the next opening; who changes the schedule cuts it off at the present.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from timers.lifecycle import SkipReason
+from timers.models import Execution, Timer
+from timers.scheduling.base import TICK
+from timers.scheduling.bounds import BoundedSchedule
+from timers.scheduling.catchup import SkippedRun
+from timers.services.executions import commands as executions
+
+AHEAD = timedelta(seconds=2)
+"""How far ahead of its first occurrence such a row may have been written: by the claim."""
+
+
+def between(rule: BoundedSchedule, *, after: datetime, before: datetime | None) -> list[SkippedRun]:
+    """Return what the closed window leaves out strictly between two instants, `before` None for until the end."""
+    if rule.window is None or (before is None and rule.end is None):
+        return []
+    until = before if before is not None or rule.end is None else rule.end + TICK
+    assert until is not None
+    return [
+        SkippedRun(first, last, count, SkipReason.EXCLUDED_DATE)
+        for first, last, count in rule.left_out_between(after, until)
+    ]
+
+
+def record(timer: Timer, rule: BoundedSchedule, *, after: datetime, before: datetime | None, now: datetime) -> None:
+    """Write the rows of what is left out strictly between two instants."""
+    for run in between(rule, after=after, before=before):
+        executions.record_skipped(timer.pk, timer.definition_id or 0, run, now=now)
+
+
+def record_first(timer: Timer, rule: BoundedSchedule, *, now: datetime) -> None:
+    """Write the rows of what is left out before the first occurrence of a schedule that begins now."""
+    first = replace(rule, window=None).first(created=now) if rule.window is not None else None
+    if first is not None:
+        record(timer, rule, after=first - TICK, before=rule.first(created=now), now=now)
+
+
+def cut(timer_id: UUID, rule: BoundedSchedule, *, now: datetime) -> None:
+    """Let the row that reaches beyond now end with the last occurrence that was left out."""
+    if rule.window is None:
+        return
+    reaching = Execution.objects.filter(
+        timer_id=timer_id, skip_reason=SkipReason.EXCLUDED_DATE, scheduled_until__gt=now, scheduled_for__lte=now + AHEAD
+    )
+    for execution in reaching:
+        last = replace(rule, window=None).last_until(now)
+        if last is None or last < execution.scheduled_for:
+            execution.delete()
+            continue
+        count = 1 + replace(rule, window=None).count_between(execution.scheduled_for, last)
+        reaching.filter(pk=execution.pk).update(occurrences=count, scheduled_until=last if count > 1 else None)

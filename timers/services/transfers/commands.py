@@ -1,0 +1,299 @@
+"""Transfer tasks: submit, run again, cancel, look up, end. What a slice writes is in `transfer_slices`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from timers.actions.base import Outcome
+from timers.errors import Conflict, Invalid, NotFound
+from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
+from timers.messaging import queue
+from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
+from timers.services.executions import commands as executions
+from timers.services.notifications import messages
+from timers.services.transfers import documents as transfer_documents
+from timers.services.transfers import submissions
+from timers.services.transfers.documents import document
+from timers.services.transfers.submissions import Submission
+
+__all__ = [
+    "cancel",
+    "cancel_of_execution",
+    "cancel_of_step",
+    "change",
+    "check_body",
+    "document",
+    "find_submission",
+    "finish",
+    "get_for",
+    "outcome_of",
+    "rerun",
+    "result_of",
+    "submit",
+]
+
+MESSAGE_LEASE = timedelta(seconds=15)
+"""How long a message for the next slice may take before the reaper sends it again."""
+
+LONGEST = timedelta(days=1)
+"""How long a transfer may go on when nobody named a deadline (docs/policies.md)."""
+
+
+def check_body(body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
+    """Return the document of a timer's transfer, checked against what the owner may use; raises Invalid by field."""
+    return submissions.read_for_timer(body, owner=owner).written
+
+
+def submit(
+    *,
+    owner: Any,
+    body: Mapping[str, Any],
+    now: datetime,
+    timer_id: UUID | None = None,
+    execution_id: UUID | None = None,
+    attempt: int | None = None,
+    step_id: UUID | None = None,
+    deadline: datetime | None = None,
+) -> Transfer:
+    """Store a transfer, or a deletion, and wake its first slice, in one transaction; return it.
+
+    A `submission_id` that was used before answers with its transfer. An execution, or the step of a workflow run, has
+    one transfer at a time: a later attempt takes over the one that is still going on or came to a good end, and begins
+    another where it failed. In a timer's body the submission id counts for nothing, since it would make every run but
+    the first a repetition.
+    """
+    wanted = submissions.read(body, owner=owner)
+    try:
+        with transaction.atomic():
+            before = _before(owner, wanted, execution_id, step_id)
+            if before is not None:
+                return _adopt(before, attempt)
+            transfer = _store(wanted, owner=owner, now=now, deadline=deadline)
+            transfer.timer_id, transfer.execution_id, transfer.attempt = timer_id, execution_id, attempt
+            transfer.step_id = step_id
+            transfer.submission_id = None if execution_id or step_id else wanted.submission_id
+            transfer.save(force_insert=True)
+            TransferItem.objects.bulk_create(_items(transfer, wanted))
+            queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+            return transfer
+    except IntegrityError:  # the same submission arrived twice at once, and the other one was stored
+        before = _before(owner, wanted, execution_id, step_id)
+        if before is None:
+            raise
+        return before
+
+
+def rerun(transfer: Transfer, *, by: Any, now: datetime, changes: Mapping[str, Any] | None = None) -> Transfer:
+    """Submit the same again for the same owner, with the changes (transfer_documents.CHANGEABLE); return the new one.
+
+    Raises Invalid when it cannot work any more, or not with these changes.
+    """
+    body = transfer_documents.again(transfer, now=now, changes=changes or {})
+    with transaction.atomic():
+        new = submit(owner=transfer.owner, body=body, now=now)
+        text = f"Asked for by {by.get_username()}, as {transfer.pk} was."
+        TransferEvent.objects.create(transfer=new, at=now, code="rerun", phase=new.phase, text=text)
+    return new
+
+
+def find_submission(owner: Any, submission_id: UUID) -> Transfer | None:
+    """Return the transfer that this submission id stands for, None for a fresh one."""
+    return Transfer.objects.filter(owner=owner, submission_id=submission_id).first()
+
+
+def get_for(user: Any, id: UUID | str) -> Transfer:
+    """Return a transfer that the user may know of; raises NotFound."""
+    try:
+        found = (
+            Transfer.objects.visible_to(user).select_related("source", "destination").filter(pk=UUID(str(id))).first()
+        )
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound(f"There is no transfer {id}.")
+    return found
+
+
+def change(transfer: Transfer, *, changes: Mapping[str, Any], now: datetime) -> Transfer:
+    """Return a transfer that goes on with another label or deadline; null takes a label away.
+
+    Raises Invalid naming label or deadline, Conflict when it has finished.
+    """
+    changed: dict[str, Any] = {}
+    if "label" in changes:
+        changed["label"] = submissions.read_label(changes["label"])
+    if changes.get("deadline") is not None:
+        changed["deadline_at"] = submissions.read_deadline(changes)
+        if changed["deadline_at"] <= now:
+            raise Invalid({"deadline": "This instant has passed."})
+    unfinished = Transfer.objects.unfinished().filter(pk=transfer.pk)
+    if not (unfinished.update(**changed) if changed else unfinished.exists()):
+        raise Conflict("The transfer has finished.")
+    transfer.refresh_from_db()
+    return transfer
+
+
+def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:
+    """Ask a transfer to stop: at once between slices, else the running slice sees it within a second.
+
+    Raises Conflict when it has finished.
+    """
+    with transaction.atomic():
+        transfer = Transfer.objects.select_for_update().get(pk=transfer.pk)
+        if transfer.status not in UNFINISHED_TRANSFER:
+            raise Conflict(f"The transfer has finished: it {_PAST[transfer.status]}.")
+        transfer.cancel_requested = True
+        transfer.save(update_fields=["cancel_requested"])
+        if transfer.lease_owner is None:
+            _cancel_between_slices(transfer, by=by, now=now)
+    return transfer
+
+
+def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> None:
+    if not TransferFile.objects.filter(transfer=transfer, state="pending", part__isnull=False).exists():
+        finish(transfer, TransferStatus.CANCELLED, now=now, message=_who_cancelled(by))
+        return
+    # a part of a file lies at the destination: a slice has to remove it
+    Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + MESSAGE_LEASE)
+    queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+
+
+def cancel_of_execution(execution_id: UUID, *, now: datetime) -> None:
+    """Stop what goes on for an execution, if anything does."""
+    _cancel_all(Transfer.objects.unfinished().filter(execution_id=execution_id), now=now)
+
+
+def cancel_of_step(step_id: UUID, *, now: datetime) -> None:
+    """Stop what goes on for the step of a workflow run, if anything does."""
+    _cancel_all(Transfer.objects.unfinished().filter(step_id=step_id), now=now)
+
+
+def _cancel_all(found: Iterable[Transfer], *, now: datetime) -> None:
+    for transfer in found:
+        try:
+            cancel(transfer, by=None, now=now)
+        except Conflict:
+            continue
+
+
+def finish(
+    transfer: Transfer,
+    status: str,
+    *,
+    now: datetime,
+    message: str | None = None,
+    reason: str | None = None,
+    retryable: bool = False,
+) -> bool:
+    """End a transfer, and the execution that waits for it; return False when somebody else ended it.
+
+    Call it inside a transaction in which the transfer's row is yours.
+    """
+    changes = {"error_message": message, "failure_reason": reason, "finished_at": now}
+    free = {"run_at": None, "lease_until": None, "lease_owner": None, "busy_until": None}
+    if not Transfer.objects.move(transfer.pk, transfer.status, status, **changes, **free):
+        return False
+    for name, value in {"status": status, **changes, **free}.items():
+        setattr(transfer, name, value)
+    TransferEvent.objects.create(
+        transfer=transfer, at=now, code=status, phase=transfer.phase, text=message or "Succeeded."
+    )
+    outcome = outcome_of(transfer, retryable=retryable)
+    if transfer.execution_id is not None and transfer.attempt is not None:
+        executions.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    if transfer.step_id is not None and transfer.attempt is not None:
+        from timers.services.workflows import steps  # which imports this module
+
+        steps.finish_elsewhere(transfer.step_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    messages.transfer_ended(transfer, figures=result_of(transfer), now=now)
+    return True
+
+
+def outcome_of(transfer: Transfer, *, retryable: bool = False) -> Outcome:
+    """Return how an execution ends whose transfer is as it is now."""
+    result, known = result_of(transfer), {"transfer_id": transfer.pk}
+    if transfer.status == TransferStatus.SUCCEEDED:
+        return Outcome.completed(result, **known)
+    if transfer.status == TransferStatus.CANCELLED:
+        return Outcome.cancelled(transfer.error_message or "Cancelled.")
+    if transfer.status == TransferStatus.FAILED:
+        message, reason = transfer.error_message or "The transfer failed.", transfer.failure_reason or "failed"
+        return Outcome.failed(message, reason=reason, retryable=retryable, result=result, **known)
+    return Outcome.waiting(**known)
+
+
+def result_of(transfer: Transfer) -> dict[str, Any]:
+    """Return what an execution shows of its transfer."""
+    return {
+        "transfer_id": str(transfer.pk),
+        "files_transferred": transfer.files_transferred,
+        "files_skipped": transfer.files_skipped,
+        "files_failed": transfer.files_failed,
+        "directories": transfer.directories,
+        "bytes_transferred": transfer.bytes_transferred,
+        "faults": transfer.faults,
+    }
+
+
+_PAST: dict[str, str] = {
+    TransferStatus.SUCCEEDED: "succeeded",
+    TransferStatus.FAILED: "failed",
+    TransferStatus.CANCELLED: "was cancelled",
+}
+
+
+def _before(owner: Any, wanted: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
+    if execution_id is None and step_id is None:
+        return find_submission(owner, wanted.submission_id) if wanted.submission_id else None
+    which = {"execution_id": execution_id} if step_id is None else {"step_id": step_id}
+    newest = Transfer.objects.select_for_update().filter(**which).order_by("-attempt").first()
+    return None if newest is None or newest.status == TransferStatus.FAILED else newest
+
+
+def _adopt(transfer: Transfer, attempt: int | None) -> Transfer:
+    if attempt is not None and transfer.attempt != attempt:
+        transfer.attempt = attempt
+        transfer.save(update_fields=["attempt"])
+    return transfer
+
+
+def _store(wanted: Submission, *, owner: Any, now: datetime, deadline: datetime | None) -> Transfer:
+    if wanted.deadline is not None and wanted.deadline <= now:
+        raise Invalid({"deadline": "This instant has passed."})
+    limits = [each for each in (wanted.deadline, deadline) if each is not None]
+    return Transfer(
+        owner=owner,
+        kind=wanted.kind,
+        source=wanted.source,
+        destination=wanted.destination,
+        label=wanted.label,
+        options=wanted.options,
+        requested_at=now,
+        run_at=now,
+        lease_until=now + MESSAGE_LEASE,
+        deadline_at=min(limits, default=now + LONGEST),
+    )
+
+
+def _items(transfer: Transfer, wanted: Submission) -> list[TransferItem]:
+    return [
+        TransferItem(
+            transfer=transfer,
+            number=number,
+            source_path=item.source_path,
+            destination_path=f"{item.destination_path.rstrip('/')}/" if item.into else item.destination_path,
+            recursive=item.recursive,
+            external_checksum=item.external_checksum,
+            checksum_algorithm=item.checksum_algorithm,
+        )
+        for number, item in enumerate(wanted.items)
+    ]
+
+
+def _who_cancelled(by: Any) -> str:
+    return "Cancelled." if by is None else f"Cancelled by {by.get_username()}."

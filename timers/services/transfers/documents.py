@@ -1,0 +1,67 @@
+"""The document that a transfer was asked for with, written again from what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from timers.errors import Invalid
+from timers.models import Transfer, TransferItem
+from timers.services.transfers.submissions import DELETE
+
+CHANGEABLE = ("dry_run", "max_delete", "delete_destination_extra")
+"""What may be asked for differently when a transfer is run again."""
+
+
+def document(transfer: Transfer) -> dict[str, Any]:
+    """Return what was asked for: reading it gives the same items and options."""
+    items = TransferItem.objects.filter(transfer=transfer).order_by("number")
+    shared = {"label": transfer.label or None, **transfer.options}
+    if transfer.kind == DELETE:
+        data = [{"DATA_TYPE": "delete_item", "path": item.source_path} for item in items]
+        return {"DATA_TYPE": "delete", "endpoint": str(transfer.source_id), **shared, "DATA": data}
+    return {
+        "DATA_TYPE": "transfer",
+        "source_endpoint": str(transfer.source_id),
+        "destination_endpoint": str(transfer.destination_id),
+        **shared,
+        "DATA": [_item(item) for item in items],
+    }
+
+
+def _item(item: TransferItem) -> dict[str, Any]:
+    given = {
+        "recursive": item.recursive,
+        "external_checksum": item.external_checksum,
+        "checksum_algorithm": item.checksum_algorithm,
+    }
+    return {
+        "DATA_TYPE": "transfer_item",
+        "source_path": item.source_path,
+        "destination_path": item.destination_path,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+def again(transfer: Transfer, *, now: datetime, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is to be submitted to run a transfer again: no deadline that has passed, and the changes.
+
+    Changes that are null count as absent. Raises Invalid for what may not be changed.
+    """
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    _check(transfer, wanted)
+    body = document(transfer)
+    if body.get("deadline") and datetime.fromisoformat(body["deadline"]) <= now:
+        del body["deadline"]
+    if wanted.get("delete_destination_extra") is False:
+        body.pop("max_delete", None)  # a limit of what is not asked for would contradict it
+    return {**body, **wanted}
+
+
+def _check(transfer: Transfer, changes: Mapping[str, Any]) -> None:
+    foreign = [name for name in changes if name not in CHANGEABLE]
+    if foreign:
+        raise Invalid(dict.fromkeys(foreign, f"Only {', '.join(CHANGEABLE)} can be changed."))
+    if transfer.kind == DELETE and changes:
+        raise Invalid(dict.fromkeys(changes, "This belongs to a transfer; a deletion has no such field."))

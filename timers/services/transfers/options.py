@@ -1,0 +1,120 @@
+"""Reading the options of a transfer or a deletion: each checked, and complete afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from timers.copying import filters
+from timers.copying.plan import SyncLevel
+from timers.errors import Invalid
+from timers.models import Collection
+from timers.scheduling.fields import read_whole
+from timers.services.transfers.items import Item
+from timers.storages.base import STORAGES
+
+MAX_DELETIONS = 1_000_000_000
+MOST_BYTES_PER_SECOND = 1_000_000_000_000
+MAX_CONCURRENCY = 64
+LINKS = ("ignore", "keep", "copy")
+"""What becomes of symbolic links: left out, made again as links, or replaced by what they lead to."""
+
+_NOTICES = {"notify_on_succeeded": True, "notify_on_failed": True, "notify_on_inactive": True}
+SWITCHES = {
+    "verify_checksum": True,
+    "preserve_timestamp": False,
+    "encrypt_data": False,
+    "skip_source_errors": False,
+    "fail_on_quota_errors": False,
+    "delete_destination_extra": False,
+    "store_base_path_info": False,
+    "dry_run": False,
+    **_NOTICES,
+}
+"""Options that are on or off, and what they are when absent. Copies are verified unless somebody says otherwise;
+Globus clients always say."""
+SWITCHES_OF_DELETION = {"recursive": False, "ignore_missing": False, "interpret_globs": False, **_NOTICES}
+
+_TEXTS = ("source_local_user", "destination_local_user")
+NAMES = {
+    *SWITCHES,
+    *_TEXTS,
+    "sync_level",
+    "filter_rules",
+    "recursive_symlinks",
+    "max_delete",
+    "max_bytes_per_second",
+    "max_concurrency",
+}
+NAMES_OF_DELETION = {*SWITCHES_OF_DELETION, "local_user"}
+
+
+def read(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a transfer, all of them; raises Invalid naming the option."""
+    rules = filters.parse_rules(body.get("filter_rules"))
+    return {
+        **{name: _switch(body.get(name), name, absent) for name, absent in SWITCHES.items()},
+        **{name: _text(body.get(name), name) for name in _TEXTS},
+        "sync_level": sync_level(body.get("sync_level")),
+        "filter_rules": [rule.document() for rule in rules] or None,
+        "recursive_symlinks": _links(body.get("recursive_symlinks")),
+        "max_delete": _whole(body, "max_delete", least=0, most=MAX_DELETIONS),
+        "max_bytes_per_second": _whole(body, "max_bytes_per_second", least=1024, most=MOST_BYTES_PER_SECOND),
+        "max_concurrency": _whole(body, "max_concurrency", least=1, most=MAX_CONCURRENCY),
+    }
+
+
+def read_of_deletion(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a deletion, all of them; raises Invalid naming the option."""
+    return {
+        **{name: _switch(body.get(name), name, absent) for name, absent in SWITCHES_OF_DELETION.items()},
+        "local_user": _text(body.get("local_user"), "local_user"),
+    }
+
+
+def check(options: Mapping[str, Any], *, items: Iterable[Item], destination: Collection) -> None:
+    """Raise Invalid for options that contradict each other, the items or what the destination is able to do."""
+    if options["delete_destination_extra"] and all(item.recursive is False for item in items):
+        raise Invalid({"delete_destination_extra": "Only recursive items have something extra at the destination."})
+    if options["max_delete"] is not None and not options["delete_destination_extra"]:
+        raise Invalid({"max_delete": "Says how much delete_destination_extra may delete, which is not asked for."})
+    if options["recursive_symlinks"] == "keep" and not STORAGES.get(destination.kind).abilities.links:
+        raise Invalid({"recursive_symlinks": "The destination cannot hold symbolic links; choose ignore or copy."})
+
+
+def sync_level(value: object, *, name: str = "sync_level") -> int | None:
+    """Return the number of a level given by number or by name; None always copies."""
+    words = {level.word: level.value for level in SyncLevel}
+    if value is None:
+        return None
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if isinstance(value, int) and not isinstance(value, bool) and value in words.values():
+        return int(value)
+    raise Invalid({name: "Must be 0 (exists), 1 (size), 2 (mtime), 3 (checksum), or null to copy always."})
+
+
+def _switch(value: object, name: str, absent: bool) -> bool:
+    if value is None:
+        return absent
+    if not isinstance(value, bool):
+        raise Invalid({name: "Must be true or false."})
+    return value
+
+
+def _text(value: object, name: str) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= 255 and value.isprintable()):
+        return value
+    raise Invalid({name: "Give text of at most 255 characters."})
+
+
+def _links(value: object) -> str:
+    if value is None:
+        return LINKS[0]
+    if isinstance(value, str) and value in LINKS:
+        return value
+    raise Invalid({"recursive_symlinks": f"Must be one of {', '.join(LINKS)}."})
+
+
+def _whole(body: Mapping[str, Any], name: str, *, least: int, most: int) -> int | None:
+    return None if body.get(name) is None else read_whole(body[name], name, least=least, most=most)

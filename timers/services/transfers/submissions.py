@@ -1,0 +1,154 @@
+"""Reading the document of a transfer or a deletion: every field checked and named when it cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from timers.copying.filters import Filter, parse_rules
+from timers.errors import REQUIRED, Invalid
+from timers.models import Collection
+from timers.scheduling.fields import known_keys, read_instant
+from timers.services.collections import commands as collections
+from timers.services.transfers import items as transfer_items
+from timers.services.transfers import options as transfer_options
+from timers.services.transfers.items import Item, overlap
+from timers.services.transfers.options import sync_level
+
+__all__ = ["Item", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
+
+MAX_LABEL = 128
+TRANSFER, DELETE = "transfer", "delete"
+
+_SHARED = {"DATA_TYPE", "DATA", "submission_id", "label", "deadline", "additional_fields"}
+_KNOWN = {*_SHARED, "source_endpoint", "destination_endpoint", *transfer_options.NAMES}
+_KNOWN_OF_DELETION = {*_SHARED, "endpoint", *transfer_options.NAMES_OF_DELETION}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What can be stored: collections found, paths normalised, options complete. A deletion has no destination."""
+
+    source: Collection
+    destination: Collection | None
+    items: tuple[Item, ...]
+    options: dict[str, Any]
+    kind: str = TRANSFER
+    label: str = ""
+    deadline: datetime | None = None
+    submission_id: UUID | None = None
+    written: dict[str, Any] = field(default_factory=dict)
+    """The document as it is kept in a timer's body."""
+
+
+def read(body: object, *, owner: Any) -> Submission:
+    """Return what a document asks for; raises Invalid with the names of the document."""
+    if not isinstance(body, Mapping):
+        raise Invalid({"body": "Give an object with source_endpoint, destination_endpoint and DATA."})
+    return _deletion(body, owner) if _kind(body) == DELETE else _transfer(body, owner)
+
+
+def read_for_timer(body: object, *, owner: Any) -> Submission:
+    """Return the transfer that a timer is to repeat; raises Invalid for what only people do at once."""
+    wanted = read(body, owner=owner)
+    if wanted.kind != TRANSFER:
+        raise Invalid({"DATA_TYPE": "A timer runs transfers only; submit a deletion by itself."})
+    if wanted.options["dry_run"]:
+        raise Invalid({"dry_run": "A timer cannot repeat a dry run; submit it by itself."})
+    return wanted
+
+
+def _kind(body: Mapping[str, Any]) -> str:
+    named = body.get("DATA_TYPE")
+    if named is not None and named not in (TRANSFER, DELETE):
+        raise Invalid({"DATA_TYPE": "Must be transfer or delete."})
+    if named is None and body.get("endpoint") is not None and body.get("source_endpoint") is None:
+        return DELETE
+    return named or TRANSFER
+
+
+def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
+    known_keys(body, _KNOWN)
+    source = _collection(body, "source_endpoint", owner)
+    destination = _collection(body, "destination_endpoint", owner)
+    deadline = read_deadline(body)
+    options = {**transfer_options.read(body), "deadline": deadline and deadline.isoformat()}
+    items = transfer_items.read(body.get("DATA"), source=source, destination=destination)
+    transfer_options.check(options, items=items, destination=destination)
+    rules = Filter(parse_rules(options["filter_rules"]))
+    transfer_items.check_overlaps(items, source=source, destination=destination, rules=rules)
+    return Submission(
+        source=source,
+        destination=destination,
+        items=items,
+        options=options,
+        label=read_label(body.get("label")),
+        deadline=deadline,
+        submission_id=_id(body.get("submission_id")),
+        written=_written(body, options),
+    )
+
+
+def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
+    foreign = sorted((_KNOWN - _KNOWN_OF_DELETION) & body.keys())
+    if foreign:
+        raise Invalid(dict.fromkeys(foreign, "This belongs to a transfer; a deletion has no such field."))
+    known_keys(body, _KNOWN_OF_DELETION)
+    collection = _collection(body, "endpoint", owner)
+    deadline = read_deadline(body)
+    return Submission(
+        kind=DELETE,
+        source=collection,
+        destination=None,
+        items=transfer_items.read_deletions(body.get("DATA"), collection=collection),
+        options={**transfer_options.read_of_deletion(body), "deadline": deadline and deadline.isoformat()},
+        label=read_label(body.get("label")),
+        deadline=deadline,
+        submission_id=_id(body.get("submission_id")),
+    )
+
+
+def _collection(body: Mapping[str, Any], name: str, owner: Any) -> Collection:
+    if body.get(name) is None:
+        raise Invalid({name: REQUIRED})
+    found = collections.find(owner, body[name])
+    if found is None:
+        raise Invalid({name: f"There is no collection {body[name]!s:.100}."})
+    return found
+
+
+def read_deadline(body: Mapping[str, Any]) -> datetime | None:
+    """Return the deadline of a document, None without one; raises Invalid naming deadline."""
+    return None if body.get("deadline") is None else read_instant(body["deadline"], "deadline")
+
+
+def _id(value: object) -> UUID | None:
+    if value is None:
+        return None
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise Invalid({"submission_id": "Must be a UUID."}) from None
+
+
+def read_label(value: object) -> str:
+    """Return the label as it is kept, empty for none; raises Invalid naming label."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_LABEL or not value.isprintable():
+        raise Invalid({"label": f"Give text of at most {MAX_LABEL} characters, without control characters."})
+    return value
+
+
+def _written(body: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document as given, the same thing written one way: levels as numbers, ids in lower case."""
+    written = dict(body)
+    if "sync_level" in written:
+        written["sync_level"] = options["sync_level"]
+    for name in ("source_endpoint", "destination_endpoint"):
+        written[name] = str(UUID(str(body[name])))
+    written["DATA"] = [dict(item) for item in body["DATA"]]
+    return written

@@ -1,0 +1,222 @@
+"""Steps of workflow runs that this service carries out itself: taken by its workers, kept, ended, taken back when lost.
+
+Each statement changes only what still stands as it was read; a worker that was given up changes nothing any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+
+from timers.actions.base import ACTIONS, Ending, Outcome
+from timers.clock import to_us
+from timers.errors import TimersError
+from timers.lifecycle import StepStatus, WorkflowStatus
+from timers.models import WorkflowRun, WorkflowStep
+from timers.models import sql as rows
+from timers.services.workflows import progress
+from timers.services.workflows.definitions import patience_of
+from timers.services.workflows.unit_of_work import MESSAGE_LEASE, Writing, send
+from timers.workflow_rules import http_tasks
+from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=15)
+"""How long a worker of ours may be silent about a step."""
+
+MOST_LOSSES = 5
+"""How many workers a step may lose before it has failed, as for executions."""
+
+DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
+"""How long a step of each action may take where its task definition does not say."""
+
+KINDS: Mapping[str, str] = {TaskType.HTTP: "webhook", TaskType.TRANSFER: "transfer", TaskType.CODE: "code"}
+"""Which action carries out which type of task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A step that is ours to carry out. `problem` says why it cannot be."""
+
+    step_id: UUID
+    run_id: UUID
+    timer_id: UUID | None
+    owner_id: int
+    name: str
+    action: str
+    type: str
+    parameters: Mapping[str, Any]
+    attempt: int
+    scheduled_at: datetime
+    seconds: float
+    """How long it may take."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step that was carried out."""
+
+    held: Held
+    outcome: Outcome
+
+
+def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[Held]:
+    """Begin those of the steps that are scheduled and due; return what is ours to carry out now."""
+    wanted = [rows.as_uuid(each) for each in ids]
+    with rows.turn():
+        due = WorkflowStep.objects.filter(
+            pk__in=wanted, status=StepStatus.SCHEDULED, type__in=list(CARRIED_OUT_HERE), run_at__lte=now
+        )
+        free = due.select_for_update(of=("self",), skip_locked=True) if rows.on_postgresql() else due
+        found = list(free.select_related("run__owner").order_by("scheduled_at"))
+        WorkflowStep.objects.filter(pk__in=[each.pk for each in found]).update(
+            status=StepStatus.IN_PROGRESS,
+            attempt=F("attempt") + 1,
+            started_at=now,
+            updated_at=now,
+            lease_until=now + LEASE,
+            lease_owner=owner,
+            worker=owner,
+        )
+    return [_held(each) for each in found]
+
+
+def _held(step: WorkflowStep) -> Held:
+    kind = KINDS[step.type]
+    parameters, problem = _parameters(step, kind)
+    return Held(
+        step_id=step.pk,
+        run_id=step.run_id,
+        timer_id=step.run.timer_id,
+        owner_id=step.run.owner_id,
+        name=step.name,
+        action=kind,
+        type=step.type,
+        parameters=parameters,
+        attempt=step.attempt + 1,
+        scheduled_at=step.scheduled_at,
+        seconds=_seconds(step, kind),
+        problem=problem,
+    )
+
+
+def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str | None]:
+    try:
+        body = http_tasks.webhook_body(step.input) if step.type == TaskType.HTTP else step.input
+        return ACTIONS.get(kind).clean(body, owner=step.run.owner), None
+    except TimersError as error:
+        return {}, error.message
+    except Exception as error:  # it must not keep those that were taken with it
+        log.exception("The input of a step could not be read.", extra={"step": str(step.pk)})
+        return {}, f"{type(error).__name__}: {error}"
+
+
+def _seconds(step: WorkflowStep, kind: str) -> float:
+    if step.type == TaskType.HTTP:
+        return http_tasks.seconds(step.input)
+    return float(patience_of(step.owner_id, step.name).timeout_seconds) or DEFAULT_SECONDS[kind]
+
+
+def finish(ended: Sequence[Ended], *, owner: str, now: datetime) -> None:
+    """Record how these steps ended, where attempt and owner still agree, and let their runs go on."""
+    over = [each for each in ended if each.outcome.ending is not Ending.WAITING]
+    with rows.turn():
+        for each in ended:
+            if each.outcome.ending is Ending.WAITING:
+                _goes_on_elsewhere(each.held, owner=owner)
+        writing = Writing(now)
+        runs = {run.pk: run for run in progress.locked(each.held.run_id for each in over)}
+        writing.read_steps(runs.values())
+        for each in over:
+            run = runs.get(each.held.run_id)
+            step = None if run is None else _ours(run, each.held, writing, owner=owner)
+            if run is not None and step is not None:
+                _end(run, step, each.outcome, writing)
+        writing.flush()
+
+
+def _goes_on_elsewhere(held: Held, *, owner: str) -> None:
+    ours = WorkflowStep.objects.filter(
+        pk=held.step_id, attempt=held.attempt, lease_owner=owner, status=StepStatus.IN_PROGRESS
+    )
+    ours.update(lease_until=None, lease_owner=None)
+
+
+def _ours(run: WorkflowRun, held: Held, writing: Writing, *, owner: str) -> WorkflowStep | None:
+    """Return the step, if attempt and owner still agree and its run goes on."""
+    step = next((each for each in writing.steps_of(run) if each.pk == held.step_id), None)
+    if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
+        return None
+    return step if step.attempt == held.attempt and step.lease_owner == owner else None
+
+
+def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: datetime) -> None:
+    """End the step that waits for a transfer, in the transaction that ends it."""
+    run_id = WorkflowStep.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
+    if run_id is None:
+        return
+    writing = Writing(now)
+    for run in progress.locked([run_id]):
+        for step in list(writing.steps_of(run)):
+            if step.pk == step_id and step.attempt == attempt and step.status == StepStatus.IN_PROGRESS:
+                _end(run, step, outcome, writing)
+    writing.flush()
+
+
+def _end(run: WorkflowRun, step: WorkflowStep, outcome: Outcome, writing: Writing) -> None:
+    output = http_tasks.output(outcome.result) if step.type == TaskType.HTTP else outcome.result or {}
+    status = StepStatus.COMPLETED if outcome.ending is Ending.COMPLETED else StepStatus.FAILED
+    if status is StepStatus.FAILED and outcome.failure_reason in FINAL:
+        status = StepStatus.FAILED_WITH_TERMINAL_ERROR
+    progress.end_step(run, step, status, writing, output=output, reason=outcome.error_message)
+
+
+FINAL = frozenset({"invalid", "target_refused", "cancelled", "lost"})
+"""Failures that no retry can mend."""
+
+
+def extend(held: Sequence[Held], *, owner: str, now: datetime) -> set[UUID]:
+    """Extend the leases of steps that are being carried out; return those that are no longer ours."""
+    wanted = {each.step_id: each.attempt for each in held}
+    sql = (
+        "update timers_workflowstep as s set lease_until = %s "
+        f"from {rows.table('v', key='uuid', number='integer')} "
+        "where s.id = v.key and s.attempt = v.number and s.lease_owner = %s and s.status = 'in_progress' returning id"
+    )
+    values = [(step_id.hex, attempt) for step_id, attempt in wanted.items()]
+    found = rows.fetch(sql, [to_us(now + LEASE), *rows.rows(values), owner]) if values else []
+    return set(wanted) - {rows.as_uuid(row[0]) for row in found}
+
+
+def hand_back(held: Iterable[Held], *, owner: str, now: datetime) -> None:
+    """Let others carry these out at once, as if they had not been begun: the worker stops."""
+    wanted = [each.step_id for each in held]
+    with rows.turn():
+        ours = WorkflowStep.objects.filter(pk__in=wanted, lease_owner=owner, status=StepStatus.IN_PROGRESS)
+        ids = list(ours.values_list("pk", flat=True))
+        ours.update(status=StepStatus.SCHEDULED, lease_owner=None, lease_until=now + MESSAGE_LEASE)
+        send(ids)
+
+
+def lost(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+    """Have a step of a locked run repeated whose worker fell silent; after five times it has failed."""
+    if step.losses + 1 >= MOST_LOSSES:
+        outcome = Outcome.failed(f"The worker {step.worker} did not report any more.", reason="lost")
+        _end(run, step, outcome, writing)
+        return
+    WorkflowStep.objects.filter(pk=step.pk, status=StepStatus.IN_PROGRESS).update(
+        status=StepStatus.SCHEDULED,
+        losses=F("losses") + 1,
+        lease_owner=None,
+        lease_until=writing.now + MESSAGE_LEASE,
+        updated_at=writing.now,
+    )
+    writing.wake(step.pk)

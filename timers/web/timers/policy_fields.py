@@ -1,0 +1,104 @@
+"""The fields of a timer's form that say what happens when things go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from timers.actions.base import ACTIONS, Defaults
+from timers.errors import Invalid
+from timers.scheduling import policy_text
+from timers.scheduling.policies import merge_policies, parse_policies
+from timers.web.people.forms import PlainForm
+from timers.web.timers.duration_field import DurationField
+
+POLICIES = (
+    "overlap",
+    "catch_up",
+    "catch_up_window_seconds",
+    "max_attempts",
+    "backoff_seconds",
+    "timeout_seconds",
+    "jitter_seconds",
+    "pause_after_failures",
+    "notify",
+)
+PLACES = {f"policies.{name}": name for name in POLICIES}
+
+
+class PolicyFields(PlainForm):
+    """One field for each policy; an empty one leaves the default."""
+
+    overlap = forms.ChoiceField(
+        label="Still running at the next run",
+        required=False,
+        choices=[
+            ("skip", "skip that run"),
+            ("queue_one", "queue one"),
+            ("queue_all", "queue all"),
+            ("cancel_previous", "cancel the previous"),
+            ("allow", "allow both"),
+        ],
+    )
+    catch_up = forms.ChoiceField(
+        label="Missed while down",
+        required=False,
+        choices=[("latest", "run the last one"), ("all", "run all"), ("none", "run none")],
+    )
+    catch_up_window_seconds = DurationField(label="Make up for runs as old as", help_text="Empty: 1 d")
+    max_attempts = forms.IntegerField(
+        label="Attempts", required=False, help_text="Empty: 3; code 1", widget=forms.NumberInput(attrs={"min": "1"})
+    )
+    backoff_seconds = DurationField(label="Wait before the second", help_text="Empty: 30 s; doubles each time")
+    timeout_seconds = DurationField(
+        label="Time limit of an attempt", help_text="Empty: webhook 30 s, code 1 h, transfer 1 d"
+    )
+    jitter_seconds = DurationField(label="Spread the start over", help_text="Empty: start on time")
+    pause_after_failures = forms.IntegerField(
+        label="Pause after failures in a row",
+        required=False,
+        help_text="Empty or 0: never",
+        widget=forms.NumberInput(attrs={"min": "0"}),
+    )
+    notify = forms.CharField(
+        label="Tell",
+        required=False,
+        help_text="One to a line: email (you), email:ana@example.org, or a URL. When it fails, is paused, works again.",
+        widget=forms.Textarea(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false", "rows": 2}),
+    )
+
+    editing = False
+
+    def policies(self) -> dict[str, Any]:
+        """Return the policies to set: of a new timer those filled in, of an old one those that were changed."""
+        given = {name: self.cleaned_data.get(name) for name in POLICIES}
+        if self.editing:
+            changed = {name: value for name, value in given.items() if value != self.initial.get(name)}
+        else:
+            changed = {name: value for name, value in given.items() if value not in (None, "")}
+        return {**changed, **({"notify": str(changed["notify"] or "").split()} if "notify" in changed else {})}
+
+    def clean_notify(self) -> str:
+        """Return one word to a line, as the field shows them."""
+        return "\n".join(self.cleaned_data["notify"].split())
+
+    def policy_words(self, action: str, stored: Mapping[str, Any]) -> str:
+        """Return in sentences what the fields come to; empty while they cannot be read."""
+        defaults = ACTIONS.get(action).defaults if action in ACTIONS else Defaults()
+        try:
+            parsed = parse_policies(
+                merge_policies(stored, self.policies()),
+                max_attempts=defaults.max_attempts,
+                timeout_seconds=defaults.timeout_seconds,
+                schedule=None,
+            )
+        except (Invalid, KeyError):
+            return ""
+        return policy_text.describe(parsed)
+
+
+def initial_of(policies: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the fields hold for stored policies."""
+    return {**{name: policies.get(name) for name in POLICIES}, "notify": "\n".join(policies.get("notify") or [])}

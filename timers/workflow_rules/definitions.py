@@ -1,0 +1,201 @@
+"""Definitions of workflows: a name, a version, and tasks that are done one after the other.
+
+The document is Conductor's WorkflowDef, with a closed list of task types; keys that are not known are kept by whoever
+stores it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from timers.errors import Invalid
+from timers.workflow_rules import field_readers, waits
+from timers.workflow_rules.references import has_reference
+
+MOST_TASKS = 1_000
+MOST_RETRIES = 10_000
+ALERT_ONLY = "ALERT_ONLY"
+TIMEOUT_POLICIES = ("TIME_OUT_WF", ALERT_ONLY)
+
+
+class TaskType(StrEnum):
+    """The closed list of what a task can be."""
+
+    SIMPLE = "SIMPLE"
+    """Waits for a worker that polls for it."""
+    HTTP = "HTTP"
+    """One HTTP request."""
+    SET_VARIABLE = "SET_VARIABLE"
+    """Sets variables of the run."""
+    WAIT = "WAIT"
+    """Waits for a while, until an instant, or for a result from outside."""
+    TERMINATE = "TERMINATE"
+    """Ends the run."""
+    TRANSFER = "TRANSFER"
+    """Copies files between collections."""
+    CODE = "CODE"
+    """Calls a registered Python function."""
+
+
+AT_ONCE = frozenset({TaskType.SET_VARIABLE, TaskType.TERMINATE})
+"""Types that are done the moment they are reached."""
+
+CARRIED_OUT_HERE = frozenset({TaskType.HTTP, TaskType.TRANSFER, TaskType.CODE})
+"""Types that this service's own workers carry out."""
+
+ENDINGS = ("COMPLETED", "FAILED", "TERMINATED")
+"""What a TERMINATE task can make of the run."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a definition. `reference` is its name within the workflow, `name` what workers poll for."""
+
+    name: str
+    reference: str
+    type: TaskType
+    inputs: Mapping[str, Any]
+    optional: bool
+    retries: int | None = None
+    """How often it is tried again; None where the definition of the task says so."""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A definition that was read. `outputs` is None where the last task's output is that of the workflow."""
+
+    name: str
+    version: int
+    description: str
+    tasks: tuple[Task, ...]
+    inputs: tuple[str, ...]
+    template: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] | None = None
+    timeout_seconds: int = 0
+    only_alerts: bool = False
+    """Whether going on beyond `timeout_seconds` is only noted, not stopped."""
+
+
+def read(document: object) -> Workflow:
+    """Return the definition of a document; raises Invalid naming each field that cannot work, by path."""
+    if not isinstance(document, Mapping):
+        raise Invalid({"": "A workflow definition is an object with a name and tasks."})
+    policy = document.get("timeoutPolicy")
+    if policy not in (None, "", *TIMEOUT_POLICIES):
+        raise Invalid({"timeoutPolicy": f"Must be one of {', '.join(TIMEOUT_POLICIES)}."})
+    outputs = document.get("outputParameters")
+    return Workflow(
+        name=field_readers.name(document.get("name"), "name"),
+        version=read_version(document.get("version"), "version") or 1,
+        description=field_readers.text(document.get("description"), "description") or "",
+        tasks=_tasks(document.get("tasks")),
+        inputs=field_readers.names(document.get("inputParameters"), "inputParameters"),
+        template=field_readers.mapping(document.get("inputTemplate"), "inputTemplate"),
+        outputs=field_readers.mapping(outputs, "outputParameters") or None,
+        timeout_seconds=field_readers.whole(document.get("timeoutSeconds") or 0, "timeoutSeconds", least=0),
+        only_alerts=policy == ALERT_ONLY,
+    )
+
+
+def read_version(value: object, field: str) -> int | None:
+    """Return a version, a whole number from 1; None where none is given."""
+    return None if value is None else field_readers.whole(value, field, least=1)
+
+
+def _tasks(value: object) -> tuple[Task, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise Invalid({"tasks": "Give a list of at least one task."})
+    if len(value) > MOST_TASKS:
+        raise Invalid({"tasks": f"At most {MOST_TASKS:,} tasks; these are {len(value):,}."})
+    tasks: list[Task] = []
+    seen: set[str] = set()
+    for number, document in enumerate(value):
+        try:
+            task = _task(document)
+        except Invalid as error:
+            raise error.under(f"tasks.{number}") from None
+        if task.reference in seen:
+            raise Invalid({f"tasks.{number}.taskReferenceName": f"{task.reference!r} is given twice."})
+        seen.add(task.reference)
+        tasks.append(task)
+    return tuple(tasks)
+
+
+def _task(document: object) -> Task:
+    if not isinstance(document, Mapping):
+        raise Invalid({"": "A task is an object with a name, a taskReferenceName and a type."})
+    name = field_readers.name(document.get("name"), "name")
+    reference = field_readers.name(document.get("taskReferenceName"), "taskReferenceName")
+    if reference == "workflow":
+        raise Invalid({"taskReferenceName": "'workflow' names the run itself."})
+    task = Task(
+        name=name,
+        reference=reference,
+        type=_type(document.get("type"), name),
+        inputs=field_readers.mapping(document.get("inputParameters"), "inputParameters"),
+        optional=field_readers.flag(document.get("optional"), "optional"),
+        retries=_retries(document.get("retryCount")),
+    )
+    _CHECKS.get(task.type, _no_check)(task)
+    return task
+
+
+def _retries(value: object) -> int | None:
+    return None if value is None else field_readers.whole(value, "retryCount", least=0, most=MOST_RETRIES)
+
+
+def _type(value: object, name: str) -> TaskType:
+    if value in (None, ""):
+        return TaskType.SIMPLE
+    if isinstance(value, str) and value in list(TaskType):
+        return TaskType(value)
+    raise Invalid({"type": f"Task type {value!r} of task {name!r} is not supported; known: {', '.join(TaskType)}."})
+
+
+# What can be seen to be wrong before anything runs
+
+
+def _no_check(task: Task) -> None: ...
+
+
+def _check_http(task: Task) -> None:
+    request = task.inputs.get("http_request")
+    if isinstance(request, str) and has_reference(request):
+        return
+    if not isinstance(request, Mapping):
+        raise Invalid({"inputParameters.http_request": "An HTTP task needs an http_request object."})
+    if not isinstance(request.get("uri"), str) or not request["uri"]:
+        raise Invalid({"inputParameters.http_request.uri": "An HTTP task needs a uri."})
+
+
+def _check_wait(task: Task) -> None:
+    try:
+        if not has_reference(task.inputs.get("duration")) and task.inputs.get("duration") not in (None, ""):
+            waits.duration(task.inputs["duration"], "duration")
+        for name in ("until", "wait_until"):
+            if not has_reference(task.inputs.get(name)) and task.inputs.get(name) not in (None, ""):
+                waits.moment(task.inputs[name], name)
+    except Invalid as error:
+        raise error.under("inputParameters") from None
+
+
+def _check_terminate(task: Task) -> None:
+    status = task.inputs.get("terminationStatus")
+    if status is not None and not has_reference(status) and status not in ENDINGS:
+        raise Invalid({"inputParameters.terminationStatus": f"Must be one of {', '.join(ENDINGS)}."})
+
+
+def _check_code(task: Task) -> None:
+    if not isinstance(task.inputs.get("function"), str):
+        raise Invalid({"inputParameters.function": "A CODE task names a registered function."})
+
+
+_CHECKS = {
+    TaskType.HTTP: _check_http,
+    TaskType.WAIT: _check_wait,
+    TaskType.TERMINATE: _check_terminate,
+    TaskType.CODE: _check_code,
+}

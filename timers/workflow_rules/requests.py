@@ -1,0 +1,54 @@
+"""What starts a workflow: Conductor's StartWorkflowRequest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timers.errors import Invalid
+from timers.scheduling.fields import known_keys
+from timers.workflow_rules import definitions, field_readers
+
+KEYS = (
+    *("name", "version", "correlationId", "input", "priority", "taskToDomain", "workflowDef"),
+    *("idempotencyKey", "idempotencyStrategy", "createdBy", "externalInputPayloadStoragePath"),
+)
+KEPT = ("taskToDomain", "idempotencyKey", "idempotencyStrategy")
+"""Accepted, stored and given back; nothing here acts on them."""
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A request that was read. `definition` is the one given with it, if any."""
+
+    name: str
+    version: int | None = None
+    correlation_id: str | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    definition: Mapping[str, Any] | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(document: Mapping[str, Any]) -> StartRequest:
+    """Return the request of a document; raises Invalid naming the field."""
+    known_keys(document, KEYS)
+    inline = document.get("workflowDef")
+    if inline is not None:
+        try:
+            definitions.read(inline)
+        except Invalid as error:
+            raise error.under("workflowDef") from None
+    for name in ("idempotencyKey", "idempotencyStrategy", "createdBy", "externalInputPayloadStoragePath"):
+        field_readers.text(document.get(name), name, longest=255)
+    field_readers.mapping(document.get("taskToDomain"), "taskToDomain")
+    return StartRequest(
+        name=field_readers.name(document.get("name"), "name"),
+        version=definitions.read_version(document.get("version") or None, "version"),
+        correlation_id=field_readers.text(document.get("correlationId"), "correlationId", longest=255),
+        input=field_readers.mapping(document.get("input"), "input"),
+        priority=field_readers.whole(document.get("priority") or 0, "priority", least=0, most=99),
+        definition=inline,
+        kept={name: document[name] for name in KEPT if document.get(name) is not None},
+    )
