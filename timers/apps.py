@@ -1,6 +1,11 @@
 """Start of the app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+
+CONNECTED = ("timers.checks", "timers.services.notifications.messages", "timers.services.workflows.steps")
+"""Modules that register system checks and receivers; they need the models, so they are imported when those are."""
 
 
 class TimersConfig(AppConfig):
@@ -8,4 +13,5 @@ class TimersConfig(AppConfig):
     verbose_name = "Timers"
 
     def ready(self) -> None:
-        from timers import checks  # noqa: F401  registers the system checks
+        for module in CONNECTED:
+            import_module(module)

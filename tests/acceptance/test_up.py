@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psutil
+import psycopg
 import pytest
 from standardwebhooks import Webhook
 
@@ -228,8 +229,6 @@ def _every_occurrence_has_one_row(running: Installation, timer_id: str, interval
 def test_a_database_that_goes_away_and_comes_back_is_survived(
     install: Callable[..., Installation], receiver: Receiver, postgresql_url: str
 ) -> None:
-    import psycopg
-
     installation = install(postgresql_url)
     installation.start()
     timer_id = _every(installation, receiver, 0.5, policies={"overlap": "allow", "catch_up": "all"})

@@ -19,7 +19,9 @@ from schemathesis.checks import CHECKS
 
 from tests.api.conftest import BASE, Caller, record
 from timers import clock
-from timers.api import examples, schema
+from timers.api import examples, openapi
+from timers.api.openapi import IDEMPOTENCY_KEY
+from timers.api.routes import ROUTES
 from timers.api.serializers import (
     ExecutionSerializer,
     FileSerializer,
@@ -27,11 +29,10 @@ from timers.api.serializers import (
     TimerWithResultsSerializer,
     TransferSerializer,
 )
-from timers.api.urls import ROUTES
 from timers.models import Timer, Transfer
 from timersite.wsgi import application
 
-OPERATIONS = sorted((route, method) for route, method, _ in schema.operations(schema.document()))
+OPERATIONS = sorted((route, method) for route, method, _ in openapi.operations(openapi.document()))
 KEPT = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 TRIMMED = "response_schema_conformance"
 """`fields` trims documents to what was asked for: that is what it is for."""
@@ -104,7 +105,7 @@ def test_the_document_is_open_to_everybody(path: str) -> None:
 
 @pytest.mark.parametrize(("route", "method"), OPERATIONS)
 def test_every_operation_has_examples_and_errors(route: str, method: str) -> None:
-    operation = schema.document()["paths"][route][method]
+    operation = openapi.document()["paths"][route][method]
 
     status = next(status for status in operation["responses"] if status.startswith("2"))
     assert operation["responses"][status]["content"]["application/json"]["examples"]
@@ -112,7 +113,7 @@ def test_every_operation_has_examples_and_errors(route: str, method: str) -> Non
     if "requestBody" in operation:
         assert operation["requestBody"]["content"]["application/json"]["examples"]
     if method == "post":
-        assert schema.IDEMPOTENCY_KEY in operation["parameters"]
+        assert IDEMPOTENCY_KEY in operation["parameters"]
 
 
 def test_examples_have_the_fields_of_the_documents() -> None:
@@ -146,7 +147,7 @@ def test_the_page_shows_every_operation_and_loads_nothing_foreign(path: str, db:
 
     page = _Names(answer.content.decode())
     assert answer.status_code == 200
-    assert {schema.document()["paths"][route][method]["operationId"] for route, method in OPERATIONS} <= page.ids
+    assert {openapi.document()["paths"][route][method]["operationId"] for route, method in OPERATIONS} <= page.ids
     assert page.loads
     assert all(url.startswith("/") and not url.startswith("//") for url in page.loads)
     assert page.inline == 0

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import BASE, Caller
 from tests.api.test_create_timer import WEBHOOK
-from timers.api.urls import ROUTES
+from timers.api.routes import ROUTES
 from timers.models import Execution, IdempotentAnswer, Timer
 
 KEY = {"Idempotency-Key": "first-try"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,6 @@ def test_an_interval_has_units(run: Command, text: str, seconds: float) -> None:
 
 
 def test_a_start_without_an_offset_is_local_time(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:

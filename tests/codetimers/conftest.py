@@ -16,7 +16,7 @@ from timers.clock import Clock
 from timers.engine.worker import execute
 from timers.engine.worker.execute import Running, carry_out
 from timers.models import Attempt, Execution, Timer
-from timers.services.executions import commands as executions
+from timers.services.executions import complete, leases
 from timers.services.timers import code_timers
 
 
@@ -49,12 +49,12 @@ class Stage:
             self.run_due()
 
     def run_due(self) -> None:
-        executions.release_retries(now=self.now)
+        leases.release_retries(now=self.now)
         claim_at(self.now)
         for begun in begin_due(self.now):
             running = Running(begun)
             outcome = carry_out(running, running.begin(self._clock))
-            executions.finish([running.finished(outcome, self.now)], owner="w1", now=self.now)
+            complete.finish([running.finished(outcome, self.now)], owner="w1", now=self.now)
 
     def executions(self, name: str, **filters: Any) -> list[Execution]:
         """Return the executions of the timer of that name in planned order."""

@@ -11,21 +11,22 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from tests.codetimers.conftest import Stage, module_of
+from tests.contracts.action import context_for
 from tests.engine.steps import OK, claim_at, end
 from timers import timer
-from timers.actions.base import Outcome
+from timers.actions.base import CURRENT, Outcome
 from timers.models import Execution, WorkItem
-from timers.services.executions import cluster_routing
-from timers.services.executions import commands as executions
-from timers.services.executions.commands import Begun
+from timers.services.attempt_values import StartedAttempt
+from timers.services.executions import cluster_routing, leases
+from timers.services.executions.begin import begin as start
 from timers.work import claim_work
 
 pytestmark = pytest.mark.django_db
 
 
-def begin(stage: Stage, *, owner: str, cluster: str, only: Any = None) -> list[Begun]:
+def begin(stage: Stage, *, owner: str, cluster: str, only: Any = None) -> list[StartedAttempt]:
     due = Execution.objects.filter(status="pending", run_at__lte=stage.now) if only is None else only
-    return executions.begin([each.pk for each in due], owner=owner, now=stage.now, cluster=cluster)
+    return start([each.pk for each in due], owner=owner, now=stage.now, cluster=cluster)
 
 
 def messages_for(cluster: str) -> list[str]:
@@ -89,7 +90,7 @@ def test_a_repeated_attempt_makes_no_second_row_for_a_cluster(wide: Stage) -> No
     wide.now += timedelta(seconds=16)
     for cluster in ("a:1", "b:2"):
         cluster_routing.beat(cluster, functions=["cache.clear"], now=wide.now)
-    executions.reap(now=wide.now)
+    leases.reap(now=wide.now)
     (lost,) = wide.executions("cache.clear", serial=0)
 
     assert messages_for("a:1") == [lost.pk.hex]
@@ -122,7 +123,7 @@ def test_what_was_for_a_cluster_that_is_gone_is_ended(wide: Stage) -> None:
     wide.now += timedelta(seconds=40)
     cluster_routing.beat("a:1", functions=["cache.clear"], now=wide.now)
 
-    executions.reap(now=wide.now)
+    leases.reap(now=wide.now)
 
     (child,) = wide.executions("cache.clear", serial__gt=0)
     assert (child.status, child.skip_reason, child.error_message) == ("skipped", "cluster_gone", "Its cluster is gone.")
@@ -132,7 +133,7 @@ def test_the_occurrence_of_a_cluster_that_is_gone_is_taken_over(wide: Stage) -> 
     begin(wide, owner="a:11", cluster="a:1")
     wide.now += timedelta(seconds=40)
     cluster_routing.beat("b:2", functions=["cache.clear"], now=wide.now)
-    executions.reap(now=wide.now)
+    leases.reap(now=wide.now)
     (lost,) = wide.executions("cache.clear", serial=0)
 
     assert begin(wide, owner="b:22", cluster="b:2", only=[lost])
@@ -167,12 +168,12 @@ def test_what_nobody_knows_rests_for_seconds_and_says_so(stage: Stage) -> None:
     stage.run_due()
     before = OrmQ.objects.count()
 
-    executions.reap(now=stage.now + timedelta(seconds=4))
+    leases.reap(now=stage.now + timedelta(seconds=4))
     (execution,) = stage.executions("shop.jobs.vanished")
     assert (execution.status, execution.attempt, OrmQ.objects.count()) == ("pending", 0, before)
     assert execution.error_message == "Waits for a worker that knows the function 'shop.jobs.vanished'."
 
-    executions.reap(now=stage.now + timedelta(seconds=6))
+    leases.reap(now=stage.now + timedelta(seconds=6))
     assert OrmQ.objects.count() == before + 1
     stage.install(module)
     stage.run_due()
@@ -188,7 +189,7 @@ def test_what_must_not_be_repeated_fails_when_its_worker_dies(stage: Stage) -> N
     claim_at(stage.now)
     begin(stage, owner="w1", cluster="a:1")
 
-    executions.reap(now=stage.now + timedelta(seconds=16))
+    leases.reap(now=stage.now + timedelta(seconds=16))
 
     (execution,) = stage.executions("shop.jobs.charge_cards")
     assert (execution.status, execution.failure_reason, execution.attempt) == ("failed", "lost", 1)
@@ -260,9 +261,6 @@ def test_a_failed_row_is_dealt_out_again_only_so_often(stage: Stage, people: lis
 
 
 def test_the_repetition_of_a_lost_run_has_the_same_rows_again(stage: Stage, people: list[Any]) -> None:
-    from tests.contracts.action import context_for
-    from timers.actions.base import CURRENT
-
     waiting = get_user_model().objects.filter(username__startswith="person").order_by("username")
     context = context_for({"function": "people.greet"})
     token = CURRENT.set(context)

@@ -14,6 +14,7 @@ from timers import timer
 from timers.lifecycle import TimerStatus
 from timers.models import Attempt, Event, Notice, Timer
 from timers.services.timers import commands as timers
+from timersite import env
 
 pytestmark = pytest.mark.django_db
 
@@ -88,8 +89,6 @@ def works() -> dict[str, bool]:
 
 @pytest.fixture
 def guarded(stage: Stage, admin: Any, settings: Any, works: dict[str, bool]) -> Stage:
-    from timersite import env
-
     settings.TIMERS_SMTP = env.Smtp if False else settings.TIMERS_SMTP
 
     @timer(interval=60, breaker=3, breaker_cooldown=600, overlap="allow", notify=["https://hooks.example.org/alerts"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.codetimers.conftest import Stage, module_of
 from timers import timer
+from timers.services.timers import commands as timers
 from timers.services.timers import schedules
 
 pytestmark = pytest.mark.django_db
@@ -118,8 +119,6 @@ def test_a_condition_without_arguments_and_one_that_fails(stage: Stage) -> None:
 
 
 def test_a_run_by_hand_asks_neither_window_nor_condition(stage: Stage) -> None:
-    from timers.services.timers import commands as timers
-
     @timer(interval=60, skip_if=lambda: True, between=("01:00", "02:00"))
     def by_hand() -> str:
         return "ran"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -129,8 +130,6 @@ def test_lists_are_narrowed_to_a_workflow(calls: Caller) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "ü-名", "100%", "it's", "search", "q?x=1&y"])
 def test_any_name_but_one_with_a_slash_can_be_used(calls: Caller, name: str) -> None:
-    from urllib.parse import quote
-
     calls.save(name)
     path = f"{SCHEDULES}/{quote(name, safe='')}"
 

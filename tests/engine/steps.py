@@ -9,8 +9,9 @@ from typing import Any
 from timers.actions.base import Outcome
 from timers.engine.dispatch.claim_intervals import Claimed, claim
 from timers.models import Execution, Timer
-from timers.services.executions import commands as executions
-from timers.services.executions.commands import Begun, Finished
+from timers.services.attempt_values import AttemptResult, StartedAttempt
+from timers.services.executions import complete
+from timers.services.executions.begin import begin
 
 OK = Outcome.completed({"ok": True})
 BROKEN = Outcome.failed("It broke.", reason="http_500", retryable=True)
@@ -30,18 +31,18 @@ def claim_at(now: datetime, *, ahead: float = 0.0) -> Claimed:
     return total
 
 
-def begin_due(now: datetime, *, owner: str = "w1", only: Iterable[Execution] | None = None) -> list[Begun]:
+def begin_due(now: datetime, *, owner: str = "w1", only: Iterable[Execution] | None = None) -> list[StartedAttempt]:
     """Begin what is pending and due, as a worker does that was told of all of it."""
     due = Execution.objects.filter(status="pending", run_at__lte=now) if only is None else only
-    return executions.begin([each.pk for each in due], owner=owner, now=now)
+    return begin([each.pk for each in due], owner=owner, now=now)
 
 
-def end(begun: Iterable[Begun], outcome: Outcome, now: datetime, *, owner: str = "w1") -> set[Any]:
+def end(begun: Iterable[StartedAttempt], outcome: Outcome, now: datetime, *, owner: str = "w1") -> set[Any]:
     """Record that these attempts ended so."""
-    return executions.finish([Finished(each, outcome, now, now) for each in begun], owner=owner, now=now)
+    return complete.finish([AttemptResult(each, outcome, now, now) for each in begun], owner=owner, now=now)
 
 
-def run_due(now: datetime, outcome: Outcome = OK) -> list[Begun]:
+def run_due(now: datetime, outcome: Outcome = OK) -> list[StartedAttempt]:
     """Claim, begin and end what is due at one instant."""
     claim_at(now)
     begun = begin_due(now)

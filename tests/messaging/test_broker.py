@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
@@ -112,8 +112,6 @@ def test_a_waiting_broker_is_woken_by_a_message(made: DatabaseBroker, monkeypatc
 
 
 def _send_from_another_thread() -> None:
-    from django.db import connection
-
     queue.send(["wake up"])
     connection.close()
 
@@ -146,8 +144,6 @@ def test_a_bell_of_another_process_is_not_used(made: DatabaseBroker, monkeypatch
 
 
 def test_a_bell_that_nobody_hears_any_more_is_removed(made: DatabaseBroker) -> None:
-    from django.db import connection
-
     folder = queue.bell_folder(connection.settings_dict["NAME"])
     if connection.vendor == "postgresql":
         return

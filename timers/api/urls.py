@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from django.urls import path, re_path
 
-from django.urls import URLPattern, path, re_path
-
-from timers.api.base import Door, NothingHere
-from timers.api.views import (
-    collections,
-    executions,
-    jobs,
-    reference,
-    running,
-    scheduling,
-    timers,
-    transfers,
-    workflows,
-)
-
-ROUTES: tuple[tuple[str, type[Door]], ...] = (
-    ("timers", timers.Timers),
-    ("timers/bulk", timers.TimerBulk),
-    ("timers/<str:timer_id>", timers.TimerOne),
-    ("timers/<str:timer_id>/pause", running.TimerPause),
-    ("timers/<str:timer_id>/resume", running.TimerResume),
-    ("timers/<str:timer_id>/run", running.TimerRun),
-    ("timers/<str:timer_id>/next", running.TimerNext),
-    ("timers/<str:timer_id>/executions", executions.TimerExecutions),
-    ("timers/<str:timer_id>/tags", timers.TimerTags),
-    ("timers/<str:timer_id>/signing-secret", timers.TimerSigningSecret),
-    ("executions", executions.Executions),
-    ("executions/<str:execution_id>", executions.ExecutionOne),
-    ("executions/<str:execution_id>/cancel", executions.ExecutionCancel),
-    ("executions/<str:execution_id>/rerun", executions.ExecutionRerun),
-    ("jobs", jobs.Jobs),
-    ("schedules/preview", running.SchedulePreview),
-    ("scheduling", scheduling.Scheduling),
-    ("scheduling/pause", scheduling.PauseAll),
-    ("scheduling/resume", scheduling.ResumeAll),
-    ("collections", collections.Collections),
-    ("collections/<str:collection_id>", collections.CollectionOne),
-    ("collections/<str:collection_id>/ls", collections.CollectionListing),
-    ("collections/<str:collection_id>/test", collections.CollectionTest),
-    ("transfers", transfers.Transfers),
-    ("transfers/<str:transfer_id>", transfers.TransferOne),
-    ("transfers/<str:transfer_id>/files", transfers.TransferFiles),
-    ("transfers/<str:transfer_id>/manifest", transfers.TransferManifest),
-    ("transfers/<str:transfer_id>/events", transfers.TransferEvents),
-    ("transfers/<str:transfer_id>/cancel", transfers.TransferCancel),
-    ("transfers/<str:transfer_id>/rerun", transfers.TransferRerun),
-    ("workflows", workflows.Workflows),
-    ("workflows/<str:name>", workflows.WorkflowOne),
-    ("workflow-runs", workflows.WorkflowRuns),
-    ("workflow-runs/<str:run_id>", workflows.WorkflowRunOne),
-    ("workflow-runs/<str:run_id>/terminate", workflows.WorkflowRunTerminate),
-)
-
-
-def _patterns(routes: Iterable[tuple[str, type[Door]]], *, end: str = "") -> list[URLPattern]:
-    return [path(route + end, view.as_view()) for route, view in routes]
-
-
-described_patterns = _patterns(ROUTES)
-"""What the OpenAPI document describes: every path once."""
+from timers.api.base import NothingHere
+from timers.api.routes import ROUTES, described_patterns, patterns
+from timers.api.views import reference
 
 urlpatterns = [
     *described_patterns,
-    *_patterns(ROUTES, end="/"),
+    *patterns(ROUTES, end="/"),
     *(path("schema" + end, reference.Schema.as_view(), name="api-schema") for end in ("", "/")),
     *(path("docs" + end, reference.page, name="api-docs") for end in ("", "/")),
     re_path("", NothingHere.as_view()),

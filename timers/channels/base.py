@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -82,3 +82,17 @@ def clean(word: str, *, owner: Any) -> str:
     kind, target = split(word.strip())
     target = CHANNELS.get(kind).clean_target(target, owner=owner)
     return target if kind == "webhook" else f"{kind}:{target}" if target else kind
+
+
+def clean_words(words: Iterable[str], *, owner: Any) -> tuple[str, ...]:
+    """Return the words of a policy `notify` as they are stored, each once; raises Invalid naming `notify`."""
+    found: dict[str, None] = {}
+    wrong: list[str] = []
+    for word in words:
+        try:
+            found[clean(word, owner=owner)] = None
+        except Invalid as error:
+            wrong += error.fields[""]
+    if wrong:
+        raise Invalid({"notify": wrong})
+    return tuple(found)

@@ -19,7 +19,8 @@ from timers.queries.workflows import schedule_records
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
-from timers.services.timers import by_name, pause_all
+from timers.services.executions import commands
+from timers.services.timers import pause_all
 
 DONE = {"status": "done"}
 PREVIEWED, MOST_PREVIEWED = 5, 1_000
@@ -69,7 +70,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
 class Requeue(Door):
     def get(self, request: Request) -> Response:
         """Wake again what was taken and not started; return how many those are."""
-        ids = by_name.requeue(request.user, now=clock.now())
+        ids = commands.requeue_stuck(request.user, now=clock.now())
         return Response({"recordIds.size": len(ids), "sampleIds": [str(each) for each in ids[:SAMPLES]]})
 
     post = put = get

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import psutil
 
-from timers.services import processes
+from timers.process_name import process_name
 
 
 def name() -> str:
@@ -17,4 +17,4 @@ def name() -> str:
 
 @lru_cache(maxsize=2)
 def _name(pid: int) -> str:
-    return processes.name(psutil.Process(os.getppid()).ppid())
+    return process_name(psutil.Process(os.getppid()).ppid())

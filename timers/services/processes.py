@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +16,6 @@ LOOKS = 5
 """How often the database's clock is looked at to know how far ours is from it."""
 
 GONE_AFTER = timedelta(minutes=5)
-
-
-def name(pid: int | None = None) -> str:
-    """Return what a process of this machine, by default this one, is called in signs of life and leases."""
-    return f"{socket.gethostname()[:40]}:{pid or os.getpid()}"
 
 
 def beat(role: str, process: str, *, now: datetime, **details: Any) -> None:

@@ -18,6 +18,7 @@ from timers.engine.dispatch.dispatcher import Dispatcher
 from timers.engine.dispatch.maintenance import Every
 from timers.messaging import notifier, queue
 from timers.models import Execution, Process, Schedule, Timer
+from timers.process_name import process_name
 from timers.services import processes
 from timers.services.timers import commands as timers
 
@@ -53,7 +54,7 @@ def test_a_tick_gives_a_sign_of_life(owner: Any, now: datetime) -> None:
     Dispatcher(Clock()).tick(now)
 
     process = Process.objects.get(role=processes.DISPATCHER)
-    assert (process.name, process.seen_at) == (processes.name(), now)
+    assert (process.name, process.seen_at) == (process_name(), now)
 
 
 def test_a_tick_forgets_processes_that_died(owner: Any, now: datetime) -> None:

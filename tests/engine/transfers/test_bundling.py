@@ -14,6 +14,7 @@ from timers.copying import bundles
 from timers.engine.transfers import batch_copy
 from timers.models import TransferFile
 from timers.queries.transfers import files as transfer_files
+from timers.services.collections import commands as collections
 from timers.services.transfers import commands as transfers
 from timers.storages import batch_helpers, batch_worker
 
@@ -298,8 +299,6 @@ def test_small_files_keep_to_a_limit_on_speed_too(bench: Bench) -> None:
 
 
 def _local(bench: Bench) -> Any:
-    from timers.services.collections import commands as collections
-
     return collections.storage_for(bench.destination)
 
 

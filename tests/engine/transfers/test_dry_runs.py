@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.transfers.bench import Bench, fill, item, tree
 from timers.models import TransferEvent
+from timers.services.transfers import commands as transfers
 
 pytestmark = pytest.mark.django_db
 
@@ -56,8 +57,6 @@ def test_a_dry_run_counts_what_cannot_be_read(bench: Bench) -> None:
 
 
 def test_after_a_dry_run_the_same_is_carried_out(bench: Bench, owner: Any) -> None:
-    from timers.services.transfers import commands as transfers
-
     fill(bench.here, {"d/f": "1"})
     dry = bench.copy(dry_run=True)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.transfers.bench import Bench, fill, tree
 from timers.copying import bundles
 from timers.engine.transfers import copy as copyphase
-from timers.engine.transfers import verify
+from timers.engine.transfers import slice_runner, verify
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +26,6 @@ def _meddle(bench: Bench, monkeypatch: Any, deed: Any, *, times: int = 1) -> Non
             done.append(1)
             deed()
         return finished
-
-    from timers.engine.transfers import slice_runner
 
     monkeypatch.setitem(slice_runner._STEPS, "copy", copies)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import types
 from typing import Any
@@ -44,10 +43,7 @@ def test_a_slice_is_carried_out_by_a_thread_of_its_own(monkeypatch: pytest.Monke
         done.set()
         raise RuntimeError("slices may fail")
 
-    copier = types.ModuleType("timers.engine.transfers.slice_runner")
-    copier.run_slice = run_slice  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "timers.engine.transfers.slice_runner", copier)
-    monkeypatch.setattr("timers.engine.transfers.slice_runner", copier, raising=False)
+    monkeypatch.setattr(tasks.slice_runner, "run_slice", run_slice)
 
     tasks.run_slice("some-id")
 

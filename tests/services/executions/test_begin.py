@@ -12,7 +12,7 @@ from tests.engine.steps import HOPELESS, OK, begin_due, claim_at, end, reloaded,
 from tests.factories import make_webhook_timer
 from timers.lifecycle import SkipReason
 from timers.models import Execution, Schedule, Timer
-from timers.services.executions import commands as executions
+from timers.services.executions.begin import begin
 from timers.services.timers import commands as timers
 
 pytestmark = pytest.mark.django_db
@@ -43,13 +43,13 @@ def test_a_message_delivered_twice_does_nothing(owner: Any, now: datetime) -> No
     claim_at(now)
     ids = list(Execution.objects.values_list("pk", flat=True))
 
-    assert len(executions.begin(ids, owner="w1", now=now)) == 1
-    assert executions.begin(ids, owner="w2", now=now) == []
+    assert len(begin(ids, owner="w1", now=now)) == 1
+    assert begin(ids, owner="w2", now=now) == []
     assert Execution.objects.get().lease_owner == "w1"
 
 
 def test_unknown_executions_are_nothing_to_begin(owner: Any, now: datetime) -> None:
-    assert executions.begin([owner.pk and "0" * 32], owner="w1", now=now) == []
+    assert begin([owner.pk and "0" * 32], owner="w1", now=now) == []
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -58,9 +58,7 @@ def test_knowing_the_definitions_changes_nothing(owner: Any, now: datetime, know
     claim_at(now)
     execution = Execution.objects.get()
 
-    begun = executions.begin(
-        [execution.pk], owner="w1", now=now, definitions=[execution.definition_id] if known else None
-    )
+    begun = begin([execution.pk], owner="w1", now=now, definitions=[execution.definition_id] if known else None)
 
     assert len(begun) == 1
 

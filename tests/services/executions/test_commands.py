@@ -10,11 +10,14 @@ from django_q.models import OrmQ
 
 from tests.engine.steps import OK, begin_due, claim_at, end, run_due, seconds, statuses
 from tests.factories import make_webhook_timer
+from timers.actions.webhook import WebhookAction
 from timers.errors import Conflict
 from timers.lifecycle import SkipReason
 from timers.models import Event, Execution, Schedule, Timer
 from timers.scheduling.catchup import SkippedRun
+from timers.services import occurrences
 from timers.services.executions import commands as executions
+from timers.services.executions.begin import begin
 from timers.services.timers import commands as timers
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +28,7 @@ FAST = {"type": "recurring", "interval_seconds": 0.1}
 def test_a_manual_run_has_a_row_and_a_message(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner)
 
-    made = executions.create_manual(timer, by=owner, now=now)
+    made = occurrences.create_manual(timer, by=owner, now=now)
 
     assert (made.trigger, made.status, made.scheduled_for) == ("manual", "pending", now)
     assert made.serial > 0
@@ -35,8 +38,8 @@ def test_a_manual_run_has_a_row_and_a_message(owner: Any, now: datetime) -> None
 def test_two_manual_runs_of_one_instant_are_two(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner)
 
-    executions.create_manual(timer, by=owner, now=now)
-    executions.create_manual(timer, by=owner, now=now)
+    occurrences.create_manual(timer, by=owner, now=now)
+    occurrences.create_manual(timer, by=owner, now=now)
 
     assert len(begin_due(now)) == 2
 
@@ -103,8 +106,6 @@ def test_cancelling_the_last_execution_ends_the_timer(owner: Any, now: datetime)
 def test_cancelling_one_that_waits_elsewhere_stops_that_work(
     owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch, on_commit: Any
 ) -> None:
-    from timers.actions.webhook import WebhookAction
-
     stopped = []
     monkeypatch.setattr(WebhookAction, "cancel", lambda self, context: stopped.append(context.execution_id))
     make_webhook_timer(owner)
@@ -123,7 +124,7 @@ def test_what_was_claimed_ahead_is_taken_back(owner: Any, now: datetime) -> None
     timer = make_webhook_timer(owner, schedule=FAST)
     claim_at(now, ahead=0.5)
 
-    taken = executions.take_back(timer.pk, now=now + seconds(0.2))
+    taken = occurrences.take_back(timer.pk, now=now + seconds(0.2))
 
     assert taken == [now + seconds(0.3), now + seconds(0.4), now + seconds(0.5)]
     assert len(statuses(timer)) == 3
@@ -136,7 +137,7 @@ def test_what_was_taken_back_does_not_run_although_its_message_comes(owner: Any,
     ids = list(Execution.objects.values_list("pk", flat=True))
     timers.pause(timer, by=owner, now=now - seconds(0.1))
 
-    assert executions.begin(ids, owner="w1", now=now) == []
+    assert begin(ids, owner="w1", now=now) == []
     assert Schedule.objects.get(pk=timer.pk).fired_count == 0
 
 
@@ -157,7 +158,7 @@ def test_a_run_of_left_out_occurrences_is_one_row(owner: Any, now: datetime) -> 
     timer = make_webhook_timer(owner)
     run = SkippedRun(now, now + seconds(7200), 3, SkipReason.PAUSED)
 
-    executions.record_skipped(timer.pk, timer.definition_id, run, now=now + seconds(9000))
+    occurrences.record_skipped(timer.pk, timer.definition_id, run, now=now + seconds(9000))
 
     row = Execution.objects.get()
     assert (row.status, row.skip_reason, row.occurrences) == ("skipped", "paused", 3)

@@ -12,7 +12,9 @@ from tests.engine.steps import BROKEN, HOPELESS, OK, begin_due, claim_at, end, r
 from tests.factories import make_webhook_timer
 from timers.actions.base import Outcome
 from timers.models import Attempt, Execution, Schedule, Timer
+from timers.services.attempt_values import StartedAttempt
 from timers.services.executions import commands as executions
+from timers.services.executions import complete, leases
 from timers.services.timers import commands as timers
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.django_db
 HOURLY = {"type": "recurring", "interval_seconds": 3600}
 
 
-def begun(owner: Any, now: datetime, **fields: Any) -> list[executions.Begun]:
+def begun(owner: Any, now: datetime, **fields: Any) -> list[StartedAttempt]:
     make_webhook_timer(owner, **fields)
     claim_at(now)
     return begin_due(now)
@@ -99,7 +101,7 @@ def test_after_its_last_attempt_it_has_failed(owner: Any, now: datetime) -> None
     claim_at(now)
     end(begin_due(now), BROKEN, now)
     later = now + seconds(10)
-    assert executions.release_retries(now=later)[0] == 1
+    assert leases.release_retries(now=later)[0] == 1
 
     (again,) = begin_due(later)
     end([again], BROKEN, later)
@@ -227,7 +229,7 @@ def test_whoever_carries_it_on_ends_it(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
     end(ours, Outcome.waiting(), now)
 
-    ended = executions.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now + seconds(60))
+    ended = complete.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now + seconds(60))
 
     execution, attempt = Execution.objects.get(), Attempt.objects.get()
     assert ended
@@ -239,7 +241,7 @@ def test_whoever_carries_it_on_ends_it(owner: Any, now: datetime) -> None:
 def test_the_end_may_come_before_the_wait_was_written(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    assert executions.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now)
+    assert complete.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now)
     assert end(ours, Outcome.waiting(), now) == set()
     assert Execution.objects.get().status == "completed"
 
@@ -248,7 +250,7 @@ def test_an_older_attempt_ends_nothing_elsewhere(owner: Any, now: datetime) -> N
     ours = begun(owner, now)
     Execution.objects.update(attempt=2)
 
-    assert not executions.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now)
+    assert not complete.finish_elsewhere(ours[0].execution_id, attempt=1, outcome=OK, now=now)
     assert reloaded(ours[0]).status == "running"
 
 

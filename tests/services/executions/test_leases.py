@@ -11,15 +11,17 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from tests.engine.steps import BROKEN, OK, begin_due, claim_at, end, seconds, statuses
-from tests.factories import make_webhook_timer
+from tests.factories import make_collection, make_webhook_timer
 from timers.messaging import queue
-from timers.models import Attempt, Execution, Schedule
+from timers.models import Attempt, Execution, Schedule, Transfer
+from timers.services.attempt_values import StartedAttempt
 from timers.services.executions import commands as executions
+from timers.services.executions import leases, requeue
 
 pytestmark = pytest.mark.django_db
 
 
-def begun(owner: Any, now: datetime, **fields: Any) -> list[executions.Begun]:
+def begun(owner: Any, now: datetime, **fields: Any) -> list[StartedAttempt]:
     make_webhook_timer(owner, **fields)
     claim_at(now)
     ours = begin_due(now)
@@ -27,14 +29,14 @@ def begun(owner: Any, now: datetime, **fields: Any) -> list[executions.Begun]:
     return ours
 
 
-def pairs(ours: list[executions.Begun]) -> list[tuple[Any, int]]:
+def pairs(ours: list[StartedAttempt]) -> list[tuple[Any, int]]:
     return [(each.execution_id, each.attempt) for each in ours]
 
 
 def test_a_heartbeat_extends_the_lease(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    heartbeat = executions.extend(pairs(ours), owner="w1", now=now + seconds(5))
+    heartbeat = leases.extend(pairs(ours), owner="w1", now=now + seconds(5))
 
     assert (heartbeat.lost, heartbeat.cancelled) == (frozenset(), frozenset())
     assert Execution.objects.get().lease_until == now + seconds(20)
@@ -46,7 +48,7 @@ def test_a_worker_learns_of_a_cancel(owner: Any, now: datetime, ask: str) -> Non
     executions.cancel(Execution.objects.get(), by=owner, now=now)
 
     more = {"now": now} if ask == "extend" else {}
-    heartbeat = getattr(executions, ask)(pairs(ours), owner="w1", **more)
+    heartbeat = getattr(leases, ask)(pairs(ours), owner="w1", **more)
 
     assert heartbeat.cancelled == {ours[0].execution_id}
 
@@ -57,7 +59,7 @@ def test_a_worker_learns_that_it_lost_a_lease(owner: Any, now: datetime, ask: st
     Execution.objects.update(lease_owner="w2", attempt=2)
 
     more = {"now": now} if ask == "extend" else {}
-    heartbeat = getattr(executions, ask)(pairs(ours), owner="w1", **more)
+    heartbeat = getattr(leases, ask)(pairs(ours), owner="w1", **more)
 
     assert heartbeat.lost == {ours[0].execution_id}
 
@@ -67,9 +69,9 @@ def test_a_message_that_got_lost_is_sent_again(owner: Any, now: datetime) -> Non
     claim_at(now)
     OrmQ.objects.all().delete()
 
-    assert executions.reap(now=now + seconds(4)).repeated == 0
-    assert executions.reap(now=now + seconds(6)).repeated == 1
-    assert executions.reap(now=now + seconds(6)).repeated == 0
+    assert leases.reap(now=now + seconds(4)).repeated == 0
+    assert leases.reap(now=now + seconds(6)).repeated == 1
+    assert leases.reap(now=now + seconds(6)).repeated == 0
     assert OrmQ.objects.count() == 1
 
 
@@ -78,15 +80,15 @@ def test_a_long_queue_is_not_made_longer(owner: Any, now: datetime) -> None:
     claim_at(now)
     queue.send(["waiting"] * 1000)
 
-    assert executions.reap(now=now + seconds(60)).repeated == 0
-    assert executions.reap(now=now + seconds(600)).repeated == 1
+    assert leases.reap(now=now + seconds(60)).repeated == 0
+    assert leases.reap(now=now + seconds(600)).repeated == 1
 
 
 def test_a_lost_attempt_is_repeated_at_once_and_not_counted(owner: Any, now: datetime) -> None:
     begun(owner, now, policies={"max_attempts": 2, "backoff_seconds": 1})
 
-    assert executions.reap(now=now + seconds(14)).lost == 0
-    assert executions.reap(now=now + seconds(16)).lost == 1
+    assert leases.reap(now=now + seconds(14)).lost == 0
+    assert leases.reap(now=now + seconds(16)).lost == 1
 
     execution = Execution.objects.get()
     assert (execution.status, execution.losses, execution.lease_owner) == ("pending", 1, None)
@@ -98,7 +100,7 @@ def test_a_lost_attempt_is_repeated_at_once_and_not_counted(owner: Any, now: dat
 
 def test_the_late_result_of_a_lost_attempt_changes_nothing(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
-    executions.reap(now=now + seconds(16))
+    leases.reap(now=now + seconds(16))
     begin_due(now + seconds(16), owner="w2")
 
     assert end(ours, OK, now + seconds(17)) == set()
@@ -108,7 +110,7 @@ def test_the_late_result_of_a_lost_attempt_changes_nothing(owner: Any, now: date
 def test_after_five_losses_it_has_failed(owner: Any, now: datetime) -> None:
     begun(owner, now)
     for loss in range(1, 6):
-        executions.reap(now=now + seconds(20 * loss))
+        leases.reap(now=now + seconds(20 * loss))
         begin_due(now + seconds(20 * loss))
 
     execution = Execution.objects.get()
@@ -122,7 +124,7 @@ def test_a_lost_attempt_that_was_cancelled_is_not_repeated(owner: Any, now: date
     begun(owner, now)
     executions.cancel(Execution.objects.get(), by=owner, now=now)
 
-    executions.reap(now=now + seconds(16))
+    leases.reap(now=now + seconds(16))
 
     assert Execution.objects.get().status == "cancelled"
 
@@ -131,7 +133,7 @@ def test_what_waits_elsewhere_is_not_lost(owner: Any, now: datetime) -> None:
     begun(owner, now)
     Execution.objects.update(lease_until=None)
 
-    assert executions.reap(now=now + seconds(3600)).lost == 0
+    assert leases.reap(now=now + seconds(3600)).lost == 0
 
 
 def test_one_that_waits_behind_nothing_is_woken(owner: Any, now: datetime) -> None:
@@ -142,10 +144,10 @@ def test_one_that_waits_behind_nothing_is_woken(owner: Any, now: datetime) -> No
     begin_due(now)
     claim_at(now + seconds(60))
     begin_due(now + seconds(60))
-    assert executions.reap(now=now + seconds(1)).woken == 0
+    assert leases.reap(now=now + seconds(1)).woken == 0
     Execution.objects.filter(status="running").update(status="cancelled", lease_until=None)
 
-    assert executions.reap(now=now + seconds(61)).woken == 1
+    assert leases.reap(now=now + seconds(61)).woken == 1
     assert len(begin_due(now + seconds(61))) == 1
     assert statuses(timer) == ["cancelled", "running"]
 
@@ -154,9 +156,9 @@ def test_a_retry_is_released_when_it_is_due(owner: Any, now: datetime) -> None:
     end(begun(owner, now, policies={"backoff_seconds": 10}), BROKEN, now)
     due = Execution.objects.get().lease_until
 
-    assert executions.release_retries(now=due - seconds(0.001)) == (0, due)
-    assert executions.release_retries(now=due) == (1, None)
-    assert executions.release_retries(now=due) == (0, None)
+    assert leases.release_retries(now=due - seconds(0.001)) == (0, due)
+    assert leases.release_retries(now=due) == (1, None)
+    assert leases.release_retries(now=due) == (0, None)
     assert Execution.objects.get().status == "pending"
     assert OrmQ.objects.count() == 1
 
@@ -164,7 +166,7 @@ def test_a_retry_is_released_when_it_is_due(owner: Any, now: datetime) -> None:
 def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    assert executions.hand_back([ours[0].execution_id], owner="w1", now=now) == 1
+    assert requeue.hand_back([ours[0].execution_id], owner="w1", now=now) == 1
 
     execution = Execution.objects.get()
     assert (execution.status, execution.attempt, execution.losses, execution.lease_owner) == ("pending", 0, 0, None)
@@ -175,13 +177,13 @@ def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime)
 def test_a_worker_cannot_hand_back_what_is_not_its_own(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    assert executions.hand_back([ours[0].execution_id], owner="w2", now=now) == 0
+    assert requeue.hand_back([ours[0].execution_id], owner="w2", now=now) == 0
     assert Execution.objects.get().status == "running"
 
 
 def test_what_was_handed_back_after_it_began_is_not_left_out(owner: Any, now: datetime) -> None:
     ours = begun(owner, now, schedule={"type": "recurring", "interval_seconds": 60})
-    executions.hand_back([ours[0].execution_id], owner="w1", now=now)
+    requeue.hand_back([ours[0].execution_id], owner="w1", now=now)
     claim_at(now + seconds(60))
 
     begin_due(now + seconds(60), owner="w2")
@@ -190,15 +192,12 @@ def test_what_was_handed_back_after_it_began_is_not_left_out(owner: Any, now: da
 
 
 def test_a_transfer_whose_slice_nobody_began_gets_a_message(owner: Any, now: datetime, tmp_path: Any) -> None:
-    from tests.factories import make_collection
-    from timers.models import Transfer
-
     collection = make_collection(owner, tmp_path)
     transfer = Transfer.objects.create(
         id=uuid4(), owner=owner, source=collection, destination=collection, requested_at=now, lease_until=now
     )
 
-    assert executions.reap(now=now).slices == 1
-    assert executions.reap(now=now).slices == 0
+    assert leases.reap(now=now).slices == 1
+    assert leases.reap(now=now).slices == 0
     message = SignedPackage.loads(OrmQ.objects.get().payload)
     assert (message["func"], message["args"]) == (queue.RUN_SLICE, (str(transfer.pk),))

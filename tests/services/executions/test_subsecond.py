@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,9 @@ from tests.engine.steps import OK, claim_at, end
 from tests.factories import make_code_timer
 from timers import timer
 from timers.models import Execution, Timer
-from timers.services.executions import commands as executions
-from timers.services.executions import subsecond
-from timers.services.executions.commands import Finished
+from timers.services.attempt_values import AttemptResult
+from timers.services.executions import leases, subsecond
+from timers.services.executions.begin import begin
 from timers.services.timers import code_timers, pause_all
 from timers.services.timers import commands as timers
 
@@ -36,8 +37,6 @@ def made(owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Timer:
 
 
 def _module() -> Any:
-    import sys
-
     return sys.modules[__name__]
 
 
@@ -80,7 +79,7 @@ def test_the_ends_are_written_with_the_next_step(made: Timer, now: datetime) -> 
     first = step(made, now - timedelta(milliseconds=50))
     at = now + timedelta(milliseconds=1)
 
-    step(made, now + timedelta(seconds=0.45), finished=[Finished(first.begun[0], OK, at, at)])
+    step(made, now + timedelta(seconds=0.45), finished=[AttemptResult(first.begun[0], OK, at, at)])
 
     execution = Execution.objects.get(pk=first.begun[0].execution_id)
     assert (execution.status, execution.started_at, execution.finished_at) == ("completed", at, at)
@@ -103,7 +102,7 @@ def test_a_timer_that_is_stopped_is_let_go_and_what_was_begun_ahead_does_not_run
     ran, waiting = first.begun[:5], first.begun[5:]
     getattr(timers, what)(made, by=owner, now=later)
 
-    done = step(made, later, finished=[Finished(each, OK, later, later) for each in ran])
+    done = step(made, later, finished=[AttemptResult(each, OK, later, later) for each in ran])
     subsecond.withdraw(waiting, status=done.let_go[made.pk], owner="w1", now=later)
 
     reason = {"pause": "paused", "delete": "ended"}[what]
@@ -120,7 +119,7 @@ def test_when_everything_is_paused_it_is_let_go_and_what_was_begun_ahead_does_no
     later = now + timedelta(milliseconds=420)
     pause_all.pause_all(owner=owner, by=owner, now=later)
 
-    done = step(made, later, finished=[Finished(each, OK, later, later) for each in first.begun[:5]])
+    done = step(made, later, finished=[AttemptResult(each, OK, later, later) for each in first.begun[:5]])
     subsecond.withdraw(first.begun[5:], status=done.let_go[made.pk], owner="w1", now=later)
     claim_at(now + timedelta(seconds=2.1), ahead=0)
 
@@ -145,8 +144,8 @@ def test_what_a_dead_worker_began_ahead_is_taken_back_with_its_lease(made: Timer
     step(made, now - timedelta(milliseconds=50))
     later = now + timedelta(seconds=16)
 
-    executions.reap(now=later)
-    begun = executions.begin([each.pk for each in Execution.objects.all()], owner="w2", now=later)
+    leases.reap(now=later)
+    begun = begin([each.pk for each in Execution.objects.all()], owner="w2", now=later)
     end(begun, OK, later, owner="w2")
 
     rows = list(Execution.objects.filter(timer=made).order_by("scheduled_for").values_list("status", "losses"))

@@ -19,7 +19,8 @@ from tests.factories import make_collection, make_webhook_timer
 from timers.actions.base import Outcome
 from timers.lifecycle import TransferStatus
 from timers.models import Execution, Notice, Timer, Transfer
-from timers.services.executions import commands as executions
+from timers.services.attempt_values import AttemptResult
+from timers.services.executions import complete, leases
 from timers.services.timers import commands as timers
 from timers.services.transfers import commands as transfers
 
@@ -84,7 +85,7 @@ def test_an_attempt_that_is_tried_again_is_not_told(owner: Any, now: datetime) -
     assert told() == []
 
     later = now + seconds(10)
-    executions.release_retries(now=later)
+    leases.release_retries(now=later)
     end(begin_due(later), BROKEN, later)
 
     assert told() == ["timer.failed"]
@@ -98,8 +99,8 @@ def test_several_ends_in_one_batch_are_told_in_their_order(owner: Any, now: date
     begun = sorted(begin_due(now + 4 * HOUR), key=lambda each: each.scheduled_for)
     outcomes = [HOPELESS, HOPELESS, OK, HOPELESS]
 
-    executions.finish(
-        [executions.Finished(each, outcome, now, now) for each, outcome in zip(begun, outcomes, strict=True)],
+    complete.finish(
+        [AttemptResult(each, outcome, now, now) for each, outcome in zip(begun, outcomes, strict=True)],
         owner="w1",
         now=now + 4 * HOUR,
     )

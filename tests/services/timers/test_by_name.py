@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from timers.errors import Invalid, NotFound
 from timers.models import Execution, Timer
+from timers.services.executions import commands
 from timers.services.timers import by_name
 from timers.services.timers import commands as timers
 
@@ -97,7 +98,7 @@ def test_what_was_taken_and_not_started_is_woken_again(owner: Any, now: datetime
     stuck = timers.run_now(timer, by=owner, now=now)
     Execution.objects.filter(pk=stuck.pk).update(lease_until=None)
 
-    assert by_name.requeue(owner, now=now) == []
-    assert by_name.requeue(owner, now=now + timedelta(seconds=10)) == [stuck.pk]
+    assert commands.requeue_stuck(owner, now=now) == []
+    assert commands.requeue_stuck(owner, now=now + timedelta(seconds=10)) == [stuck.pk]
     stuck.refresh_from_db()
     assert stuck.lease_until is not None

@@ -12,7 +12,9 @@ from tests.services.workflows.factories import carry_out, define, http, reloaded
 from timers.actions.base import Ending, Outcome
 from timers.errors import Conflict, Invalid, NotFound
 from timers.models import Execution, Timer, WorkflowRun, WorkflowStep
+from timers.services.attempt_values import AttemptResult
 from timers.services.executions import commands as executions
+from timers.services.executions import complete
 from timers.services.timers import commands as timers
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import runs as workflow_runs
@@ -278,7 +280,7 @@ def test_a_timer_starts_its_workflow_and_ends_with_it(owner: Any, now: datetime)
     (begun,) = begin_due(noon)
 
     (outcome,) = workflow_runs.start_for_executions([_wanted(begun, owner)], now=noon)
-    executions.finish([executions.Finished(begun, outcome, noon, noon)], owner="w1", now=noon)
+    complete.finish([AttemptResult(begun, outcome, noon, noon)], owner="w1", now=noon)
 
     run = WorkflowRun.objects.get(execution_id=begun.execution_id)
     execution = Execution.objects.get(pk=begun.execution_id)
@@ -331,7 +333,7 @@ def test_cancelling_the_execution_terminates_the_run(owner: Any, now: datetime, 
     execution = timers.run_now(_due(owner, now), by=owner, now=now)
     (begun,) = begin_due(now, only=[execution])
     (outcome,) = workflow_runs.start_for_executions([_wanted(begun, owner)], now=now)
-    executions.finish([executions.Finished(begun, outcome, now, now)], owner="w1", now=now)
+    complete.finish([AttemptResult(begun, outcome, now, now)], owner="w1", now=now)
     execution.refresh_from_db()
 
     with on_commit():

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers.api import schema
+from timers.api import openapi
 from timers.api.base import Door
+from timers.api.openapi import ERRORS
 
 
 class Schema(Door):
@@ -24,7 +25,7 @@ class Schema(Door):
     permission_classes: list[Any] = []
 
     def get(self, request: Request) -> Response:
-        return Response(schema.document())
+        return Response(openapi.document())
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Operation:
 def page(request: HttpRequest) -> HttpResponse:
     """Show every operation with its parameters and examples, made on the server from the OpenAPI document."""
     operations = sorted(
-        (_operation(*each) for each in schema.operations(schema.document())), key=lambda each: each.group
+        (_operation(*each) for each in openapi.operations(openapi.document())), key=lambda each: each.group
     )
     groups = [(name, list(found)) for name, found in groupby(operations, key=lambda each: each.group)]
-    return render(request, "timers/reference.html", {"groups": groups, "errors": schema.ERRORS})
+    return render(request, "timers/reference.html", {"groups": groups, "errors": ERRORS})
 
 
 def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:

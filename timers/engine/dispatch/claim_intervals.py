@@ -17,8 +17,8 @@ from timers.clock import from_us, to_us
 from timers.engine.dispatch import claim_planned
 from timers.messaging import queue
 from timers.models import sql
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.scheduling.catchup import MISSED_AFTER
-from timers.services.executions.overlap_queue import MESSAGE_LEASE
 from timers.services.timers.pause_all import CLAIMS
 
 BATCH = 500
@@ -186,7 +186,7 @@ def _anybody_paused() -> bool:
 def _claim_regular(ways: _Statements, *, now: datetime, horizon: datetime, batch: int) -> list[tuple[str, int, int]]:
     values = _values(now, horizon) | {
         "batch": batch,
-        "lease": MESSAGE_LEASE // timedelta(microseconds=1),
+        "lease": EXECUTION_MESSAGE_LEASE // timedelta(microseconds=1),
         "most": (horizon - now) // LEAST_INTERVAL + 1,
         "moment": f"{to_us(now) // 1000:012x}7",
     }

@@ -13,9 +13,9 @@ from uuid import uuid4
 from timers.clock import from_us, to_us
 from timers.models import Timer
 from timers.models import sql as rows
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.scheduling.catchup import SkippedRun
 from timers.services import events
-from timers.services.executions.overlap_queue import MESSAGE_LEASE
 from timers.services.timers import completion, pause_all
 from timers.services.timers.schedules import DueSchedule, Fire, Move, plan_due
 
@@ -170,7 +170,7 @@ def _lines(move: Move, planned: Planned, *, now: datetime) -> list[tuple[Any, ..
 
 def _fire_line(move: Move, fire: Fire, now: datetime) -> tuple[Any, ...]:
     run_at = to_us(fire.run_at)
-    lease = max(run_at, to_us(now)) + MESSAGE_LEASE // timedelta(microseconds=1)
+    lease = max(run_at, to_us(now)) + EXECUTION_MESSAGE_LEASE // timedelta(microseconds=1)
     head = (uuid4().hex, move.timer_id.hex, move.definition_id, fire.trigger.value, "pending", to_us(fire.planned))
     return (*head, run_at, to_us(now), lease, None, 1, None, None)
 

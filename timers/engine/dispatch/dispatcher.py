@@ -13,8 +13,9 @@ from timers.clock import Clock
 from timers.engine.dispatch.claim_intervals import BATCH, claim, next_instant
 from timers.engine.dispatch.maintenance import Every, Reaper
 from timers.messaging import notifier, queue
+from timers.process_name import process_name
 from timers.services import processes
-from timers.services.executions import commands as executions
+from timers.services.executions.leases import Reaped
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two attempts to reach a database that went away."""
 
 
-NOTHING = executions.Reaped()
+NOTHING = Reaped()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Tick:
 
     claimed: int = 0
     skipped: int = 0
-    reaped: executions.Reaped = NOTHING
+    reaped: Reaped = NOTHING
     next_instant: datetime | None = None
 
 
@@ -55,7 +56,7 @@ class Dispatcher:
         self.ahead = timedelta(seconds=ahead)
         self.batch = batch
         self.reaper = Reaper()
-        self._name = processes.name()
+        self._name = process_name()
         self._sign_of_life = Every(timedelta(seconds=3))
         self._clock_check = Every(timedelta(minutes=1))
         self._bell: notifier.Bell | None = None

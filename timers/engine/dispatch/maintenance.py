@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from timers.messaging import queue
 from timers.services import processes
 from timers.services.executions import cluster_routing
-from timers.services.executions import commands as executions
+from timers.services.executions import leases as execution_leases
+from timers.services.executions.leases import Reaped
 from timers.services.notifications import delivery
 from timers.services.timers import commands as timers
 from timers.services.workflows import runs as workflow_runs
@@ -61,10 +62,10 @@ class Reaper:
         self.next_step = _earliest(self.next_step, self.heard)
         self.next_snooze = _earliest(self.next_snooze, self.heard)
 
-    def pass_by(self, now: datetime, *, horizon: datetime) -> executions.Reaped:
+    def pass_by(self, now: datetime, *, horizon: datetime) -> Reaped:
         """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
         if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
-            _, self.next_retry = executions.release_retries(now=now)
+            _, self.next_retry = execution_leases.release_retries(now=now)
         if self.steps.is_due(now) or (self.next_step is not None and self.next_step <= now):
             self.next_step = _earliest(wakeups.wake_due(now=now)[1], workflow_runs.end_overdue(now=now))
         if self.snoozes.is_due(now) or (self.next_snooze is not None and self.next_snooze <= horizon):
@@ -73,9 +74,9 @@ class Reaper:
             processes.prune(now=now)
             queue.drop_messages(but=cluster_routing.alive(now=now))
         if not self.leases.is_due(now):
-            return executions.Reaped()
+            return Reaped()
         delivery.repeat_due(now=now)
-        reaped = executions.reap(now=now)
+        reaped = execution_leases.reap(now=now)
         if reaped.lost or reaped.repeated:
             log.warning(
                 "Took back what was lost.", extra={"repeated_messages": reaped.repeated, "lost_attempts": reaped.lost}

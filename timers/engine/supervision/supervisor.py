@@ -22,6 +22,7 @@ from django.db import close_old_connections
 
 from timers.clock import Clock
 from timers.engine.supervision.orphan_watchdog import OrphanWatch
+from timers.process_name import process_name
 from timers.services import processes
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ class Supervisor:
 
     def _beats(self, role: str) -> Callable[[Part], bool]:
         def seen(part: Part) -> bool:
-            return processes.seen_since(role, processes.name(part.pid), since=self.clock.now() - STILL)
+            return processes.seen_since(role, process_name(part.pid), since=self.clock.now() - STILL)
 
         return seen
 

@@ -46,7 +46,7 @@ def copy(work: Work, rows: Sequence[Todo]) -> None:
 
     def gather() -> None:
         for pack in packs:
-            pack.write(work, end._replace(verdict=pack.row.verdict))
+            work.write_bundle(pack, end._replace(verdict=pack.row.verdict))
 
     with work.gathering(gather):
         lots = [_lot(work, pack) for pack in packs]
@@ -69,7 +69,7 @@ def compare(work: Work, rows: Sequence[Todo]) -> None:
 
     def gather() -> None:
         for pack in packs:
-            pack.write(work, SAME)
+            work.write_bundle(pack, SAME)
 
     with work.gathering(gather):
         lots = [_lot(work, pack) for pack in packs]
@@ -108,7 +108,7 @@ def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> Non
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         elif result is None:
-            pack.by_itself(work, number)
+            pack.by_itself(work.changes, number)
         else:
             faults.append((pack.todo(number), result))
     for row, fault in faults:
@@ -140,4 +140,4 @@ def _take_compared(work: Work, pack: PackAtWork, results: Sequence[Result]) -> N
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         else:
-            pack.by_itself(work, number)
+            pack.by_itself(work.changes, number)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from timers.clock import from_us, to_us
 from timers.copying import bundles, paths
 from timers.copying.bundles import Member
-from timers.engine.transfers.slice_context import Work, alone
-from timers.services.transfers.progress import ChangedPack, NewFile, Todo
+from timers.engine.transfers.rows import alone
+from timers.services.transfers.progress import ChangedPack, Changes, NewFile, Todo
 
 
 class End(NamedTuple):
@@ -60,9 +61,9 @@ class PackAtWork:
         self.waiting.clear()
         self._done += members
 
-    def by_itself(self, work: Work, number: int) -> None:
+    def by_itself(self, changes: Changes, number: int) -> None:
         """Let a member go on as a row of its own."""
-        work.changes.new.append(alone(self.todo(number)))
+        changes.new.append(alone(self.todo(number)))
         self.gone(number)
 
     def gone(self, number: int) -> None:
@@ -70,7 +71,7 @@ class PackAtWork:
         del self.waiting[number]
         self._moved_out = True
 
-    def write(self, work: Work, end: End) -> None:
+    def write(self, changes: Changes, end: End, *, now: datetime) -> None:
         """Add to the changes what came of the members since the last time; what is done comes to that end.
 
         The row keeps what still waits; once nothing does, it is that of the last members done, or goes.
@@ -79,13 +80,13 @@ class PackAtWork:
         moved_out, self._moved_out = self._moved_out, False
         if self.waiting:
             if done:
-                work.changes.new.append(self._apart(done, end, now_us=to_us(work.watch.now())))
+                changes.new.append(self._apart(done, end, now_us=to_us(now)))
             if done or moved_out:
-                work.changes.packs.append(_changed(self.row, list(self.waiting.values()), self._as_before()))
+                changes.packs.append(_changed(self.row, list(self.waiting.values()), self._as_before()))
         elif done:
-            work.changes.packs.append(_changed(self.row, done, end, to_us(work.watch.now())))
+            changes.packs.append(_changed(self.row, done, end, to_us(now)))
         elif moved_out:
-            work.changes.dissolved.append(self.row.id)
+            changes.dissolved.append(self.row.id)
 
     def _as_before(self) -> End:
         row = self.row

@@ -9,7 +9,8 @@ from timers.copying import checksums
 from timers.engine.transfers import batch_copy
 from timers.engine.transfers.bundle_progress import PackAtWork
 from timers.engine.transfers.copy_workers import Lane, Lanes, Result, width
-from timers.engine.transfers.slice_context import Wait, Work, alone
+from timers.engine.transfers.rows import alone
+from timers.engine.transfers.slice_context import Wait, Work
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Kept, Todo
@@ -60,7 +61,7 @@ def _compare_rows(work: Work, rows: list[Todo]) -> None:
 
     def gather() -> None:
         for pack in packs.values():
-            pack.write(work, batch_copy.SAME)
+            work.write_bundle(pack, batch_copy.SAME)
 
     with work.gathering(gather), Lanes(work, _compare, width=width(work)) as running:
         for row, result in running.run(_todos(work, rows, packs)):

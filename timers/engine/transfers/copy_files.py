@@ -141,7 +141,7 @@ class _Copying:
         """Add what came of the members of packs to the slice's changes."""
         verified = "checksum" if self._work.options.verify else "size"
         for pack in self._packs.values():
-            pack.write(self._work, End("done", "copy", pack.row.verdict, verified))
+            self._work.write_bundle(pack, End("done", "copy", pack.row.verdict, verified))
 
 
 class _Batch:

@@ -50,7 +50,7 @@ def _delete_one(work: Work, row: Todo) -> None:
 
 def _delete_members(work: Work, row: Todo) -> None:
     pack = PackAtWork(row)
-    with work.gathering(lambda: pack.write(work, DELETED)), Lanes(work, _remove, width=width(work)) as running:
+    with work.gathering(lambda: work.write_bundle(pack, DELETED)), Lanes(work, _remove, width=width(work)) as running:
         for todo, result in running.run(iter(pack.todos())):
             _take(work, pack, todo, result)
 

@@ -23,7 +23,8 @@ from timers.copying.plan import (
 )
 from timers.engine.transfers import prefetch, symlinks
 from timers.engine.transfers.bundling import Packing
-from timers.engine.transfers.slice_context import Final, Work, with_fault
+from timers.engine.transfers.rows import with_fault
+from timers.engine.transfers.slice_context import Final, Work
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, NewFile, Todo

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from timers.clock import to_us
 from timers.copying import rates
 from timers.copying.filters import Filter, parse_rules
 from timers.copying.plan import Links, SyncLevel
 from timers.copying.rate_limiter import Pace
+from timers.engine.transfers.bundle_progress import End, PackAtWork
+from timers.engine.transfers.rows import again_at, alone, with_fault
 from timers.engine.transfers.slice_monitor import Watch
 from timers.errors import ExternalError
-from timers.scheduling import backoff
 from timers.services.transfers import progress, slices
-from timers.services.transfers.progress import Changes, Fault, NewFile, Todo
+from timers.services.transfers.progress import Changes, Fault, Todo
 from timers.storages.base import SourceFault, Storage
 
-if TYPE_CHECKING:
-    from timers.engine.transfers.bundle_progress import PackAtWork
-
-BACKOFF_BASE = 5.0
-BACKOFF_CAP = 300.0
 BREATH = 1.0
 LOOK_EVERY = 0.2
 OF_THE_WHOLE = {"no_space", "quota", "connection_error"}
@@ -224,35 +219,13 @@ class Work:
         self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
         pack.gone(row.member)
 
+    def write_bundle(self, pack: PackAtWork, end: End) -> None:
+        """Add to the changes what came of a bundle's members since the last time."""
+        pack.write(self.changes, end, now=self.watch.now())
+
     def can_heal(self, error: ExternalError) -> bool:
         """Return whether trying again later can help."""
         return error.retryable and not (self.options.fail_on_quota and error.reason in {"no_space", "quota"})
 
 
 def _nothing() -> None: ...
-
-
-def alone(row: Todo) -> NewFile:
-    """Return a row of its own for what was the member of a pack."""
-    return NewFile(
-        item=row.item,
-        parent=row.parent,
-        step=row.step,
-        source_path=row.source_path,
-        destination_path=row.destination_path,
-        size=row.size,
-        modified_us=None if row.modified_at is None else to_us(row.modified_at),
-        level=row.level,
-        verdict=row.verdict,
-    )
-
-
-def with_fault(row: NewFile, fault: Fault) -> NewFile:
-    """Return a new row that says what went wrong."""
-    return row._replace(error_message=fault.text, failure_reason=fault.code)
-
-
-def again_at(faults: int, *, now: datetime) -> datetime:
-    """Return when something that failed so many times in a row is tried again."""
-    seconds = backoff.delay(faults, base=BACKOFF_BASE, cap=BACKOFF_CAP, random=random.random())
-    return now + timedelta(seconds=seconds)

@@ -13,7 +13,8 @@ from datetime import datetime
 from timers.copying.rate_limiter import Pace
 from timers.engine.transfers import compare, copy, delete, partial_files, scan, verify
 from timers.engine.transfers.lease_keeper import Guard
-from timers.engine.transfers.slice_context import Final, Options, Wait, Work, again_at
+from timers.engine.transfers.rows import again_at
+from timers.engine.transfers.slice_context import Final, Options, Wait, Work
 from timers.engine.transfers.slice_monitor import Cancelled, Watch
 from timers.errors import ExternalError
 from timers.lifecycle import TransferStatus

@@ -14,7 +14,8 @@ from timers.clock import to_us
 from timers.copying import paths
 from timers.copying.plan import Entry, Kind
 from timers.engine.transfers.bundle_progress import End, PackAtWork
-from timers.engine.transfers.slice_context import Final, Work, again_at, alone, with_fault
+from timers.engine.transfers.rows import again_at, alone, with_fault
+from timers.engine.transfers.slice_context import Final, Work
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, Reopened, Todo
@@ -87,7 +88,7 @@ def _look(work: Work, looking: _Looking, row: Todo) -> None:
         found = looking.at(row.destination_path, member.name)
         if _is_wrong(found, member.size):
             _reopen_member(work, pack, pack.todo(number), found)
-    pack.write(work, End(row.state, row.step, row.verdict))
+    work.write_bundle(pack, End(row.state, row.step, row.verdict))
 
 
 def _is_wrong(found: Entry | None, size: int) -> bool:

@@ -16,7 +16,7 @@ from timers.actions.base import ACTIONS, Action, Context, Ending, Outcome
 from timers.clock import Clock
 from timers.engine.worker.thread_pool import Stopped
 from timers.errors import ExternalError
-from timers.services.executions.commands import Begun, Finished
+from timers.services.attempt_values import AttemptResult, StartedAttempt
 
 LONGEST_TRACEBACK = 20_000
 
@@ -32,7 +32,7 @@ NEVER = float("inf")
 class Running:
     """A begun attempt inside this process. Whoever takes it out of the runner's books records its end, nobody else."""
 
-    begun: Begun
+    begun: StartedAttempt
     secrets: tuple[bytes, ...] = ()
     thread: int | None = None
     started_at: datetime | None = None
@@ -77,8 +77,8 @@ class Running:
         """Return what the action has noted so far; it may still be at it."""
         return {key: list(each) if isinstance(each, list) else each for key, each in self.notes.items()} or None
 
-    def finished(self, outcome: Outcome, now: datetime) -> Finished:
-        return Finished(self.begun, outcome, self.started_at or now, now)
+    def finished(self, outcome: Outcome, now: datetime) -> AttemptResult:
+        return AttemptResult(self.begun, outcome, self.started_at or now, now)
 
 
 def carry_out(attempt: Running, context: Context) -> Outcome:

@@ -17,6 +17,7 @@ from timers.engine.worker import execute
 from timers.engine.worker.runner import Runner
 from timers.errors import NotFound
 from timers.lifecycle import Trigger
+from timers.services import occurrences
 from timers.services.executions import commands as executions
 from timers.services.timers import code_timers
 
@@ -94,7 +95,7 @@ def _recorded(timer: Any) -> Ended:
     """Carry out a manual execution as a worker does, so that its lease is kept and its end written."""
     runner = Runner(Clock(), most_threads=1, in_cluster=False)
     runner.start()
-    execution = executions.create_manual(timer, by=None, now=runner.clock.now(), send=False)
+    execution = occurrences.create_manual(timer, by=None, now=runner.clock.now(), send=False)
     try:
         runner.put([(execution.pk.hex, to_us(runner.clock.now()), execution.definition_id)])
         while (found := executions.ended(execution.pk)) is None:

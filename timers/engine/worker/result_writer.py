@@ -14,8 +14,9 @@ from timers.actions.base import Outcome
 from timers.clock import Clock
 from timers.engine.worker.execute import Running
 from timers.services import processes
-from timers.services.executions import commands as executions
-from timers.services.executions.commands import Finished, Heartbeat
+from timers.services.attempt_values import AttemptResult
+from timers.services.executions import complete, leases
+from timers.services.executions.leases import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Writer:
         self._running = running
         self._tell_to_stop = tell_to_stop
         self._is_behind = is_behind
-        self._results: SimpleQueue[Finished | None] = SimpleQueue()
+        self._results: SimpleQueue[AttemptResult | None] = SimpleQueue()
         self._written_at = self._beaten_at = self._looked_at = 0.0
         self._clock_checked_at = -CHECK_CLOCK_EVERY
         self._ending = threading.Event()
@@ -58,7 +59,7 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def record(self, finished: Finished) -> None:
+    def record(self, finished: AttemptResult) -> None:
         """Have this written soon."""
         self._results.put(finished)
 
@@ -89,7 +90,7 @@ class Writer:
                 log.exception("The writer failed and goes on.")
         connection.close()
 
-    def _gather(self) -> list[Finished]:
+    def _gather(self) -> list[AttemptResult]:
         """Wait for results, or for the next heartbeat; return all that there is within reason."""
         try:
             batch = [self._results.get(timeout=LOOK_EVERY if self._running() else None)]
@@ -110,12 +111,12 @@ class Writer:
         ):
             time.sleep(max(gap, GATHER / 4))
 
-    def _write(self, batch: Sequence[Finished]) -> None:
+    def _write(self, batch: Sequence[AttemptResult]) -> None:
         """Write results, however long the database stays away; one that cannot be stored does not stop the others."""
         pause = FIRST_PAUSE
         while True:
             try:
-                executions.finish(batch, owner=self._owner, now=self._clock.now())
+                complete.finish(batch, owner=self._owner, now=self._clock.now())
                 self._written_at = time.monotonic()
                 return
             except (OperationalError, InterfaceError) as error:
@@ -132,13 +133,13 @@ class Writer:
                     self._write_unstorable(batch[0], error)
                 return
 
-    def _write_unstorable(self, finished: Finished, error: Exception) -> None:
+    def _write_unstorable(self, finished: AttemptResult, error: Exception) -> None:
         """Record at least that there was a result which could not be stored."""
         log.exception("A result could not be stored.", extra={"execution": str(finished.begun.execution_id)})
         outcome = Outcome.failed(f"The result could not be stored ({type(error).__name__}).", reason="error")
-        replaced = Finished(finished.begun, outcome, finished.started_at, finished.finished_at)
+        replaced = AttemptResult(finished.begun, outcome, finished.started_at, finished.finished_at)
         try:
-            executions.finish([replaced], owner=self._owner, now=self._clock.now())
+            complete.finish([replaced], owner=self._owner, now=self._clock.now())
         except Exception:
             log.exception("Nor could that be recorded; the reaper will find the execution.")
 
@@ -152,10 +153,10 @@ class Writer:
         pairs = [(each.begun.execution_id, each.begun.attempt) for each in running]
         if moment - self._beaten_at >= BEAT_EVERY:
             self._beaten_at = self._looked_at = moment
-            self._heed(running, executions.extend(pairs, owner=self._owner, now=self._clock.now()))
+            self._heed(running, leases.extend(pairs, owner=self._owner, now=self._clock.now()))
         elif moment - self._looked_at >= LOOK_EVERY:
             self._looked_at = moment
-            self._heed(running, executions.look(pairs, owner=self._owner))
+            self._heed(running, leases.look(pairs, owner=self._owner))
 
     def _heed(self, running: Sequence[Running], heartbeat: Heartbeat) -> None:
         for attempt in running:

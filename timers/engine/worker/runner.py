@@ -30,10 +30,11 @@ from timers.engine.worker.result_writer import Writer
 from timers.engine.worker.subsecond import Keeper
 from timers.engine.worker.thread_pool import LOOK_AGAIN, MOST_THREADS, Pool
 from timers.messaging import cluster_name
+from timers.process_name import process_name
 from timers.services import processes
-from timers.services.executions import cluster_routing
-from timers.services.executions import commands as executions
-from timers.services.executions.commands import Begun
+from timers.services.attempt_values import StartedAttempt
+from timers.services.executions import cluster_routing, requeue
+from timers.services.executions.begin import begin
 from timers.services.timers import definition_cache, signing_secrets
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Runner:
 
     def __init__(self, clock: Clock, *, most_threads: int = MOST_THREADS, in_cluster: bool = True) -> None:
         self.clock = clock
-        self.owner = processes.name()
+        self.owner = process_name()
         self.cluster = cluster_name.name() if in_cluster else None
         self._most = most_threads
         self._changed = threading.Condition()
@@ -188,9 +189,7 @@ class Runner:
     def _begin(self, due: Sequence[Item]) -> None:
         try:
             ids, definitions = [each[0] for each in due], {each[2] for each in due}
-            begun = executions.begin(
-                ids, owner=self.owner, now=self.clock.now(), definitions=definitions, cluster=self.cluster
-            )
+            begun = begin(ids, owner=self.owner, now=self.clock.now(), definitions=definitions, cluster=self.cluster)
         except (OperationalError, InterfaceError):
             self._put_back(due)
             raise
@@ -211,7 +210,7 @@ class Runner:
             for execution_id, run_at, definition_id in due:
                 heapq.heappush(self._heap, (run_at, execution_id, definition_id))
 
-    def _submit(self, begun: Sequence[Begun]) -> None:
+    def _submit(self, begun: Sequence[StartedAttempt]) -> None:
         attempts = [Running(each, self._secrets(each)) for each in begun]
         was_idle = not self._running
         self._running.update((attempt.begun.execution_id, attempt) for attempt in attempts)
@@ -220,7 +219,7 @@ class Runner:
         self._keeper.consider(attempts)
         self._pool.submit(attempts)
 
-    def _secrets(self, begun: Begun) -> tuple[bytes, ...]:
+    def _secrets(self, begun: StartedAttempt) -> tuple[bytes, ...]:
         if begun.instructions.action != "webhook":
             return ()
         return signing_secrets.keys_of_late(begun.timer_id, now=self.clock.now())
@@ -355,7 +354,7 @@ class Runner:
         if not ids:
             return
         try:
-            executions.hand_back(ids, owner=self.owner, now=self.clock.now())
+            requeue.hand_back(ids, owner=self.owner, now=self.clock.now())
         except (DatabaseError, InterfaceError) as error:
             log.warning("Running could not be handed back; its leases will run out: %s", error)
 

@@ -22,9 +22,8 @@ from timers.clock import Clock, to_us
 from timers.engine.worker.execute import Running
 from timers.engine.worker.precise_timer import Metronome
 from timers.lifecycle import SkipReason, TimerStatus
-from timers.services.executions import commands as executions
-from timers.services.executions import subsecond
-from timers.services.executions.commands import Begun, Finished
+from timers.services.attempt_values import AttemptResult, StartedAttempt
+from timers.services.executions import requeue, subsecond
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class Keeper:
         self._busy: dict[UUID, Running] = {}
         self._quick: set[UUID] = set()
         self._unknown: set[UUID] = set()
-        self._finished: deque[Finished] = deque()
+        self._finished: deque[AttemptResult] = deque()
         self._wanted = threading.Event()
         self._ending = False
         self._thread: threading.Thread | None = None
@@ -92,7 +91,7 @@ class Keeper:
         if self._busy.get(timer_id) is attempt:
             del self._busy[timer_id]
 
-    def record(self, finished: Finished) -> None:
+    def record(self, finished: AttemptResult) -> None:
         """Have this written with the next step."""
         self._finished.append(finished)
 
@@ -103,7 +102,7 @@ class Keeper:
     def give_up(self, thread: int) -> None:
         self._metronome.give_up(thread)
 
-    def stop(self) -> list[Begun]:
+    def stop(self) -> list[StartedAttempt]:
         """Begin nothing more; return what was begun ahead and is to be handed back."""
         self._ending = True
         self._wanted.set()
@@ -124,7 +123,7 @@ class Keeper:
         begun = attempt.begun
         if begun.timer_id in self._busy:
             now = self._clock.now()
-            self.record(Finished(begun, LEFT_OUT, now, now))
+            self.record(AttemptResult(begun, LEFT_OUT, now, now))
             return None
         self._busy[begun.timer_id] = attempt
         if begun.timer_id not in self._quick:
@@ -199,7 +198,7 @@ class Keeper:
         taken = self._metronome.take_out(lambda each: each.begun.timer_id in leaving) if leaving else []
         if taken:
             ids = [each.begun.execution_id for each in taken]
-            executions.hand_back(ids, owner=self._owner, now=self._clock.now())
+            requeue.hand_back(ids, owner=self._owner, now=self._clock.now())
 
     def _let_go(self, gone: dict[UUID, str]) -> None:
         """Hold these timers no longer; what was begun of those that are paused or over does not run."""
@@ -209,5 +208,5 @@ class Keeper:
         stopped = {timer_id: status for timer_id, status in gone.items() if status != TimerStatus.ACTIVE}
         taken = self._metronome.take_out(lambda each: each.begun.timer_id in stopped) if stopped else []
         for status in {stopped[each.begun.timer_id] for each in taken}:
-            these: Sequence[Begun] = [each.begun for each in taken if stopped[each.begun.timer_id] == status]
+            these: Sequence[StartedAttempt] = [each.begun for each in taken if stopped[each.begun.timer_id] == status]
             subsecond.withdraw(these, status=status, owner=self._owner, now=self._clock.now())

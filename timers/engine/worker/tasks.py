@@ -11,6 +11,7 @@ from django.db import connections
 
 from timers import clock
 from timers.code_timers import DeclarationError
+from timers.engine.transfers import slice_runner
 from timers.engine.worker import runner, workflow_steps
 from timers.engine.worker.thread_pool import Pool
 from timers.messaging import cluster_name
@@ -86,8 +87,6 @@ def _slice_threads(process: int) -> Pool[str]:
 
 
 def _run_slice(transfer_id: str) -> bool:
-    from timers.engine.transfers import slice_runner
-
     try:
         for _ in range(SLICES_IN_A_ROW):
             goes_on = slice_runner.run_slice(transfer_id, now=clock.now())

@@ -22,7 +22,7 @@ from timers.actions.base import Context, Outcome
 from timers.clock import Clock
 from timers.engine.worker.execute import perform, too_long
 from timers.engine.worker.thread_pool import LOOK_AGAIN, Pool
-from timers.services import processes
+from timers.process_name import process_name
 from timers.services.workflows import steps as service
 from timers.services.workflows import wakeups
 from timers.services.workflows.steps import Ended, Held
@@ -59,7 +59,7 @@ class Steps:
 
     def __init__(self, clock: Clock, *, most: int = MOST_THREADS) -> None:
         self._clock = clock
-        self._owner = processes.name()
+        self._owner = process_name()
         self._most = most
         self._news: SimpleQueue[str | tuple[_Running, Outcome] | None] = SimpleQueue()
         self._waiting: dict[str, None] = {}

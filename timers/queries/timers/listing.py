@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from timers import clock
+from timers.actions.base import ACTIONS
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
@@ -215,8 +216,6 @@ def state_of(timer: Timer, unfinished: Mapping[str, datetime | None]) -> str:
 
 
 def _summary(timer: Timer) -> str:
-    from timers.actions.base import ACTIONS
-
     if timer.definition is None:
         return ""
     try:

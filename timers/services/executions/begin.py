@@ -15,9 +15,9 @@ from uuid import UUID
 
 from timers.clock import from_us, to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, SkipReason, TimerStatus
-from timers.models import Execution
 from timers.models import sql as rows
 from timers.scheduling.overlap import Decision, OverlapPolicy, decide
+from timers.services.attempt_values import UNFINISHED_SQL, StartedAttempt
 from timers.services.executions import cluster_routing, delegated
 from timers.services.timers import run_budget
 from timers.services.timers.definition_cache import Instructions, read
@@ -29,8 +29,6 @@ LOOK_AGAIN = timedelta(seconds=5)
 HERE = "(o.cluster is null or o.cluster = %%s)"
 """What runs for another cluster, of a timer that runs on every one, holds up nothing here."""
 
-UNFINISHED_SQL = "status in ('pending', 'running', 'retrying')"
-"""Word for word the condition of the index `execution_unfinished`, which SQLite else does not use."""
 
 CANDIDATES = f"""
 select e.id, e.timer_id, e.trigger, e.serial, e.started_at, e.scheduled_for, t.status, s.overlap,
@@ -98,33 +96,6 @@ returning id, lease_until"""
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """An attempt that is ours: `attempt` is its fencing number, `losses` how many of those before got lost."""
-
-    execution_id: UUID
-    timer_id: UUID
-    trigger: str
-    scheduled_for: datetime
-    attempt: int
-    losses: int
-    instructions: Instructions
-    serial: int = 0
-
-    @classmethod
-    def of(cls, execution: Execution, instructions: Instructions) -> Begun:
-        """Return the attempt that an execution is at."""
-        return cls(
-            execution.pk,
-            execution.timer_id,
-            execution.trigger,
-            execution.scheduled_for,
-            execution.attempt,
-            execution.losses,
-            instructions,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Candidate:
     """A pending execution whose instant has come, with what its overlap policy needs to know."""
 
@@ -162,7 +133,7 @@ def begin(
     now: datetime,
     definitions: Iterable[int] | None = None,
     cluster: str | None = None,
-) -> list[Begun]:
+) -> list[StartedAttempt]:
     """Begin those of the executions that wait for it and may start; return what is ours to carry out now.
 
     `owner` names the worker that holds the leases, `cluster` the one that it belongs to, where timers run on every
@@ -246,9 +217,9 @@ def _start(
     return rows.fetch(sql % rows.among("id"), values)
 
 
-def _begun(row: Sequence[Any], instructions: Instructions) -> Begun:
+def _begun(row: Sequence[Any], instructions: Instructions) -> StartedAttempt:
     execution_id, timer_id, _, trigger, attempt, losses, scheduled_for, serial = row
-    return Begun(
+    return StartedAttempt(
         rows.as_uuid(execution_id),
         rows.as_uuid(timer_id),
         trigger,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from timers.actions.base import Ending
+from timers.services.attempt_values import AttemptResult
 from timers.services.executions.counters import Standing
-
-if TYPE_CHECKING:
-    from timers.services.executions.complete import Finished
+from timers.services.timers import commands as timers
 
 LONGEST_COOLDOWN = 86_400.0
 
 
 def judge(
-    over: Iterable[Finished], standing: Mapping[UUID, Standing], *, counts: Callable[[Finished], bool], now: datetime
+    over: Iterable[AttemptResult],
+    standing: Mapping[UUID, Standing],
+    *,
+    counts: Callable[[AttemptResult], bool],
+    now: datetime,
 ) -> dict[UUID, str]:
     """Open and close the breakers of the timers of these ends, in the caller's transaction.
 
@@ -28,14 +30,14 @@ def judge(
     for each in over:
         row = standing[each.begun.timer_id]
         if row.breaker_openings and counts(each) and each.outcome.ending is Ending.COMPLETED:
-            _timers().close_breaker(each.begun.timer_id)
+            timers.close_breaker(each.begun.timer_id)
         reason = _reason(each, row, counts(each))
         if reason is not None and _pause(each, row, reason, now=now) and not row.breaker_openings:
             told[each.begun.execution_id] = reason
     return told
 
 
-def _reason(each: Finished, row: Standing, in_series: bool) -> str | None:
+def _reason(each: AttemptResult, row: Standing, in_series: bool) -> str | None:
     if each.outcome.pause_timer is not None:
         return each.outcome.pause_timer
     most, failures = each.begun.instructions.pause_after_failures, row.consecutive_failures
@@ -45,15 +47,9 @@ def _reason(each: Finished, row: Standing, in_series: bool) -> str | None:
     return f"It failed {failures} times in a row." if is_tried or failures >= most else None
 
 
-def _pause(each: Finished, row: Standing, reason: str, *, now: datetime) -> bool:
+def _pause(each: AttemptResult, row: Standing, reason: str, *, now: datetime) -> bool:
     cooldown = each.begun.instructions.breaker_cooldown_seconds
     if cooldown is None or each.outcome.pause_timer is not None:
-        return bool(_timers().pause_by_service(each.begun.timer_id, reason=reason, now=now))
+        return timers.pause_by_service(each.begun.timer_id, reason=reason, now=now)
     seconds = min(LONGEST_COOLDOWN, cooldown * 2.0 ** min(row.breaker_openings, 32))
-    return bool(_timers().open_breaker(each.begun.timer_id, reason=reason, seconds=seconds, now=now))
-
-
-def _timers() -> Any:
-    from timers.services.timers import commands as timers  # it begins by importing what this module belongs to
-
-    return timers
+    return timers.open_breaker(each.begun.timer_id, reason=reason, seconds=seconds, now=now)

@@ -17,6 +17,7 @@ from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.messaging import queue
 from timers.models import Process
 from timers.models import sql as rows
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.services import processes
 from timers.services.timers import completion
 from timers.services.timers.definition_cache import Instructions
@@ -25,8 +26,6 @@ MEMBER = "member"
 """The role under which a cluster gives signs of life that passed through its queue and one of its workers."""
 
 ALIVE = timedelta(seconds=30)
-MESSAGE_LEASE = timedelta(seconds=5)
-"""How long a pending execution's message may take before the reaper repeats it."""
 
 _CHILD_COLUMNS = {
     "id": "uuid",
@@ -110,7 +109,7 @@ def spread(
     if children:
         table = rows.table("v", **_CHILD_COLUMNS)
         sql = _CHILDREN.format(table=table, false="false" if rows.on_postgresql() else "0")
-        send(rows.fetch(sql, [to_us(now), to_us(now + MESSAGE_LEASE), *rows.rows(children)]), living=living)
+        send(rows.fetch(sql, [to_us(now), to_us(now + EXECUTION_MESSAGE_LEASE), *rows.rows(children)]), living=living)
 
 
 def _serial(cluster: str) -> int:

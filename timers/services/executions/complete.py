@@ -22,14 +22,11 @@ from timers.models import Execution, Timer
 from timers.models import sql as rows
 from timers.scheduling import backoff
 from timers.scheduling.overlap import OverlapPolicy
+from timers.services.attempt_values import LOST, AttemptResult, EndedExecution, StartedAttempt
 from timers.services.executions import circuit_breaker, counters, delegated, overlap_queue, requeue
-from timers.services.executions.begin import Begun
-from timers.services.notifications import messages
+from timers.services.signals import executions_ended
 from timers.services.timers import completion, run_budget
 from timers.services.timers.definition_cache import Instructions, read
-
-LOST = "lost"
-"""Why an execution failed whose workers died again and again."""
 
 LONGEST_RETRY_AFTER = 86_400.0
 LONGEST_MESSAGE = 10_000
@@ -87,20 +84,10 @@ _ATTEMPT_COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """An attempt that ended."""
-
-    begun: Begun
-    outcome: Outcome
-    started_at: datetime
-    finished_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class _Ending:
     """What one attempt leaves in its execution's row."""
 
-    finished: Finished
+    finished: AttemptResult
     status: ExecutionStatus
     lease_until: datetime | None = None
 
@@ -109,7 +96,7 @@ class _Ending:
         return self.status not in (ExecutionStatus.RUNNING, ExecutionStatus.RETRYING)
 
 
-def finish(batch: Sequence[Finished], *, owner: str | None, now: datetime) -> set[UUID]:
+def finish(batch: Sequence[AttemptResult], *, owner: str | None, now: datetime) -> set[UUID]:
     """Record how these attempts ended; return the executions that were still ours.
 
     With `owner` None the lease is not asked for, only the attempt: the work went on elsewhere.
@@ -154,13 +141,13 @@ def finish_all_elsewhere(ended: Sequence[tuple[UUID, int, Outcome]], *, now: dat
     return finish(batch, owner=None, now=now)
 
 
-def _elsewhere(execution: Execution, outcome: Outcome, instructions: Instructions, *, now: datetime) -> Finished:
+def _elsewhere(execution: Execution, outcome: Outcome, instructions: Instructions, *, now: datetime) -> AttemptResult:
     if execution.cancel_requested and outcome.ending is not Ending.COMPLETED:
         outcome = Outcome.cancelled(outcome.error_message or "Cancelled.")
-    return Finished(Begun.of(execution, instructions), outcome, execution.started_at or now, now)
+    return AttemptResult(StartedAttempt.of(execution, instructions), outcome, execution.started_at or now, now)
 
 
-def _ending(each: Finished, *, now: datetime) -> _Ending:
+def _ending(each: AttemptResult, *, now: datetime) -> _Ending:
     ending = each.outcome.ending
     if ending is Ending.WAITING:
         return _Ending(each, ExecutionStatus.RUNNING)
@@ -169,7 +156,7 @@ def _ending(each: Finished, *, now: datetime) -> _Ending:
     return _Ending(each, ExecutionStatus(ending.value))
 
 
-def _retry_at(each: Finished, *, now: datetime) -> datetime | None:
+def _retry_at(each: AttemptResult, *, now: datetime) -> datetime | None:
     """Return when the execution is tried again, None when it is not. Lost attempts do not count."""
     what, tries = each.begun.instructions, each.begun.attempt - each.begun.losses
     if not each.outcome.retryable or tries >= what.max_attempts:
@@ -182,7 +169,7 @@ def _retry_at(each: Finished, *, now: datetime) -> datetime | None:
     return at if _has_time_until(at, each.begun, what) else None
 
 
-def _has_time_until(at: datetime, begun: Begun, what: Instructions) -> bool:
+def _has_time_until(at: datetime, begun: StartedAttempt, what: Instructions) -> bool:
     """Return whether a retry may start then: not when deleted, nor when the next occurrence would be skipped for it."""
     timer = Timer.objects.values_list("status", "schedule__next_planned_at").filter(pk=begun.timer_id).first()
     if timer is None or timer[0] == TimerStatus.DELETED:
@@ -230,7 +217,7 @@ def _fences(keys: Sequence[str], owner: str | None) -> tuple[str, list[Any]]:
     return more, parameters
 
 
-def write_attempts(ended: Iterable[Finished], *, worker: str | None, outcome: str | None = None) -> None:
+def write_attempts(ended: Iterable[AttemptResult], *, worker: str | None, outcome: str | None = None) -> None:
     """Write the rows of these attempts; `outcome` is another word than that of their own ending."""
     ended = list(ended)
     if not ended:
@@ -252,7 +239,7 @@ def write_attempts(ended: Iterable[Finished], *, worker: str | None, outcome: st
     rows.change(_ATTEMPTS.format(table=rows.table("v", **_ATTEMPT_COLUMNS)), rows.rows(values))
 
 
-def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetime) -> None:
+def _settle(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, now: datetime) -> None:
     """Let the timers know: counters, breaker, the end, and whoever waits behind what has ended."""
     if not over:
         return
@@ -278,7 +265,7 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
         completion.end_finished(finished_schedules, now=now)
 
 
-def _settle_skipped(skipped: Sequence[Finished], *, now: datetime) -> None:
+def _settle_skipped(skipped: Sequence[AttemptResult], *, now: datetime) -> None:
     """Give the runs of these back that were left out at their start, and let go on what waits behind them."""
     if not skipped:
         return
@@ -287,13 +274,13 @@ def _settle_skipped(skipped: Sequence[Finished], *, now: datetime) -> None:
     overlap_queue.wake_next(sorted(queueing), now=now)
 
 
-def _counts(each: Finished) -> bool:
+def _counts(each: AttemptResult) -> bool:
     """Return whether it counts for failures in a row."""
     return each.begun.trigger in PLANNED_TRIGGERS and each.outcome.failure_reason != LOST
 
 
 def _announce(
-    watched: Sequence[Finished],
+    watched: Sequence[AttemptResult],
     statuses: dict[UUID, str],
     standing: dict[UUID, counters.Standing],
     paused: dict[UUID, str],
@@ -302,7 +289,7 @@ def _announce(
 ) -> None:
     """Tell of these ends whom the policies of their timers name."""
     ended = [
-        messages.Ended(
+        EndedExecution(
             begun=each.begun,
             outcome=each.outcome,
             status=statuses[each.begun.execution_id],
@@ -311,7 +298,7 @@ def _announce(
         for each in watched
     ]
     failures = {each.begun.timer_id: standing[each.begun.timer_id].failures_before for each in watched}
-    messages.executions_ended(ended, failures=failures, paused=paused, now=now)
+    executions_ended.send(None, ended=ended, failures=failures, paused=paused, now=now)
 
 
 def _json(value: Any) -> str | None:

@@ -15,8 +15,10 @@ from timers.clock import from_us, to_us
 from timers.lifecycle import ExecutionStatus
 from timers.messaging import queue
 from timers.models import Execution, Transfer, sql
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.services.attempt_values import LOST, UNFINISHED_SQL, AttemptResult, StartedAttempt
 from timers.services.executions import cluster_routing, complete, overlap_queue
-from timers.services.executions.begin import LEASE, UNFINISHED_SQL, Begun
+from timers.services.executions.begin import LEASE
 from timers.services.timers.definition_cache import Instructions, read
 
 MOST_LOSSES = 5
@@ -89,7 +91,7 @@ def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
             f"select id from timers_execution where {UNFINISHED_SQL} and status = 'retrying' and lease_until <= %s "
             f"order by lease_until limit {REAPED_AT_ONCE}{sql.locked('update skip locked')}) "
             "and status = 'retrying' returning id, run_at, definition_id, cluster, serial",
-            [to_us(now + overlap_queue.MESSAGE_LEASE), to_us(now)],
+            [to_us(now + EXECUTION_MESSAGE_LEASE), to_us(now)],
         )
         if items:
             cluster_routing.resend(items, now=now)
@@ -159,7 +161,7 @@ def _record_losses(lost: Sequence[Execution], now: datetime) -> None:
     if not lost:
         return
     ended = [_lost(each, now) for each in lost]
-    complete.write_attempts(ended, worker=None, outcome=complete.LOST)
+    complete.write_attempts(ended, worker=None, outcome=LOST)
     ids = [each.pk.hex for each in lost]
     sql.change(
         "update timers_execution set status = 'pending', lease_owner = null "
@@ -174,12 +176,12 @@ def _end_lost(lost: Sequence[Execution], now: datetime) -> None:
         complete.finish([_lost(each, now) for each in lost], owner=None, now=now)
 
 
-def _lost(execution: Execution, now: datetime) -> complete.Finished:
+def _lost(execution: Execution, now: datetime) -> AttemptResult:
     instructions = read([execution.definition_id])[execution.definition_id]
-    outcome = Outcome.failed(f"The worker {execution.lease_owner} did not report any more.", reason=complete.LOST)
+    outcome = Outcome.failed(f"The worker {execution.lease_owner} did not report any more.", reason=LOST)
     if execution.cancel_requested:
         outcome = Outcome.cancelled()
-    return complete.Finished(Begun.of(execution, instructions), outcome, execution.started_at or now, now)
+    return AttemptResult(StartedAttempt.of(execution, instructions), outcome, execution.started_at or now, now)
 
 
 def _wake_forgotten(now: datetime) -> int:

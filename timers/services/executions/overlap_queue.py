@@ -8,10 +8,10 @@ from uuid import UUID
 
 from timers.clock import to_us
 from timers.models import sql
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.scheduling.overlap import OverlapPolicy
+from timers.services.attempt_values import UNFINISHED_SQL
 from timers.services.executions import cluster_routing
-from timers.services.executions.begin import UNFINISHED_SQL
-from timers.services.executions.cluster_routing import MESSAGE_LEASE
 
 QUEUEING = frozenset({OverlapPolicy.QUEUE_ONE, OverlapPolicy.QUEUE_ALL, OverlapPolicy.CANCEL_PREVIOUS})
 
@@ -34,7 +34,7 @@ def wake_next(timer_ids: Iterable[UUID], *, now: datetime) -> int:
 def wake(execution_ids: Iterable[str], *, now: datetime) -> int:
     """Send messages for those of the executions that are pending, and have the reaper look after them."""
     wanted = sql.listed(execution_ids)
-    items = sql.fetch(_WAKE % sql.among("id"), [to_us(now + MESSAGE_LEASE), wanted])
+    items = sql.fetch(_WAKE % sql.among("id"), [to_us(now + EXECUTION_MESSAGE_LEASE), wanted])
     if items:
         cluster_routing.resend(items, now=now)
     return len(items)

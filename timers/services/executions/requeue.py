@@ -5,16 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from timers.clock import to_us
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.models import sql
-from timers.services.executions import cluster_routing, overlap_queue
-
-if TYPE_CHECKING:
-    from timers.services.executions.complete import Finished
+from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.services.attempt_values import AttemptResult
+from timers.services.executions import cluster_routing
 
 LOOK_AGAIN = timedelta(seconds=5)
 """How long an execution rests whose function no living cluster knows."""
@@ -36,13 +34,13 @@ def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
             "update timers_execution set lease_until = %s "
             f"where {sql.among('id')} and status = 'pending' and lease_until is not null "
             "returning id, run_at, definition_id, cluster, serial",
-            [to_us(now + overlap_queue.MESSAGE_LEASE), wanted],
+            [to_us(now + EXECUTION_MESSAGE_LEASE), wanted],
         )
         cluster_routing.resend(items, now=now)
     return len(items)
 
 
-def leave_to_others(unknown: Sequence[Finished], *, owner: str | None, now: datetime) -> None:
+def leave_to_others(unknown: Sequence[AttemptResult], *, owner: str | None, now: datetime) -> None:
     """Send executions to a cluster that knows their function; where none lives they rest for some seconds.
 
     They have not begun: the attempt does not count. To be called in a transaction.
@@ -55,7 +53,7 @@ def leave_to_others(unknown: Sequence[Finished], *, owner: str | None, now: date
         begun = each.begun
         function = begun.instructions.parameters.get("function")
         knowing = [cluster for cluster, functions in living.items() if function in functions]
-        lease = overlap_queue.MESSAGE_LEASE if knowing else LOOK_AGAIN
+        lease = EXECUTION_MESSAGE_LEASE if knowing else LOOK_AGAIN
         items = sql.fetch(
             "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null, "
             "started_at = case when attempt <= 1 then null else started_at end, lease_until = %s, error_message = %s, "
@@ -68,7 +66,7 @@ def leave_to_others(unknown: Sequence[Finished], *, owner: str | None, now: date
             cluster_routing.send([(*items[0][:3], random.choice(knowing), 0)], living=living)
 
 
-def _leave_out(each: Finished, *, now: datetime) -> None:
+def _leave_out(each: AttemptResult, *, now: datetime) -> None:
     """Skip what was meant for this cluster, which does not know the function after all."""
     sql.change(
         "update timers_execution set status = 'skipped', skip_reason = %s, attempt = 0, started_at = null, "

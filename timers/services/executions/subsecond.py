@@ -19,9 +19,9 @@ from timers.actions.base import Outcome
 from timers.clock import from_us, to_us
 from timers.lifecycle import SkipReason, TimerStatus
 from timers.models import sql as rows
+from timers.services.attempt_values import UNFINISHED_SQL, AttemptResult, StartedAttempt
 from timers.services.executions import complete
-from timers.services.executions.begin import LEASE, UNFINISHED_SQL, Begun
-from timers.services.executions.complete import Finished
+from timers.services.executions.begin import LEASE
 from timers.services.timers.definition_cache import read
 from timers.services.timers.pause_all import IS_PAUSED_SQL
 
@@ -76,14 +76,14 @@ _INSERT_COLUMNS = {"id": "uuid", "timer_id": "uuid", "definition_id": "bigint", 
 class Step:
     """What one step began, and why timers are held no longer (by the status that they have now)."""
 
-    begun: list[Begun]
+    begun: list[StartedAttempt]
     let_go: dict[UUID, str]
 
 
 def step(
     held: Mapping[UUID, int],
     *,
-    finished: Sequence[Finished],
+    finished: Sequence[AttemptResult],
     at_work: Iterable[tuple[UUID, datetime]] = (),
     owner: str,
     now: datetime,
@@ -117,7 +117,7 @@ def step(
 
 def _begin(
     schedules: Sequence[Sequence[Any]], *, owner: str, now: datetime, soon: datetime, horizon: datetime
-) -> list[Begun]:
+) -> list[StartedAttempt]:
     """Take over what the dispatcher has claimed of these already, and claim the rest."""
     if not schedules:
         return []
@@ -134,7 +134,9 @@ def _begin(
         begun += rows.fetch(sql, [to_us(now), lease, owner, *rows.rows(lines)])
     known = read(row[2] for row in begun)
     return [
-        Begun(rows.as_uuid(row[0]), rows.as_uuid(row[1]), "schedule", from_us(row[3]), row[4], row[5], known[row[2]])
+        StartedAttempt(
+            rows.as_uuid(row[0]), rows.as_uuid(row[1]), "schedule", from_us(row[3]), row[4], row[5], known[row[2]]
+        )
         for row in begun
     ]
 
@@ -160,8 +162,8 @@ def _identifier(moment: str) -> str:
     return f"{moment}{chance[:3]}8{chance[3:18]}"
 
 
-def withdraw(begun: Iterable[Begun], *, status: str, owner: str, now: datetime) -> None:
+def withdraw(begun: Iterable[StartedAttempt], *, status: str, owner: str, now: datetime) -> None:
     """Record that what was begun ahead of a timer does not run, as the timer is paused, deleted or ended by now."""
     reason = SkipReason.PAUSED if status == TimerStatus.PAUSED else SkipReason.ENDED
     outcome = Outcome.skipped("The timer was stopped before.", reason=reason)
-    complete.finish([Finished(each, outcome, now, now) for each in begun], owner=owner, now=now)
+    complete.finish([AttemptResult(each, outcome, now, now) for each in begun], owner=owner, now=now)

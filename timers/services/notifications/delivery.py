@@ -64,20 +64,6 @@ class News:
 # Whom to tell
 
 
-def clean_words(words: Iterable[str], *, owner: Any) -> tuple[str, ...]:
-    """Return the words of a policy `notify` as they are stored, each once; raises Invalid naming `notify`."""
-    found: dict[str, None] = {}
-    wrong: list[str] = []
-    for word in words:
-        try:
-            found[channels.clean(word, owner=owner)] = None
-        except Invalid as error:
-            wrong += error.fields[""]
-    if wrong:
-        raise Invalid({"notify": wrong})
-    return tuple(found)
-
-
 def mail_is_on() -> bool:
     """Return whether this installation sends mail."""
     return CHANNELS.get(OWNER).is_on()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,13 +15,14 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.dispatch import receiver
 
-from timers.actions.base import Outcome
 from timers.copying.words import size
 from timers.lifecycle import ExecutionStatus, TransferStatus
 from timers.models import Execution, Transfer, TransferItem
 from timers.scheduling.words import amount, length
-from timers.services.executions.begin import Begun
+from timers.services import signals
+from timers.services.attempt_values import EndedExecution
 from timers.services.notifications import delivery
 from timers.services.notifications.delivery import News
 
@@ -46,7 +46,8 @@ def _without_harm() -> Iterator[None]:
 # Transfers
 
 
-def transfer_ended(transfer: Transfer, *, figures: Mapping[str, Any], now: datetime) -> None:
+@receiver(signals.transfer_ended)
+def announce_transfer(transfer: Transfer, figures: Mapping[str, Any], now: datetime, **_: Any) -> None:
     """Tell the owner how a transfer ended, where its options ask for it; `figures` are its counts."""
     if not _tells(transfer) or not delivery.mail_is_on():
         return
@@ -127,24 +128,13 @@ def _troubles(transfer: Transfer) -> list[tuple[str, str]]:
 # Executions
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
-    """An execution that has ended. `in_series` says whether it counts for failures in a row."""
-
-    begun: Begun
-    outcome: Outcome
-    status: str
-    in_series: bool
-
-    def failures_after(self, before: int) -> int:
-        """Return how many failures in a row there are now."""
-        if not self.in_series or self.status not in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
-            return before
-        return before + 1 if self.status == ExecutionStatus.FAILED else 0
-
-
-def executions_ended(
-    ended: Iterable[Ended], *, failures: Mapping[UUID, int], paused: Mapping[UUID, str], now: datetime
+@receiver(signals.executions_ended)
+def announce_executions(
+    ended: Iterable[EndedExecution],
+    failures: Mapping[UUID, int],
+    paused: Mapping[UUID, str],
+    now: datetime,
+    **_: Any,
 ) -> None:
     """Tell whom the timers' policies name of first failures, of pauses, and of the success that follows failures.
 
@@ -161,7 +151,7 @@ def executions_ended(
                 _tell(each, before=before, after=after, reason=reason, now=now)
 
 
-def _tell(each: Ended, *, before: int, after: int, reason: str | None, now: datetime) -> None:
+def _tell(each: EndedExecution, *, before: int, after: int, reason: str | None, now: datetime) -> None:
     """Announce it to whom the policy names; not to the owner's address where the transfer has told it already."""
     what = each.begun.instructions
     owner: Any = get_user_model().objects.get(pk=what.owner_id)
@@ -178,14 +168,14 @@ def _transfer_tells(transfer_id: UUID | None) -> bool:
     return transfer is not None and _tells(transfer)
 
 
-def _failed(each: Ended, failures: int) -> News:
+def _failed(each: EndedExecution, failures: int) -> News:
     name, error = _short(each.begun.instructions.name), each.outcome.error_message
     first = f"The timer {name} failed after {amount(each.begun.attempt, 'attempt')}."
     last = "Further failures in a row are not told; that it works again is."
     return _news(each, "failed", f"Timer {name} failed: {_first_line(error)}", first, last, failures=failures)
 
 
-def _paused(each: Ended, failures: int, reason: str) -> News:
+def _paused(each: EndedExecution, failures: int, reason: str) -> News:
     name = _short(each.begun.instructions.name)
     first = f"The timer {name} is paused. {reason}"
     cooldown = each.begun.instructions.breaker_cooldown_seconds
@@ -196,13 +186,13 @@ def _paused(each: Ended, failures: int, reason: str) -> News:
     return _news(each, "paused", f"Timer {name} is paused: {reason}", first, last, failures=failures, reason=reason)
 
 
-def _works_again(each: Ended, failures: int) -> News:
+def _works_again(each: EndedExecution, failures: int) -> News:
     name = _short(each.begun.instructions.name)
     first = f"The timer {name} works again, after {amount(failures, 'failure')} in a row."
     return _news(each, "works_again", f"Timer {name} works again", first, "", failures=0, failures_before=failures)
 
 
-def _news(each: Ended, word: str, subject: str, first: str, last: str, **data: Any) -> News:
+def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, **data: Any) -> News:
     begun, outcome = each.begun, each.outcome
     link = _link(f"/executions/{begun.execution_id}/")
     lines = [("Planned for", f"{begun.scheduled_for:%Y-%m-%d %H:%M:%S} UTC")]

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from timers.errors import NotFound
-from timers.lifecycle import UNFINISHED, TimerStatus
-from timers.models import Execution, Timer
+from timers.lifecycle import TimerStatus
+from timers.models import Timer
 from timers.models.timers import CONDUCTOR, TimerQuerySet
-from timers.services.executions import overlap_queue
 from timers.services.timers import commands as timers
-
-MOST_REQUEUED = 1_000
 
 
 def of(owner: Any) -> TimerQuerySet:
@@ -80,18 +76,3 @@ def pause(timer: Timer, *, reason: str, by: Any, now: datetime) -> Timer:
         paused.status_reason, paused.paused_until = reason, None
         paused.save(update_fields=["status_reason", "paused_until"])
     return paused
-
-
-def requeue(owner: Any, *, now: datetime) -> list[UUID]:
-    """Wake again what was taken and not started; return which executions those are."""
-    stuck = Execution.objects.filter(
-        timer__owner=owner,
-        timer__door=CONDUCTOR,
-        status__in=UNFINISHED,
-        workflow_id__isnull=True,
-        run_at__lte=now - overlap_queue.MESSAGE_LEASE,
-    )
-    ids = list(stuck.order_by("scheduled_for").values_list("pk", flat=True)[:MOST_REQUEUED])
-    with transaction.atomic():
-        overlap_queue.wake([each.hex for each in ids], now=now)
-    return ids

@@ -20,8 +20,7 @@ from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
 from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import merge_policies
-from timers.services import events, words
-from timers.services.executions import commands as executions
+from timers.services import events, occurrences, words
 from timers.services.timers import completion, definitions, schedules, signing_secrets, window_skips
 
 log = logging.getLogger(__name__)
@@ -305,7 +304,7 @@ def delete(timer: Timer, *, by: Any, now: datetime) -> Timer:
             _record_pause(timer, timer.definition, until=now, now=now)
             window_skips.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
         _take_back(timer, now=now)
-        executions.cancel_waiting(timer.pk, by=by, now=now)
+        occurrences.cancel_waiting(timer.pk, by=by, now=now)
         _set_status(timer, TimerStatus.DELETED, by=by, now=now)
         timer.paused_until = None
         _plan(timer, None)
@@ -324,7 +323,7 @@ def run_now(timer: Timer, *, by: Any, now: datetime) -> Execution:
         timer = _locked(timer)
         if timer.status == TimerStatus.DELETED:
             raise Conflict("A deleted timer cannot be run.")
-        execution = executions.create_manual(timer, by=by, now=now)
+        execution = occurrences.create_manual(timer, by=by, now=now)
         events.record("ran", now=now, by=by, owner=timer.owner, timer_id=timer.pk, object_id=execution.pk)
     return execution
 
@@ -397,7 +396,7 @@ def end(timer: Timer, *, reason: str, now: datetime) -> Timer:
         _record_pause(timer, timer.definition, until=now, now=now)
         window_skips.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
         _take_back(timer, now=now)
-        executions.cancel_waiting(timer.pk, by=None, now=now)
+        occurrences.cancel_waiting(timer.pk, by=None, now=now)
         _set_status(timer, TimerStatus.ENDED, by=None, now=now, reason=reason)
         timer.paused_until = None
         _plan(timer, None)
@@ -443,7 +442,7 @@ def _plan(timer: Timer, planned: datetime | None) -> None:
 
 def _take_back(timer: Timer, *, now: datetime) -> datetime | None:
     """Undo what was claimed ahead and is not due yet; return the first planned instant not dealt with."""
-    taken = executions.take_back(timer.pk, now=now)
+    taken = occurrences.take_back(timer.pk, now=now)
     row = timer.schedule
     row.fired_count = Schedule.objects.values_list("fired_count", flat=True).get(pk=row.pk)
     return min([*taken, *([row.next_planned_at] if row.next_planned_at else [])], default=None)
@@ -465,11 +464,11 @@ def _record_pause(
         return None
     skipped: SkippedRun | None = missed
     if keep_last and (row.max_runs is None or row.fired_count < row.max_runs):
-        executions.create_caught_up(timer, planned=missed.last, now=now)
+        occurrences.create_caught_up(timer, planned=missed.last, now=now)
         row.fired_count += 1
         skipped = _without_last(rule, missed)
     if skipped is not None:
-        executions.record_skipped(timer.pk, definition.pk, skipped, now=now)
+        occurrences.record_skipped(timer.pk, definition.pk, skipped, now=now)
     return missed
 
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from timers.actions.base import ACTIONS, MASK
+from timers.channels import base
 from timers.errors import Invalid
 from timers.models import Definition, Timer
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 from timers.scheduling.policies import Policies, parse_policies
 from timers.services import words
-from timers.services.notifications import delivery
 
 MOST_BODY_BYTES = 10 * 1024 * 1024
 
@@ -119,7 +119,7 @@ def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | 
             timeout_seconds=defaults.timeout_seconds,
             schedule=schedule,
         )
-        return replace(parsed, notify=delivery.clean_words(parsed.notify, owner=owner))
+        return replace(parsed, notify=base.clean_words(parsed.notify, owner=owner))
     except Invalid as error:
         raise error.under("policies") from None
 

@@ -18,7 +18,7 @@ from timers.messaging import queue
 from timers.models import SchedulingPause
 from timers.models import sql as rows
 from timers.services import events, words
-from timers.services.executions.begin import UNFINISHED_SQL
+from timers.services.attempt_values import UNFINISHED_SQL
 from timers.services.timers import run_budget
 
 CLAIMS = 7_210_454_301

@@ -15,7 +15,7 @@ from uuid import UUID
 from timers import clock
 from timers.lifecycle import TimerStatus, Trigger
 from timers.models import Timer
-from timers.scheduling import text
+from timers.scheduling import left_out, text
 from timers.scheduling.bounds import BoundedSchedule, jitter_delay, parse_schedule
 from timers.scheduling.catchup import CatchUpPlan, CatchUpPolicy, SkippedRun, plan, plan_paused
 from timers.scheduling.policies import Policies
@@ -105,7 +105,7 @@ def _planned(row: DueSchedule, rule: BoundedSchedule, *, now: datetime, horizon:
 
 def _move(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> Move:
     jitter = timedelta(microseconds=row.jitter_us)
-    left_out = _left_out(row, rule, planned)
+    closed = _left_out(row, rule, planned)
     dealt_with = [fire.planned for fire in planned.fire] + [run.last for run in planned.skipped]
     return Move(
         row.timer_id,
@@ -114,7 +114,7 @@ def _move(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> Move
         fire=tuple(
             Fire(each.planned, run_at(row.timer_id, each.planned, jitter), each.trigger) for each in planned.fire
         ),
-        skipped=tuple(sorted([*planned.skipped, *left_out], key=lambda run: run.first)),
+        skipped=tuple(sorted([*planned.skipped, *closed], key=lambda run: run.first)),
         next_planned_at=planned.next_planned,
         next_run_at=planned.next_planned and run_at(row.timer_id, planned.next_planned, jitter),
         watermark_at=max(dealt_with, default=None),
@@ -125,9 +125,8 @@ def _left_out(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> 
     """Return what a closed window leaves out on the way to the next planned instant."""
     if planned.next_planned is None and (rule.max_runs is not None or not planned.fire):
         return []
-    from timers.services.timers import window_skips  # whose neighbours import this module
 
-    return window_skips.between(rule, after=row.next_planned_at, before=planned.next_planned)
+    return left_out.between(rule, after=row.next_planned_at, before=planned.next_planned)
 
 
 def run_at(timer_id: UUID, planned: datetime, jitter: timedelta) -> datetime:

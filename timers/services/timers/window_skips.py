@@ -13,29 +13,17 @@ from timers.lifecycle import SkipReason
 from timers.models import Execution, Timer
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
-from timers.scheduling.catchup import SkippedRun
-from timers.services.executions import commands as executions
+from timers.scheduling.left_out import between
+from timers.services import occurrences
 
 AHEAD = timedelta(seconds=2)
 """How far ahead of its first occurrence such a row may have been written: by the claim."""
 
 
-def between(rule: BoundedSchedule, *, after: datetime, before: datetime | None) -> list[SkippedRun]:
-    """Return what the closed window leaves out strictly between two instants, `before` None for until the end."""
-    if rule.window is None or (before is None and rule.end is None):
-        return []
-    until = before if before is not None or rule.end is None else rule.end + TICK
-    assert until is not None
-    return [
-        SkippedRun(first, last, count, SkipReason.EXCLUDED_DATE)
-        for first, last, count in rule.left_out_between(after, until)
-    ]
-
-
 def record(timer: Timer, rule: BoundedSchedule, *, after: datetime, before: datetime | None, now: datetime) -> None:
     """Write the rows of what is left out strictly between two instants."""
     for run in between(rule, after=after, before=before):
-        executions.record_skipped(timer.pk, timer.definition_id or 0, run, now=now)
+        occurrences.record_skipped(timer.pk, timer.definition_id or 0, run, now=now)
 
 
 def record_first(timer: Timer, rule: BoundedSchedule, *, now: datetime) -> None:

@@ -14,8 +14,8 @@ from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.messaging import queue
 from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
-from timers.services.executions import commands as executions
-from timers.services.notifications import messages
+from timers.services.executions import complete
+from timers.services.signals import transfer_ended
 from timers.services.transfers import documents as transfer_documents
 from timers.services.transfers import submissions
 from timers.services.transfers.documents import document
@@ -205,12 +205,8 @@ def finish(
     )
     outcome = outcome_of(transfer, retryable=retryable)
     if transfer.execution_id is not None and transfer.attempt is not None:
-        executions.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
-    if transfer.step_id is not None and transfer.attempt is not None:
-        from timers.services.workflows import steps  # which imports this module
-
-        steps.finish_elsewhere(transfer.step_id, attempt=transfer.attempt, outcome=outcome, now=now)
-    messages.transfer_ended(transfer, figures=result_of(transfer), now=now)
+        complete.finish_elsewhere(transfer.execution_id, attempt=transfer.attempt, outcome=outcome, now=now)
+    transfer_ended.send(None, transfer=transfer, outcome=outcome, figures=result_of(transfer), now=now)
     return True
 
 

@@ -13,13 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F
+from django.dispatch import receiver
 
 from timers.actions.base import ACTIONS, Ending, Outcome
 from timers.clock import to_us
 from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
-from timers.models import WorkflowRun, WorkflowStep
+from timers.models import Transfer, WorkflowRun, WorkflowStep
 from timers.models import sql as rows
+from timers.services.signals import transfer_ended
 from timers.services.workflows import progress
 from timers.services.workflows.definitions import patience_of
 from timers.services.workflows.unit_of_work import MESSAGE_LEASE, Writing, send
@@ -156,6 +158,13 @@ def _ours(run: WorkflowRun, held: Held, writing: Writing, *, owner: str) -> Work
     if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
         return None
     return step if step.attempt == held.attempt and step.lease_owner == owner else None
+
+
+@receiver(transfer_ended)
+def end_step_of_transfer(transfer: Transfer, outcome: Outcome, now: datetime, **_: Any) -> None:
+    """End the step that waited for a transfer, if one did."""
+    if transfer.step_id is not None and transfer.attempt is not None:
+        finish_elsewhere(transfer.step_id, attempt=transfer.attempt, outcome=outcome, now=now)
 
 
 def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: datetime) -> None:

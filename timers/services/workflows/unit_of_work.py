@@ -15,7 +15,7 @@ from timers.actions.base import Outcome
 from timers.clock import to_us
 from timers.messaging import queue
 from timers.models import WorkflowRun, WorkflowStep, sql
-from timers.services.executions import commands as executions
+from timers.services.executions import complete
 from timers.services.transfers import commands as transfers
 from timers.services.workflows.definitions import patience_of
 from timers.workflow_rules.task_definitions import Patience
@@ -138,7 +138,7 @@ class Writing:
         send(self._wake)
         if self._later:
             queue.wake_dispatchers()
-        executions.finish_all_elsewhere(self._executions, now=self.now)
+        complete.finish_all_elsewhere(self._executions, now=self.now)
         for step_id in self._transfers:  # after the commit: who ends a transfer locks it first, then the run
             transaction.on_commit(partial(transfers.cancel_of_step, step_id, now=self.now))
 

@@ -19,7 +19,7 @@ from timers.errors import Invalid
 from timers.models import Timer
 from timers.queries.executions import listing as execution_queries
 from timers.queries.timers import listing as queries
-from timers.services.timers import bulk as service
+from timers.services import bulk as service
 from timers.web import page
 
 Deed = Callable[..., list[service.Result]]

@@ -1,0 +1,65 @@
+"""Paths and views of the native API, as its OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.urls import URLPattern, path
+
+from timers.api.base import Door
+from timers.api.views import (
+    collections,
+    executions,
+    jobs,
+    running,
+    scheduling,
+    timers,
+    transfers,
+    workflows,
+)
+
+ROUTES: tuple[tuple[str, type[Door]], ...] = (
+    ("timers", timers.Timers),
+    ("timers/bulk", timers.TimerBulk),
+    ("timers/<str:timer_id>", timers.TimerOne),
+    ("timers/<str:timer_id>/pause", running.TimerPause),
+    ("timers/<str:timer_id>/resume", running.TimerResume),
+    ("timers/<str:timer_id>/run", running.TimerRun),
+    ("timers/<str:timer_id>/next", running.TimerNext),
+    ("timers/<str:timer_id>/executions", executions.TimerExecutions),
+    ("timers/<str:timer_id>/tags", timers.TimerTags),
+    ("timers/<str:timer_id>/signing-secret", timers.TimerSigningSecret),
+    ("executions", executions.Executions),
+    ("executions/<str:execution_id>", executions.ExecutionOne),
+    ("executions/<str:execution_id>/cancel", executions.ExecutionCancel),
+    ("executions/<str:execution_id>/rerun", executions.ExecutionRerun),
+    ("jobs", jobs.Jobs),
+    ("schedules/preview", running.SchedulePreview),
+    ("scheduling", scheduling.Scheduling),
+    ("scheduling/pause", scheduling.PauseAll),
+    ("scheduling/resume", scheduling.ResumeAll),
+    ("collections", collections.Collections),
+    ("collections/<str:collection_id>", collections.CollectionOne),
+    ("collections/<str:collection_id>/ls", collections.CollectionListing),
+    ("collections/<str:collection_id>/test", collections.CollectionTest),
+    ("transfers", transfers.Transfers),
+    ("transfers/<str:transfer_id>", transfers.TransferOne),
+    ("transfers/<str:transfer_id>/files", transfers.TransferFiles),
+    ("transfers/<str:transfer_id>/manifest", transfers.TransferManifest),
+    ("transfers/<str:transfer_id>/events", transfers.TransferEvents),
+    ("transfers/<str:transfer_id>/cancel", transfers.TransferCancel),
+    ("transfers/<str:transfer_id>/rerun", transfers.TransferRerun),
+    ("workflows", workflows.Workflows),
+    ("workflows/<str:name>", workflows.WorkflowOne),
+    ("workflow-runs", workflows.WorkflowRuns),
+    ("workflow-runs/<str:run_id>", workflows.WorkflowRunOne),
+    ("workflow-runs/<str:run_id>/terminate", workflows.WorkflowRunTerminate),
+)
+
+
+def patterns(routes: Iterable[tuple[str, type[Door]]], *, end: str = "") -> list[URLPattern]:
+    return [path(route + end, view.as_view()) for route, view in routes]
+
+
+described_patterns = patterns(ROUTES)
+"""What the OpenAPI document describes: every path once."""
