@@ -6,7 +6,7 @@ import json
 from typing import NoReturn
 
 from timers.errors import Invalid
-from timers.storable import DEEPEST
+from timers.storable import MAX_DEPTH
 
 
 def read(raw: bytes) -> object:
@@ -14,7 +14,7 @@ def read(raw: bytes) -> object:
     try:
         return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
-        raise Invalid({"": f"The body is nested more than {DEEPEST} levels deep."}) from None
+        raise Invalid({"": f"The body is nested more than {MAX_DEPTH} levels deep."}) from None
     except ValueError as error:
         raise Invalid({"": f"The body cannot be read as JSON: {_reason(error)}."}) from error
 

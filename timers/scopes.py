@@ -37,10 +37,10 @@ _TEXTS = {
     f"{FLOWS_PREFIX}all": "look up your flows",
 }
 
-LONGEST = 16_384
-LONGEST_NAME = 200
-DEEPEST = 8
-MOST = 500
+MAX_LENGTH = 16_384
+MAX_NAME_LENGTH = 200
+MAX_DEPTH = 8
+MAX_SCOPES = 500
 
 _WORDS = frozenset({"openid", "profile", "email"})
 _NAMES = (
@@ -78,15 +78,15 @@ def server_of(name: str) -> str | None:
     if name in _WORDS:
         return AUTH_SERVER
     found = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
-    if found is None or len(name) > LONGEST_NAME:
+    if found is None or len(name) > MAX_NAME_LENGTH:
         return None
     return FLOWS_SERVER if found[1] == _FLOWS_ID else found[1]
 
 
 def parse(text: str) -> tuple[Scope, ...]:
     """Return the scopes of a text, those named twice joined; raises Invalid naming scope."""
-    if len(text) > LONGEST:
-        raise Invalid({"scope": f"At most {LONGEST:,} characters."})
+    if len(text) > MAX_LENGTH:
+        raise Invalid({"scope": f"At most {MAX_LENGTH:,} characters."})
     pieces = _PIECES.findall(text)
     found, rest = _list(pieces, 0, depth=0)
     if rest != len(pieces):
@@ -130,8 +130,8 @@ def by_server(names: Iterable[str]) -> dict[str, list[str]]:
 
 def _list(pieces: list[str], start: int, *, depth: int) -> tuple[list[Scope], int]:
     """Return the scopes from a place on, and the place after them: the end, or the bracket that closes the list."""
-    if depth > DEEPEST:
-        raise Invalid({"scope": f"Scopes are nested more than {DEEPEST} deep."})
+    if depth > MAX_DEPTH:
+        raise Invalid({"scope": f"Scopes are nested more than {MAX_DEPTH} deep."})
     found: list[Scope] = []
     place, optional = start, False
     while place < len(pieces) and pieces[place] != "]":
@@ -150,12 +150,12 @@ def _list(pieces: list[str], start: int, *, depth: int) -> tuple[list[Scope], in
                 needs, place = tuple(inner), place + 1
             found.append(Scope(_known(piece), optional, needs))
             optional = False
-            if len(found) > MOST:
-                raise Invalid({"scope": f"At most {MOST} scopes."})
+            if len(found) > MAX_SCOPES:
+                raise Invalid({"scope": f"At most {MAX_SCOPES} scopes."})
     return found, place
 
 
 def _known(name: str) -> str:
     if server_of(name) is None:
-        raise Invalid({"scope": f"Unknown scope {name[:LONGEST_NAME]}."})
+        raise Invalid({"scope": f"Unknown scope {name[:MAX_NAME_LENGTH]}."})
     return name

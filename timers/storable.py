@@ -9,8 +9,8 @@ from typing import Any
 
 from timers.errors import Invalid
 
-DEEPEST = 64
-LARGEST_NUMBER = 2**64
+MAX_DEPTH = 64
+MAX_NUMBER = 2**64
 """Beyond 64 bits other readers of JSON lose digits without a word."""
 
 _BAD = re.compile("[\0\ud800-\udfff]")
@@ -19,11 +19,11 @@ _BAD = re.compile("[\0\ud800-\udfff]")
 def check(document: Any) -> None:
     """Raise Invalid, naming the field, for what a database would refuse or change: NUL, half characters, infinities."""
     level: list[tuple[str, Any]] = list(_inside("", document))
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [found for field, value in level for found in _inside(field, value)]
         if not level:
             return
-    raise Invalid({level[0][0].split(".")[0]: f"This is nested more than {DEEPEST} levels deep."})
+    raise Invalid({level[0][0].split(".")[0]: f"This is nested more than {MAX_DEPTH} levels deep."})
 
 
 def cleaned(value: Any, *, depth: int = 0) -> Any:
@@ -32,7 +32,7 @@ def cleaned(value: Any, *, depth: int = 0) -> Any:
         return _BAD.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if depth >= DEEPEST:
+    if depth >= MAX_DEPTH:
         return _BAD.sub("\ufffd", repr(value))[:1000] if isinstance(value, dict | list | tuple) else value
     if isinstance(value, dict):
         return {cleaned(str(key)): cleaned(inner, depth=depth + 1) for key, inner in value.items()}
@@ -48,7 +48,7 @@ def _inside(field: str, value: object) -> Iterator[tuple[str, Any]]:
             _check_text(value, field)
         case float() if not math.isfinite(value):
             raise Invalid({field: "This number is too large."})
-        case int() if abs(value) >= LARGEST_NUMBER:
+        case int() if abs(value) >= MAX_NUMBER:
             raise Invalid({field: "This number has more than 64 bits; send it as text."})
         case dict():
             for key, inner in value.items():

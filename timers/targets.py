@@ -19,7 +19,7 @@ Address = IPv4Address | IPv6Address
 
 MAX_URL_LENGTH = 2_048
 DEFAULT_PORTS = {"http": 80, "https": 443}
-FIRST_FREE_PORT = 1_024
+FIRST_UNPRIVILEGED_PORT = 1_024
 MAX_PORT = 65_535
 
 # Ranges that some supported Python calls global although nothing there is a service of the open internet.
@@ -223,11 +223,11 @@ def _is_global(address: Address) -> bool:
 
 
 def _usual_port(port: int) -> bool:
-    return port in DEFAULT_PORTS.values() or FIRST_FREE_PORT <= port <= MAX_PORT
+    return port in DEFAULT_PORTS.values() or FIRST_UNPRIVILEGED_PORT <= port <= MAX_PORT
 
 
 def _port_sentence(port: int) -> str:
-    return f"Port {port} is not allowed: only 80, 443 and those from {FIRST_FREE_PORT} on."
+    return f"Port {port} is not allowed: only 80, 443 and those from {FIRST_UNPRIVILEGED_PORT} on."
 
 
 # URLs

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.action import ActionContract, context_for
 from tests.factories import make_collection
-from timers.actions.base import Ending
+from timers.actions.base import OutcomeKind
 from timers.actions.transfer import TransferAction
 from timers.engine.transfers.slice_runner import run_slice
 from timers.models import Transfer
@@ -63,7 +63,7 @@ class TestTransferAction(ActionContract):
         outcome = TransferAction().run(context)
 
         transfer = Transfer.objects.get()
-        assert outcome.ending is Ending.WAITING
+        assert outcome.ending is OutcomeKind.WAITING
         assert outcome.transfer_id == transfer.pk
         assert (transfer.execution_id, transfer.attempt) == (context.execution_id, 1)
         assert transfer.timer_id == context.timer_id
@@ -77,7 +77,7 @@ class TestTransferAction(ActionContract):
 
         outcome = TransferAction().run(context_for(clean(body()), execution_id=context.execution_id, attempt=2))
 
-        assert outcome.ending is Ending.COMPLETED
+        assert outcome.ending is OutcomeKind.COMPLETED
         assert outcome.result is not None
         assert outcome.result["files_transferred"] == 1
         assert outcome.result["bytes_transferred"] == 5
@@ -98,7 +98,7 @@ class TestTransferAction(ActionContract):
 
         outcome = TransferAction().run(context_for(cleaned))
 
-        assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (Ending.FAILED, "invalid", False)
+        assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (OutcomeKind.FAILED, "invalid", False)
         assert "source_endpoint" in str(outcome.error_message)
 
     def test_the_summary_names_the_paths(self) -> None:

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.contracts.action import ActionContract, context_for
 from tests.loopback import Scripted, answers, free_port, scripted, stays_silent
-from timers.actions.base import MASK, Ending, Outcome
+from timers.actions.base import MASK, Outcome, OutcomeKind
 from timers.actions.webhook import MAX_BODY, WebhookAction, is_secret
 from timers.errors import Invalid
 from timers.targets import parse_networks
@@ -186,7 +186,7 @@ def test_exactly_the_configured_body_is_sent(
 ) -> None:
     outcome = run({"url": server.url("/hook?q=1"), **content})
 
-    assert outcome.ending is Ending.COMPLETED
+    assert outcome.ending is OutcomeKind.COMPLETED
     assert server.requests[0].startswith(b"POST /hook?q=1 HTTP/1.1\r\n")
     assert server.body() == sent.encode()
     assert server.head().get("content-type") == content_type
@@ -209,7 +209,7 @@ def test_own_headers_win_over_the_usual_ones(server: Scripted) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_every_method_can_carry_a_body(server: Scripted, method: str) -> None:
-    assert run({"url": server.url(), "method": method.lower(), "text": "x"}).ending is Ending.COMPLETED
+    assert run({"url": server.url(), "method": method.lower(), "text": "x"}).ending is OutcomeKind.COMPLETED
 
     assert server.requests[0].startswith(method.encode() + b" / ")
     assert server.body() == b"x"
@@ -268,7 +268,7 @@ def judged() -> Callable[..., Outcome]:
 def test_any_2xx_is_success(judged: Callable[..., Outcome], status: str) -> None:
     outcome = judged(status)
 
-    assert outcome.ending is Ending.COMPLETED
+    assert outcome.ending is OutcomeKind.COMPLETED
     assert outcome.result is not None
     assert outcome.result["status_code"] == int(status[:3])
 
@@ -287,7 +287,7 @@ def test_other_statuses_fail_and_only_some_are_retried(
 ) -> None:
     outcome = judged(status)
 
-    assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (Ending.FAILED, reason, retryable)
+    assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (OutcomeKind.FAILED, reason, retryable)
     assert outcome.pause_timer is None
     assert outcome.result is not None
     assert outcome.result["text"] == ("" if status.startswith("304") else "hm")
@@ -300,25 +300,29 @@ def test_other_statuses_fail_and_only_some_are_retried(
 def test_gone_pauses_the_timer(judged: Callable[..., Outcome]) -> None:
     outcome = judged("410 Gone")
 
-    assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (Ending.FAILED, "http_status", False)
+    assert (outcome.ending, outcome.failure_reason, outcome.retryable) == (OutcomeKind.FAILED, "http_status", False)
     assert outcome.pause_timer == "The target says that it is gone (410)."
 
 
 @pytest.mark.parametrize(
     ("expected", "status", "ending"),
     [
-        *[(200, "200 OK", Ending.COMPLETED), (200, "201 Created", Ending.FAILED)],
-        *[([200, 404], "404 Not Found", Ending.COMPLETED), (["3xx"], "302 Found", Ending.COMPLETED)],
-        *[("4xx", "200 OK", Ending.FAILED), ("4xx", "410 Gone", Ending.COMPLETED), (503, "503 Busy", Ending.COMPLETED)],
+        *[(200, "200 OK", OutcomeKind.COMPLETED), (200, "201 Created", OutcomeKind.FAILED)],
+        *[([200, 404], "404 Not Found", OutcomeKind.COMPLETED), (["3xx"], "302 Found", OutcomeKind.COMPLETED)],
+        *[
+            ("4xx", "200 OK", OutcomeKind.FAILED),
+            ("4xx", "410 Gone", OutcomeKind.COMPLETED),
+            (503, "503 Busy", OutcomeKind.COMPLETED),
+        ],
     ],
 )
 def test_an_expectation_decides_what_success_is(
-    judged: Callable[..., Outcome], expected: Any, status: str, ending: Ending
+    judged: Callable[..., Outcome], expected: Any, status: str, ending: OutcomeKind
 ) -> None:
     outcome = judged(status, expect={"status": expected})
 
     assert outcome.ending is ending
-    if ending is Ending.FAILED:
+    if ending is OutcomeKind.FAILED:
         assert (outcome.failure_reason, outcome.retryable) == ("expectation_failed", False)
         assert outcome.error_message is not None
         assert f"expected {expected}" in outcome.error_message
@@ -380,11 +384,11 @@ def test_the_attempt_ends_at_its_deadline() -> None:
 
 
 def test_a_cancelled_attempt_is_cancelled(server: Scripted) -> None:
-    assert run({"url": server.url()}, cancelled=lambda: True).ending is Ending.CANCELLED
+    assert run({"url": server.url()}, cancelled=lambda: True).ending is OutcomeKind.CANCELLED
 
 
 def test_an_attempt_without_deadline_has_the_usual_time(server: Scripted) -> None:
-    assert run({"url": server.url()}, deadline=None).ending is Ending.COMPLETED
+    assert run({"url": server.url()}, deadline=None).ending is OutcomeKind.COMPLETED
 
 
 # What is shown

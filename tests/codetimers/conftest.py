@@ -14,7 +14,7 @@ from tests.engine.steps import begin_due, claim_at
 from timers.actions import service_instances
 from timers.clock import Clock
 from timers.engine.worker import execute
-from timers.engine.worker.execute import Running, carry_out
+from timers.engine.worker.execute import RunningAttempt, carry_out
 from timers.models import Attempt, Execution, Timer
 from timers.services.executions import complete, leases
 from timers.services.timers import code_timers
@@ -52,7 +52,7 @@ class Stage:
         leases.release_retries(now=self.now)
         claim_at(self.now)
         for begun in begin_due(self.now):
-            running = Running(begun)
+            running = RunningAttempt(begun)
             outcome = carry_out(running, running.begin(self._clock))
             complete.finish([running.finished(outcome, self.now)], owner="w1", now=self.now)
 

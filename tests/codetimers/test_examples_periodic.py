@@ -11,7 +11,7 @@ import pytest
 from tests.codetimers.conftest import Stage, module_of
 from tests.engine.steps import claim_at
 from timers import timer
-from timers.engine.worker.execute import let_go
+from timers.engine.worker.execute import release_connections
 from timers.models import Execution
 
 pytestmark = pytest.mark.django_db
@@ -135,7 +135,7 @@ def test_a_batch_is_gathered_in_the_instance_and_handed_on_when_full(stage: Stag
 
     stage.install(module_of(Metrics))
     stage.pass_time(40, step=10)
-    let_go()
+    release_connections()
 
     assert [len(batch) for batch in handed_on] == [120, 40]
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import pytest
 
-from timers.actions.base import ACTIONS, MASK, Action, Context, Ending, Outcome
+from timers.actions.base import ACTIONS, MASK, Action, Context, Outcome, OutcomeKind
 from timers.errors import ExternalError, Invalid
 
-ENDINGS_WITHOUT_ERROR = (Ending.COMPLETED, Ending.WAITING)
+ENDINGS_WITHOUT_ERROR = (OutcomeKind.COMPLETED, OutcomeKind.WAITING)
 
 
 def context_for(parameters: dict[str, Any], **changes: Any) -> Context:
@@ -145,7 +145,7 @@ class ActionContract:
             assert error.reason
             assert error.message
         else:
-            assert outcome.ending is Ending.FAILED
+            assert outcome.ending is OutcomeKind.FAILED
             assert outcome.failure_reason
             assert outcome.error_message
             _assert_storable(outcome)

@@ -10,7 +10,7 @@ import pytest
 
 from timers.copying import checksums
 from timers.errors import ExternalError
-from timers.storages.base import REASONS, STORAGES, Entry, Kind, Part, Storage, is_part
+from timers.storages.base import REASONS, STORAGES, Entry, Kind, Storage, UnfinishedFile, is_part
 
 PART = ".timers-0123456789ab-1-1.part"
 NAMES = [
@@ -277,9 +277,9 @@ class StorageContract:
         writer = storage.write("/f", part=PART)
         writer.write(b"0123456789")
         kept = writer.keep()
-        assert kept == Part(PART, 10)
+        assert kept == UnfinishedFile(PART, 10)
 
-        again = storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part(kept.name, 4))
+        again = storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 4))
         again.write(b"xyz")
         again.commit()
 
@@ -294,9 +294,9 @@ class StorageContract:
         kept = writer.keep()
 
         with self.fails("not_found"):
-            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part("gone", 1))
+            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile("gone", 1))
         with self.fails("not_found"):
-            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part(kept.name, 3))
+            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 3))
 
     def test_a_kept_part_is_removed_and_one_that_is_gone_is_no_fault(self, storage: Storage) -> None:
         if not storage.abilities.resume:

@@ -11,7 +11,7 @@ from timers.copying.plan import (
     TOLERANCE_NS,
     Entry,
     Kind,
-    Step,
+    PlannedEntry,
     SyncLevel,
     What,
     extras,
@@ -107,7 +107,7 @@ def test_planning_streams() -> None:
 
     steps = folder_steps(endless(), there=None, rules=None, level=None)
 
-    assert next(steps) == Step(What.COPY, file("1"), verdict="add")
+    assert next(steps) == PlannedEntry(What.COPY, file("1"), verdict="add")
 
 
 def test_only_what_the_source_lacks_is_extra_and_what_rules_leave_out_is_not() -> None:

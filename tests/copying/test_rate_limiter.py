@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timers.copying.rate_limiter import Pace
+from timers.copying.rate_limiter import RateLimiter
 
 MEBI = 1024 * 1024
 
 
 def test_without_a_limit_nobody_waits() -> None:
-    pace = Pace(None, monotonic=lambda: 0.0)
+    pace = RateLimiter(None, monotonic=lambda: 0.0)
 
     assert pace.piece(8 * MEBI) == 8 * MEBI
     assert pace.spend(100 * MEBI) == 0
@@ -20,7 +20,7 @@ def test_without_a_limit_nobody_waits() -> None:
 @given(st.integers(1024, 100 * MEBI), st.lists(st.integers(1, 10 * MEBI), min_size=1, max_size=50))
 def test_who_waits_as_told_never_exceeds_the_limit(limit: int, sizes: list[int]) -> None:
     clock = [0.0]
-    pace = Pace(limit, monotonic=lambda: clock[0])
+    pace = RateLimiter(limit, monotonic=lambda: clock[0])
 
     for size in sizes:
         clock[0] += pace.spend(pace.piece(size))
@@ -31,7 +31,7 @@ def test_who_waits_as_told_never_exceeds_the_limit(limit: int, sizes: list[int])
 
 def test_time_in_which_nothing_moved_is_not_made_up_for() -> None:
     clock = [0.0]
-    pace = Pace(MEBI, monotonic=lambda: clock[0])
+    pace = RateLimiter(MEBI, monotonic=lambda: clock[0])
     clock[0] = 3600.0
 
     assert pace.spend(MEBI) == 1.0

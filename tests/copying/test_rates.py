@@ -68,6 +68,6 @@ def test_however_long_it_takes_the_course_stays_short_and_keeps_its_beginning_an
 
     samples = course_of(*steps)
 
-    assert len(samples) <= rates.MOST
+    assert len(samples) <= rates.MAX_SAMPLES
     assert samples[-1][1] == len(gaps) - 1  # type: ignore[index]
     assert all(speed.bytes_per_second >= 0 for speed in rates.course(samples))  # type: ignore[arg-type]

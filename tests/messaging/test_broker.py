@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(broker, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(broker, "MAX_WAIT_SECONDS", 0.05)
     made = called_already()
     yield made
     if made._ear is not None:
@@ -100,7 +100,7 @@ def test_a_message_names_function_and_arguments(made: DatabaseBroker) -> None:
 
 
 def test_a_waiting_broker_is_woken_by_a_message(made: DatabaseBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "LONGEST_WAIT", 10)
+    monkeypatch.setattr(broker, "MAX_WAIT_SECONDS", 10)
     made.dequeue_soon = threading.Timer(0.1, _send_from_another_thread)  # type: ignore[attr-defined]
     made.dequeue_soon.start()  # type: ignore[attr-defined]
     began = time.monotonic()
@@ -144,15 +144,15 @@ def test_a_bell_of_another_process_is_not_used(made: DatabaseBroker, monkeypatch
 
 
 def test_a_bell_that_nobody_hears_any_more_is_removed(made: DatabaseBroker) -> None:
-    folder = queue.bell_folder(connection.settings_dict["NAME"])
+    folder = queue.pipe_folder(connection.settings_dict["NAME"])
     if connection.vendor == "postgresql":
         return
-    ear = notifier.hang("dead")
+    ear = notifier.subscribe("dead")
     path = ear._path  # type: ignore[attr-defined]
     notifier.os.close(ear._pipe)  # type: ignore[attr-defined]
     ear._pipe = notifier.os.open("/dev/null", notifier.os.O_RDONLY)  # type: ignore[attr-defined]
 
-    queue.ring("dead")
+    queue.notify("dead")
 
     assert folder is not None
     assert not path.exists()

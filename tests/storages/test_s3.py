@@ -21,11 +21,11 @@ from tests.storages.s3_server import KEYS, PAGE, S3Server
 from timers import targets
 from timers.copying import paths
 from timers.errors import ExternalError, Invalid
-from timers.storages.base import Kind, Part
+from timers.storages.base import Kind, UnfinishedFile
 from timers.storages.s3 import S3Storage, client, reading
 from timers.storages.s3.client import Access
 from timers.storages.s3.faults import refused
-from timers.storages.s3.folders import SECONDS, Folders, Known
+from timers.storages.s3.folders import SECONDS, Folders, KnownFolders
 from timers.storages.s3.reading import LARGE_PIECE, PIECE
 from timers.storages.s3.writing import PART as PART_SIZE
 from timers.storages.s3.writing import part_size
@@ -188,7 +188,7 @@ class TestFolders:
     def test_what_is_known_of_a_folder_is_forgotten_after_a_while(self) -> None:
         now = 100.0
         folders = Folders(monotonic=lambda: now)
-        known = folders.put("a", Known())
+        known = folders.put("a", KnownFolders())
 
         assert folders.get("a") is known
         assert folders.get("b") is None
@@ -251,7 +251,7 @@ class TestLargeFiles:
         writer, begun = storage.write("/big", part=PART), 2 * PART_SIZE + 5
         writer.write(large[:begun])
         kept = writer.keep()
-        assert kept == Part(PART, begun)
+        assert kept == UnfinishedFile(PART, begun)
 
         again = storage.write("/big", part=LATER, resume=kept)
         again.write(large[begun:])
@@ -266,8 +266,8 @@ class TestLargeFiles:
         kept = writer.keep()
 
         with fails("not_found"):
-            storage.write("/big", part=LATER, resume=Part(kept.name, PART_SIZE + 1))
-        again = storage.write("/big", part=LATER, resume=Part(kept.name, PART_SIZE))
+            storage.write("/big", part=LATER, resume=UnfinishedFile(kept.name, PART_SIZE + 1))
+        again = storage.write("/big", part=LATER, resume=UnfinishedFile(kept.name, PART_SIZE))
         again.write(b"end")
         again.commit()
 

@@ -15,14 +15,14 @@ from tests import loopback
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from tests.storages.sftp_server import Server, serving
 from timers.errors import ExternalError, Invalid
-from timers.storages.base import Kind, Part, Storage, Writer
+from timers.storages.base import Kind, Storage, UnfinishedFile, Writer
 from timers.storages.memory import MemoryStorage
 from timers.storages.sftp import SftpStorage, keys
 from timers.storages.sftp.faults import meaning
 from timers.storages.sftp.files import SftpWriter
 from timers.storages.sftp.login import fingerprint
-from timers.storages.sftp.pool import SESSIONS, Pool
-from timers.storages.sftp.wire import Refused, Status
+from timers.storages.sftp.pool import SESSIONS, SessionPool
+from timers.storages.sftp.wire import Refused, StatusCode
 from timers.targets import parse_networks
 
 
@@ -283,7 +283,7 @@ class TestSessions:
 
     def test_idle_sessions_are_closed(self) -> None:
         moment = [0.0]
-        pool = Pool(idle=10, most=2, clock=lambda: moment[0])
+        pool = SessionPool(idle=10, most=2, clock=lambda: moment[0])
         sessions = [_Session() for _ in range(3)]
         for session in sessions:
             pool.give_back("key", session)  # type: ignore[arg-type]
@@ -301,7 +301,7 @@ class TestSessions:
 
     def test_a_session_that_rested_is_asked_whether_it_lives(self) -> None:
         moment = [0.0]
-        pool = Pool(clock=lambda: moment[0])
+        pool = SessionPool(clock=lambda: moment[0])
         dead, fresh = _Session(alive=False), _Session()
         pool.give_back("key", dead)  # type: ignore[arg-type]
         moment[0] = 5.0
@@ -439,7 +439,7 @@ class TestConfinement:
         with refused("already_exists"):
             storage.write("/f", part=PART)
         with refused("not_found"):
-            storage.write("/f", part="other", resume=Part(PART, 3))
+            storage.write("/f", part="other", resume=UnfinishedFile(PART, 3))
         assert (outside / "secret").read_text() == "nobody's business"
 
     def test_a_root_that_is_a_link_is_what_was_asked_for(self, server: Server, outside: Path) -> None:
@@ -485,7 +485,9 @@ class TestFiles:
         writer.write(data[:9_000_001])
         kept = writer.keep()
 
-        again = storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=Part(kept.name, 8_000_000))
+        again = storage.write(
+            "/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 8_000_000)
+        )
         again.write(memoryview(data)[8_000_000:])
         with again.read_back(7_999_999) as back:
             assert back.read(len(data)) == data[7_999_999:]
@@ -693,17 +695,17 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("code", "text", "reason"),
         [
-            (Status.NO_SUCH_FILE, "No such file", "not_found"),
-            (Status.PERMISSION_DENIED, "", "permission_denied"),
-            (Status.FAILURE, "Disk quota exceeded", "quota"),
-            (Status.FAILURE, "user is over quota", "quota"),
-            (Status.FAILURE, "No space left on device.", "no_space"),
-            (Status.FAILURE, "Read-only file system", "permission_denied"),
-            (Status.FAILURE, "Failure", "storage_error"),
-            (Status.FAILURE, "\x00\x1b[31mred", "storage_error"),
-            (Status.OP_UNSUPPORTED, "", "unsupported"),
-            (Status.CONNECTION_LOST, "", "connection_error"),
-            (Status.BAD_MESSAGE, "", "storage_error"),
+            (StatusCode.NO_SUCH_FILE, "No such file", "not_found"),
+            (StatusCode.PERMISSION_DENIED, "", "permission_denied"),
+            (StatusCode.FAILURE, "Disk quota exceeded", "quota"),
+            (StatusCode.FAILURE, "user is over quota", "quota"),
+            (StatusCode.FAILURE, "No space left on device.", "no_space"),
+            (StatusCode.FAILURE, "Read-only file system", "permission_denied"),
+            (StatusCode.FAILURE, "Failure", "storage_error"),
+            (StatusCode.FAILURE, "\x00\x1b[31mred", "storage_error"),
+            (StatusCode.OP_UNSUPPORTED, "", "unsupported"),
+            (StatusCode.CONNECTION_LOST, "", "connection_error"),
+            (StatusCode.BAD_MESSAGE, "", "storage_error"),
             (14, "", "no_space"),
             (11, "", "already_exists"),
             (99, "", "storage_error"),

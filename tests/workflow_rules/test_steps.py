@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.workflow_rules import definitions
 from timers.workflow_rules.definitions import AT_ONCE
-from timers.workflow_rules.steps import End, Known, Next, Then, advance, judge
-from timers.workflow_rules.task_definitions import Patience, TimeoutPolicy
+from timers.workflow_rules.steps import Next, RunEnd, RunState, Then, advance, judge
+from timers.workflow_rules.task_definitions import RetryRule, TimeoutPolicy
 
 SET = {"name": "s", "type": "SET_VARIABLE", "inputParameters": {"seen": "${workflow.input.x}"}}
 ASK = {"name": "ask", "type": "SIMPLE", "inputParameters": {"seen": "${workflow.variables.seen}"}}
@@ -24,8 +24,10 @@ def workflow(*tasks: dict[str, Any], **more: Any) -> definitions.Workflow:
     return definitions.read({"name": "w", "tasks": numbered, **more})
 
 
-def known(**steps: Any) -> Known:
-    return Known({"workflowId": "id", "input": {"x": 5}}, {}, {name: {"output": each} for name, each in steps.items()})
+def known(**steps: Any) -> RunState:
+    return RunState(
+        {"workflowId": "id", "input": {"x": 5}}, {}, {name: {"output": each} for name, each in steps.items()}
+    )
 
 
 def test_variables_count_for_the_next_task() -> None:
@@ -41,8 +43,8 @@ def test_the_output_is_that_of_the_last_task_unless_the_workflow_says_otherwise(
     last = advance(workflow(ASK, ASK), 2, known(t0={"a": 1}, t1={"b": 2})).then
     named = advance(workflow(ASK, outputParameters={"a": "${t0.output.a}"}), 1, known(t0={"a": 1})).then
 
-    assert isinstance(last, End) and last.output == {"b": 2}
-    assert isinstance(named, End) and (named.status, named.output) == (WorkflowStatus.COMPLETED, {"a": 1})
+    assert isinstance(last, RunEnd) and last.output == {"b": 2}
+    assert isinstance(named, RunEnd) and (named.status, named.output) == (WorkflowStatus.COMPLETED, {"a": 1})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_the_output_is_that_of_the_last_task_unless_the_workflow_says_otherwise(
 def test_a_terminate_task_ends_the_run(inputs: dict[str, Any], status: str, output: dict[str, Any]) -> None:
     course = advance(workflow({"name": "end", "type": "TERMINATE", "inputParameters": inputs}, ASK), 0, known())
 
-    assert isinstance(course.then, End)
+    assert isinstance(course.then, RunEnd)
     assert (course.then.status, course.then.output) == (status, output)
 
 
@@ -69,7 +71,7 @@ def test_every_run_comes_to_an_end_and_no_task_is_reached_twice(types: list[str]
     while True:
         course = advance(tasks, position, now)
         reached += [each.position for each in course.passed]
-        if isinstance(course.then, End):
+        if isinstance(course.then, RunEnd):
             break
         reached.append(course.then.position)
         position = course.then.position + 1
@@ -92,7 +94,7 @@ def test_references_that_grow_without_end_fail_the_run_and_not_the_machine(more:
 
     course = advance(workflow({**SET, "inputParameters": {"x": "ab"}}, *[grows] * 500), 0, known())
 
-    assert isinstance(course.then, End) and course.then.status == WorkflowStatus.FAILED
+    assert isinstance(course.then, RunEnd) and course.then.status == WorkflowStatus.FAILED
     assert course.then.reason is not None and course.then.reason.startswith(f"Task t{len(course.passed)}: ")
     assert len(json.dumps([each.inputs for each in course.passed])) < 20_000_000
 
@@ -103,10 +105,10 @@ def test_the_outputs_of_a_run_are_limited_too() -> None:
 
     course = advance(workflow(large, outputParameters=many), 0, known())
 
-    assert isinstance(course.then, End) and (course.then.status, course.then.output) == (WorkflowStatus.FAILED, {})
+    assert isinstance(course.then, RunEnd) and (course.then.status, course.then.output) == (WorkflowStatus.FAILED, {})
 
 
-PATIENT = Patience(retries=2, delay_seconds=7)
+PATIENT = RetryRule(retries=2, delay_seconds=7)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +135,10 @@ def test_retries_and_optional_tasks(ended: str, retries: int, optional: bool, th
 
 
 def test_a_task_that_takes_too_long_ends_the_run_unless_it_may_be_tried_again() -> None:
-    strict = Patience(retries=2, timeout_policy=TimeoutPolicy.TIME_OUT_WF)
-    patient = Patience(retries=2, timeout_policy=TimeoutPolicy.RETRY)
+    strict = RetryRule(retries=2, timeout_policy=TimeoutPolicy.TIME_OUT_WF)
+    patient = RetryRule(retries=2, timeout_policy=TimeoutPolicy.RETRY)
 
-    def then(patience: Patience) -> Then:
+    def then(patience: RetryRule) -> Then:
         return judge(StepStatus.TIMED_OUT, optional=False, retries=0, most=2, patience=patience, overdue=True).then
 
     assert (then(strict), then(patient)) == (Then.END_RUN, Then.RETRY)

@@ -17,7 +17,7 @@ from timers.registry import Registry
 MASK = "***"
 
 
-class Ending(StrEnum):
+class OutcomeKind(StrEnum):
     """How an attempt ended."""
 
     COMPLETED = "completed"
@@ -37,7 +37,7 @@ class Outcome:
     `retryable` and `retry_after` (seconds) count only for FAILED; `pause_timer` is a reason to pause the timer.
     """
 
-    ending: Ending
+    ending: OutcomeKind
     result: dict[str, Any] | None = None
     details: dict[str, Any] | None = None
     error_message: str | None = None
@@ -49,27 +49,27 @@ class Outcome:
 
     @classmethod
     def completed(cls, result: dict[str, Any] | None = None, **more: Any) -> Outcome:
-        return cls(ending=Ending.COMPLETED, result=result, **more)
+        return cls(ending=OutcomeKind.COMPLETED, result=result, **more)
 
     @classmethod
     def failed(cls, message: str, *, reason: str, retryable: bool = False, **more: Any) -> Outcome:
-        return cls(ending=Ending.FAILED, error_message=message, failure_reason=reason, retryable=retryable, **more)
+        return cls(ending=OutcomeKind.FAILED, error_message=message, failure_reason=reason, retryable=retryable, **more)
 
     @classmethod
     def waiting(cls, **more: Any) -> Outcome:
-        return cls(ending=Ending.WAITING, **more)
+        return cls(ending=OutcomeKind.WAITING, **more)
 
     @classmethod
     def skipped(cls, message: str, *, reason: str, **more: Any) -> Outcome:
-        return cls(ending=Ending.SKIPPED, error_message=message, failure_reason=reason, **more)
+        return cls(ending=OutcomeKind.SKIPPED, error_message=message, failure_reason=reason, **more)
 
     @classmethod
     def not_here(cls, message: str) -> Outcome:
-        return cls(ending=Ending.NOT_HERE, error_message=message)
+        return cls(ending=OutcomeKind.NOT_HERE, error_message=message)
 
     @classmethod
     def cancelled(cls, message: str = "Cancelled.") -> Outcome:
-        return cls(ending=Ending.CANCELLED, error_message=message, failure_reason="cancelled")
+        return cls(ending=OutcomeKind.CANCELLED, error_message=message, failure_reason="cancelled")
 
 
 @dataclass(frozen=True, kw_only=True)

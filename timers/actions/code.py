@@ -19,7 +19,7 @@ from timers.services.timers import code_timers
 
 log = logging.getLogger(__name__)
 
-LONGEST_TRACEBACK = 20_000
+MAX_TRACEBACK_LENGTH = 20_000
 FIELDS = ("function", "args", "kwargs", "on", "at_most_once")
 
 
@@ -64,7 +64,7 @@ class CodeAction(Action):
             return Outcome.not_here(f"Waits for a worker that knows the function {name!r}.")
         token = CURRENT.set(context)
         try:
-            with run_output.Kept(context.notes):
+            with run_output.KeptOutput(context.notes):
                 return _run(entry, context)
         finally:
             CURRENT.reset(token)
@@ -126,7 +126,7 @@ def _traceback(error: Exception) -> str:
     """Return the traceback from the function on; how it came to be called says nothing."""
     mine = error.__traceback__
     text = "".join(traceback.format_exception(type(error), error, mine.tb_next if mine and mine.tb_next else mine))
-    return text[-LONGEST_TRACEBACK:].replace("\x00", "")
+    return text[-MAX_TRACEBACK_LENGTH:].replace("\x00", "")
 
 
 def _reason_to_skip(entry: Registered) -> str | None:

@@ -12,14 +12,14 @@ from typing import Any, TextIO
 
 from timers import clock
 
-MOST_LINES = 200
-MOST_CHARACTERS = 32 * 1024
-LONGEST_LINE = 4 * 1024
+MAX_LINES = 200
+MAX_CHARACTERS = 32 * 1024
+MAX_LINE_LENGTH = 4 * 1024
 
 _local = threading.local()
 
 
-class _Lines:
+class _LastLines:
     """The last lines of one run, in the notes of its attempt."""
 
     def __init__(self, notes: dict[str, Any]) -> None:
@@ -30,9 +30,9 @@ class _Lines:
     def add(self, level: str, text: str) -> None:
         kept: list[dict[str, str]] = self._notes.setdefault("log", [])
         text = text.replace("\x00", "")
-        kept.append({"at": clock.now().isoformat(), "level": level, "text": text[:LONGEST_LINE]})
+        kept.append({"at": clock.now().isoformat(), "level": level, "text": text[:MAX_LINE_LENGTH]})
         self._size += len(kept[-1]["text"])
-        while len(kept) > MOST_LINES or self._size > MOST_CHARACTERS:
+        while len(kept) > MAX_LINES or self._size > MAX_CHARACTERS:
             self._size -= len(kept.pop(0)["text"])
             self._notes["log_truncated"] = True
 
@@ -42,14 +42,14 @@ class _Lines:
         for line in lines:
             self.add(level, line)
         if rest:
-            self.unfinished[level] = rest[:MOST_CHARACTERS]
+            self.unfinished[level] = rest[:MAX_CHARACTERS]
 
 
-class Kept:
+class KeptOutput:
     """Keeps in `notes` what this thread says: `log`, a list of lines, and `log_truncated` when there were more."""
 
     def __init__(self, notes: dict[str, Any]) -> None:
-        self._lines = _Lines(notes)
+        self._lines = _LastLines(notes)
 
     def __enter__(self) -> None:
         _listen()
@@ -64,7 +64,7 @@ class Kept:
 
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        lines: _Lines | None = getattr(_local, "lines", None)
+        lines: _LastLines | None = getattr(_local, "lines", None)
         if lines is not None:
             try:
                 lines.add(record.levelname, self.format(record))
@@ -95,7 +95,7 @@ class _Tee:
         self._stream, self._level = stream, level
 
     def write(self, text: str) -> int:
-        lines: _Lines | None = getattr(_local, "lines", None)
+        lines: _LastLines | None = getattr(_local, "lines", None)
         if lines is not None:
             lines.write(self._level, text)
         return self._stream.write(text)

@@ -34,7 +34,7 @@ _REFUSED_HEADERS = frozenset((*_FRAMING, *_OURS))
 _REFUSED_PREFIXES = ("proxy-", "webhook-", "x-forwarded-")
 _SECRET_NAME = re.compile(r"authorization|cookie|.*(key|token|secret|password).*", re.IGNORECASE)
 _RETRYABLE = frozenset({408, 425, 429})
-_SHORTEST_MASKED = 6  # shorter values occur by chance and would only blur the answer
+_MIN_MASKED_LENGTH = 6  # shorter values occur by chance and would only blur the answer
 
 
 class WebhookAction(Action):
@@ -382,7 +382,7 @@ def _shown_answer(answer: outgoing.Answer, hide: Callable[[str], str]) -> dict[s
 def _hider(headers: Mapping[str, str]) -> Callable[[str], str]:
     """Return a function that masks secret header values where the other side repeats them."""
     values = [value for name, value in headers.items() if is_secret(name)]
-    parts = {part for value in values for part in (value, value.partition(" ")[2]) if len(part) >= _SHORTEST_MASKED}
+    parts = {part for value in values for part in (value, value.partition(" ")[2]) if len(part) >= _MIN_MASKED_LENGTH}
     if not parts:
         return lambda text: text
     pattern = re.compile("|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True)))

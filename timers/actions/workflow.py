@@ -15,9 +15,9 @@ from django.db import connections
 from timers import clock
 from timers.actions.base import Action, Context, Defaults, Outcome
 from timers.services.workflows import runs as workflow_runs
-from timers.services.workflows.runs import Wanted
+from timers.services.workflows.runs import ExecutionStart
 
-MOST_AT_ONCE = 100
+MAX_ENDED_AT_ONCE = 100
 """How many are started in one transaction."""
 
 IDLE_SECONDS = 5.0
@@ -38,7 +38,7 @@ class WorkflowAction(Action):
     def run(self, context: Context) -> Outcome:
         """Start the workflow; a run that an earlier attempt of this execution began is gone on with."""
         assert context.timer_id is not None  # a workflow is no step of another
-        wanted = Wanted(
+        wanted = ExecutionStart(
             owner_id=context.owner_id,
             body=context.parameters,
             execution_id=context.execution_id,
@@ -60,11 +60,11 @@ class _Starter:
     """One thread that starts what many wait for: a thousand that are due together need one connection."""
 
     def __init__(self) -> None:
-        self._wishes: SimpleQueue[tuple[Wanted, Future[Outcome]]] = SimpleQueue()
+        self._wishes: SimpleQueue[tuple[ExecutionStart, Future[Outcome]]] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self, wanted: Wanted) -> Outcome:
+    def start(self, wanted: ExecutionStart) -> Outcome:
         future: Future[Outcome] = Future()
         with self._lock:
             self._wishes.put((wanted, future))
@@ -84,12 +84,12 @@ class _Starter:
                         self._thread = None
                         return
                 continue
-            while len(batch) < MOST_AT_ONCE and not self._wishes.empty():
+            while len(batch) < MAX_ENDED_AT_ONCE and not self._wishes.empty():
                 batch.append(self._wishes.get())
             self._start(batch)
 
     @staticmethod
-    def _start(batch: list[tuple[Wanted, Future[Outcome]]]) -> None:
+    def _start(batch: list[tuple[ExecutionStart, Future[Outcome]]]) -> None:
         try:
             outcomes = workflow_runs.start_for_executions([wanted for wanted, _ in batch], now=clock.now())
         except BaseException as error:  # each of those who wait records it

@@ -25,7 +25,7 @@ Row = TypeVar("Row", bound=Model)
 View = TypeVar("View", bound="Door")
 Arguments = ParamSpec("Arguments")
 
-MOST_BYTES_DRAINED = 64 * 1024 * 1024
+MAX_DRAINED_BYTES = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 
 
@@ -50,7 +50,7 @@ class Door(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find out who is calling, then refuse what cannot be read, before the view acts."""
-        if self._length(request) > documents.MOST_BYTES:
+        if self._length(request) > documents.MAX_BODY_BYTES:
             _drain(request)
             raise TooLarge("The body is larger than 10 MiB.")
         super().initial(request, *args, **kwargs)
@@ -68,14 +68,14 @@ def _read_chunked(request: HttpRequest) -> None:
     """Make a body that came in chunks, without a length, look as if it had said its length."""
     stream = request.META.get("wsgi.input")
     if request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH") and stream is not None:
-        request._body = stream.read(documents.MOST_BYTES + 1)
+        request._body = stream.read(documents.MAX_BODY_BYTES + 1)
         request._read_started = True  # type: ignore[attr-defined]
         request.META["CONTENT_LENGTH"] = str(len(request._body))
 
 
 def _drain(request: Request) -> None:
     """Read what will not be used, within reason: who is still sending does not see the answer."""
-    for _ in range(MOST_BYTES_DRAINED // _CHUNK):
+    for _ in range(MAX_DRAINED_BYTES // _CHUNK):
         if not request._request.read(_CHUNK):
             return
 
@@ -120,9 +120,9 @@ def repeatable(post: Method[View, Arguments]) -> Method[View, Arguments]:
     return method
 
 
-def _rendered(response: HttpResponseBase) -> idempotency.Answer:
+def _rendered(response: HttpResponseBase) -> idempotency.StoredAnswer:
     assert isinstance(response, Response)
-    return idempotency.Answer(response.status_code, JSONRenderer().render(response.data).decode())
+    return idempotency.StoredAnswer(response.status_code, JSONRenderer().render(response.data).decode())
 
 
 class NothingHere(Door):

@@ -15,7 +15,7 @@ from timers.api.errors import TooLarge
 from timers.errors import REQUIRED, Invalid
 from timers.scheduling.fields import known_keys, read_instant
 
-MOST_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class JSONObjectParser(BaseParser):
@@ -26,8 +26,8 @@ class JSONObjectParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        raw = stream.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
+        raw = stream.read(MAX_BODY_BYTES + 1)
+        if len(raw) > MAX_BODY_BYTES:
             raise TooLarge("The body is larger than 10 MiB.")
         try:
             document = jsontext.read(raw)

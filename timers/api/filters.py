@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from timers.actions.base import ACTIONS
 from timers.api import query_parameters
-from timers.api.pages import Key, Order
+from timers.api.pages import Order, SortKey
 from timers.errors import Invalid
 from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger, WorkflowStatus
 from timers.models import Timer
@@ -18,30 +18,30 @@ from timers.models.executions import ExecutionQuerySet
 from timers.models.timers import TimerQuerySet
 from timers.models.transfers import TransferQuerySet
 from timers.models.workflows import WorkflowRunQuerySet
-from timers.queries.transfers.files import STATES, VERDICTS, Place, Wanted, read_place
+from timers.queries.transfers.files import STATES, VERDICTS, FileFilters, Place, read_place
 
-_ID = Key("pk", UUID)
+_ID = SortKey("pk", UUID)
 
 TIMER_ORDERS = (
-    Order("-created_at", (Key("created_at", datetime, descending=True), _ID)),
-    Order("created_at", (Key("created_at", datetime), Key("pk", UUID, descending=True))),
-    Order("name", (Key("name", str), _ID)),
-    Order("-name", (Key("name", str, descending=True), _ID)),
-    Order("next_run", (Key("schedule__next_run_at", datetime, nullable=True), _ID)),
-    Order("-next_run", (Key("schedule__next_run_at", datetime, descending=True, nullable=True), _ID)),
+    Order("-created_at", (SortKey("created_at", datetime, descending=True), _ID)),
+    Order("created_at", (SortKey("created_at", datetime), SortKey("pk", UUID, descending=True))),
+    Order("name", (SortKey("name", str), _ID)),
+    Order("-name", (SortKey("name", str, descending=True), _ID)),
+    Order("next_run", (SortKey("schedule__next_run_at", datetime, nullable=True), _ID)),
+    Order("-next_run", (SortKey("schedule__next_run_at", datetime, descending=True, nullable=True), _ID)),
 )
 EXECUTION_ORDER = Order(
-    "-scheduled_for", (Key("scheduled_for", datetime, descending=True), Key("pk", UUID, descending=True))
+    "-scheduled_for", (SortKey("scheduled_for", datetime, descending=True), SortKey("pk", UUID, descending=True))
 )
 HISTORY_ORDER = Order(
-    "-scheduled_for", (Key("scheduled_for", datetime, descending=True), Key("serial", int, descending=True))
+    "-scheduled_for", (SortKey("scheduled_for", datetime, descending=True), SortKey("serial", int, descending=True))
 )
 """Of one timer's executions: the order of the index that keeps occurrences unique."""
-COLLECTION_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
-TRANSFER_ORDER = Order("-requested_at", (Key("requested_at", datetime, descending=True), _ID))
-WORKFLOW_ORDER = Order("name", (Key("name", str), Key("version", int, descending=True), Key("pk", int)))
-WORKFLOW_RUN_ORDER = Order("-created_at", (Key("created_at", datetime, descending=True), _ID))
-EVENT_ORDER = Order("-id", (Key("pk", int, descending=True),))
+COLLECTION_ORDER = Order("-created_at", (SortKey("created_at", datetime, descending=True), _ID))
+TRANSFER_ORDER = Order("-requested_at", (SortKey("requested_at", datetime, descending=True), _ID))
+WORKFLOW_ORDER = Order("name", (SortKey("name", str), SortKey("version", int, descending=True), SortKey("pk", int)))
+WORKFLOW_RUN_ORDER = Order("-created_at", (SortKey("created_at", datetime, descending=True), _ID))
+EVENT_ORDER = Order("-id", (SortKey("pk", int, descending=True),))
 
 
 def timers(rows: TimerQuerySet, query: QueryDict) -> TimerQuerySet:
@@ -97,9 +97,9 @@ def workflow_runs(rows: WorkflowRunQuerySet, query: QueryDict) -> WorkflowRunQue
     return rows
 
 
-def files(query: QueryDict) -> Wanted:
+def files(query: QueryDict) -> FileFilters:
     """Return which files of a transfer are asked for."""
-    return Wanted(
+    return FileFilters(
         states=query_parameters.words(query, "status", STATES),
         verdicts=query_parameters.words(query, "verdict", VERDICTS),
         text=query_parameters.text(query, "q"),

@@ -89,7 +89,7 @@ IDEMPOTENCY_KEY = {
 }
 
 
-class _Bearer(OpenApiAuthenticationExtension):
+class _BearerScheme(OpenApiAuthenticationExtension):
     target_class = "timers.auth.BearerAuthentication"
     name = "bearer"
 
@@ -97,7 +97,7 @@ class _Bearer(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A token of the tokens page, or of createtoken."}
 
 
-class _Session(OpenApiAuthenticationExtension):
+class _SessionScheme(OpenApiAuthenticationExtension):
     target_class = "timers.auth.SessionAuthentication"
     name = "session"
 

@@ -20,11 +20,11 @@ from timers.errors import Invalid
 Row = TypeVar("Row", bound=Model)
 Value = datetime | UUID | str | int | None
 
-LARGEST = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Key:
+class SortKey:
     """One column of an order. `path` is that of a lookup; only the first column may hold null, which comes last."""
 
     path: str
@@ -66,7 +66,7 @@ class Order:
     """An order of rows in which no two are equal. Its name is what callers say."""
 
     name: str
-    keys: tuple[Key, ...]
+    keys: tuple[SortKey, ...]
 
     def after(self, values: Sequence[Value]) -> Q:
         """Return what comes after the row that has these values."""
@@ -89,7 +89,7 @@ def page(rows: QuerySet[Row], *, order: Order, limit: int, marker: str | None) -
     return Page(found[:limit], _write(found[limit - 1], order) if len(found) > limit else None)
 
 
-def _after(keys: Sequence[Key], values: Sequence[Value]) -> Q:
+def _after(keys: Sequence[SortKey], values: Sequence[Value]) -> Q:
     """Return the condition in the form that lets a database begin to read at the right place of an index."""
     key, value = keys[0], values[0]
     if len(keys) == 1:
@@ -119,14 +119,14 @@ def _to_json(value: Value) -> str | int | None:
     return value.hex if isinstance(value, UUID) else value
 
 
-def _from_json(value: Any, key: Key) -> Value:
+def _from_json(value: Any, key: SortKey) -> Value:
     """Return the value of a column; what no marker holds raises ValueError, TypeError or OverflowError."""
     if value is None and key.nullable:
         return None
     written_as = {datetime: int, UUID: str}.get(key.type, key.type)
     if type(value) is not written_as:
         raise TypeError(value)
-    if isinstance(value, int) and abs(value) > LARGEST:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise OverflowError(value)
     if isinstance(value, str) and ("\0" in value or _has_surrogate(value)):
         raise ValueError(value)

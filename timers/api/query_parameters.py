@@ -13,9 +13,9 @@ from timers.api.pages import Order
 from timers.errors import Invalid
 from timers.scheduling.fields import read_instant
 
-MOST_ROWS = 1_000
-USUAL_ROWS = 50
-LONGEST_TEXT = 255
+MAX_ROWS = 1_000
+DEFAULT_ROWS = 50
+MAX_TEXT_LENGTH = 255
 
 
 def check(query: QueryDict) -> None:
@@ -25,7 +25,7 @@ def check(query: QueryDict) -> None:
             raise Invalid({name.replace("\0", "?"): "NUL characters are not allowed."})
 
 
-def limit(query: QueryDict, *, usual: int = USUAL_ROWS, most: int = MOST_ROWS) -> int:
+def limit(query: QueryDict, *, usual: int = DEFAULT_ROWS, most: int = MAX_ROWS) -> int:
     """Return how many rows are wanted at most."""
     text = query.get("limit", "")
     return whole(text, "limit", most=most) if text else usual
@@ -53,7 +53,7 @@ def order(query: QueryDict, orders: Iterable[Order]) -> Order:
 def one_of(text: str, name: str, known: Collection[str]) -> str:
     """Return the text when it is known."""
     if text not in known:
-        raise Invalid({name: f"{text[:LONGEST_TEXT]!r} is not known; choose from {', '.join(known)}."})
+        raise Invalid({name: f"{text[:MAX_TEXT_LENGTH]!r} is not known; choose from {', '.join(known)}."})
     return text
 
 
@@ -70,7 +70,7 @@ def tags(query: QueryDict) -> list[tuple[str, str | None]]:
 
 def _tag(text: str) -> tuple[str, str | None]:
     key, colon, value = text.partition(":")
-    if not key or len(text) > 2 * LONGEST_TEXT + 1:
+    if not key or len(text) > 2 * MAX_TEXT_LENGTH + 1:
         raise Invalid({"tag": "Give key or key:value."})
     return key, value if colon else None
 
@@ -78,8 +78,8 @@ def _tag(text: str) -> tuple[str, str | None]:
 def text(query: QueryDict, name: str) -> str:
     """Return a short text; an empty one when there is none."""
     value = query.get(name, "").strip()
-    if len(value) > LONGEST_TEXT:
-        raise Invalid({name: f"At most {LONGEST_TEXT} characters."})
+    if len(value) > MAX_TEXT_LENGTH:
+        raise Invalid({name: f"At most {MAX_TEXT_LENGTH} characters."})
     return value
 
 

@@ -17,7 +17,7 @@ from timers.channels.base import Channel, Delivery
 from timers.errors import ExternalError, Invalid
 
 BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-LONGEST_ADDRESS = 254
+MAX_ADDRESS_LENGTH = 254
 KEPT_OF_REPLY = 200
 
 
@@ -39,8 +39,8 @@ class EmailChannel(Channel):
             validate_email(text)
         except ValidationError:
             raise Invalid({"": f"{text[:60]!r} is no e-mail address."}) from None
-        if len(text) > LONGEST_ADDRESS:
-            raise Invalid({"": f"An e-mail address has at most {LONGEST_ADDRESS} characters."})
+        if len(text) > MAX_ADDRESS_LENGTH:
+            raise Invalid({"": f"An e-mail address has at most {MAX_ADDRESS_LENGTH} characters."})
         return text
 
     @classmethod

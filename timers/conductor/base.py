@@ -19,7 +19,7 @@ from timers.auth import ConductorAuthentication, conductor_caller
 from timers.conductor import errors
 from timers.errors import Invalid, NotFound
 
-MOST_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class TooLarge(APIException):
@@ -34,8 +34,8 @@ class AnyJSON(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        raw = stream.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
+        raw = stream.read(MAX_BODY_BYTES + 1)
+        if len(raw) > MAX_BODY_BYTES:
             raise TooLarge("The body is larger than 10 MiB.")
         return loads(raw)
 

@@ -21,7 +21,7 @@ POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit
 """What timers of this door are always made with."""
 
 TAG_TYPES = (None, "METADATA", "RATE_LIMIT")
-LONGEST_REASON = 1_000
+MAX_REASON_LENGTH = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ def write_record(execution: Execution) -> dict[str, Any]:
         "executionTime": ms(execution.started_at or execution.created_at),
         "workflowName": definition.body.get("name"),
         "workflowId": None if execution.workflow_id is None else str(execution.workflow_id),
-        "reason": None if reason is None else reason[:LONGEST_REASON],
+        "reason": None if reason is None else reason[:MAX_REASON_LENGTH],
         "stackTrace": None,
         "startWorkflowRequest": definition.body,
         "state": state,

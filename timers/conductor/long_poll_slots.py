@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MOST_WAITING = 4
+MAX_WAITING_REQUESTS = 4
 
-_turns = threading.BoundedSemaphore(MOST_WAITING)
+_turns = threading.BoundedSemaphore(MAX_WAITING_REQUESTS)
 
 
 @contextmanager

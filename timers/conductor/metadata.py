@@ -37,7 +37,7 @@ def _documents(request: Request) -> list[Mapping[str, Any]]:
     return found
 
 
-class Workflows(Door):
+class WorkflowDefinitionList(Door):
     def get(self, request: Request) -> Response:
         """List the caller's definitions, every version of each."""
         rows = WorkflowDefinition.objects.filter(owner=request.user).order_by("name", "version")
@@ -59,7 +59,7 @@ class Workflows(Door):
         return Response({"bulkErrorResults": {}, "bulkSuccessfulResults": names})
 
 
-class WorkflowOne(Door):
+class WorkflowDefinitionDetail(Door):
     def get(self, request: Request, name: str) -> Response:
         """Return a definition, of the newest version where none is named."""
         return Response(write_workflow(service.find(request.user, name, _version(request.query_params.get("version")))))
@@ -93,7 +93,7 @@ class Tasks(Door):
     put = post
 
 
-class TaskOne(Door):
+class TaskDefinitionDetail(Door):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_task(service.find_task(request.user, name)))
 

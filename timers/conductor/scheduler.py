@@ -28,7 +28,7 @@ FOUND, MOST_FOUND = 100, 1_000
 SAMPLES = 10
 
 
-class PauseAll(Door):
+class PauseAllSchedules(Door):
     """Holds all of the caller's schedules, each keeping its own state."""
 
     def get(self, request: Request) -> Response:
@@ -39,7 +39,7 @@ class PauseAll(Door):
     put = post = get
 
 
-class ResumeAll(Door):
+class ResumeAllSchedules(Door):
     """Lets them go on; what came due meanwhile is not made up."""
 
     def get(self, request: Request) -> Response:
@@ -53,7 +53,7 @@ class PauseAllOrOne(schedules.ScheduleOne):
     """Holds all by PUT and POST; by GET and DELETE the path is that of a schedule with this name."""
 
     def put(self, request: Request, name: str) -> Response:
-        return PauseAll().get(request)
+        return PauseAllSchedules().get(request)
 
     post = put
 
@@ -62,7 +62,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
     """Lets all go on by PUT and POST; else as above."""
 
     def put(self, request: Request, name: str) -> Response:
-        return ResumeAll().get(request)
+        return ResumeAllSchedules().get(request)
 
     post = put
 

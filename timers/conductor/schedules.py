@@ -16,8 +16,8 @@ from timers.models.timers import TimerQuerySet
 from timers.services.timers import by_name
 from timers.services.timers import commands as timers
 
-MOST_FOUND = 1_000
-LONGEST_REASON = 10_000
+MAX_SCHEDULES = 1_000
+MAX_REASON_LENGTH = 10_000
 
 
 def rows(request: Request) -> TimerQuerySet:
@@ -72,7 +72,7 @@ class ScheduleSearch(Door):
             status = "paused" if flag(wanted, "paused") else "active"
             schedules = schedules.filter(status=status)
         start = whole(wanted, "start", usual=0, most=10**9)
-        size = whole(wanted, "size", usual=100, most=MOST_FOUND)
+        size = whole(wanted, "size", usual=100, most=MAX_SCHEDULES)
         results = [write_schedule(each, now=now) for each in schedules[start : start + size]]
         return Response({"totalHits": schedules.count(), "results": results})
 
@@ -100,7 +100,7 @@ class SearchOrOne(ScheduleOne):
 
 def pause(request: Request, name: str, reason: str) -> None:
     """Pause a schedule; one that is over has nothing to pause."""
-    by_name.pause(found(request, name), reason=reason[:LONGEST_REASON], by=request.user, now=clock.now())
+    by_name.pause(found(request, name), reason=reason[:MAX_REASON_LENGTH], by=request.user, now=clock.now())
 
 
 def resume(request: Request, name: str) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from timers.errors import Invalid
 
-LONGEST = 20_000
-MOST_CLAUSES = 50
+MAX_QUERY_LENGTH = 20_000
+MAX_CLAUSES = 50
 OPERATORS = ("=", ">", "<", ">=", "<=", "IN")
 
 _FIELD = re.compile(r"\s*([A-Za-z_]\w*)\s*")
@@ -35,8 +35,8 @@ def parse(text: str, *, known: Mapping[str, str]) -> list[Clause]:
 
     `known` maps each spelling of a field to its name. An empty query, and `*`, have no clauses.
     """
-    if len(text) > LONGEST:
-        raise Invalid({"query": f"A query has at most {LONGEST:,} characters."})
+    if len(text) > MAX_QUERY_LENGTH:
+        raise Invalid({"query": f"A query has at most {MAX_QUERY_LENGTH:,} characters."})
     if text.strip() in ("", "*"):
         return []
     clauses: list[Clause] = []
@@ -50,8 +50,8 @@ def parse(text: str, *, known: Mapping[str, str]) -> list[Clause]:
         if joined is None:
             raise _refusal(text, at, "AND was expected")
         at = joined.end()
-        if len(clauses) >= MOST_CLAUSES:
-            raise Invalid({"query": f"A query has at most {MOST_CLAUSES} clauses."})
+        if len(clauses) >= MAX_CLAUSES:
+            raise Invalid({"query": f"A query has at most {MAX_CLAUSES} clauses."})
 
 
 def _clause(text: str, at: int, known: Mapping[str, str]) -> tuple[Clause, int]:

@@ -17,20 +17,20 @@ from timers.conductor.workflow_documents import read_id, read_result, read_statu
 from timers.errors import Invalid
 from timers.models import WorkflowStep
 from timers.services.workflows import worker_tasks as service
-from timers.services.workflows.worker_tasks import Result
+from timers.services.workflows.worker_tasks import WorkerResult
 from timers.workflow_rules import field_readers
 
-MOST_MS = 5_000
+MAX_WAIT_MS = 5_000
 SHORT_MS = 100
 """What clients say who come again ten times a second: holding them back would cost more than it saves."""
 
 LOOK_EVERY = 0.05
-MOST_NAMES = 100
+MAX_NAMES = 100
 
 
 def _batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out up to `count` tasks; where there is none, wait up to `timeout` milliseconds for one."""
-    count = whole(request.GET, "count", usual=1, most=service.MOST_AT_ONCE)
+    count = whole(request.GET, "count", usual=1, most=service.MAX_BATCH)
     steps = _waited_for(request, owner_id, name, count)
     return JsonResponse([write_task(each, each.run) for each in steps], safe=False)
 
@@ -48,7 +48,7 @@ poll = plain(_poll)
 def _waited_for(request: HttpRequest, owner_id: int, name: str, count: int) -> list[WorkflowStep]:
     worker = _clean(request.GET.get("workerid", ""))
     steps = service.poll(owner_id, name, worker=worker, count=count, now=clock.now())
-    milliseconds = whole(request.GET, "timeout", usual=0, most=MOST_MS)
+    milliseconds = whole(request.GET, "timeout", usual=0, most=MAX_WAIT_MS)
     if steps or not count or milliseconds <= SHORT_MS:
         return steps
     ends = time.monotonic() + milliseconds / 1000
@@ -81,7 +81,7 @@ class TaskResultsAndNext(Door):
         return Response(write_task(following[0], following[0].run)) if following else done()
 
 
-class TaskOne(Door):
+class TaskDetail(Door):
     def get(self, request: Request, task_id: str) -> Response:
         step = service.find(request.user, task_id)
         return Response(write_task(step, step.run))
@@ -97,7 +97,7 @@ class TaskByReference(Door):
         step = service.find_by_reference(request.user, run_id, reference)
         output = request.data if isinstance(request.data, dict) else {"result": request.data}
         worker = _clean(request.query_params.get("workerid", "")) or None
-        result = Result(
+        result = WorkerResult(
             run_id=run_id, step_id=step.pk, status=read_status(status.upper()), output=output, worker=worker
         )
         service.report(request.user, result, now=clock.now())
@@ -138,6 +138,6 @@ class QueueSizes(Door):
     def get(self, request: Request) -> Response:
         """Return how many tasks wait for a worker, for each type that is named."""
         names = request.query_params.getlist("taskType")
-        if len(names) > MOST_NAMES:
-            raise Invalid({"taskType": f"At most {MOST_NAMES} at once."})
+        if len(names) > MAX_NAMES:
+            raise Invalid({"taskType": f"At most {MAX_NAMES} at once."})
         return Response(service.waiting_counts(request.user, [field_readers.name(each, "taskType") for each in names]))

@@ -16,8 +16,8 @@ scheduler_urls = [
     path("scheduler/schedules/<str:name>/pause", schedules.SchedulePause.as_view()),
     path("scheduler/schedules/<str:name>/resume", schedules.ScheduleResume.as_view()),
     path("scheduler/schedules/<str:name>/tags", schedules.ScheduleTags.as_view()),
-    path("scheduler/admin/pause", scheduler.PauseAll.as_view()),
-    path("scheduler/admin/resume", scheduler.ResumeAll.as_view()),
+    path("scheduler/admin/pause", scheduler.PauseAllSchedules.as_view()),
+    path("scheduler/admin/resume", scheduler.ResumeAllSchedules.as_view()),
     path("scheduler/admin/requeue", scheduler.Requeue.as_view()),
     path("scheduler/requeue", scheduler.Requeue.as_view()),
     path("scheduler/bulk/pause", schedules.SchedulesAtOnce.as_view()),
@@ -27,11 +27,11 @@ scheduler_urls = [
     path("scheduler/search/executions", scheduler.ExecutionSearch.as_view()),
 ]
 metadata_urls = [
-    path("metadata/workflow", metadata.Workflows.as_view()),
-    path("metadata/workflow/<str:name>", metadata.WorkflowOne.as_view()),
+    path("metadata/workflow", metadata.WorkflowDefinitionList.as_view()),
+    path("metadata/workflow/<str:name>", metadata.WorkflowDefinitionDetail.as_view()),
     path("metadata/workflow/<str:name>/<int:version>", metadata.WorkflowVersion.as_view()),
     path("metadata/taskdefs", metadata.Tasks.as_view()),
-    path("metadata/taskdefs/<str:name>", metadata.TaskOne.as_view()),
+    path("metadata/taskdefs/<str:name>", metadata.TaskDefinitionDetail.as_view()),
 ]
 workflow_urls = [
     path("workflow", workflows.WorkflowNew.as_view()),
@@ -39,7 +39,7 @@ workflow_urls = [
     path("workflow/execute/<str:name>", workflows.WorkflowExecution.as_view()),
     path("workflow/execute/<str:name>/<str:version>", workflows.WorkflowExecution.as_view()),
     path("workflow/running/<str:name>", workflows.WorkflowsRunning.as_view()),
-    path("workflow/<str:name>", workflows.WorkflowOne.as_view()),
+    path("workflow/<str:name>", workflows.WorkflowRunDetail.as_view()),
     path("workflow/<str:name>/remove", workflows.WorkflowRemoval.as_view()),
     path("workflow/<str:name>/status", workflows.WorkflowState.as_view()),
     path("workflow/<str:name>/correlated/<str:correlation_id>", workflows.WorkflowsCorrelated.as_view()),
@@ -50,7 +50,7 @@ task_urls = [
     path("tasks", tasks.TaskResults.as_view()),
     path("tasks/poll/<str:name>", tasks.poll),
     path("tasks/queue/sizes", tasks.QueueSizes.as_view()),
-    path("tasks/<str:task_id>", tasks.TaskOne.as_view()),
+    path("tasks/<str:task_id>", tasks.TaskDetail.as_view()),
     path("tasks/<str:task_id>/log", tasks.TaskLog.as_view()),
     path("tasks/<str:workflow_id>/<str:reference>/<str:status>", tasks.TaskByReference.as_view()),
     path("tasks/<str:workflow_id>/<str:reference>/<str:status>/sync", tasks.TaskByReference.as_view(answers_run=True)),

@@ -14,7 +14,7 @@ from timers.errors import Invalid, NotFound
 from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep
 from timers.scheduling.fields import write_instant
-from timers.services.workflows.worker_tasks import Result
+from timers.services.workflows.worker_tasks import WorkerResult
 from timers.workflow_rules import field_readers
 
 STATUSES = {StepStatus.CANCELLED: "CANCELED"}
@@ -25,7 +25,7 @@ RESULTS = {
     "FAILED_WITH_TERMINAL_ERROR": StepStatus.FAILED_WITH_TERMINAL_ERROR,
     "IN_PROGRESS": StepStatus.IN_PROGRESS,
 }
-LONGEST_CALLBACK = 30 * 86_400
+MAX_CALLBACK_SECONDS = 30 * 86_400
 
 
 def write_run(run: WorkflowRun, steps: Iterable[WorkflowStep] | None) -> dict[str, Any]:
@@ -122,11 +122,11 @@ def _iso(instant: datetime | None) -> str | None:
 # Read
 
 
-def read_result(document: Mapping[str, Any]) -> Result:
+def read_result(document: Mapping[str, Any]) -> WorkerResult:
     """Return what a worker reports; raises Invalid, and NotFound for ids that are none."""
     extend = field_readers.flag(document.get("extendLease"), "extendLease")
     status = document.get("status") or ("IN_PROGRESS" if extend else None)
-    return Result(
+    return WorkerResult(
         run_id=_named_id(document, "workflowInstanceId", "workflow run"),
         step_id=_named_id(document, "taskId", "task"),
         status=read_status(status),
@@ -135,7 +135,7 @@ def read_result(document: Mapping[str, Any]) -> Result:
         worker=field_readers.text(document.get("workerId"), "workerId", longest=10_000),
         extend_lease=extend,
         callback_seconds=field_readers.whole(
-            document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", least=0, most=LONGEST_CALLBACK
+            document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", least=0, most=MAX_CALLBACK_SECONDS
         ),
         logs=_logs(document.get("logs")),
     )

@@ -21,8 +21,8 @@ from timers.queries.workflows import runs as queries
 from timers.services.workflows import runs as service
 from timers.workflow_rules.definitions import read_version
 
-MOST_FOUND = 1_000
-LONGEST_REASON = 1_000
+MAX_RUNS = 1_000
+MAX_REASON_LENGTH = 1_000
 LONGEST_WAIT, USUAL_WAIT = 30, 10
 LOOK_EVERY = 0.05
 
@@ -54,7 +54,7 @@ def _named(request: Request, name: str, version: str | None) -> dict[str, Any]:
     return document
 
 
-class WorkflowOne(Door):
+class WorkflowRunDetail(Door):
     """A run by its id; a workflow to start by its name."""
 
     def get(self, request: Request, name: str) -> Response:
@@ -69,7 +69,7 @@ class WorkflowOne(Door):
         run = service.get_for(request.user, name)
         reason = request.query_params.get("reason") or None
         try:
-            service.terminate(run, by=request.user, reason=reason and reason[:LONGEST_REASON], now=clock.now())
+            service.terminate(run, by=request.user, reason=reason and reason[:MAX_REASON_LENGTH], now=clock.now())
         except Conflict:
             run.refresh_from_db()
             if run.status == WorkflowStatus.RUNNING:
@@ -123,7 +123,7 @@ class WorkflowsRunning(Door):
         runs = WorkflowRun.objects.running().filter(owner=request.user, name=name)
         if (version := whole(request.query_params, "version", usual=0, most=2**31 - 1)) > 0:
             runs = runs.filter(version=version)
-        return Response([str(pk) for pk in runs.order_by("-created_at").values_list("pk", flat=True)[:MOST_FOUND]])
+        return Response([str(pk) for pk in runs.order_by("-created_at").values_list("pk", flat=True)[:MAX_RUNS]])
 
 
 class WorkflowsCorrelated(Door):
@@ -134,7 +134,7 @@ class WorkflowsCorrelated(Door):
         if not flag(wanted, "includeClosed"):
             runs = runs.running()
         with_tasks = flag(wanted, "includeTasks")
-        return Response([_write(each, with_tasks=with_tasks) for each in runs.order_by("-created_at")[:MOST_FOUND]])
+        return Response([_write(each, with_tasks=with_tasks) for each in runs.order_by("-created_at")[:MAX_RUNS]])
 
 
 FIELDS = {
@@ -166,7 +166,7 @@ class WorkflowSearch(Door):
             text=wanted.get("freeText", "*"),
             order=sort(wanted.get("sort", ""), known=SORTS, usual="created_at"),
             start=whole(wanted, "start", usual=0, most=10**9),
-            size=whole(wanted, "size", usual=100, most=MOST_FOUND),
+            size=whole(wanted, "size", usual=100, most=MAX_RUNS),
         )
         return Response({"totalHits": page.total, "results": [write_summary(each) for each in page.rows]})
 

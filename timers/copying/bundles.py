@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-MOST_MEMBERS = 1000
-MOST_BYTES = 32 * 1024 * 1024
+MAX_MEMBERS = 1000
+MAX_BYTES = 32 * 1024 * 1024
 SMALL = 256 * 1024
 """Files up to this size are copied as members of a pack; larger ones have a row, and can be gone on with, each."""
 

@@ -52,7 +52,7 @@ class SyncLevel(IntEnum):
         return _WORDS[self]
 
 
-class Verdict(StrEnum):
+class FileVerdict(StrEnum):
     """What a source, or its absence, means for the destination: the words of a dry run."""
 
     ADD = "add"
@@ -78,7 +78,7 @@ class What(StrEnum):
     CLASH = "clash"
 
 
-class Step(NamedTuple):
+class PlannedEntry(NamedTuple):
     """One decision about one entry.
 
     `level` is the comparison that was really used, `verdict` what came of it (None until both were read), `there` what
@@ -110,7 +110,7 @@ class Names(Protocol):
 # of enums, members that are looked up for every file
 _COPY, _IGNORE, _SKIP = What.COPY, What.IGNORE, What.SKIP
 _MTIME, _EXISTS, _BY_TIME = SyncLevel.MTIME, SyncLevel.EXISTS, SyncLevel.MTIME.word
-_ADD, _CHANGE, _SAME = Verdict.ADD.value, Verdict.CHANGE.value, Verdict.SAME.value
+_ADD, _CHANGE, _SAME = FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
 _OF_LINKS = {Links.IGNORE: What.IGNORE, Links.KEEP: What.LINK, Links.COPY: What.FOLLOW}
 
@@ -122,50 +122,52 @@ def folder_steps(
     rules: Names | None,
     level: SyncLevel | None,
     links: Links = Links.IGNORE,
-) -> Iterator[Step]:
+) -> Iterator[PlannedEntry]:
     """Yield one step for each entry of a source folder; `there` is None when the destination folder does not exist."""
     for entry in listing:
         if rules is not None and not rules.includes(entry.name, entry.kind):
-            yield Step(_IGNORE, entry)
+            yield PlannedEntry(_IGNORE, entry)
         elif entry.kind is _FILE:
-            yield Step(_COPY, entry, None, _ADD) if there is None else file_step(entry, there(entry.name), level)
+            yield (
+                PlannedEntry(_COPY, entry, None, _ADD) if there is None else file_step(entry, there(entry.name), level)
+            )
         elif entry.kind is _DIR:
             yield folder_step(entry, there(entry.name) if there else None)
         elif entry.kind is Kind.SYMLINK and links is not Links.IGNORE:
             yield link_step(entry, there(entry.name) if there else None, links)
         else:
-            yield Step(_IGNORE, entry)
+            yield PlannedEntry(_IGNORE, entry)
 
 
-def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> Step:
+def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> PlannedEntry:
     """Return what a source file asks for, given what stands at its destination."""
     if there is None:
-        return Step(_COPY, entry, None, _ADD)
+        return PlannedEntry(_COPY, entry, None, _ADD)
     if there.kind is _DIR:
-        return Step(What.CLASH, entry, why="a folder stands where the file should go")
+        return PlannedEntry(What.CLASH, entry, why="a folder stands where the file should go")
     if there.kind is not _FILE or level is None:
-        return Step(_COPY, entry, None, _CHANGE, there)
+        return PlannedEntry(_COPY, entry, None, _CHANGE, there)
     if level is _EXISTS:
-        return Step(_SKIP, entry, level.word, _SAME, there)
+        return PlannedEntry(_SKIP, entry, level.word, _SAME, there)
     if entry.size != there.size:
-        return Step(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
+        return PlannedEntry(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
     return _same_size(entry, there, level)
 
 
-def folder_step(entry: Entry, there: Entry | None) -> Step:
+def folder_step(entry: Entry, there: Entry | None) -> PlannedEntry:
     """Return what a source folder asks for; SKIP means that it is there already."""
     if there is None:
-        return Step(What.MKDIR, entry, None, _ADD)
+        return PlannedEntry(What.MKDIR, entry, None, _ADD)
     if there.kind is _DIR:
-        return Step(What.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
-    return Step(What.CLASH, entry, why="something that is no folder stands where the folder should go")
+        return PlannedEntry(What.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
+    return PlannedEntry(What.CLASH, entry, why="something that is no folder stands where the folder should go")
 
 
-def link_step(entry: Entry, there: Entry | None, links: Links) -> Step:
+def link_step(entry: Entry, there: Entry | None, links: Links) -> PlannedEntry:
     """Return what a symbolic link of the source asks for: to be made again, or (FOLLOW) what it leads to."""
     if links is Links.KEEP and there is not None and there.kind is _DIR:
-        return Step(What.CLASH, entry, why="a folder stands where the link should go")
-    return Step(_OF_LINKS[links], entry, None, _ADD if there is None else _CHANGE, there)
+        return PlannedEntry(What.CLASH, entry, why="a folder stands where the link should go")
+    return PlannedEntry(_OF_LINKS[links], entry, None, _ADD if there is None else _CHANGE, there)
 
 
 def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) -> Iterator[Entry]:
@@ -175,21 +177,21 @@ def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) 
             yield entry
 
 
-def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> Step:
+def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> PlannedEntry:
     if level is _MTIME:
         return _by_time(entry, there)
     if level is SyncLevel.SIZE:
-        return Step(What.SKIP, entry, level.word, _SAME, there)
-    return Step(What.COMPARE, entry, level.word, None, there)
+        return PlannedEntry(What.SKIP, entry, level.word, _SAME, there)
+    return PlannedEntry(What.COMPARE, entry, level.word, None, there)
 
 
-def _by_time(entry: Entry, there: Entry) -> Step:
+def _by_time(entry: Entry, there: Entry) -> PlannedEntry:
     if entry.modified_ns is None or there.modified_ns is None:
         why = "one of the two stores keeps no modification times, so they cannot be compared"
-        return Step(What.CLASH, entry, why=why)
+        return PlannedEntry(What.CLASH, entry, why=why)
     if there.modified_ns + TOLERANCE_NS < entry.modified_ns:
-        return Step(_COPY, entry, _BY_TIME, _CHANGE, there)
-    return Step(_SKIP, entry, _BY_TIME, _SAME, there)
+        return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
+    return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
 
 
 def may_delete(deletions: int, *, of: int, most: int | None) -> bool:

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
-LEAST_PIECE = 16 * 1024
+MIN_PIECE_BYTES = 16 * 1024
 PIECES_PER_SECOND = 4
 
 
-class Pace:
+class RateLimiter:
     """A limit in bytes per second, or none. Safe to use from many threads."""
 
     def __init__(self, per_second: int | None, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -20,7 +20,9 @@ class Pace:
 
     def piece(self, most: int) -> int:
         """Return how many bytes may go in one piece, at most `most`: so few that the flow stays even."""
-        return most if self.per_second is None else min(most, max(LEAST_PIECE, self.per_second // PIECES_PER_SECOND))
+        return (
+            most if self.per_second is None else min(most, max(MIN_PIECE_BYTES, self.per_second // PIECES_PER_SECOND))
+        )
 
     def spend(self, size: int) -> float:
         """Take note of bytes that went; return for how many seconds whoever moved them has to wait now."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from timers.clock import from_us, to_us
 
-MOST = 240
+MAX_SAMPLES = 240
 RECENT = timedelta(seconds=10)
 NEAREST = timedelta(seconds=1)
 _RECENT_US = RECENT // timedelta(microseconds=1)
@@ -38,7 +38,7 @@ def add(samples: Sequence[Sequence[int]], *, now: datetime, bytes: int, files: i
     kept = list(samples)
     if len(kept) > 1 and to_us(now) - kept[-2][0] < NEAREST / timedelta(microseconds=1):
         kept.pop()
-    if len(kept) >= MOST:
+    if len(kept) >= MAX_SAMPLES:
         kept = kept[::2]
     return [*kept, Sample(to_us(now), bytes, files)]
 

@@ -22,7 +22,7 @@ from timers.errors import Forbidden, Invalid, NotFound
 from timers.globus import errors
 from timers.models import Token
 
-MOST_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class Bearer(BearerAuthentication):
@@ -46,8 +46,8 @@ class JSONObject(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        raw = stream.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
+        raw = stream.read(MAX_BODY_BYTES + 1)
+        if len(raw) > MAX_BODY_BYTES:
             raise TooLarge
         document = jsontext.read(raw) if raw.strip() else {}
         if not isinstance(document, dict):

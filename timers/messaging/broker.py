@@ -20,7 +20,7 @@ from timers.models import sql as rows
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 1.0
+MAX_WAIT_SECONDS = 1.0
 """Seconds after which the table is looked at although no bell rang; also how long a stop may take."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -35,7 +35,7 @@ returning id, payload"""
 class DatabaseBroker(Broker):
     """Messages are rows of django-q's own table: those for any cluster, and those for this broker's own."""
 
-    _ear: tuple[int, notifier.Bell] | None = None
+    _ear: tuple[int, notifier.Notifier] | None = None
     _roll_call: RollCall | None = None
     _pause = FIRST_PAUSE
 
@@ -48,7 +48,7 @@ class DatabaseBroker(Broker):
             ear = self._own_ear()
             self._roll_call = self._roll_call or RollCall()
             taken = [*self._take(), *self._roll_call.due()]
-            if not taken and ear.wait(LONGEST_WAIT):
+            if not taken and ear.wait(MAX_WAIT_SECONDS):
                 taken = self._take()
             self._pause = FIRST_PAUSE
             return taken or None
@@ -90,10 +90,10 @@ class DatabaseBroker(Broker):
     def _own_key(self) -> str:
         return queue.key_of(cluster_name.name())
 
-    def _own_ear(self) -> notifier.Bell:
+    def _own_ear(self) -> notifier.Notifier:
         """Return this process's bell; one from before a fork is another process's."""
         if self._ear is None or self._ear[0] != os.getpid():
-            self._ear = (os.getpid(), notifier.hang(queue.CHANNEL))
+            self._ear = (os.getpid(), notifier.subscribe(queue.CHANNEL))
         return self._ear[1]
 
     def _recover(self, error: Exception) -> None:

@@ -19,7 +19,7 @@ from django.db import connection, connections
 from timers.messaging import queue
 
 
-class Bell(ABC):
+class Notifier(ABC):
     """One process's ear for one channel."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Bell(ABC):
     def _listen_to_it(self) -> None: ...
 
 
-class PostgresqlBell(Bell):
+class PostgresNotifier(Notifier):
     """LISTEN on a connection that does nothing else."""
 
     def __init__(self, channel: str) -> None:
@@ -78,7 +78,7 @@ class PostgresqlBell(Bell):
             pass
 
 
-class PipeBell(Bell):
+class PipeNotifier(Notifier):
     """A named pipe in a folder that all processes on one SQLite file know."""
 
     def __init__(self, folder: Path, channel: str) -> None:
@@ -104,7 +104,7 @@ class PipeBell(Bell):
         _empty(self._pipe)
 
 
-class SilentBell(Bell):
+class NullNotifier(Notifier):
     """For a database in memory, which no other process can see."""
 
     def _descriptor(self) -> None:
@@ -113,12 +113,12 @@ class SilentBell(Bell):
     def _listen_to_it(self) -> None: ...
 
 
-def hang(channel: str) -> Bell:
+def subscribe(channel: str) -> Notifier:
     """Return a bell of this process for the channel; it rings from now on."""
     if connection.vendor == "postgresql":
-        return PostgresqlBell(channel)
-    folder = queue.bell_folder(connection.settings_dict["NAME"])
-    return SilentBell() if folder is None else PipeBell(folder, channel)
+        return PostgresNotifier(channel)
+    folder = queue.pipe_folder(connection.settings_dict["NAME"])
+    return NullNotifier() if folder is None else PipeNotifier(folder, channel)
 
 
 def _empty(descriptor: int) -> None:

@@ -95,7 +95,7 @@ def send(packages: Iterable[str], *, to: str | None = None) -> None:
             f"insert into django_q_ormq (key, payload, lock) values {places}",
             [value for text in packages for value in (key, text, since)],
         )
-    notify()
+    wake_brokers()
 
 
 def is_long() -> bool:
@@ -110,26 +110,26 @@ def is_long() -> bool:
         return cursor.fetchone()[0] >= LONG
 
 
-def notify() -> None:
+def wake_brokers() -> None:
     """Tell waiting brokers, on commit, that there are messages."""
-    ring(CHANNEL)
+    notify(CHANNEL)
 
 
 def wake_dispatchers() -> None:
     """Tell waiting dispatchers, on commit, that something may be due earlier than they know."""
-    ring(CHANGES)
+    notify(CHANGES)
 
 
-def ring(channel: str) -> None:
+def notify(channel: str) -> None:
     """Ring a bell when the present transaction is committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("select pg_notify(%s, '')", [channel])
-    elif (folder := bell_folder(connection.settings_dict["NAME"])) is not None:
+    elif (folder := pipe_folder(connection.settings_dict["NAME"])) is not None:
         transaction.on_commit(lambda: _write_to_pipes(folder, channel))
 
 
-def bell_folder(database: object) -> Path | None:
+def pipe_folder(database: object) -> Path | None:
     """Return where the pipes of an SQLite file's bells lie, one folder per user and file; None for one in memory."""
     name = str(database)
     if ":memory:" in name or "mode=memory" in name:

@@ -32,7 +32,7 @@ class Lateness:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Measurements:
     """All that is measured, by label."""
 
     finished: dict[tuple[str, str], int]
@@ -46,11 +46,11 @@ class Numbers:
     """Seconds since the last sign of life, by role."""
 
 
-def numbers(now: datetime) -> Numbers:
+def numbers(now: datetime) -> Measurements:
     """Return the numbers from seven queries."""
     due = Schedule.objects.filter(next_run_at__lte=now)
     counted = due.aggregate(n=Count("pk"), earliest=Max(_us(now) - F("next_run_at")))
-    return Numbers(
+    return Measurements(
         finished=_finished(),
         unfinished=_counts(Execution.objects.filter(status__in=UNFINISHED), UNFINISHED),
         timers=_counts(Timer.objects.not_deleted(), ("active", "paused", "ended")),

@@ -16,7 +16,7 @@ LATE_AFTER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Health:
+class SchedulingHealth:
     """Whether what is due is being started. `silent_for` is how long no dispatcher ticked, None when none ever did."""
 
     dispatcher_alive: bool
@@ -47,7 +47,7 @@ def preference(user: Any) -> Preference | None:
     return Preference.objects.filter(owner_id=user.pk).first()
 
 
-def health(now: datetime) -> Health:
+def health(now: datetime) -> SchedulingHealth:
     """Return the state of scheduling from two queries."""
     seen = dict(Process.objects.values_list("role").annotate(Max("seen_at")))
     earliest = Schedule.objects.filter(next_run_at__isnull=False).aggregate(at=Min("next_run_at"))["at"]
@@ -56,7 +56,7 @@ def health(now: datetime) -> Health:
     missing = [name for name, alive in (("dispatcher", dispatcher), ("cluster", cluster)) if not alive]
     last = seen.get("dispatcher")
     late_by = max(timedelta(0), now - earliest) if earliest is not None else timedelta(0)
-    return Health(dispatcher, cluster, late_by, None if last is None else now - last, missing)
+    return SchedulingHealth(dispatcher, cluster, late_by, None if last is None else now - last, missing)
 
 
 def _alive(seen: datetime | None, now: datetime, silence: timedelta) -> bool:

@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 
 from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefinition, WorkflowRun
 
-MOST_WORDS = 6
+MAX_TERMS = 6
 LOOKED_THROUGH = 2000
 """So many of the newest transfers are looked through; a label that is older is found in their list."""
 
@@ -53,6 +53,6 @@ def with_id(user: Any, number: uuid.UUID) -> models.Model | None:
 
 
 def _holding(found: Any, field: str, words: str) -> Any:
-    for word in words.split()[:MOST_WORDS]:
+    for word in words.split()[:MAX_TERMS]:
         found = found.filter(**{f"{field}__icontains": word})
     return found

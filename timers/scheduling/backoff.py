@@ -6,7 +6,7 @@ import math
 
 CAP_SECONDS = 3_600.0
 
-_MOST_DOUBLINGS = 64  # far above any cap, and far from overflowing a float
+_MAX_DOUBLINGS = 64  # far above any cap, and far from overflowing a float
 
 
 def delay(failures: int, *, base: float, cap: float = CAP_SECONDS, random: float) -> float:
@@ -15,5 +15,5 @@ def delay(failures: int, *, base: float, cap: float = CAP_SECONDS, random: float
     `random` lies in [0, 1] and moves the result between half and the whole of the delay, so that timers which failed
     together do not come back together.
     """
-    doublings = min(max(failures - 1, 0), _MOST_DOUBLINGS)
+    doublings = min(max(failures - 1, 0), _MAX_DOUBLINGS)
     return min(cap, math.ldexp(base, doublings)) * (0.5 + random / 2)

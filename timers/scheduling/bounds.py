@@ -14,20 +14,20 @@ from timers.clock import to_us
 from timers.errors import Invalid
 from timers.scheduling.base import KINDS, TICK, Schedule
 from timers.scheduling.fields import known_keys, read_instant, read_number, read_whole, read_word, write_instant
-from timers.scheduling.interval import LEAST_SECONDS, MOST_SECONDS, IntervalSchedule
+from timers.scheduling.interval import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, IntervalSchedule
 from timers.scheduling.windows import Stretch, Window
 
 START_GRACE = timedelta(seconds=60)
 """A start this far back is still an occurrence and due: the request meant now and took its time (docs/policies.md)."""
 
-MOST_RUNS = 2**31 - 1
+MAX_RUNS = 2**31 - 1
 
-MOST_CLOSED = 1_000
+MAX_CLOSED_OCCURRENCES = 1_000
 """How many closed stretches are looked past for the next occurrence: nearly three years of nights."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-_LONGEST_KIND = 64
+_MAX_KIND_LENGTH = 64
 _RUN_KEYS = ("n", "count", "iterations")
 
 
@@ -65,7 +65,7 @@ class BoundedSchedule:
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence within the bounds strictly after `instant`, or None for never."""
         found = self._planned_after(instant)
-        for _ in range(MOST_CLOSED):
+        for _ in range(MAX_CLOSED_OCCURRENCES):
             stretch = self._open_after(found)
             if found is None or stretch is None or stretch.begin <= found:
                 return found if stretch is not None or self.window is None else None
@@ -75,7 +75,7 @@ class BoundedSchedule:
     def last_until(self, instant: datetime) -> datetime | None:
         """Return the latest occurrence within the bounds at or before `instant`, or None."""
         found = self._planned_until(instant)
-        for _ in range(MOST_CLOSED):
+        for _ in range(MAX_CLOSED_OCCURRENCES):
             if found is None or self.window is None:
                 return found
             stretch = self.window.open_until(found)
@@ -101,7 +101,7 @@ class BoundedSchedule:
     def left_out_between(self, after: datetime, before: datetime) -> Iterator[tuple[datetime, datetime, int]]:
         """Yield what the closed window leaves out strictly between two instants: first, last and number of a run."""
         planned = self._planned_after(after) if self.window is not None else None
-        for _ in range(MOST_CLOSED):
+        for _ in range(MAX_CLOSED_OCCURRENCES):
             if planned is None or planned >= before:
                 return
             stretch = self._open_after(planned)
@@ -175,7 +175,7 @@ def parse_schedule(
     document: object,
     *,
     now: datetime,
-    minimum_interval: float = LEAST_SECONDS,
+    minimum_interval: float = MIN_INTERVAL_SECONDS,
     refuse_never: bool = True,
     name: str = "schedule",
 ) -> BoundedSchedule:
@@ -198,7 +198,7 @@ def _parse(document: object, now: datetime) -> BoundedSchedule:
     if not isinstance(document, Mapping):
         raise Invalid({"": "A schedule is an object with a type."})
     kind = document.get("type")
-    if not isinstance(kind, str) or len(kind) > _LONGEST_KIND:
+    if not isinstance(kind, str) or len(kind) > _MAX_KIND_LENGTH:
         raise Invalid({"type": f"Say which kind of schedule it is: {', '.join(KINDS)}."})
     rule = KINDS.get(kind).parse(document, now=now)
     if not rule.repeats:
@@ -244,7 +244,7 @@ def _read_condition(document: Mapping[str, Any]) -> tuple[datetime | None, int |
 def _read_runs(document: Mapping[str, Any]) -> int | None:
     """Return the number of runs under any of its three spellings."""
     given = {key: document[key] for key in _RUN_KEYS if document.get(key) is not None}
-    counts = {read_whole(value, key, least=1, most=MOST_RUNS) for key, value in given.items()}
+    counts = {read_whole(value, key, least=1, most=MAX_RUNS) for key, value in given.items()}
     if len(counts) > 1:
         raise Invalid({next(iter(given)): f"Give one number of runs, not several: {', '.join(given)}."})
     return counts.pop() if counts else None
@@ -252,7 +252,7 @@ def _read_runs(document: Mapping[str, Any]) -> int | None:
 
 def _check_interval(rule: Schedule, minimum: float) -> None:
     if isinstance(rule, IntervalSchedule):
-        read_number(rule.interval_seconds, rule.main_field, least=minimum, most=MOST_SECONDS, unit="seconds")
+        read_number(rule.interval_seconds, rule.main_field, least=minimum, most=MAX_INTERVAL_SECONDS, unit="seconds")
 
 
 def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool) -> None:

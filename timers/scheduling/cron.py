@@ -22,7 +22,7 @@ from timers.scheduling.cron_expression import CronExpression, parse_expression
 from timers.scheduling.fields import FIRST_INSTANT, LAST_INSTANT, known_keys, read_word
 
 _SECOND = timedelta(seconds=1)
-_LONGEST_OVERLAP = timedelta(days=1)
+_MAX_OVERLAP = timedelta(days=1)
 _REFERENCE = (
     datetime(2020, 1, 1, tzinfo=UTC),
     datetime(2048, 1, 1, tzinfo=UTC),
@@ -176,7 +176,7 @@ class CronSchedule(Schedule):
         after, until = max(after, FIRST_INSTANT - TICK), min(until, LAST_INSTANT)
         if after >= until:
             return 0
-        changes = changes_between(self.timezone, after - _LONGEST_OVERLAP, until)
+        changes = changes_between(self.timezone, after - _MAX_OVERLAP, until)
         count = self.parsed.calendar.count_between(self._counted_so_far(after), self._counted_so_far(until))
         count -= sum(self._lost_in(change) for change in changes if change.is_gap and change.at > after)
         if self.passes is DstOverlap.BOTH:

@@ -16,7 +16,7 @@ GIVE_UP_YEARS = 41
 """How far a search looks: 29 February on one weekday can take 40 years, around a century without a leap day."""
 
 _REFERENCE_YEARS = range(2001, 2029)  # 28 years hold every kind of year
-_LONGEST_DAY_GAP = 366
+_MAX_DAY_GAP = 366
 
 Time = tuple[int, int, int]
 
@@ -91,7 +91,7 @@ class CronCalendar:
 
     def _smallest_day_gap(self) -> int | None:
         """Return the least number of days between two matching days; a year when they are rarer than that."""
-        smallest, before = _LONGEST_DAY_GAP, None
+        smallest, before = _MAX_DAY_GAP, None
         for year in _REFERENCE_YEARS:
             for month in bits.members(self.months):
                 first = date(year, month, 1).toordinal() - 1

@@ -14,7 +14,7 @@ from timers.errors import Invalid
 from timers.scheduling import bits, words
 from timers.scheduling.cron_calendar import CronCalendar
 
-LONGEST_EXPRESSION = 500
+MAX_EXPRESSION_LENGTH = 500
 
 MACROS = {
     "@yearly": "0 0 0 1 1 *",
@@ -227,8 +227,8 @@ _DAY_OF_WEEK = _Field("day of week", 0, 7, (1, 7), _WEEKDAYS, cyclic=True)
 @lru_cache(maxsize=4096)
 def parse_expression(text: str) -> CronExpression:
     """Return the parts of an expression; raises Invalid naming the field "expression"."""
-    if len(text) > LONGEST_EXPRESSION:
-        raise Invalid({"expression": f"A cron expression has at most {LONGEST_EXPRESSION} characters."})
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        raise Invalid({"expression": f"A cron expression has at most {MAX_EXPRESSION_LENGTH} characters."})
     written = text.split()
     fields = _six_fields(written)
     second, minute, hour, day, month, weekday = fields

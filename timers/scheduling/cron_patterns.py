@@ -19,7 +19,7 @@ _ON_DAYS = {*map(str, range(1, 32)), "L", "LW", "1W"}
 _NTHS = ("1", "2", "3", "4", "L")
 
 
-class Pattern(StrEnum):
+class CronShape(StrEnum):
     """The shapes that a rule can be picked from."""
 
     HOURLY = "hourly"
@@ -36,7 +36,7 @@ class Picked:
     `on` is the day of a month: a day field of a cron expression ("15", "L", "LW", "1W"), or "nth" for `nth` `weekday`.
     """
 
-    pattern: Pattern = Pattern.DAILY
+    pattern: CronShape = CronShape.DAILY
     step: int = 1
     minute: int = 0
     hour: int = 9
@@ -50,15 +50,15 @@ class Picked:
         """Return the expression."""
         at = f"0 {self.minute} {self.hour}"
         match self.pattern:
-            case Pattern.HOURLY:
+            case CronShape.HOURLY:
                 return f"0 {self.minute} {'*' if self.step == 1 else f'*/{self.step}'} * * ?"
-            case Pattern.DAILY:
+            case CronShape.DAILY:
                 return f"{at} * * ?"
-            case Pattern.WEEKLY:
+            case CronShape.WEEKLY:
                 return f"{at} ? * {_drawn_together(self.weekdays)}"
-            case Pattern.MONTHLY if self.on == "nth":
+            case CronShape.MONTHLY if self.on == "nth":
                 return f"{at} ? * {self.weekday}{'L' if self.nth == 'L' else f'#{self.nth}'}"
-            case Pattern.MONTHLY:
+            case CronShape.MONTHLY:
                 return f"{at} {self.on} * ?"
             case _:
                 return " ".join(field or "*" for field in self.fields)
@@ -73,7 +73,7 @@ def read(expression: str) -> Picked:
         written = ["0", *written]
     fields = (*written[:6], *["*"] * (6 - len(written)))
     minute, hour = _plain(fields[1], 59, 0), _plain(fields[2], 23, 9)
-    custom = Picked(pattern=Pattern.CUSTOM, fields=fields, minute=minute, hour=hour)
+    custom = Picked(pattern=CronShape.CUSTOM, fields=fields, minute=minute, hour=hour)
     return custom if len(written) != 6 else _shaped(custom)
 
 
@@ -88,25 +88,25 @@ def _shaped(custom: Picked) -> Picked:
         return custom
     any_day, any_weekday = day in _ANY_DAY, weekday in _ANY_DAY
     if any_day and any_weekday and (step := _step(hour)) is not None:
-        return _as(custom, Pattern.HOURLY, step=step)
+        return _as(custom, CronShape.HOURLY, step=step)
     if not _is_number(hour, 23) or not (any_day or any_weekday):
         return custom
     if any_day and any_weekday:
-        return _as(custom, Pattern.DAILY)
+        return _as(custom, CronShape.DAILY)
     if any_weekday:
-        return _as(custom, Pattern.MONTHLY, on=day) if day in _ON_DAYS else custom
+        return _as(custom, CronShape.MONTHLY, on=day) if day in _ON_DAYS else custom
     return _on_weekdays(custom, weekday)
 
 
 def _on_weekdays(custom: Picked, weekday: str) -> Picked:
     if days := _weekdays(weekday):
-        return _as(custom, Pattern.WEEKLY, weekdays=days)
+        return _as(custom, CronShape.WEEKLY, weekdays=days)
     found = re.fullmatch(r"([A-Z]{3}|[0-7])(?:#([1-4])|(L))", weekday)
     name = _weekday(found[1]) if found else None
-    return _as(custom, Pattern.MONTHLY, on="nth", nth=found[2] or "L", weekday=name) if found and name else custom
+    return _as(custom, CronShape.MONTHLY, on="nth", nth=found[2] or "L", weekday=name) if found and name else custom
 
 
-def _as(custom: Picked, pattern: Pattern, **more: object) -> Picked:
+def _as(custom: Picked, pattern: CronShape, **more: object) -> Picked:
     return Picked(**{**vars(custom), "pattern": pattern, **more})  # type: ignore[arg-type]
 
 

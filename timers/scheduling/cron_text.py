@@ -7,7 +7,7 @@ from itertools import product
 from timers.scheduling import bits, words
 from timers.scheduling.cron_expression import CronExpression, DayField
 
-_MOST_CLOCK_TIMES = 6
+_MAX_CLOCK_TIMES = 6
 
 _ALL_SIXTY = list(range(60))
 _ALL_HOURS = list(range(24))
@@ -28,7 +28,7 @@ def in_words(expression: CronExpression) -> str:
 def _clock_times(expression: CronExpression) -> list[str]:
     """Return the times of a day when they are few enough to be read out, else nothing."""
     calendar = expression.calendar
-    if calendar.times_a_day() > _MOST_CLOCK_TIMES:
+    if calendar.times_a_day() > _MAX_CLOCK_TIMES:
         return []
     sets = (bits.members(calendar.hours), bits.members(calendar.minutes), bits.members(calendar.seconds))
     return [words.clock(*time) for time in product(*sets)]

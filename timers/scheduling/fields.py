@@ -14,7 +14,7 @@ FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9998, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 """The last instant that can be planned; one year short of what `datetime` holds, so that every zone can show it."""
 
-_LONGEST_TEXT = 64
+_MAX_TEXT_LENGTH = 64
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -44,11 +44,11 @@ def read_instant(value: object, field: str, *, last: datetime = LAST_INSTANT) ->
 
 def _from_text(text: str, field: str) -> datetime:
     try:
-        if len(text) > _LONGEST_TEXT:
+        if len(text) > _MAX_TEXT_LENGTH:
             raise ValueError
         return datetime.fromisoformat(text.upper())
     except ValueError:
-        shown = ascii(text[:_LONGEST_TEXT])
+        shown = ascii(text[:_MAX_TEXT_LENGTH])
         raise Invalid({field: f"{shown} is no ISO 8601 date and time, such as 2026-12-15T14:30:00+00:00."}) from None
 
 

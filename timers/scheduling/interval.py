@@ -12,8 +12,8 @@ from timers.errors import Invalid
 from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
 from timers.scheduling.fields import LAST_INSTANT, known_keys, read_instant, read_number, write_instant, write_number
 
-LEAST_SECONDS = 0.1
-MOST_SECONDS = 100 * 365.25 * 86_400
+MIN_INTERVAL_SECONDS = 0.1
+MAX_INTERVAL_SECONDS = 100 * 365.25 * 86_400
 
 _SECOND_US = 1_000_000
 _LAST_US = to_us(LAST_INSTANT)
@@ -83,5 +83,7 @@ def _read_interval(value: object) -> int:
     """Return whole microseconds; a float is rounded to the nearest one, so 0.1 is exactly 100,000."""
     if value is None:
         raise Invalid({"interval_seconds": "Give the number of seconds from one occurrence to the next."})
-    seconds = read_number(value, "interval_seconds", least=LEAST_SECONDS, most=MOST_SECONDS, unit="seconds")
+    seconds = read_number(
+        value, "interval_seconds", least=MIN_INTERVAL_SECONDS, most=MAX_INTERVAL_SECONDS, unit="seconds"
+    )
     return seconds * _SECOND_US if isinstance(seconds, int) else round(seconds * _SECOND_US)

@@ -17,11 +17,11 @@ from timers.scheduling.overlap import OverlapPolicy
 DEFAULT_WINDOW_SECONDS = 86_400
 DEFAULT_BACKOFF_SECONDS = 30
 
-MOST_ATTEMPTS = 100
-MOST_CAUGHT_UP = 1_000
-MOST_FAILURES = 10_000
-MOST_NAMES = 20
-LONGEST_NAME = 2_048
+MAX_ATTEMPTS = 100
+MAX_CAUGHT_UP = 1_000
+MAX_FAILURES = 10_000
+MAX_RECIPIENTS = 20
+MAX_RECIPIENT_LENGTH = 2_048
 _DAY = 86_400
 _YEAR = 366 * _DAY
 
@@ -138,27 +138,29 @@ def _whole(least: int, most: int) -> Callable[[object, str], int]:
 def _read_names(value: object, field: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
         raise Invalid({field: "Give a list of names."})
-    if len(value) > MOST_NAMES:
-        raise Invalid({field: f"Give at most {MOST_NAMES} names."})
+    if len(value) > MAX_RECIPIENTS:
+        raise Invalid({field: f"Give at most {MAX_RECIPIENTS} names."})
     if not all(_is_name(name) for name in value):
-        raise Invalid({field: f"A name has 1 to {LONGEST_NAME} characters and no control characters."})
+        raise Invalid({field: f"A name has 1 to {MAX_RECIPIENT_LENGTH} characters and no control characters."})
     return tuple(dict.fromkeys(value))
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= LONGEST_NAME and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+    return 0 < len(text) <= MAX_RECIPIENT_LENGTH and not any(
+        unicodedata.category(sign) in ("Cc", "Cs") for sign in text
+    )
 
 
 _READERS: dict[str, Callable[[object, str], Any]] = {
     "overlap": lambda value, field: read_word(value, field, OverlapPolicy),
     "catch_up": lambda value, field: read_word(value, field, CatchUpPolicy),
     "catch_up_window_seconds": _seconds(0, 100 * _YEAR),
-    "catch_up_limit": _whole(1, MOST_CAUGHT_UP),
-    "max_attempts": _whole(1, MOST_ATTEMPTS),
+    "catch_up_limit": _whole(1, MAX_CAUGHT_UP),
+    "max_attempts": _whole(1, MAX_ATTEMPTS),
     "backoff_seconds": _seconds(0, _DAY),
     "timeout_seconds": _seconds(0.1, 30 * _DAY),
     "jitter_seconds": _seconds(0, _YEAR),
-    "pause_after_failures": _whole(0, MOST_FAILURES),
+    "pause_after_failures": _whole(0, MAX_FAILURES),
     "breaker_cooldown_seconds": _seconds(1, _DAY),
     "notify": _read_names,
 }

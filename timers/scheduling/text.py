@@ -18,7 +18,7 @@ from timers.scheduling.once import OnceSchedule
 
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
-_MOST_NAMED_TIMES = 4
+_MAX_NAMED_TIMES = 4
 
 
 def describe(schedule: BoundedSchedule) -> str:
@@ -126,14 +126,14 @@ def _times_within(rule: CronSchedule, change: ClockChange) -> list[datetime]:
     calendar = rule.parsed.calendar
     times: list[datetime] = []
     local = calendar.next_after(change.local_start - _SECOND, last_year=change.local_end.year)
-    while local is not None and local < change.local_end and len(times) <= _MOST_NAMED_TIMES:
+    while local is not None and local < change.local_end and len(times) <= _MAX_NAMED_TIMES:
         times.append(local)
         local = calendar.next_after(local, last_year=change.local_end.year)
     return times
 
 
 def _listed(times: list[datetime], change: ClockChange) -> str:
-    if len(times) > _MOST_NAMED_TIMES:
+    if len(times) > _MAX_NAMED_TIMES:
         return f"the times from {_clock(times[0])} to before {_clock(change.local_end)}"
     return words.both([_clock(time) for time in times])
 

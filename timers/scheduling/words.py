@@ -15,7 +15,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
-_MOST_OF_ONE_UNIT = 120  # "90 minutes" reads well, "3,661 seconds" does not
+_MAX_OF_ONE_UNIT = 120  # "90 minutes" reads well, "3,661 seconds" does not
 
 
 def day(moment: datetime) -> str:
@@ -47,7 +47,7 @@ def every(seconds: float) -> str:
     """Return "every hour", "every 90 minutes" or "every 1 hour 1 minute 1 second"."""
     for unit, size in _UNITS:
         number = write_number(seconds / size)
-        if isinstance(number, int) and (number <= _MOST_OF_ONE_UNIT or unit == "day"):
+        if isinstance(number, int) and (number <= _MAX_OF_ONE_UNIT or unit == "day"):
             return f"every {unit}" if number == 1 else f"every {amount(number, unit)}"
     parts = []
     for unit, size in _UNITS:

@@ -9,7 +9,7 @@ from uuid import UUID
 from timers.actions.base import Outcome
 from timers.lifecycle import ExecutionStatus
 from timers.models import Execution
-from timers.services.timers.definition_cache import Instructions
+from timers.services.timers.definition_cache import CachedDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class StartedAttempt:
     scheduled_for: datetime
     attempt: int
     losses: int
-    instructions: Instructions
+    instructions: CachedDefinition
     serial: int = 0
 
     @classmethod
-    def of(cls, execution: Execution, instructions: Instructions) -> StartedAttempt:
+    def of(cls, execution: Execution, instructions: CachedDefinition) -> StartedAttempt:
         """Return the attempt that an execution is at."""
         return cls(
             execution.pk,

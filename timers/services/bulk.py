@@ -14,12 +14,12 @@ from timers.models import Execution, Schedule, Timer
 from timers.services.executions import commands as executions
 from timers.services.timers import commands as timers
 
-MOST = 500
+MAX_AT_ONCE = 500
 """Things at once; each takes a transaction of its own."""
 
 
 @dataclass(frozen=True)
-class Result:
+class BulkResult:
     """What became of one timer, or of one of its executions, in a sentence."""
 
     timer: Timer
@@ -29,18 +29,18 @@ class Result:
     """The new one, of what is run again."""
 
 
-def pause(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
+def pause(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
     return _each(chosen, lambda timer: _changed(timer, timers.pause(timer, by=by, now=now), "Paused.", "Was paused."))
 
 
-def resume(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
+def resume(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
     def deed(timer: Timer) -> str:
         return _changed(timer, timers.resume(timer, by=by, now=now), "Active again.", "Was active.")
 
     return _each(chosen, deed)
 
 
-def run(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
+def run(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
     def deed(timer: Timer) -> str:
         timers.run_now(timer, by=by, now=now)
         return "Runs now."
@@ -48,7 +48,7 @@ def run(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
     return _each(chosen, deed)
 
 
-def delete(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
+def delete(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
     def deed(timer: Timer) -> str:
         timers.delete(timer, by=by, now=now)
         return "Deleted. Its history stays."
@@ -56,7 +56,7 @@ def delete(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[Result]:
     return _each(chosen, deed)
 
 
-def tag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[Result]:
+def tag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkResult]:
     """Give each timer a tag, `key` or `key:value`, beside those that it has. Raises Invalid naming tag."""
     key, value = _read(text)
 
@@ -72,7 +72,7 @@ def tag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[R
     return _each(chosen, deed)
 
 
-def untag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[Result]:
+def untag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkResult]:
     """Take a tag from each timer: `key:value`, or `key` whatever its value. Raises Invalid naming tag."""
     key, value = _read(text)
 
@@ -88,27 +88,27 @@ def untag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list
     return _each(chosen, deed)
 
 
-def rerun(chosen: Iterable[Execution], *, by: Any, now: datetime) -> list[Result]:
+def rerun(chosen: Iterable[Execution], *, by: Any, now: datetime) -> list[BulkResult]:
     """Run each execution again, as its timer is defined now."""
     results = []
     for execution in chosen:
         try:
             again = executions.rerun(execution, by=by, now=now)
-            results.append(Result(execution.timer, True, "Runs again.", again))
+            results.append(BulkResult(execution.timer, True, "Runs again.", again))
         except TimersError as error:
-            results.append(Result(execution.timer, False, error.message))
+            results.append(BulkResult(execution.timer, False, error.message))
     return results
 
 
-def _each(chosen: Iterable[Timer], deed: Callable[[Timer], str]) -> list[Result]:
+def _each(chosen: Iterable[Timer], deed: Callable[[Timer], str]) -> list[BulkResult]:
     results = []
     for timer in chosen:
         try:
-            results.append(Result(timer, True, deed(timer)))
+            results.append(BulkResult(timer, True, deed(timer)))
         except Invalid as error:
-            results.append(Result(timer, False, next(iter(error.fields.values()))[0]))
+            results.append(BulkResult(timer, False, next(iter(error.fields.values()))[0]))
         except TimersError as error:
-            results.append(Result(timer, False, error.message))
+            results.append(BulkResult(timer, False, error.message))
     return results
 
 

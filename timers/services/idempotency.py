@@ -16,11 +16,11 @@ from timers.models import IdempotentAnswer
 from timers.models.fields import cipher
 
 KEPT_FOR = timedelta(hours=24)
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredAnswer:
     """What was answered: the HTTP status and the exact text of the document; `repeated` when it was kept."""
 
     status: int
@@ -28,16 +28,18 @@ class Answer:
     repeated: bool = False
 
 
-def once(*, owner: Any, path: str, key: str, body: object, now: datetime, work: Callable[[], Answer]) -> Answer:
+def once(
+    *, owner: Any, path: str, key: str, body: object, now: datetime, work: Callable[[], StoredAnswer]
+) -> StoredAnswer:
     """Return what `work` answers, or what it answered within the last day to the same owner, path and key.
 
     Effects and answer are committed together, so a crash leaves both or neither. Somebody who repeats while the first
     is still at it waits in the database. An error of `work` leaves nothing, so a repeat tries again. Raises Conflict
     when the body differs from the first one, Invalid when the key is too long.
     """
-    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise Invalid({"Idempotency-Key": f"Give a key of 1 to {LONGEST_KEY} visible ASCII characters."})
-    if len(path) > LONGEST_KEY:
+    if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
+        raise Invalid({"Idempotency-Key": f"Give a key of 1 to {MAX_KEY_LENGTH} visible ASCII characters."})
+    if len(path) > MAX_KEY_LENGTH:
         raise Invalid({"Idempotency-Key": "This path is too long to be repeated safely."})
     with transaction.atomic():
         kept = _take(owner=owner, path=path, key=key, body_digest=_digest(body), now=now)
@@ -67,13 +69,13 @@ def _take(*, owner: Any, path: str, key: str, body_digest: str, now: datetime) -
         return rows.get()
 
 
-def _read(kept: IdempotentAnswer, body: object) -> Answer:
+def _read(kept: IdempotentAnswer, body: object) -> StoredAnswer:
     if kept.body_digest != _digest(body):
         raise Conflict("This Idempotency-Key was used with another body.", code="idempotency_key_reused")
-    return Answer(kept.status or 200, cipher().decrypt(str(kept.answer).encode()).decode(), repeated=True)
+    return StoredAnswer(kept.status or 200, cipher().decrypt(str(kept.answer).encode()).decode(), repeated=True)
 
 
-def _keep(kept: IdempotentAnswer, answer: Answer) -> None:
+def _keep(kept: IdempotentAnswer, answer: StoredAnswer) -> None:
     """Fill the row. The text is encrypted, for an answer may show a new secret."""
     kept.status = answer.status
     kept.answer = cipher().encrypt(answer.text.encode()).decode()

@@ -37,7 +37,7 @@ def cancel_waiting(timer_id: UUID, *, by: Any, now: datetime) -> int:
     return cancel_waiting_where(Q(timer_id=timer_id), now=now)
 
 
-def take_back(timer_id: UUID, *, now: datetime) -> list[datetime]:
+def withdraw(timer_id: UUID, *, now: datetime) -> list[datetime]:
     """Return the planned instants of what was claimed ahead and is not due yet; those rows and counts are undone."""
     ahead = Execution.objects.unfinished().filter(
         timer_id=timer_id,

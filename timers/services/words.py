@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from timers.errors import Invalid
 
-LONGEST_NAME = 255
-LONGEST_DESCRIPTION = 10_000
-MOST_TAGS = 100
+MAX_NAME_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 10_000
+MAX_TAGS = 100
 
 
 def name(value: object, field: str = "name") -> str:
@@ -23,8 +23,8 @@ def line(value: object, field: str) -> str:
     """Return text of at most 255 characters without control characters; raises Invalid naming `field`."""
     if not isinstance(value, str):
         raise Invalid({field: "This must be text."})
-    if len(value) > LONGEST_NAME:
-        raise Invalid({field: f"At most {LONGEST_NAME} characters; these are {len(value)}."})
+    if len(value) > MAX_NAME_LENGTH:
+        raise Invalid({field: f"At most {MAX_NAME_LENGTH} characters; these are {len(value)}."})
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         raise Invalid({field: "Control characters are not allowed."})
     return value
@@ -34,8 +34,8 @@ def paragraph(value: object, field: str) -> str:
     """Return text that may hold lines, without other control characters; raises Invalid naming `field`."""
     if not isinstance(value, str):
         raise Invalid({field: "This must be text."})
-    if len(value) > LONGEST_DESCRIPTION:
-        raise Invalid({field: f"At most {LONGEST_DESCRIPTION} characters; these are {len(value)}."})
+    if len(value) > MAX_DESCRIPTION_LENGTH:
+        raise Invalid({field: f"At most {MAX_DESCRIPTION_LENGTH} characters; these are {len(value)}."})
     if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\r\t" for character in value):
         raise Invalid({field: "Control characters are not allowed."})
     return value
@@ -51,6 +51,6 @@ def tags(value: object) -> list[tuple[str, str]]:
         name(key, field)
         values = given if isinstance(given, list) else [given]
         pairs.update(dict.fromkeys((key, line("" if each is None else each, field)) for each in values))
-    if len(pairs) > MOST_TAGS:
-        raise Invalid({"tags": f"At most {MOST_TAGS} tags; these are {len(pairs)}."})
+    if len(pairs) > MAX_TAGS:
+        raise Invalid({"tags": f"At most {MAX_TAGS} tags; these are {len(pairs)}."})
     return list(pairs)

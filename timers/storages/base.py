@@ -30,7 +30,7 @@ __all__ = [
     "Listed",
     "Lookup",
     "Lot",
-    "Part",
+    "UnfinishedFile",
     "Reader",
     "Result",
     "SourceFault",
@@ -136,7 +136,7 @@ class Abilities:
 
 
 @dataclass(frozen=True)
-class Part:
+class UnfinishedFile:
     """An unfinished file that an earlier slice left beside its target: its name, and how much of it counts."""
 
     name: str
@@ -258,7 +258,7 @@ class Writer(ABC):
         """Move the file into place, replacing what is there, with that modification time if one is given."""
 
     @abstractmethod
-    def keep(self) -> Part:
+    def keep(self) -> UnfinishedFile:
         """Stop for now and leave the part to be gone on with; only where the ability `resume` is declared."""
 
     @abstractmethod
@@ -297,7 +297,7 @@ class Storage(ABC):
         """Open a regular file for reading from `offset` on."""
 
     @abstractmethod
-    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
         """Begin to write a file under the temporary name `part` in the target's folder.
 
         With `resume`, go on with that older part: it is renamed to `part` and cut to the size that counts.

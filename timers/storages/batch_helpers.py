@@ -13,7 +13,7 @@ from typing import Any
 
 from timers.storages import batch_worker
 
-MOST_HELPERS = 3
+MAX_HELPERS = 3
 ANSWER_WITHIN = 60.0
 
 Job = tuple[dict[str, Any], int, int]
@@ -87,7 +87,7 @@ _helpers = _Helpers()
 
 def most() -> int:
     """Return how many helpers are worth their while on this machine."""
-    return min(MOST_HELPERS, len(os.sched_getaffinity(0)) - 1)
+    return min(MAX_HELPERS, len(os.sched_getaffinity(0)) - 1)
 
 
 def carry_out(jobs: Sequence[Job]) -> list[list[tuple[Any, ...]]]:

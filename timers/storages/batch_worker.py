@@ -22,7 +22,7 @@ from typing import Any
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-LARGEST = 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
 """Files that have grown beyond this are left to those who can stop in the middle."""
 
 COPIED, FAULT, ALONE, LATE = 0, 1, 2, 3
@@ -42,13 +42,13 @@ def carry_out(job: dict[str, Any], source: int, target: int) -> list[tuple[Any, 
         return list_folders(source, target, most=job["most"], both=job["both"])
     if "head" not in job:
         return compare_files(source, target, names=job["files"], until=job["until"])
-    return Copying(source, target, job).run()
+    return BatchCopy(source, target, job).run()
 
 
 def remove_parts(job: dict[str, Any], source: int, target: int) -> None:
     """Remove the parts that a process which died may have left of a job."""
     if "head" in job:
-        copying = Copying(source, target, job)
+        copying = BatchCopy(source, target, job)
         for number in range(len(job["files"])):
             copying.remove(number)
 
@@ -89,7 +89,7 @@ def _look(folder: int, name: str) -> tuple[int, ...]:
     return found.st_mode, found.st_size, found.st_mtime_ns
 
 
-class Copying:
+class BatchCopy:
     """Files on their way into parts, synced together, and into place where they are whole.
 
     The job says more: `tail` of the names of the parts, whether to `verify` and to keep `times`, and `lost_at`, after
@@ -137,7 +137,7 @@ class Copying:
         try:
             before = os.fstat(here)
             size = before.st_size
-            if not stat.S_ISREG(before.st_mode) or size > LARGEST:
+            if not stat.S_ISREG(before.st_mode) or size > MAX_FILE_BYTES:
                 return (ALONE,)
             data = os.read(here, size + 1)
             after = os.fstat(here)
@@ -209,7 +209,7 @@ def _compare(source: int, target: int, name: str) -> tuple[Any, ...]:
         here = os.open(name, READ, dir_fd=source)
         try:
             before = os.fstat(here)
-            if before.st_size > LARGEST:
+            if before.st_size > MAX_FILE_BYTES:
                 return (ALONE,)
             data = os.read(here, before.st_size + 1)
             if os.fstat(here).st_mtime_ns != before.st_mtime_ns or len(data) != before.st_size:

@@ -96,12 +96,12 @@ class Checked:
             ours, theirs = self._buffer(), self._theirs
             read = os.preadv(source, [memoryview(ours)[: min(_CHECKED, size - compared)]], start + compared)
             if not read:
-                raise Differs
+                raise CopyDiffers
             self._feeding.append(self._pool.submit(digest.update, memoryview(ours)[:read]))
             if os.preadv(target, [memoryview(theirs)[:read]], at + compared) != read:
-                raise Differs
+                raise CopyDiffers
             if (ours != theirs) if read == _CHECKED else (ours[:read] != theirs[:read]):
-                raise Differs
+                raise CopyDiffers
             compared += read
 
     def _buffer(self) -> bytearray:
@@ -120,7 +120,7 @@ class Checked:
         self._pool.shutdown()
 
 
-class Differs(Exception):
+class CopyDiffers(Exception):
     """The target does not hold what was copied to it."""
 
 

@@ -32,11 +32,11 @@ from timers.storages.base import (
     Listed,
     Lookup,
     Lot,
-    Part,
     Reader,
     Result,
     SourceFault,
     Storage,
+    UnfinishedFile,
     Writer,
     fault,
 )
@@ -136,7 +136,7 @@ class LocalWriter(Writer):
             moved = self._checked.copy(
                 reader.fd, self.fd, most, start=start, at=self.written, sparse=sparse, digest=digest
             )
-        except copy_syscalls.Differs as error:
+        except copy_syscalls.CopyDiffers as error:
             raise fault("checksum_mismatch", f"{self.path} does not hold what was written to it.") from error
         except OSError as error:
             raise told(error, self.path) from error
@@ -163,9 +163,9 @@ class LocalWriter(Writer):
         self._part = ""
         self._let_go()
 
-    def keep(self) -> Part:
+    def keep(self) -> UnfinishedFile:
         self.seal()
-        part, self._part = Part(self._part, self.written), ""
+        part, self._part = UnfinishedFile(self._part, self.written), ""
         self._let_go()
         return part
 
@@ -247,7 +247,7 @@ class LocalStorage(Storage):
             raise fault("not_a_file", f"{path} is not a file.")
         return LocalReader(fd, path, offset, found)
 
-    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
         folder = paths.parent(path)
         handle = self._reach(folder, path)
         try:
@@ -491,7 +491,7 @@ def _refuse_link(name: str, folder: int, path: str) -> None:
             raise fault("path_outside", f"{path} is a symbolic link; links are never followed.")
 
 
-def _open_older(folder: int, part: str, resume: Part) -> int:
+def _open_older(folder: int, part: str, resume: UnfinishedFile) -> int:
     os.rename(resume.name, part, src_dir_fd=folder, dst_dir_fd=folder)
     fd = os.open(part, _OLD, dir_fd=folder)
     if os.fstat(fd).st_size < resume.size:

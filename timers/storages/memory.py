@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timers.copying import paths
-from timers.storages.base import Abilities, Entry, Kind, Part, Reader, Storage, Writer, fault
+from timers.storages.base import Abilities, Entry, Kind, Reader, Storage, UnfinishedFile, Writer, fault
 
 _ticks = itertools.count(1_700_000_000_000_000_000, 1_000_000)
 
@@ -78,8 +78,8 @@ class MemoryWriter(Writer):
         self._node.modified_ns = modified_ns if modified_ns is not None else next(_ticks)
         self._nodes[self.path] = self._nodes.pop(self._beside)
 
-    def keep(self) -> Part:
-        return Part(self._part, self.written)
+    def keep(self) -> UnfinishedFile:
+        return UnfinishedFile(self._part, self.written)
 
     def discard(self) -> None:
         if self._nodes.get(self._beside) is self._node:
@@ -119,7 +119,7 @@ class MemoryStorage(Storage):
             raise fault("not_a_file", f"{path} is not a file.")
         return MemoryReader(node, paths.name_of(path), offset)
 
-    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
         folder = paths.parent(path)
         if not self._node(folder).is_folder:
             raise fault("not_a_folder", f"{folder} is not a folder.")
@@ -128,7 +128,7 @@ class MemoryStorage(Storage):
         self._nodes[beside] = node
         return MemoryWriter(self._nodes, path, part, node)
 
-    def _older(self, folder: str, resume: Part) -> Node:
+    def _older(self, folder: str, resume: UnfinishedFile) -> Node:
         node = self._nodes.pop(paths.join(folder, resume.name), None)
         if node is None or node.content is None or len(node.content) < resume.size:
             raise fault("not_found", f"The unfinished part {resume.name} in {folder} is gone.")

@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from timers.queries.timers.timeline import Lane, Mark, Timeline
+from timers.queries.timers.timeline import Mark, Timeline, TimelineRow
 from timers.queries.words import clock_text, number, zone_name
 from timers.templatetags.timer_charts import CROSS
 
@@ -36,7 +36,7 @@ _STROKES: Mapping[str, str] = {
 
 
 @register.simple_tag(takes_context=True)
-def lane_picture(context: Mapping[str, Any], shown: Timeline, lane: Lane) -> SafeString:
+def lane_picture(context: Mapping[str, Any], shown: Timeline, lane: TimelineRow) -> SafeString:
     """Return one timer's lane: completed runs full, failed ones crosses, running ones open, planned ones dashed."""
     return format_html(
         '<svg height="{}" role="img" aria-label="{}">{}<line class="rule" x1="0" x2="100%" y1="{}" y2="{}"/>{}{}</svg>',
@@ -59,7 +59,7 @@ def _now_line(shown: Timeline, now: datetime) -> SafeString:
     return format_html('<line class="nowline" x1="{}" x2="{}" y1="0" y2="{}"/>', at, at, HEIGHT)
 
 
-def _marks(shown: Timeline, lane: Lane) -> Iterator[SafeString]:
+def _marks(shown: Timeline, lane: TimelineRow) -> Iterator[SafeString]:
     """Yield the marks: what matters most comes last, so that it lies on top."""
     for status in ("unseen", "paused", "skipped", "cancelled", "planned", "completed", "retrying", "running", "failed"):
         strokes = _joined([mark for mark in lane.marks if mark.status == status], shown)
@@ -142,7 +142,7 @@ def timeline_zone(context: Mapping[str, Any]) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def lane_words(context: Mapping[str, Any], lane: Lane) -> str:
+def lane_words(context: Mapping[str, Any], lane: TimelineRow) -> str:
     """Return what a lane shows, in words."""
     said = [f"{number(lane.counts[state])} {state}" for state in _TOLD if lane.counts.get(state)]
     if lane.running_since is not None:

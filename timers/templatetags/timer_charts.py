@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from timers.lifecycle import ExecutionStatus
-from timers.queries.timers.runs import WEEKS, Day, Days, Durations, Run
+from timers.queries.timers.runs import WEEKS, Days, Durations, RunDay, RunDuration
 from timers.queries.words import clock_text, duration, number
 
 register = template.Library()
@@ -65,12 +65,12 @@ def _bars(context: Mapping[str, Any], shown: Durations) -> Iterator[SafeString]:
         yield _bar(run, index * slot + (slot - width) / 2, width, shown.top, _told(context, run))
 
 
-def _told(context: Mapping[str, Any], run: Run) -> str:
+def _told(context: Mapping[str, Any], run: RunDuration) -> str:
     planned = clock_text(run.planned, context.get("zone", UTC), now=context.get("now"))
     return f"{planned}: {run.status}" + ("" if run.took is None else f", {duration(run.took)}")
 
 
-def _bar(run: Run, x: float, width: float, top: float, told: str) -> SafeString:
+def _bar(run: RunDuration, x: float, width: float, top: float, told: str) -> SafeString:
     share = (run.took or 0.0) / top
     height = max(LOWEST, HEIGHT * min(share, 1.0))
     y = HEIGHT - height
@@ -153,7 +153,7 @@ def _begins_soon(shown: Days) -> bool:
     return any(day.date.day == 1 for week in shown.weeks[1:3] for day in week)
 
 
-def _cell(day: Day, x: int, y: int, shown: Days) -> SafeString:
+def _cell(day: RunDay, x: int, y: int, shown: Days) -> SafeString:
     middle_x, middle_y = x + _CELL / 2, y + _CELL / 2
     mark = SafeString("")
     if day.failed:
@@ -172,7 +172,7 @@ def _cell(day: Day, x: int, y: int, shown: Days) -> SafeString:
     )
 
 
-def _level(day: Day, busiest: int) -> str:
+def _level(day: RunDay, busiest: int) -> str:
     """Return how full the square is; one with a cross is empty, so that the cross is seen."""
     if not day.runs or day.failed:
         return "none"
@@ -186,7 +186,7 @@ def day_text(day: date) -> str:
 
 
 @register.filter
-def day_words(day: Day) -> str:
+def day_words(day: RunDay) -> str:
     """Return how one day went."""
     parts = [f"{number(day.runs)} run{'' if day.runs == 1 else 's'}"] if day.runs else []
     parts += [f"{number(day.failed)} failed"] if day.failed else []

@@ -15,7 +15,7 @@ from timers.actions.base import ACTIONS, MASK
 from timers.errors import UnknownKind
 from timers.lifecycle import SkipReason
 from timers.models import ClientKey, Collection, Token
-from timers.queries import Bar
+from timers.queries.timers.last_runs import LastRun
 from timers.queries.words import clock_text, duration, number, size
 
 register = template.Library()
@@ -198,7 +198,7 @@ _STEP, _BASE = 5.4, 19
 
 
 @register.simple_tag
-def spark(bars: Iterable[Bar]) -> SafeString:
+def spark(bars: Iterable[LastRun]) -> SafeString:
     """Return the last runs as bars, oldest at the left: height is duration, failed ones hang below the line."""
     bars = list(bars)[::-1]
     if not bars:
@@ -222,7 +222,7 @@ def spark(bars: Iterable[Bar]) -> SafeString:
     )
 
 
-def spark_words(bars: Iterable[Bar]) -> str:
+def spark_words(bars: Iterable[LastRun]) -> str:
     """Return the name of the picture: its result in words."""
     states = [bar.status for bar in bars]
     order = ("completed", "failed", "cancelled", "running", "retrying", "pending", "skipped")
@@ -230,7 +230,7 @@ def spark_words(bars: Iterable[Bar]) -> str:
     return f"Last {len(states)}: {said}" if len(states) > 1 else f"Last one: {states[0]}"
 
 
-def _bar(bar: Bar, x: float, longest: float) -> tuple[str, str]:
+def _bar(bar: LastRun, x: float, longest: float) -> tuple[str, str]:
     """Return the class of a bar, and its stroke around `x`: one path of each class keeps long lists small."""
     if bar.status == "completed":
         return "bar is-ok", f"M{x:.1f} {_BASE}v-{4 + 14 * min(1.0, bar.seconds / longest):.1f}"

@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from timers.copying.plan import Verdict
+from timers.copying.plan import FileVerdict
 from timers.queries.transfers.files import ERROR, FileEntry, Summary
 from timers.queries.transfers.rate_curve import Curve
 from timers.queries.words import clock_text, number, size
@@ -19,14 +19,14 @@ from timers.templatetags.timers_ui import icon
 register = template.Library()
 
 VERDICTS: Mapping[str, tuple[str, str]] = {
-    Verdict.ADD: ("ok", "plus"),
-    Verdict.CHANGE: ("run", "tilde"),
-    Verdict.DELETE: ("bad", "minus"),
-    Verdict.SAME: ("idle", "same"),
+    FileVerdict.ADD: ("ok", "plus"),
+    FileVerdict.CHANGE: ("run", "tilde"),
+    FileVerdict.DELETE: ("bad", "minus"),
+    FileVerdict.SAME: ("idle", "same"),
     ERROR: ("bad", "alert"),
 }
 """Verdict -> tone and icon."""
-_SHARES = (Verdict.ADD, Verdict.CHANGE, Verdict.DELETE, Verdict.SAME)
+_SHARES = (FileVerdict.ADD, FileVerdict.CHANGE, FileVerdict.DELETE, FileVerdict.SAME)
 _WORDS = {"add": "are added", "change": "changed", "delete": "deleted", "same": "stay the same"}
 
 _CHANGED = {

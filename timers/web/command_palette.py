@@ -19,7 +19,7 @@ MOST_TIMERS, MOST_OTHERS = 8, 4
 
 
 @dataclass(frozen=True)
-class Entry:
+class PaletteEntry:
     """A line to choose: a link, or with `is_deed` a button that sends its fields."""
 
     words: str
@@ -66,7 +66,7 @@ def find(request: HttpRequest) -> HttpResponse:
     return page.render(request, template, context, now=clock.now())
 
 
-def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[Entry]:
+def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[PaletteEntry]:
     """Yield what can be done to the timers of that name, and how pages can look."""
     if name and (verb in DEEDS or verb in LINKS):
         label, address = (DEEDS | LINKS)[verb]
@@ -74,21 +74,21 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[Entry]:
             target = reverse(address, args=[timer.pk])
             if verb in DEEDS:
                 back = (("next", reverse("timer", args=[timer.pk])),)
-                yield Entry(f"{label}: {timer.name}", target, timer.action, is_deed=True, fields=back)
+                yield PaletteEntry(f"{label}: {timer.name}", target, timer.action, is_deed=True, fields=back)
             else:
-                yield Entry(f"{label}: {timer.name}", target, timer.action)
+                yield PaletteEntry(f"{label}: {timer.name}", target, timer.action)
     for theme in ("light", "dark", "system"):
         words = f"{verb} {name}".strip()
         if len(words) > 1 and words in f"theme {theme}":
             chosen = ("theme", "" if theme == "system" else theme)
-            yield Entry(f"Theme: {theme}", reverse("theme"), "half", is_deed=True, fields=(chosen,))
+            yield PaletteEntry(f"Theme: {theme}", reverse("theme"), "half", is_deed=True, fields=(chosen,))
     if verb and not name and "demo".startswith(verb) and request.user.is_staff:
-        yield Entry("Load the demo", reverse("demo-load"), "plus", is_deed=True)
+        yield PaletteEntry("Load the demo", reverse("demo-load"), "plus", is_deed=True)
     if len(verb) > 1 and f"{verb} {name}".strip() in "log out":
-        yield Entry("Log out", reverse("logout"), "right", is_deed=True)
+        yield PaletteEntry("Log out", reverse("logout"), "right", is_deed=True)
 
 
-def _things(user: Any, words: str) -> list[tuple[str, list[Entry]]]:
+def _things(user: Any, words: str) -> list[tuple[str, list[PaletteEntry]]]:
     """Return what is called like that, sort by sort; of an id the one thing that has it."""
     try:
         thing = search.with_id(user, uuid.UUID(words))
@@ -102,32 +102,32 @@ def _things(user: Any, words: str) -> list[tuple[str, list[Entry]]]:
     return [("With this id", [_entry(thing)])] if thing is not None else []
 
 
-def _entry(thing: Any) -> Entry:
+def _entry(thing: Any) -> PaletteEntry:
     """Return the line that leads to what was found."""
     match thing:
         case Timer():
-            return Entry(thing.name, reverse("timer", args=[thing.pk]), thing.action, state=thing.status)
+            return PaletteEntry(thing.name, reverse("timer", args=[thing.pk]), thing.action, state=thing.status)
         case Execution():
             words = f"An execution of {thing.timer.name}"
-            return Entry(words, reverse("execution", args=[thing.pk]), "clock", state=thing.status)
+            return PaletteEntry(words, reverse("execution", args=[thing.pk]), "clock", state=thing.status)
         case Transfer():
             words = thing.label or "A transfer without a label"
-            return Entry(words, reverse("transfer", args=[thing.pk]), "transfer", state=thing.status)
+            return PaletteEntry(words, reverse("transfer", args=[thing.pk]), "transfer", state=thing.status)
         case Collection():
-            return Entry(thing.display_name, reverse("collection", args=[thing.pk]), "folder")
+            return PaletteEntry(thing.display_name, reverse("collection", args=[thing.pk]), "folder")
         case WorkflowRun():
             words = f"A run of {thing.name} v{thing.version}"
-            return Entry(words, reverse("workflow-run", args=[thing.pk]), "workflow", state=thing.status)
+            return PaletteEntry(words, reverse("workflow-run", args=[thing.pk]), "workflow", state=thing.status)
         case WorkflowDefinition():
-            return Entry(str(thing), reverse("workflow", args=[thing.pk]), "workflow")
+            return PaletteEntry(str(thing), reverse("workflow", args=[thing.pk]), "workflow")
     raise TypeError(f"No page shows a {type(thing).__name__}.")
 
 
-def _pages(request: HttpRequest, words: str) -> Iterator[Entry]:
+def _pages(request: HttpRequest, words: str) -> Iterator[PaletteEntry]:
     sought = words.casefold()
     for label, name, icon in PAGES:
         if sought in label.casefold() and (name != "admin:index" or request.user.is_staff):
-            yield Entry(label, reverse(name), icon)
+            yield PaletteEntry(label, reverse(name), icon)
     for label, status in FILTERS:
         if sought and sought in label.casefold():
-            yield Entry(label, f"{reverse('timers')}?status={status}", "search")
+            yield PaletteEntry(label, f"{reverse('timers')}?status={status}", "search")

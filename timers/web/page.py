@@ -31,7 +31,7 @@ View = Callable[..., HttpResponse]
 ZONE_COOKIE, THEME_COOKIE = "zone", "theme"
 THEMES = ("light", "dark")
 YEAR_IN_SECONDS = 365 * 24 * 3600
-MOST_OF_A_REASON = 200
+MAX_REASON_LENGTH = 200
 """So many characters of it stand on top of every page; the page about scheduling has all."""
 
 
@@ -149,11 +149,11 @@ def _banners(health: HealthWords, pause: SchedulingPause | None) -> Iterator[Ban
         yield Banner("standing-still", health.sentence, f"{reverse('scheduling')}#standing-still", "What to do")
     if pause is not None:
         whose = "The timers of everybody" if pause.owner_id is None else "All your timers"
-        reason = f": {Truncator(pause.reason).chars(MOST_OF_A_REASON)}" if pause.reason else ""
+        reason = f": {Truncator(pause.reason).chars(MAX_REASON_LENGTH)}" if pause.reason else ""
         yield Banner("paused", f"{whose} are paused{reason}", reverse("scheduling"), "Look at the pause")
 
 
-def _health_words(health: read.Health) -> HealthWords:
+def _health_words(health: read.SchedulingHealth) -> HealthWords:
     if health.standing_still:
         what = "no dispatcher is alive" if not health.dispatcher_alive else "no worker is alive"
         since = f" for {duration(health.silent_for)}" if not health.dispatcher_alive and health.silent_for else ""

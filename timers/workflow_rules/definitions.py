@@ -15,8 +15,8 @@ from timers.errors import Invalid
 from timers.workflow_rules import field_readers, waits
 from timers.workflow_rules.references import has_reference
 
-MOST_TASKS = 1_000
-MOST_RETRIES = 10_000
+MAX_TASKS = 1_000
+MAX_RETRIES = 10_000
 ALERT_ONLY = "ALERT_ONLY"
 TIMEOUT_POLICIES = ("TIME_OUT_WF", ALERT_ONLY)
 
@@ -108,8 +108,8 @@ def read_version(value: object, field: str) -> int | None:
 def _tasks(value: object) -> tuple[Task, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise Invalid({"tasks": "Give a list of at least one task."})
-    if len(value) > MOST_TASKS:
-        raise Invalid({"tasks": f"At most {MOST_TASKS:,} tasks; these are {len(value):,}."})
+    if len(value) > MAX_TASKS:
+        raise Invalid({"tasks": f"At most {MAX_TASKS:,} tasks; these are {len(value):,}."})
     tasks: list[Task] = []
     seen: set[str] = set()
     for number, document in enumerate(value):
@@ -144,7 +144,7 @@ def _task(document: object) -> Task:
 
 
 def _retries(value: object) -> int | None:
-    return None if value is None else field_readers.whole(value, "retryCount", least=0, most=MOST_RETRIES)
+    return None if value is None else field_readers.whole(value, "retryCount", least=0, most=MAX_RETRIES)
 
 
 def _type(value: object, name: str) -> TaskType:

@@ -8,15 +8,15 @@ from typing import Any
 
 from timers.errors import Invalid
 
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 
 
 def name(value: object, field: str) -> str:
     """Return a name that can stand in a path: 1 to 255 characters, no slash, no control characters."""
     if not isinstance(value, str) or not value.strip():
         raise Invalid({field: "Give it a name."})
-    if len(value) > LONGEST_NAME:
-        raise Invalid({field: f"At most {LONGEST_NAME} characters; these are {len(value)}."})
+    if len(value) > MAX_NAME_LENGTH:
+        raise Invalid({field: f"At most {MAX_NAME_LENGTH} characters; these are {len(value)}."})
     if "/" in value:
         raise Invalid({field: f"The name {value!r} holds a slash, so no path could name it."})
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):

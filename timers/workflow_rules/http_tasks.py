@@ -11,7 +11,7 @@ from timers.errors import Invalid
 from timers.workflow_rules.field_readers import mapping
 
 DEFAULT_SECONDS = 30.0
-LONGEST_SECONDS = 600.0
+MAX_TIMEOUT_SECONDS = 600.0
 _KEYS = ("connectionTimeOut", "readTimeOut")
 
 
@@ -49,7 +49,7 @@ def seconds(inputs: Mapping[str, Any]) -> float:
     given = [request[key] for key in _KEYS if request.get(key)] if isinstance(request, Mapping) else []
     if not given or not all(isinstance(each, int | float) and each > 0 for each in given):
         return DEFAULT_SECONDS
-    return min(LONGEST_SECONDS, max(sum(given) / 1000, 0.1))
+    return min(MAX_TIMEOUT_SECONDS, max(sum(given) / 1000, 0.1))
 
 
 def output(result: Mapping[str, Any] | None) -> dict[str, Any]:

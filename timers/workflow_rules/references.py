@@ -12,10 +12,10 @@ from timers.errors import Invalid
 _REFERENCE = re.compile(r"(\$?)\$\{([^{}]*)\}")
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|\"([^\"]*)\")\]")
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """How deep a document is looked through; what lies deeper stays as it is."""
 
-LARGEST = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 """How many characters of JSON, more or less, references may come to: a few lines could ask for any number."""
 
 TOO_LARGE = "What references come to is larger than 10 MiB."
@@ -30,7 +30,7 @@ def resolve(value: Any, scope: Mapping[str, Any], *, depth: int = 0) -> Any:
     unknown is null, and nothing inside longer text. `$${x}` stands for the text `${x}`. Raises Invalid for text that
     is too long; whether the whole is, `weight` says.
     """
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return value
     if isinstance(value, str):
         return _in_text(value, scope)
@@ -72,7 +72,7 @@ def _in_text(text: str, scope: Mapping[str, Any]) -> Any:
     whole = _REFERENCE.fullmatch(text)
     if whole is not None and not whole[1]:
         return look_up(whole[2], scope)
-    room = LARGEST
+    room = MAX_BYTES
 
     def replaced(found: re.Match[str]) -> str:
         nonlocal room
@@ -88,7 +88,7 @@ def _in_text(text: str, scope: Mapping[str, Any]) -> Any:
 def weight(value: Any, *, most: int) -> int:
     """Return about how many characters of JSON a value comes to; raises Invalid beyond `most`, and for deep nesting."""
     total, level = 0, [value]
-    for _ in range(2 * DEEPEST):
+    for _ in range(2 * MAX_DEPTH):
         inner: list[Any] = []
         for each in level:
             total += PER_VALUE + (len(each) if isinstance(each, str) else 0)
@@ -101,7 +101,7 @@ def weight(value: Any, *, most: int) -> int:
         if not inner:
             return total
         level = inner
-    raise Invalid({"": f"What references come to is nested more than {2 * DEEPEST} levels deep."})
+    raise Invalid({"": f"What references come to is nested more than {2 * MAX_DEPTH} levels deep."})
 
 
 def _as_text(value: Any) -> str:

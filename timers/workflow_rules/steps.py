@@ -10,12 +10,12 @@ from typing import Any
 from timers.errors import Invalid
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.workflow_rules.definitions import AT_ONCE, ENDINGS, Task, TaskType, Workflow
-from timers.workflow_rules.references import LARGEST, resolve, weight
-from timers.workflow_rules.task_definitions import Patience, TimeoutPolicy
+from timers.workflow_rules.references import MAX_BYTES, resolve, weight
+from timers.workflow_rules.task_definitions import RetryRule, TimeoutPolicy
 
 
 @dataclass(frozen=True)
-class Known:
+class RunState:
     """What a run knows so far. `steps` maps references to what can be named of each step that ended."""
 
     facts: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Next:
 
 
 @dataclass(frozen=True)
-class End:
+class RunEnd:
     """How the run ends."""
 
     status: WorkflowStatus
@@ -62,10 +62,10 @@ class Course:
 
     passed: tuple[Passed, ...]
     variables: Mapping[str, Any]
-    then: Next | End
+    then: Next | RunEnd
 
 
-def advance(workflow: Workflow, position: int, known: Known) -> Course:
+def advance(workflow: Workflow, position: int, known: RunState) -> Course:
     """Return how the run goes on from the task at `position`; beyond the last one it ends.
 
     A run whose references come to more than can be kept has failed.
@@ -74,12 +74,12 @@ def advance(workflow: Workflow, position: int, known: Known) -> Course:
     try:
         return _follow(workflow, position, known, passed)
     except Invalid as error:
-        return Course(tuple(passed), known.variables, End(WorkflowStatus.FAILED, {}, error.message))
+        return Course(tuple(passed), known.variables, RunEnd(WorkflowStatus.FAILED, {}, error.message))
 
 
-def _follow(workflow: Workflow, position: int, known: Known, passed: list[Passed]) -> Course:
+def _follow(workflow: Workflow, position: int, known: RunState, passed: list[Passed]) -> Course:
     """Return the same, noting what was passed; raises Invalid naming the task whose references are too much."""
-    room = LARGEST
+    room = MAX_BYTES
     for number, task in enumerate(workflow.tasks[position:], position):
         try:
             inputs = resolve(task.inputs, known.scope())
@@ -93,13 +93,13 @@ def _follow(workflow: Workflow, position: int, known: Known, passed: list[Passed
         known = _after(known, passed[-1])
         if task.type is TaskType.TERMINATE:
             return Course(tuple(passed), known.variables, _terminated(workflow, inputs, known))
-    return Course(tuple(passed), known.variables, End(WorkflowStatus.COMPLETED, _output(workflow, known)))
+    return Course(tuple(passed), known.variables, RunEnd(WorkflowStatus.COMPLETED, _output(workflow, known)))
 
 
-def _after(known: Known, passed: Passed) -> Known:
+def _after(known: RunState, passed: Passed) -> RunState:
     variables = {**known.variables, **passed.inputs} if passed.task.type is TaskType.SET_VARIABLE else known.variables
     step = {"input": passed.inputs, "output": passed.output, "status": "COMPLETED"}
-    return Known(known.facts, variables, {**known.steps, passed.task.reference: step})
+    return RunState(known.facts, variables, {**known.steps, passed.task.reference: step})
 
 
 def _ending_output(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,23 +107,23 @@ def _ending_output(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return dict(output) if isinstance(output, Mapping) else {} if output is None else {"output": output}
 
 
-def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: Known) -> End:
+def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: RunState) -> RunEnd:
     status = inputs.get("terminationStatus") or "COMPLETED"
     given = inputs.get("workflowOutput")
     output = _output(workflow, known) if given is None and workflow.outputs else _ending_output(inputs)
     reason = inputs.get("terminationReason")
     if status not in ENDINGS:
-        return End(WorkflowStatus.FAILED, output, f"The TERMINATE task was given the unknown status {status!r}.")
+        return RunEnd(WorkflowStatus.FAILED, output, f"The TERMINATE task was given the unknown status {status!r}.")
     if reason is None and status != "COMPLETED":
         reason = f"A TERMINATE task ended the workflow as {status}."
-    return End(WorkflowStatus(status.lower()), output, None if reason is None else str(reason))
+    return RunEnd(WorkflowStatus(status.lower()), output, None if reason is None else str(reason))
 
 
-def _output(workflow: Workflow, known: Known) -> dict[str, Any]:
+def _output(workflow: Workflow, known: RunState) -> dict[str, Any]:
     """Return what the workflow's output parameters name, or the output of the last step."""
     if workflow.outputs is not None:
         output = dict(resolve(workflow.outputs, known.scope()))
-        weight(output, most=LARGEST)
+        weight(output, most=MAX_BYTES)
         return output
     last: Sequence[Mapping[str, Any]] = list(known.steps.values())[-1:]
     return dict(last[0].get("output") or {}) if last else {}
@@ -141,7 +141,7 @@ class Then(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepVerdict:
     """What a step that ended is recorded as, and what follows; `delay` is in seconds, before a retry."""
 
     status: StepStatus
@@ -151,20 +151,20 @@ class Verdict:
 
 
 def judge(
-    ended: StepStatus, *, optional: bool, retries: int, most: int, patience: Patience, overdue: bool = False
-) -> Verdict:
+    ended: StepStatus, *, optional: bool, retries: int, most: int, patience: RetryRule, overdue: bool = False
+) -> StepVerdict:
     """Return what follows a step that ended so, after `retries` retries of at most `most`.
 
     `overdue`: it took longer than its task definition allows, as opposed to a worker that fell silent.
     """
     if ended in (StepStatus.COMPLETED, StepStatus.COMPLETED_WITH_ERRORS):
-        return Verdict(ended, Then.GO_ON)
+        return StepVerdict(ended, Then.GO_ON)
     final = ended is StepStatus.FAILED_WITH_TERMINAL_ERROR
     if overdue and patience.timeout_policy is TimeoutPolicy.TIME_OUT_WF:
         final = True
     if not final and retries < most:
-        return Verdict(ended, Then.RETRY, delay=patience.delay(retries + 1))
+        return StepVerdict(ended, Then.RETRY, delay=patience.delay(retries + 1))
     if optional:
-        return Verdict(StepStatus.COMPLETED_WITH_ERRORS, Then.GO_ON)
+        return StepVerdict(StepStatus.COMPLETED_WITH_ERRORS, Then.GO_ON)
     timed_out = ended is StepStatus.TIMED_OUT
-    return Verdict(ended, Then.END_RUN, run_status=WorkflowStatus.TIMED_OUT if timed_out else WorkflowStatus.FAILED)
+    return StepVerdict(ended, Then.END_RUN, run_status=WorkflowStatus.TIMED_OUT if timed_out else WorkflowStatus.FAILED)

@@ -10,8 +10,8 @@ from typing import Any
 from timers.errors import Invalid
 from timers.workflow_rules import field_readers
 
-MOST_RETRIES = 10_000
-LONGEST_DELAY = 30 * 86_400
+MAX_RETRIES = 10_000
+MAX_DELAY_SECONDS = 30 * 86_400
 DEFAULT_RETRIES = 3
 DEFAULT_DELAY = 60
 DEFAULT_RESPONSE_TIMEOUT = 3_600
@@ -34,7 +34,7 @@ class TimeoutPolicy(StrEnum):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryRule:
     """How patiently a task is tried; the values here are those of a task that nobody defined."""
 
     retries: int = 0
@@ -50,25 +50,25 @@ class Patience:
     def delay(self, retry: int) -> int:
         """Return the seconds before retry number `retry`, counted from 1."""
         if self.logic is RetryLogic.LINEAR_BACKOFF:
-            return min(LONGEST_DELAY, self.delay_seconds * self.scale * retry)
+            return min(MAX_DELAY_SECONDS, self.delay_seconds * self.scale * retry)
         if self.logic is RetryLogic.EXPONENTIAL_BACKOFF:
-            return min(LONGEST_DELAY, self.delay_seconds * 2 ** min(retry - 1, 32))
+            return min(MAX_DELAY_SECONDS, self.delay_seconds * 2 ** min(retry - 1, 32))
         return self.delay_seconds
 
 
-UNDEFINED = Patience()
+UNDEFINED = RetryRule()
 
 
-def read(document: object) -> tuple[str, Patience]:
+def read(document: object) -> tuple[str, RetryRule]:
     """Return the name that a document defines, and its patience; raises Invalid naming the field."""
     if not isinstance(document, Mapping):
         raise Invalid({"": "A task definition is an object with a name."})
     name = field_readers.name(document.get("name"), "name")
     given = {key: value for key, value in document.items() if value is not None}
-    return name, Patience(
-        retries=field_readers.whole(given.get("retryCount", DEFAULT_RETRIES), "retryCount", least=0, most=MOST_RETRIES),
+    return name, RetryRule(
+        retries=field_readers.whole(given.get("retryCount", DEFAULT_RETRIES), "retryCount", least=0, most=MAX_RETRIES),
         delay_seconds=field_readers.whole(
-            given.get("retryDelaySeconds", DEFAULT_DELAY), "retryDelaySeconds", least=0, most=LONGEST_DELAY
+            given.get("retryDelaySeconds", DEFAULT_DELAY), "retryDelaySeconds", least=0, most=MAX_DELAY_SECONDS
         ),
         logic=_word(given.get("retryLogic", RetryLogic.FIXED), "retryLogic", RetryLogic),
         scale=field_readers.whole(given.get("backoffScaleFactor", 1), "backoffScaleFactor", least=1),

@@ -12,7 +12,7 @@ from timers.errors import Invalid
 from timers.scheduling.clock_changes import zone_names
 from timers.scheduling.fields import read_instant
 
-LONGEST = timedelta(days=36_525)
+MAX_WAIT = timedelta(days=36_525)
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]*)\s*,?", re.IGNORECASE)
@@ -59,7 +59,7 @@ def duration(value: object, field: str) -> timedelta:
         seconds += float(part[1]) * _UNITS[_UNIT_OF[part[2].lower()]]
     if not text or end != len(text):
         raise Invalid({field: f"{value!r} is no duration, such as 30 seconds, 2m or 1 day 2 hours."})
-    if seconds > LONGEST.total_seconds():
+    if seconds > MAX_WAIT.total_seconds():
         raise Invalid({field: "This is longer than a hundred years."})
     return timedelta(seconds=seconds)
 

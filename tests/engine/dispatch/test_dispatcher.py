@@ -168,7 +168,7 @@ def test_a_timer_that_somebody_else_moved_on_costs_no_tick(owner: Any, monkeypat
     timer = make_webhook_timer(owner, schedule={"type": "once", "datetime": (clock.now() + seconds(2)).isoformat()})
     dispatcher, ticks, waits = Dispatcher(Clock()), [], []
 
-    class Ear(notifier.SilentBell):
+    class Ear(notifier.NullNotifier):
         def wait(self, seconds: float) -> bool:
             waits.append(round(seconds, 1))
             if len(waits) == 2:
@@ -180,7 +180,7 @@ def test_a_timer_that_somebody_else_moved_on_costs_no_tick(owner: Any, monkeypat
         ticks.append(now)
         return Dispatcher.tick(dispatcher, now)
 
-    monkeypatch.setattr(notifier, "hang", lambda channel: Ear())
+    monkeypatch.setattr(notifier, "subscribe", lambda channel: Ear())
     monkeypatch.setattr(dispatcher, "tick", tick)
     dispatcher.run()
 
@@ -190,7 +190,7 @@ def test_a_timer_that_somebody_else_moved_on_costs_no_tick(owner: Any, monkeypat
 
 @pytest.mark.django_db(transaction=True)
 def test_a_change_wakes_the_loop(owner: Any, now: datetime) -> None:
-    ear = notifier.hang(queue.CHANGES)
+    ear = notifier.subscribe(queue.CHANGES)
 
     queue.wake_dispatchers()
 

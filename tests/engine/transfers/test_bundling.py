@@ -77,7 +77,7 @@ def test_a_member_that_has_grown_large_since_it_was_listed_is_copied_whole(bench
     fill(bench.here, MANY)
     bench.submit()
     _list(bench, files=len(MANY))
-    (bench.here / "d1" / "f1").write_bytes(os.urandom(batch_worker.LARGEST + 1))
+    (bench.here / "d1" / "f1").write_bytes(os.urandom(batch_worker.MAX_FILE_BYTES + 1))
 
     bench.run()
 
@@ -119,7 +119,7 @@ def test_a_member_that_ends_the_transfer_is_listed_once(bench: Bench, monkeypatc
         patched.setattr(os, "rename", denied)
         bench.run()
 
-    listed = transfer_files.page(bench.transfer.pk, wanted=transfer_files.Wanted(), limit=10).rows
+    listed = transfer_files.page(bench.transfer.pk, wanted=transfer_files.FileFilters(), limit=10).rows
     assert bench.transfer.status == "failed"
     assert sorted(file.destination_path for file in listed if file.step == "copy") == ["/f", "/g"]
 

@@ -71,7 +71,7 @@ def test_who_changes_it_again_and_again_ends_it(bench: Bench, monkeypatch: Any) 
         bench.later(minutes=10)
 
     assert (bench.transfer.status, bench.transfer.failure_reason) == ("failed", "changed_afterwards")
-    assert str(verify.MOST_TIMES) in bench.transfer.error_message
+    assert str(verify.MAX_REPEATS) in bench.transfer.error_message
 
 
 def test_looking_goes_on_where_the_last_slice_stopped(bench: Bench, monkeypatch: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from timers.clock import Clock, to_us
-from timers.engine.worker.precise_timer import Metronome
+from timers.engine.worker.precise_timer import PreciseTimer
 
 PATIENCE = 8.0
 
@@ -22,7 +22,7 @@ class Stand:
         self.clock = Clock()
         self.played: list[tuple[Any, int]] = []
         self.doings: dict[Any, Any] = {}
-        self.metronome: Metronome[Any] = Metronome(self.clock, self._play)
+        self.metronome: PreciseTimer[Any] = PreciseTimer(self.clock, self._play)
 
     def in_(self, seconds: float) -> int:
         return to_us(self.clock.now()) + round(seconds * 1e6)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
-from timers.engine.worker.thread_pool import Pool, Stopped
+from timers.engine.worker.thread_pool import ActionTimedOut, ThreadPool
 
 PATIENCE = 8.0
 
 
-def tend_until(pool: Pool[object], condition: threading.Event) -> bool:
+def tend_until(pool: ThreadPool[object], condition: threading.Event) -> bool:
     end = time.monotonic() + PATIENCE
     while not condition.wait(0.002) and time.monotonic() < end:
         pool.tend()
@@ -27,7 +27,7 @@ def test_quick_work_is_done_by_few_threads() -> None:
             finished.set()
         return True
 
-    pool: Pool[int] = Pool(work, most=200)
+    pool: ThreadPool[int] = ThreadPool(work, most=200)
     pool.submit(range(1000))
 
     assert finished.wait(PATIENCE)
@@ -45,7 +45,7 @@ def test_slow_work_gets_more_threads_up_to_the_limit() -> None:
             all_there.set()
         return gate.wait(PATIENCE)
 
-    pool: Pool[int] = Pool(work, most=20)
+    pool: ThreadPool[int] = ThreadPool(work, most=20)
     pool.submit(range(50))
 
     assert tend_until(pool, all_there)  # type: ignore[arg-type]
@@ -67,11 +67,11 @@ def test_a_thread_that_is_given_up_is_stopped_and_makes_room() -> None:
         try:
             while True:
                 time.sleep(0.005)
-        except Stopped:
+        except ActionTimedOut:
             stopped.set()
             raise
 
-    pool: Pool[str] = Pool(work, most=1)
+    pool: ThreadPool[str] = ThreadPool(work, most=1)
     pool.submit(["endless"])
     assert began.wait(PATIENCE)
 
@@ -91,7 +91,7 @@ def test_a_thread_that_has_left_is_not_stopped() -> None:
         done.set()
         return False
 
-    pool: Pool[int] = Pool(work, most=1)
+    pool: ThreadPool[int] = ThreadPool(work, most=1)
     pool.submit([1])
     assert done.wait(PATIENCE)
     while pool._threads:
@@ -111,7 +111,7 @@ def test_a_defect_in_one_piece_does_not_stop_the_next() -> None:
         done.set()
         return True
 
-    pool: Pool[int] = Pool(work, most=1)
+    pool: ThreadPool[int] = ThreadPool(work, most=1)
     pool.submit([1])
     while pool._threads:
         time.sleep(0.002)

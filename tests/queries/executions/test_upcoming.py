@@ -33,11 +33,11 @@ def nothing_kept() -> Iterator[None]:
     cache.clear()
 
 
-def planned(document: dict[str, Any], *, at: datetime, left: int | None = None) -> hourly_load.Planned:
+def planned(document: dict[str, Any], *, at: datetime, left: int | None = None) -> hourly_load.PlannedSchedule:
     schedule = parse_schedule(document, now=at, refuse_never=False)
     interval = getattr(schedule.rule, "interval_us", None)
     end = hourly_load.EVER if schedule.end is None else clock.to_us(schedule.end)
-    return hourly_load.Planned(
+    return hourly_load.PlannedSchedule(
         uuid4(),
         interval,
         clock.to_us(at),
@@ -102,13 +102,15 @@ def test_one_broken_rule_hides_no_other() -> None:
     counted = hourly_load.Hours(now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24)
 
     counted.add(planned(DAILY, at=begin))
-    counted.add(hourly_load.Planned(uuid4(), None, clock.to_us(begin), hourly_load.EVER, 1, {"type": "of another age"}))
+    counted.add(
+        hourly_load.PlannedSchedule(uuid4(), None, clock.to_us(begin), hourly_load.EVER, 1, {"type": "of another age"})
+    )
 
     assert (sum(counted.totals()), counted.left_out) == (1, 1)
 
 
 def test_when_there_is_no_time_left_timers_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hourly_load, "MOST_STEPS", 1)
+    monkeypatch.setattr(hourly_load, "MAX_STEPS", 1)
     begin = datetime(2026, 3, 2, 12, tzinfo=UTC)
     counted = hourly_load.Hours(now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24)
 
@@ -243,7 +245,7 @@ def test_a_calendar_has_runs_and_one_note_a_day_for_what_runs_often(
 def test_a_calendar_ends_after_so_many_entries_and_outlives_a_broken_rule(
     owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upcoming, "MOST_EVENTS", 40)
+    monkeypatch.setattr(upcoming, "MAX_EVENTS", 40)
     broken = make_webhook_timer(owner, name="broken")
     Definition.objects.filter(timer=broken).update(schedule={"type": "of another age"})
     Schedule.objects.filter(timer=broken).update(interval_us=None)

@@ -147,7 +147,7 @@ def test_half_a_year_of_weeks_ends_today(timer: Timer, now: datetime) -> None:
 
     assert len(found.weeks) == 26
     assert [len(week) for week in found.weeks] == [7] * 25 + [1], "the test's today is a Monday"
-    assert found.all[0] == timer_runs.Day(oldest.date(), runs=1)
+    assert found.all[0] == timer_runs.RunDay(oldest.date(), runs=1)
     assert found.all[-1].date == now.date()
     assert found.runs == 1
 
@@ -160,14 +160,14 @@ def test_failed_and_skipped_ones_are_told_apart(timer: Timer, now: datetime) -> 
 
     today = timer_runs.days(timer, zone=ZoneInfo("UTC"), now=now).all[-1]
 
-    assert today == timer_runs.Day(now.date(), runs=2, failed=1, skipped=1)
+    assert today == timer_runs.RunDay(now.date(), runs=2, failed=1, skipped=1)
 
 
 @pytest.mark.django_db
 def test_too_many_executions_are_not_read_and_the_page_can_say_since_when(
     timer: Timer, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timer_runs, "MOST_ROWS", 3)
+    monkeypatch.setattr(timer_runs, "MAX_ROWS", 3)
     for hours in range(5):
         ran(timer, now - timedelta(hours=hours))
 

@@ -14,7 +14,7 @@ from timers.clock import from_us
 from timers.copying.bundles import Member, encode
 from timers.models import Transfer, TransferFile
 from timers.queries.transfers import files as transfer_files
-from timers.queries.transfers.files import FileEntry, Wanted, every, page, page_by_urgency, read_place, summary
+from timers.queries.transfers.files import FileEntry, FileFilters, every, page, page_by_urgency, read_place, summary
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def pack(transfer: Transfer, folder: str, *names: str, **fields: Any) -> Transfe
     return add(transfer, folder or "/", **{"members": encode(members), "count": len(names), "size": size, **fields})
 
 
-def walk(transfer: Transfer, wanted: Wanted, limit: int) -> list[FileEntry]:
+def walk(transfer: Transfer, wanted: FileFilters, limit: int) -> list[FileEntry]:
     """Return all pages one after the other; no page may be longer than it should."""
     found: list[FileEntry] = []
     marker: str | None = ""
@@ -69,26 +69,26 @@ def simply(keep: Callable[[FileEntry], bool], transfer: Transfer) -> list[FileEn
 @pytest.mark.parametrize(
     ("wanted", "keep", "number"),
     [
-        (Wanted(), lambda each: True, 17),
-        (Wanted(states=["done"]), lambda each: each.state == "done", 8),
-        (Wanted(states=["failed", "skipped"]), lambda each: each.state in ("failed", "skipped"), 4),
-        (Wanted(verdicts=["add"]), lambda each: each.verdict == "add", 8),
-        (Wanted(verdicts=["error", "delete"]), lambda each: each.verdict in ("error", "delete"), 6),
-        (Wanted(faults=True), lambda each: each.faults or each.state == "failed", 4),
-        (Wanted(text="FILE-"), lambda each: "File-" in each.source_path, 7),
-        (Wanted(text="a/b"), lambda each: "a/b" in each.source_path, 3),
-        (Wanted(text="ü"), lambda each: False, 0),
+        (FileFilters(), lambda each: True, 17),
+        (FileFilters(states=["done"]), lambda each: each.state == "done", 8),
+        (FileFilters(states=["failed", "skipped"]), lambda each: each.state in ("failed", "skipped"), 4),
+        (FileFilters(verdicts=["add"]), lambda each: each.verdict == "add", 8),
+        (FileFilters(verdicts=["error", "delete"]), lambda each: each.verdict in ("error", "delete"), 6),
+        (FileFilters(faults=True), lambda each: each.faults or each.state == "failed", 4),
+        (FileFilters(text="FILE-"), lambda each: "File-" in each.source_path, 7),
+        (FileFilters(text="a/b"), lambda each: "a/b" in each.source_path, 3),
+        (FileFilters(text="ü"), lambda each: False, 0),
     ],
 )
 def test_pages_of_any_size_together_are_the_whole_list(
-    transfer: Transfer, monkeypatch: pytest.MonkeyPatch, wanted: Wanted, keep: Any, number: int
+    transfer: Transfer, monkeypatch: pytest.MonkeyPatch, wanted: FileFilters, keep: Any, number: int
 ) -> None:
     whole = simply(keep, transfer)
 
     assert len(whole) == number
     for limit in range(1, 20):
         assert walk(transfer, wanted, limit) == whole
-    monkeypatch.setattr(transfer_files, "MOST_READ", 2)
+    monkeypatch.setattr(transfer_files, "MAX_READ", 2)
     monkeypatch.setattr(transfer_files, "FEWEST_ROWS", 1)
     assert walk(transfer, wanted, 3) == whole
 
@@ -111,7 +111,7 @@ def test_a_page_reads_few_rows_where_it_begins(transfer: Transfer, django_assert
     last = TransferFile.objects.filter(transfer=transfer).latest("pk")
 
     with django_assert_num_queries(1):
-        shown = page(transfer.pk, wanted=Wanted(), limit=100, after=transfer_files.Place(last.pk - 2, 500))
+        shown = page(transfer.pk, wanted=FileFilters(), limit=100, after=transfer_files.Place(last.pk - 2, 500))
 
     assert [shown.rows[0].place, shown.rows[-1].place] == [(last.pk - 2, 501), (last.pk - 2, 600)]
 

@@ -19,7 +19,7 @@ from tests.storages.sftp_server import PASSWORD, Server
 from timers.models import Collection, Event
 from timers.services.collections import checks
 from timers.services.collections import commands as collections
-from timers.services.collections.checks import Health
+from timers.services.collections.checks import CollectionHealth
 from timers.storages.base import part_name
 from timers.storages.sftp.login import fingerprint
 from timers.storages.sftp.pool import SESSIONS
@@ -52,8 +52,8 @@ def create(owner: Any, now: Any) -> Callable[..., Collection]:
 
 
 @pytest.fixture
-def check(owner: Any, now: Any) -> Callable[..., Health]:
-    def _check(collection: Collection, **more: Any) -> Health:
+def check(owner: Any, now: Any) -> Callable[..., CollectionHealth]:
+    def _check(collection: Collection, **more: Any) -> CollectionHealth:
         return checks.test(collection, by=owner, now=now, **more)
 
     return _check

@@ -124,7 +124,7 @@ def test_what_was_claimed_ahead_is_taken_back(owner: Any, now: datetime) -> None
     timer = make_webhook_timer(owner, schedule=FAST)
     claim_at(now, ahead=0.5)
 
-    taken = occurrences.take_back(timer.pk, now=now + seconds(0.2))
+    taken = occurrences.withdraw(timer.pk, now=now + seconds(0.2))
 
     assert taken == [now + seconds(0.3), now + seconds(0.4), now + seconds(0.5)]
     assert len(statuses(timer)) == 3

@@ -36,7 +36,7 @@ def pairs(ours: list[StartedAttempt]) -> list[tuple[Any, int]]:
 def test_a_heartbeat_extends_the_lease(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    heartbeat = leases.extend(pairs(ours), owner="w1", now=now + seconds(5))
+    heartbeat = leases.renew(pairs(ours), owner="w1", now=now + seconds(5))
 
     assert (heartbeat.lost, heartbeat.cancelled) == (frozenset(), frozenset())
     assert Execution.objects.get().lease_until == now + seconds(20)
@@ -166,7 +166,7 @@ def test_a_retry_is_released_when_it_is_due(owner: Any, now: datetime) -> None:
 def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    assert requeue.hand_back([ours[0].execution_id], owner="w1", now=now) == 1
+    assert requeue.requeue([ours[0].execution_id], owner="w1", now=now) == 1
 
     execution = Execution.objects.get()
     assert (execution.status, execution.attempt, execution.losses, execution.lease_owner) == ("pending", 0, 0, None)
@@ -177,13 +177,13 @@ def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime)
 def test_a_worker_cannot_hand_back_what_is_not_its_own(owner: Any, now: datetime) -> None:
     ours = begun(owner, now)
 
-    assert requeue.hand_back([ours[0].execution_id], owner="w2", now=now) == 0
+    assert requeue.requeue([ours[0].execution_id], owner="w2", now=now) == 0
     assert Execution.objects.get().status == "running"
 
 
 def test_what_was_handed_back_after_it_began_is_not_left_out(owner: Any, now: datetime) -> None:
     ours = begun(owner, now, schedule={"type": "recurring", "interval_seconds": 60})
-    requeue.hand_back([ours[0].execution_id], owner="w1", now=now)
+    requeue.requeue([ours[0].execution_id], owner="w1", now=now)
     claim_at(now + seconds(60))
 
     begin_due(now + seconds(60), owner="w2")

@@ -40,7 +40,7 @@ def _module() -> Any:
     return sys.modules[__name__]
 
 
-def step(made: Timer, now: datetime, *, owner: str = "w1", finished: Any = ()) -> subsecond.Step:
+def step(made: Timer, now: datetime, *, owner: str = "w1", finished: Any = ()) -> subsecond.BatchStep:
     held = {made.pk: made.definition_id}
     return subsecond.step(held, finished=finished, owner=owner, now=now, horizon=now + AHEAD)
 

@@ -20,7 +20,7 @@ from timers.messaging import queue
 from timers.models import Definition, Notice
 from timers.services import retention
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import LEASE, MOST_ATTEMPTS, MOST_TESTS, News
+from timers.services.notifications.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
 from timers.services.timers import signing_secrets
 from timers.targets import parse_networks
 
@@ -178,7 +178,7 @@ def test_it_is_tried_five_times_over_about_an_hour(owner: Any, now: datetime) ->
         notice.refresh_from_db()
         at = notice.run_at or at
 
-    assert len(instants) == MOST_ATTEMPTS == 5
+    assert len(instants) == MAX_ATTEMPTS == 5
     assert minutes(30) <= instants[-1] - now <= minutes(60)
     assert all(later - earlier >= minutes(2) for earlier, later in pairwise(instants))
     assert (notice.status, notice.error_message, notice.lease_until) == ("failed", AWAY.message, None)
@@ -197,10 +197,10 @@ def test_a_refusal_for_good_ends_it(owner: Any, now: datetime) -> None:
 
 def test_one_that_kills_whoever_sends_it_is_given_up(owner: Any, now: datetime) -> None:
     (notice,) = tell(owner, now)
-    for number in range(MOST_ATTEMPTS):
+    for number in range(MAX_ATTEMPTS):
         assert delivery.take(notice.pk, now=now + number * LEASE) is not None
 
-    assert delivery.take(notice.pk, now=now + MOST_ATTEMPTS * LEASE) is None
+    assert delivery.take(notice.pk, now=now + MAX_ATTEMPTS * LEASE) is None
     notice.refresh_from_db()
     assert notice.status == "failed"
 
@@ -268,13 +268,13 @@ def test_a_test_says_why_it_was_not_sent_and_is_not_repeated(owner: Any, now: da
 
 
 def test_tests_are_few(owner: Any, now: datetime, server: MailServer) -> None:
-    for _ in range(MOST_TESTS):
+    for _ in range(MAX_TESTS):
         delivery.send_test(owner, now=now)
 
     with pytest.raises(Conflict):
         delivery.send_test(owner, now=now + minutes(9))
     delivery.send_test(owner, now=now + minutes(11))
-    assert len(server.mails) == MOST_TESTS + 1
+    assert len(server.mails) == MAX_TESTS + 1
 
 
 def test_old_notices_go_away_once_they_are_over(owner: Any, now: datetime) -> None:

@@ -23,7 +23,7 @@ def test_the_key_is_made_once_and_kept_encrypted(now: datetime) -> None:
 
 def test_of_two_processes_that_make_one_at_once_one_wins(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     made = signing_keys._made
-    winner: list[signing_keys.Key] = []
+    winner: list[signing_keys.RsaKey] = []
 
     def slow() -> dict[str, str]:
         monkeypatch.setattr(signing_keys, "_made", made)

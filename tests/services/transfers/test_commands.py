@@ -301,11 +301,11 @@ def test_a_running_slice_is_asked_to_stop(submit: Any, owner: Any, now: datetime
     transfer = submit()
     held = slices.take(transfer.pk, owner="worker", now=now)
     assert held is not None
-    assert not slices.look(held)
+    assert not slices.is_ours(held)
 
     transfers.cancel(transfer, by=owner, now=now)
 
-    assert slices.look(held)
+    assert slices.is_ours(held)
     assert slices.renew(held, now=now)
     transfer.refresh_from_db()
     assert transfer.status == TransferStatus.ACTIVE

@@ -11,7 +11,7 @@ from timers.models import WorkflowDefinition, WorkflowRun, WorkflowStep
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import runs as workflow_runs
 from timers.services.workflows import steps as workflow_steps
-from timers.services.workflows.steps import Ended
+from timers.services.workflows.steps import StepResult
 
 ANSWER = {"status_code": 200, "headers": {}, "text": '{"ok": true}', "truncated": False}
 
@@ -46,7 +46,7 @@ def carry_out(now: datetime, outcome: Outcome | None = None, *, worker: str = "w
     due = WorkflowStep.objects.filter(status="scheduled", type__in=["HTTP", "TRANSFER", "CODE"])
     held = workflow_steps.take(list(due.values_list("pk", flat=True)), owner=worker, now=now)
     outcome = outcome or Outcome.completed(ANSWER)
-    workflow_steps.finish([Ended(each, outcome) for each in held], owner=worker, now=now)
+    workflow_steps.finish([StepResult(each, outcome) for each in held], owner=worker, now=now)
     return len(held)
 
 

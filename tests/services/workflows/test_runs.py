@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.steps import begin_due, claim_at
 from tests.services.workflows.factories import carry_out, define, http, reloaded, simple, start, steps, wait
-from timers.actions.base import Ending, Outcome
+from timers.actions.base import Outcome, OutcomeKind
 from timers.errors import Conflict, Invalid, NotFound
 from timers.models import Execution, Timer, WorkflowRun, WorkflowStep
 from timers.services.attempt_values import AttemptResult
@@ -20,7 +20,7 @@ from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import runs as workflow_runs
 from timers.services.workflows import steps as workflow_steps
 from timers.services.workflows import wakeups, worker_tasks
-from timers.services.workflows.runs import Wanted
+from timers.services.workflows.runs import StartRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -114,7 +114,7 @@ def test_a_step_whose_worker_died_is_repeated_and_the_dead_one_changes_nothing(o
     assert workflow_steps.take([step.pk], owner="other", now=now) == [], "it is somebody's"
     wakeups.wake_due(now=later)
     wakeups.settle([step.pk], now=later)
-    workflow_steps.finish([workflow_steps.Ended(dead, Outcome.completed({}))], owner="dead", now=later)
+    workflow_steps.finish([workflow_steps.StepResult(dead, Outcome.completed({}))], owner="dead", now=later)
     assert reloaded(run).status == "running"
     assert carry_out(later) == 1
 
@@ -147,17 +147,17 @@ def test_a_lease_is_kept_by_its_owner_alone(owner: Any, now: datetime) -> None:
     run = start(owner, http(), now=now)
     held = workflow_steps.take(list(run.steps.values_list("pk", flat=True)), owner="w1", now=now)
 
-    assert workflow_steps.extend(held, owner="w1", now=now + SECOND) == set()
-    assert workflow_steps.extend(held, owner="w2", now=now + SECOND) == {held[0].step_id}
+    assert workflow_steps.renew(held, owner="w1", now=now + SECOND) == set()
+    assert workflow_steps.renew(held, owner="w2", now=now + SECOND) == {held[0].step_id}
     workflow_runs.terminate(run, by=owner, now=now + SECOND)
-    assert workflow_steps.extend(held, owner="w1", now=now + SECOND) == {held[0].step_id}
+    assert workflow_steps.renew(held, owner="w1", now=now + SECOND) == {held[0].step_id}
 
 
 def test_what_a_worker_hands_back_others_begin_at_once(owner: Any, now: datetime) -> None:
     run = start(owner, http(), now=now)
     held = workflow_steps.take(list(run.steps.values_list("pk", flat=True)), owner="w1", now=now)
 
-    workflow_steps.hand_back(held, owner="w1", now=now)
+    workflow_steps.requeue(held, owner="w1", now=now)
 
     assert carry_out(now) == 1
     assert reloaded(run).status == "completed"
@@ -171,7 +171,7 @@ def test_an_address_that_may_not_be_called_fails_the_task_for_good(owner: Any, n
     (held,) = workflow_steps.take([run.steps.get().pk], owner="w1", now=now)
     assert held.problem
     workflow_steps.finish(
-        [workflow_steps.Ended(held, Outcome.failed(held.problem, reason="invalid"))], owner="w1", now=now
+        [workflow_steps.StepResult(held, Outcome.failed(held.problem, reason="invalid"))], owner="w1", now=now
     )
 
     assert (reloaded(run).status, run.steps.count()) == ("failed", 1)
@@ -204,7 +204,7 @@ def test_a_terminated_run_stays_as_it_is(owner: Any, now: datetime) -> None:
         workflow_runs.terminate(run, by=owner, now=now)
     worker_tasks.report(
         owner,
-        worker_tasks.Result(run_id=run.pk, step_id=step.pk, status="completed"),  # type: ignore[arg-type]
+        worker_tasks.WorkerResult(run_id=run.pk, step_id=step.pk, status="completed"),  # type: ignore[arg-type]
         now=now,
     )
     assert (reloaded(run).status, reloaded(run).reason, run.steps.count()) == ("terminated", "Wrong day", 1)
@@ -262,8 +262,8 @@ def _due(owner: Any, now: datetime, **fields: Any) -> Timer:
     )
 
 
-def _wanted(begun: Any, owner: Any) -> Wanted:
-    return Wanted(
+def _wanted(begun: Any, owner: Any) -> StartRequest:
+    return StartRequest(
         owner_id=owner.pk,
         body=begun.instructions.parameters,
         execution_id=begun.execution_id,
@@ -284,7 +284,7 @@ def test_a_timer_starts_its_workflow_and_ends_with_it(owner: Any, now: datetime)
 
     run = WorkflowRun.objects.get(execution_id=begun.execution_id)
     execution = Execution.objects.get(pk=begun.execution_id)
-    assert (outcome.ending, execution.status, execution.workflow_id) == (Ending.WAITING, "running", run.pk)
+    assert (outcome.ending, execution.status, execution.workflow_id) == (OutcomeKind.WAITING, "running", run.pk)
     assert run.input == {
         "x": 1,
         "_startedByScheduler": "nightly",
@@ -310,7 +310,7 @@ def test_a_repeated_attempt_takes_over_the_run_that_goes_on(owner: Any, now: dat
     first = workflow_runs.start_for_executions([_wanted(begun, owner)], now=now)
     again = workflow_runs.start_for_executions([_wanted(begun, owner)], now=now)
 
-    assert [each.ending for each in (*first, *again)] == [Ending.WAITING, Ending.WAITING]
+    assert [each.ending for each in (*first, *again)] == [OutcomeKind.WAITING, OutcomeKind.WAITING]
     assert WorkflowRun.objects.count() == 1
 
 
@@ -324,7 +324,7 @@ def test_a_start_that_is_refused_leaves_its_neighbours_alone(owner: Any, now: da
 
     outcomes = workflow_runs.start_for_executions(wanted, now=now)
 
-    assert [each.ending for each in outcomes] == [Ending.WAITING, Ending.FAILED]
+    assert [each.ending for each in outcomes] == [OutcomeKind.WAITING, OutcomeKind.FAILED]
     assert (outcomes[1].failure_reason, outcomes[1].retryable) == ("workflow_not_found", False)
 
 

@@ -13,15 +13,15 @@ from timers.lifecycle import StepStatus
 from timers.models import WorkflowStep
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import wakeups, worker_tasks
-from timers.services.workflows.worker_tasks import Result, poll, report
+from timers.services.workflows.worker_tasks import WorkerResult, poll, report
 
 pytestmark = pytest.mark.django_db
 
 SECOND = timedelta(seconds=1)
 
 
-def result(step: WorkflowStep, status: str = "completed", **more: Any) -> Result:
-    return Result(run_id=step.run_id, step_id=step.pk, status=StepStatus(status), worker="w1", **more)
+def result(step: WorkflowStep, status: str = "completed", **more: Any) -> WorkerResult:
+    return WorkerResult(run_id=step.run_id, step_id=step.pk, status=StepStatus(status), worker="w1", **more)
 
 
 def test_a_task_is_handed_out_once_and_its_result_ends_the_run(owner: Any, now: datetime) -> None:

@@ -226,7 +226,7 @@ def test_an_export_names_what_the_api_names(owners_browser: Client, owner: Any, 
 def test_an_export_says_when_there_is_more(
     owners_browser: Client, owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution_export, "MOST_ROWS", 2)
+    monkeypatch.setattr(execution_export, "MAX_ROWS", 2)
     timer = make_webhook_timer(owner)
     for number in range(3):
         ran(timer, now - timedelta(hours=number))

@@ -24,11 +24,11 @@ HTMX = {"HX-Request": "true"}
 UTC_ZONE = ZoneInfo("UTC")
 
 
-def lanes(user: Any, now: datetime, zoom: str = "24h") -> dict[str, timelines.Lane]:
+def lanes(user: Any, now: datetime, zoom: str = "24h") -> dict[str, timelines.TimelineRow]:
     return {lane.timer.name: lane for lane in timelines.timeline(user, zoom=zoom, zone=UTC_ZONE, now=now).lanes}
 
 
-def marks(lane: timelines.Lane, status: str) -> list[datetime]:
+def marks(lane: timelines.TimelineRow, status: str) -> list[datetime]:
     return [mark.begin for mark in lane.marks if mark.status == status]
 
 

@@ -11,7 +11,7 @@ from timers.api.serializers.fields import ANY_OBJECT, Document, Instant, Object,
 from timers.copying.plan import Kind
 from timers.models import Collection
 from timers.services.collections import commands as collections
-from timers.services.collections.checks import Status
+from timers.services.collections.checks import CheckStatus
 
 
 class AbilitiesSerializer(Document):
@@ -30,7 +30,7 @@ class AbilitiesSerializer(Document):
 class HealthSerializer(Document):
     """What a test found."""
 
-    status = one_of(Status)()
+    status = one_of(CheckStatus)()
     checked_at = serializers.DateTimeField()
     message = serializers.CharField(help_text="What was found, or what is wrong, in a sentence.")
     reason = serializers.CharField(allow_null=True, help_text="Why something cannot be done, as a stable word.")

@@ -20,7 +20,7 @@ from timers.models import Collection
 from timers.services import idempotency
 from timers.services.collections import checks
 from timers.services.collections import commands as collections
-from timers.services.collections.checks import Health
+from timers.services.collections.checks import CollectionHealth
 
 
 def found(request: Request, collection_id: str) -> Collection:
@@ -33,7 +33,7 @@ def answer(collection: Collection) -> Any:
     return shapes.CollectionSerializer(collection).data
 
 
-class Collections(Door):
+class CollectionList(Door):
     @described(
         "list_collections",
         "List collections",
@@ -73,7 +73,7 @@ class Collections(Door):
         return Response(answer(collection), status=201)
 
 
-class CollectionOne(Door):
+class CollectionDetail(Door):
     @described(
         "get_collection",
         "Read a collection",
@@ -113,7 +113,7 @@ class CollectionOne(Door):
         return Response(answer(collections.delete(collection, by=request.user, now=clock.now())))
 
 
-class CollectionListing(Door):
+class CollectionFolder(Door):
     @described(
         "list_directory",
         "List a folder of a collection",
@@ -149,13 +149,13 @@ def measured(post: Test) -> Test:
     return method
 
 
-def _try_out(request: Request, collection_id: str) -> tuple[Collection, Health]:
+def _try_out(request: Request, collection_id: str) -> tuple[Collection, CollectionHealth]:
     collection = found(request, collection_id)
     return collection, checks.measure(collection, now=clock.now())
 
 
 class CollectionTest(Door):
-    tried: tuple[Collection, Health] | None
+    tried: tuple[Collection, CollectionHealth] | None
 
     @described(
         "test_collection",

@@ -52,7 +52,7 @@ def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
     return Response({"executions": shown, "marker": page.marker})
 
 
-class Executions(Door):
+class ExecutionList(Door):
     @described(
         "list_executions",
         "List executions",
@@ -86,7 +86,7 @@ class TimerExecutions(Door):
         return _page(Execution.objects.filter(timer=timer), request, filters.HISTORY_ORDER)
 
 
-class ExecutionOne(Door):
+class ExecutionDetail(Door):
     @described(
         "get_execution",
         "Read an execution",

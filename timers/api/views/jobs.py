@@ -30,7 +30,7 @@ OUR_NAMES = {
 }
 
 
-class Jobs(Door):
+class JobList(Door):
     @described(
         "create_job",
         "Create a timer from a job document",

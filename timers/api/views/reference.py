@@ -29,7 +29,7 @@ class Schema(Door):
 
 
 @dataclass(frozen=True)
-class Operation:
+class OperationRow:
     """One method of one path, as the page shows it."""
 
     name: str
@@ -54,9 +54,9 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "timers/reference.html", {"groups": groups, "errors": ERRORS})
 
 
-def _operation(path: str, method: str, described: dict[str, Any]) -> Operation:
+def _operation(path: str, method: str, described: dict[str, Any]) -> OperationRow:
     status = next(status for status in described["responses"] if status.startswith("2"))
-    return Operation(
+    return OperationRow(
         name=described["operationId"],
         method=method.upper(),
         path=path,

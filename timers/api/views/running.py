@@ -16,7 +16,7 @@ from timers.scheduling.fields import read_whole, write_instant
 from timers.services.timers import commands as timers
 from timers.services.timers import schedules
 
-USUAL_INSTANTS = 10
+DEFAULT_INSTANTS = 10
 
 
 class TimerPause(Door):
@@ -86,7 +86,7 @@ class TimerNext(Door):
     )
     def get(self, request: Request, timer_id: str) -> Response:
         timer = views.found(request, timer_id)
-        limit = query_parameters.limit(request.query_params, usual=USUAL_INSTANTS)
+        limit = query_parameters.limit(request.query_params, usual=DEFAULT_INSTANTS)
         upcoming = schedules.next_runs(timer, limit=limit, now=clock.now())
         return Response({"next": [write_instant(instant) for instant in upcoming]})
 
@@ -116,4 +116,4 @@ class SchedulePreview(Door):
 
 
 def _limit(value: object) -> int:
-    return USUAL_INSTANTS if value is None else read_whole(value, "limit", least=1, most=query_parameters.MOST_ROWS)
+    return DEFAULT_INSTANTS if value is None else read_whole(value, "limit", least=1, most=query_parameters.MAX_ROWS)

@@ -18,7 +18,7 @@ from timers.queries.timers import pause_all as read
 from timers.services.timers import pause_all
 
 
-class Scheduling(Door):
+class SchedulingDetail(Door):
     @described(
         "get_scheduling",
         "Tell whether everything is paused",

@@ -25,7 +25,7 @@ from timers.models.timers import TimerQuerySet
 from timers.services.timers import batches, signing_secrets
 from timers.services.timers import commands as timers
 
-MOST_AT_ONCE = 1_000
+MAX_BULK_TIMERS = 1_000
 RESULTS_SHOWN = 10
 
 
@@ -46,7 +46,7 @@ def found(request: Request, timer_id: str) -> Timer:
     return find(Timer.objects.visible_to(request.user), timer_id)
 
 
-class Timers(Door):
+class TimerList(Door):
     @described(
         "list_timers",
         "List timers",
@@ -112,7 +112,7 @@ class TimerBulk(Door):
         return Response({"results": _results(made)})
 
 
-class TimerOne(Door):
+class TimerDetail(Door):
     @described(
         "get_timer",
         "Read a timer",
@@ -238,8 +238,8 @@ def _wishes(document: Mapping[str, Any]) -> list[Any]:
     wishes = document.get("timers")
     if not isinstance(wishes, list):
         raise Invalid({"timers": "Give a list of timers."})
-    if len(wishes) > MOST_AT_ONCE:
-        raise Invalid({"timers": f"At most {MOST_AT_ONCE:,} timers at once; these are {len(wishes):,}."})
+    if len(wishes) > MAX_BULK_TIMERS:
+        raise Invalid({"timers": f"At most {MAX_BULK_TIMERS:,} timers at once; these are {len(wishes):,}."})
     return wishes
 
 

@@ -38,7 +38,7 @@ def _page(found: Any, request: Request, order: Order) -> Page[Any]:
     return pages.page(found, order=order, limit=query_parameters.limit(wanted), marker=query_parameters.marker(wanted))
 
 
-class Transfers(Door):
+class TransferList(Door):
     @described(
         "list_transfers",
         "List transfers",
@@ -76,7 +76,7 @@ class Transfers(Door):
         return Response(answer(request, transfer.pk), status=201)
 
 
-class TransferOne(Door):
+class TransferDetail(Door):
     @described(
         "get_transfer",
         "Read a transfer",

@@ -22,7 +22,7 @@ from timers.services.workflows import runs as workflow_runs
 VERSION = query("version", "The newest where none is named.", type=OpenApiTypes.INT)
 
 
-class Workflows(Door):
+class WorkflowList(Door):
     @described(
         "list_workflows",
         "List workflows",
@@ -70,7 +70,7 @@ class Workflows(Door):
         return Response(shapes.WorkflowSerializer(row).data, status=201)
 
 
-class WorkflowOne(Door):
+class WorkflowDetail(Door):
     @described(
         "get_workflow",
         "Read a workflow",
@@ -112,7 +112,7 @@ def _answer(request: Request, run_id: Any) -> Any:
     return shapes.WorkflowRunWithTasksSerializer(find(_rows(request), str(run_id))).data
 
 
-class WorkflowRuns(Door):
+class WorkflowRunList(Door):
     @described(
         "list_workflow_runs",
         "List workflow runs",
@@ -160,7 +160,7 @@ class WorkflowRuns(Door):
         return Response(_answer(request, run.pk), status=201)
 
 
-class WorkflowRunOne(Door):
+class WorkflowRunDetail(Door):
     @described(
         "get_workflow_run",
         "Read a workflow run",

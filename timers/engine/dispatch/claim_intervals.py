@@ -98,7 +98,7 @@ from (
     from timers_schedule s where s.timer_id in ({chosen}))) as v
 where s.timer_id = v.timer_id"""
 
-LEAST_INTERVAL = timedelta(milliseconds=100)
+MIN_INTERVAL = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _claim_regular(ways: _Statements, *, now: datetime, horizon: datetime, batch
     values = _values(now, horizon) | {
         "batch": batch,
         "lease": EXECUTION_MESSAGE_LEASE // timedelta(microseconds=1),
-        "most": (horizon - now) // LEAST_INTERVAL + 1,
+        "most": (horizon - now) // MIN_INTERVAL + 1,
         "moment": f"{to_us(now) // 1000:012x}7",
     }
     if sql.on_postgresql():

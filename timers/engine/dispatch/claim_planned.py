@@ -21,8 +21,8 @@ from timers.services.timers.schedules import DueSchedule, Fire, Move, plan_due
 
 log = logging.getLogger(__name__)
 
-LONGEST_SET_ASIDE = timedelta(hours=1)
-FIRST_SET_ASIDE = timedelta(seconds=5)
+MAX_SET_ASIDE = timedelta(hours=1)
+INITIAL_SET_ASIDE = timedelta(seconds=5)
 
 _DUE = """
 select s.timer_id, s.definition_id, d.schedule, s.kind, s.next_planned_at, s.max_runs, s.fired_count, s.catch_up,
@@ -72,7 +72,7 @@ where timer_id = %s and serial = 0 and status = 'skipped' and skip_reason = %s a
 
 
 @dataclass(slots=True)
-class Planned:
+class PlannedClaims:
     """What the slow way did: messages to send, occurrences left out, timers set aside, rows read."""
 
     items: list[tuple[str, int, int]] = field(default_factory=list)
@@ -89,7 +89,7 @@ def claim_planned(
     batch: int,
     regular: tuple[str, dict[str, Any]],
     paused: bool,
-) -> Planned:
+) -> PlannedClaims:
     """Claim the schedules due at `until` that `regular` leaves, inside the caller's transaction.
 
     With `paused` it is asked of each whether its owner has paused everything.
@@ -99,10 +99,10 @@ def claim_planned(
     sql += rows.locked("no key update of s skip locked")
     found = rows.fetch(sql, values | {"batch": batch, "until": to_us(until) if until == horizon else to_us(until) - 1})
     if not found:
-        return Planned()
+        return PlannedClaims()
     failures = {rows.as_uuid(row[0]): row[12] for row in found}
     moves = plan_due([_due(row) for row in found], now=now, horizon=horizon)
-    planned = Planned(read=len(found))
+    planned = PlannedClaims(read=len(found))
     _carry_out([each for each in moves if each.error is None], planned, now=now)
     for each in moves:
         if each.error is not None:
@@ -116,7 +116,7 @@ def _due(row: Sequence[Any]) -> DueSchedule:
     return DueSchedule(rows.as_uuid(row[0]), row[1], document, row[3], from_us(row[4]), *row[5:12])
 
 
-def _carry_out(moves: Sequence[Move], planned: Planned, *, now: datetime) -> None:
+def _carry_out(moves: Sequence[Move], planned: PlannedClaims, *, now: datetime) -> None:
     if not moves:
         return
     moved = _move(moves)
@@ -158,7 +158,7 @@ def _move(moves: Iterable[Move]) -> set[str]:
     return {rows.as_hex(row[0]) for row in found}
 
 
-def _lines(move: Move, planned: Planned, *, now: datetime) -> list[tuple[Any, ...]]:
+def _lines(move: Move, planned: PlannedClaims, *, now: datetime) -> list[tuple[Any, ...]]:
     """Return the rows of executions that a move makes: one per occurrence that runs, one per run of those left out."""
     lines = [_fire_line(move, each, now) for each in move.fire]
     for run in move.skipped:
@@ -189,7 +189,7 @@ def _extend_newest(move: Move, run: SkippedRun) -> bool:
 
 def _set_aside(move: Move, failures: int, *, now: datetime) -> None:
     """Let a schedule rest whose planning raises, so that its neighbours go on; it is tried again later."""
-    rest = min(LONGEST_SET_ASIDE, FIRST_SET_ASIDE * 2 ** min(failures, 12))
+    rest = min(MAX_SET_ASIDE, INITIAL_SET_ASIDE * 2 ** min(failures, 12))
     changed = rows.change(
         "update timers_schedule set planning_failures = planning_failures + 1, next_run_at = %s "
         "where timer_id = %s and next_planned_at = %s",

@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 AHEAD = 0.5
 """Seconds before its instant that a timer is claimed: the transaction and the message are paid by then."""
 
-LONGEST_WAIT = 4.0
+MAX_WAIT_SECONDS = 4.0
 """Seconds between two ticks at most: well within what `readyz` calls alive."""
 
-LEAST_GAP = 0.01
+MIN_WAIT_SECONDS = 0.01
 """Seconds between two ticks at least, so that a dense stream of timers is gathered into batches."""
 
-MOST_BATCHES = 20
+MAX_BATCHES = 20
 """How many batches one tick claims at most, so that chores and signs of life are not put off for long."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -59,13 +59,13 @@ class Dispatcher:
         self._name = process_name()
         self._sign_of_life = Every(timedelta(seconds=3))
         self._clock_check = Every(timedelta(minutes=1))
-        self._bell: notifier.Bell | None = None
+        self._bell: notifier.Notifier | None = None
         self._pause = FIRST_PAUSE
 
     def tick(self, now: datetime) -> Tick:
         """Do everything that is due: claim, repeat what was lost, say that we are alive; return what that was."""
         claimed = skipped = 0
-        for _ in range(MOST_BATCHES):
+        for _ in range(MAX_BATCHES):
             batch = claim(now=now, horizon=now + self.ahead, batch=self.batch)
             claimed += batch.executions
             skipped += batch.skipped
@@ -107,7 +107,7 @@ class Dispatcher:
 
     def _listen(self) -> None:
         if self._bell is None:
-            self._bell = notifier.hang(queue.CHANGES)
+            self._bell = notifier.subscribe(queue.CHANGES)
         if self._clock_check.is_due(self.clock.now()):
             self.clock.offset = processes.clock_offset()
 
@@ -117,10 +117,10 @@ class Dispatcher:
         Workers that hold sub-second timers, and other dispatchers, move on what is waited for and ring no bell for it:
         so at that instant the next one is asked for again, which is far cheaper than a tick.
         """
-        gap = began + LEAST_GAP - self.clock.monotonic()
+        gap = began + MIN_WAIT_SECONDS - self.clock.monotonic()
         if gap > 0 and self.clock.wait(gap):
             return
-        latest, following = self.clock.monotonic() + LONGEST_WAIT, tick.next_instant
+        latest, following = self.clock.monotonic() + MAX_WAIT_SECONDS, tick.next_instant
         while self._bell is not None and (seconds := self._idle_seconds(following, latest)) > 0:
             if self._bell.wait(seconds):
                 self.reaper.hear(self.clock.now())

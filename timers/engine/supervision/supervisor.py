@@ -39,7 +39,7 @@ START_GRACE = 30.0
 STOP_GRACE = 8.0
 """Seconds from the signal on in which children have to end by themselves; the whole stop takes less than 10."""
 
-LEAST_STOP_GRACE = 3.0
+MIN_STOP_GRACE_SECONDS = 3.0
 """So many of them are left when a probe was under way."""
 
 LOOK_EVERY = 1.0
@@ -47,12 +47,12 @@ PROBE_EVERY = 5.0
 
 
 @dataclass
-class Part:
+class ChildProcess:
     """One kind of child: how it is started and how it shows that it is alive."""
 
     name: str
     command: list[str]
-    alive: Callable[[Part], bool]
+    alive: Callable[[ChildProcess], bool]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     deaths: int = 0
@@ -73,9 +73,9 @@ class Supervisor:
         manage = str(Path(sys.argv[0]).resolve())
         python = [sys.executable, "-u"]
         self.parts = [
-            Part("web", [*python, "-m", "gunicorn", *_gunicorn(host, port)], self._web_answers),
-            Part("dispatch", [*python, manage, "dispatch"], self._beats(processes.DISPATCHER)),
-            Part("qcluster", [*python, manage, "qcluster"], self._beats(processes.CLUSTER)),
+            ChildProcess("web", [*python, "-m", "gunicorn", *_gunicorn(host, port)], self._web_answers),
+            ChildProcess("dispatch", [*python, manage, "dispatch"], self._beats(processes.DISPATCHER)),
+            ChildProcess("qcluster", [*python, manage, "qcluster"], self._beats(processes.CLUSTER)),
         ]
         self._orphan_watch = OrphanWatch(grace=STOP_GRACE)
         found_in = [str(Path(manage).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # whatever the folder
@@ -103,7 +103,7 @@ class Supervisor:
 
     # Keeping alive
 
-    def _keep_running(self, part: Part) -> None:
+    def _keep_running(self, part: ChildProcess) -> None:
         if part.process is not None and part.process.poll() is None:
             return
         if part.process is not None:
@@ -111,7 +111,7 @@ class Supervisor:
         if self.clock.monotonic() >= part.next_start:
             self._start(part)
 
-    def _note_death(self, part: Part) -> None:
+    def _note_death(self, part: ChildProcess) -> None:
         assert part.process is not None
         lived = self.clock.monotonic() - part.started
         part.deaths = part.deaths + 1 if lived < START_GRACE else 1
@@ -121,7 +121,7 @@ class Supervisor:
         part.process = None
         self._end_orphans()
 
-    def _start(self, part: Part) -> None:
+    def _start(self, part: ChildProcess) -> None:
         part.process = subprocess.Popen(
             part.command,
             env={**os.environ, **self.environment},
@@ -145,7 +145,7 @@ class Supervisor:
                 logger.error("%s stands still; restarting it.", part.name)
                 self._kill(part)
 
-    def _kill(self, part: Part) -> None:
+    def _kill(self, part: ChildProcess) -> None:
         """End one part for good: what stands still often does not hear a polite signal."""
         if part.process is None:
             return
@@ -167,11 +167,11 @@ class Supervisor:
 
     # Signs of life
 
-    def _web_answers(self, _part: Part) -> bool:
+    def _web_answers(self, _part: ChildProcess) -> bool:
         return any(self.clock.stopped.is_set() or _answers(f"{self._probe_url}/healthz") for _ in range(3))
 
-    def _beats(self, role: str) -> Callable[[Part], bool]:
-        def seen(part: Part) -> bool:
+    def _beats(self, role: str) -> Callable[[ChildProcess], bool]:
+        def seen(part: ChildProcess) -> bool:
             return processes.seen_since(role, process_name(part.pid), since=self.clock.now() - STILL)
 
         return seen
@@ -188,7 +188,7 @@ class Supervisor:
             assert part.process is not None
             part.process.terminate()
         gone = 0.0 if self.clock.stopped_at is None else self.clock.monotonic() - self.clock.stopped_at
-        _, left = psutil.wait_procs(families, timeout=max(LEAST_STOP_GRACE, STOP_GRACE - gone))
+        _, left = psutil.wait_procs(families, timeout=max(MIN_STOP_GRACE_SECONDS, STOP_GRACE - gone))
         for process in left:
             _kill_quietly(process)
         self._end_orphans()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from timers.copying.bundles import MOST_BYTES, Member
-from timers.engine.transfers.bundle_progress import End, PackAtWork
-from timers.engine.transfers.slice_context import Work
+from timers.copying.bundles import MAX_BYTES, Member
+from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
+from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers.progress import Todo
 from timers.storages.base import Done, Lot, Result, SourceFault, part_prefix
@@ -14,10 +14,10 @@ from timers.storages.base import Done, Lot, Result, SourceFault, part_prefix
 WITHIN = 2.0
 """How long at most until what was copied so far is synced and moved, in seconds."""
 
-SAME = End("skipped", "copy", "same")
+SAME = MemberEnd("skipped", "copy", "same")
 
 
-def together(work: Work, rows: list[Todo], do: Callable[[Work, list[Todo]], None]) -> list[Todo]:
+def together(work: SliceContext, rows: list[Todo], do: Callable[[SliceContext, list[Todo]], None]) -> list[Todo]:
     """Have packs seen to together, a few at once, while there is time; return the rows that go one by one.
 
     All of them do where the two stores know no faster way.
@@ -34,15 +34,15 @@ def together(work: Work, rows: list[Todo], do: Callable[[Work, list[Todo]], None
     return [row for row in rows if row.members is None]
 
 
-def _at_once(work: Work) -> int:
+def _at_once(work: SliceContext) -> int:
     helpful, most = work.destination.lots_at_once(work.source), work.options.most_at_once
     return helpful if most is None else min(helpful, most)
 
 
-def copy(work: Work, rows: Sequence[Todo]) -> None:
+def copy(work: SliceContext, rows: Sequence[Todo]) -> None:
     """Copy packs together, until they are done or the slice's time is used."""
-    packs = [PackAtWork(row) for row in rows]
-    end = End("done", "copy", None, "checksum" if work.options.verify else "size")
+    packs = [BundleProgress(row) for row in rows]
+    end = MemberEnd("done", "copy", None, "checksum" if work.options.verify else "size")
 
     def gather() -> None:
         for pack in packs:
@@ -63,9 +63,9 @@ def copy(work: Work, rows: Sequence[Todo]) -> None:
             work.pause(sum(result.size for result in came if isinstance(result, Done)))
 
 
-def compare(work: Work, rows: Sequence[Todo]) -> None:
+def compare(work: SliceContext, rows: Sequence[Todo]) -> None:
     """Compare packs together; members that differ, or cannot be compared so, go on as packs and rows to be copied."""
-    packs = [PackAtWork(row) for row in rows]
+    packs = [BundleProgress(row) for row in rows]
 
     def gather() -> None:
         for pack in packs:
@@ -78,15 +78,15 @@ def compare(work: Work, rows: Sequence[Todo]) -> None:
             _take_compared(work, pack, came)
 
 
-def _lot(work: Work, pack: PackAtWork) -> Lot:
+def _lot(work: SliceContext, pack: BundleProgress) -> Lot:
     head = f"{part_prefix(work.held.transfer_id)}{pack.row.id}m"
     names = [member.name for member in _piece(work, pack)]
     return Lot(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
 
 
-def _piece(work: Work, pack: PackAtWork) -> Iterator[Member]:
+def _piece(work: SliceContext, pack: BundleProgress) -> Iterator[Member]:
     """Yield the next members: as many as may be moved in one go, at least one."""
-    room = work.pace.piece(MOST_BYTES)
+    room = work.pace.piece(MAX_BYTES)
     for member in pack.waiting.values():
         yield member
         room -= member.size
@@ -94,7 +94,7 @@ def _piece(work: Work, pack: PackAtWork) -> Iterator[Member]:
             return
 
 
-def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
+def _take_copied(work: SliceContext, pack: BundleProgress, results: Sequence[Result]) -> None:
     faults: list[tuple[Todo, Result]] = []
     done = [result for result in results if isinstance(result, Done)]
     size = sum(result.size for result in done)
@@ -115,7 +115,7 @@ def _take_copied(work: Work, pack: PackAtWork, results: Sequence[Result]) -> Non
         _failed(work, pack, row, fault)
 
 
-def _as_read(pack: PackAtWork, done: Sequence[Done]) -> list[Member]:
+def _as_read(pack: BundleProgress, done: Sequence[Done]) -> list[Member]:
     return [
         Member(name, size, modified_ns // 1000, there_size, there_us, digest)
         for (name, _, _, there_size, there_us, _), (size, modified_ns, digest) in zip(
@@ -124,12 +124,12 @@ def _as_read(pack: PackAtWork, done: Sequence[Done]) -> list[Member]:
     ]
 
 
-def _failed(work: Work, pack: PackAtWork, row: Todo, fault: Result) -> None:
+def _failed(work: SliceContext, pack: BundleProgress, row: Todo, fault: Result) -> None:
     if isinstance(fault, SourceFault | ExternalError):
         work.row_failed(row, fault, pack)
 
 
-def _take_compared(work: Work, pack: PackAtWork, results: Sequence[Result]) -> None:
+def _take_compared(work: SliceContext, pack: BundleProgress, results: Sequence[Result]) -> None:
     done = [result for result in results if isinstance(result, Done)]
     size = sum(result.size for result in done)
     work.count(files_skipped=len(done), bytes_total=-size, bytes_checksummed=size)

@@ -13,7 +13,7 @@ from timers.engine.transfers.rows import alone
 from timers.services.transfers.progress import ChangedPack, Changes, NewFile, Todo
 
 
-class End(NamedTuple):
+class MemberEnd(NamedTuple):
     """How members end: the columns that they share from then on."""
 
     state: str
@@ -22,7 +22,7 @@ class End(NamedTuple):
     verified: str | None = None
 
 
-class PackAtWork:
+class BundleProgress:
     """One pack's row while its members are copied, compared or deleted."""
 
     def __init__(self, row: Todo) -> None:
@@ -71,7 +71,7 @@ class PackAtWork:
         del self.waiting[number]
         self._moved_out = True
 
-    def write(self, changes: Changes, end: End, *, now: datetime) -> None:
+    def write(self, changes: Changes, end: MemberEnd, *, now: datetime) -> None:
         """Add to the changes what came of the members since the last time; what is done comes to that end.
 
         The row keeps what still waits; once nothing does, it is that of the last members done, or goes.
@@ -88,11 +88,11 @@ class PackAtWork:
         elif moved_out:
             changes.dissolved.append(self.row.id)
 
-    def _as_before(self) -> End:
+    def _as_before(self) -> MemberEnd:
         row = self.row
-        return End(row.state, row.step, row.verdict, row.verified)
+        return MemberEnd(row.state, row.step, row.verdict, row.verified)
 
-    def _apart(self, members: list[Member], end: End, *, now_us: int) -> NewFile:
+    def _apart(self, members: list[Member], end: MemberEnd, *, now_us: int) -> NewFile:
         return NewFile(
             item=self.row.item,
             parent=self.row.parent,
@@ -110,7 +110,7 @@ class PackAtWork:
         )
 
 
-def _changed(row: Todo, members: list[Member], end: End, finished_us: int | None = None) -> ChangedPack:
+def _changed(row: Todo, members: list[Member], end: MemberEnd, finished_us: int | None = None) -> ChangedPack:
     return ChangedPack(
         id=row.id,
         state=end.state,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from timers.copying import bundles
 from timers.copying.bundles import Member
-from timers.copying.plan import Entry, Kind, Step, Verdict, What
-from timers.engine.transfers.slice_context import Work
+from timers.copying.plan import Entry, FileVerdict, Kind, PlannedEntry, What
+from timers.engine.transfers.slice_context import SliceContext
 from timers.services.transfers import progress
 from timers.services.transfers.progress import NewFile, Todo
 
@@ -30,13 +30,13 @@ class _Pack:
 class Packing:
     """The packs of one folder; `close` it when all of the folder was seen."""
 
-    def __init__(self, work: Work, folder: Todo) -> None:
+    def __init__(self, work: SliceContext, folder: Todo) -> None:
         self._work, self._folder = work, folder
         self._packs: dict[tuple[str | None, ...], _Pack] = {}
         self._last: tuple[object, ...] = ()
         self._pack = _Pack("", "", None, None)
 
-    def takes(self, step: Step) -> bool:
+    def takes(self, step: PlannedEntry) -> bool:
         """Take in a file that can be a member of a pack; return False for all else."""
         what, (name, kind, size, modified_ns), level, verdict, there, _ = step
         if kind is not _FILE or (what is not _SKIP and (size > bundles.SMALL or what not in _ROWS)):
@@ -57,7 +57,7 @@ class Packing:
         """Take in a file of the destination that is to be deleted."""
         modified_us = None if entry.modified_ns is None else entry.modified_ns // 1000
         member = Member(entry.name, entry.size, None, entry.size, modified_us)
-        self._put(self._pack_for("delete", "pending", None, Verdict.DELETE.value), member)
+        self._put(self._pack_for("delete", "pending", None, FileVerdict.DELETE.value), member)
 
     def close(self) -> None:
         """Write down what has been gathered."""
@@ -71,8 +71,8 @@ class Packing:
     def _put(self, pack: _Pack, member: Member) -> None:
         pack.members.append(member)
         pack.size += member.size
-        full = pack.size >= bundles.MOST_BYTES and pack.state == "pending"
-        if full or len(pack.members) >= bundles.MOST_MEMBERS:
+        full = pack.size >= bundles.MAX_BYTES and pack.state == "pending"
+        if full or len(pack.members) >= bundles.MAX_MEMBERS:
             self._write(pack)
             self._work.watch.check()
 

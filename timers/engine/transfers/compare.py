@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from timers.copying import checksums
 from timers.engine.transfers import batch_copy
-from timers.engine.transfers.bundle_progress import PackAtWork
-from timers.engine.transfers.copy_workers import Lane, Lanes, Result, width
+from timers.engine.transfers.bundle_progress import BundleProgress
+from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, width
 from timers.engine.transfers.rows import alone
-from timers.engine.transfers.slice_context import Wait, Work
+from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import Kept, Todo
+from timers.services.transfers.progress import ResumableFile, Todo
 from timers.storages.base import Reader, SourceFault, Storage
 
 SEGMENT = 8 * 1024 * 1024
@@ -27,21 +27,21 @@ class Same:
 
 
 @dataclass(frozen=True)
-class Differs:
+class ContentDiffers:
     """The file has to be copied."""
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class ComparedSoFar:
     """So many bytes are the same: the next slice goes on from there."""
 
-    kept: Kept
+    kept: ResumableFile
 
 
-Comparison = Same | Differs | Unfinished
+Comparison = Same | ContentDiffers | ComparedSoFar
 
 
-def compare(work: Work) -> bool:
+def compare(work: SliceContext) -> bool:
     """Compare until the slice's time is used; return whether every file has been compared."""
     while rows := progress.to_do(work.held, "compare", work.batch, now=work.watch.now()):
         others = batch_copy.together(work, rows, batch_copy.compare)
@@ -52,23 +52,23 @@ def compare(work: Work) -> bool:
             return False
     retry = progress.next_retry(work.held, ["compare"])
     if retry is not None:
-        raise Wait(retry)
+        raise WaitUntil(retry)
     return True
 
 
-def _compare_rows(work: Work, rows: list[Todo]) -> None:
-    packs = {row.id: PackAtWork(row) for row in rows if row.members is not None}
+def _compare_rows(work: SliceContext, rows: list[Todo]) -> None:
+    packs = {row.id: BundleProgress(row) for row in rows if row.members is not None}
 
     def gather() -> None:
         for pack in packs.values():
             work.write_bundle(pack, batch_copy.SAME)
 
-    with work.gathering(gather), Lanes(work, _compare, width=width(work)) as running:
+    with work.gathering(gather), CopyWorkers(work, _compare, width=width(work)) as running:
         for row, result in running.run(_todos(work, rows, packs)):
             _take(work, row, result, packs.get(row.id))
 
 
-def _todos(work: Work, rows: list[Todo], packs: dict[int, PackAtWork]) -> Iterator[Todo]:
+def _todos(work: SliceContext, rows: list[Todo], packs: dict[int, BundleProgress]) -> Iterator[Todo]:
     """Yield at least one file, and more while there is time."""
     first = True
     for row in rows:
@@ -81,7 +81,7 @@ def _todos(work: Work, rows: list[Todo], packs: dict[int, PackAtWork]) -> Iterat
             yield todo
 
 
-def _take(work: Work, row: Todo, result: Result[Comparison], pack: PackAtWork | None) -> None:
+def _take(work: SliceContext, row: Todo, result: Result[Comparison], pack: BundleProgress | None) -> None:
     if isinstance(result, Same):
         work.count(files_skipped=1, bytes_total=-row.size)
         if pack is not None and row.member is not None:
@@ -89,15 +89,15 @@ def _take(work: Work, row: Todo, result: Result[Comparison], pack: PackAtWork | 
             pack.done(row.member, size=member.size, modified_us=member.modified_us, checksum=result.checksum)
         else:
             work.changes.same.append((row.id, result.checksum))
-    elif isinstance(result, Unfinished):
+    elif isinstance(result, ComparedSoFar):
         work.changes.kept.append(result.kept)
-    elif isinstance(result, Differs):
+    elif isinstance(result, ContentDiffers):
         _differs(work, row, pack)
     else:
         work.row_failed(row, result, pack)
 
 
-def _differs(work: Work, row: Todo, pack: PackAtWork | None) -> None:
+def _differs(work: SliceContext, row: Todo, pack: BundleProgress | None) -> None:
     if pack is not None and row.member is not None:
         work.changes.new.append(alone(row)._replace(step="copy", verdict="change"))
         pack.gone(row.member)
@@ -105,7 +105,7 @@ def _differs(work: Work, row: Todo, pack: PackAtWork | None) -> None:
         work.changes.different.append(row.id)
 
 
-def _compare(lane: Lane, row: Todo) -> Comparison:
+def _compare(lane: CopyWorker, row: Todo) -> Comparison:
     try:
         source = lane.source.open(row.source_path, offset=row.bytes_done)
     except ExternalError as error:
@@ -119,11 +119,11 @@ def _compare(lane: Lane, row: Todo) -> Comparison:
                 return _read_both(lane, row, source, target)
         except ExternalError as error:
             if error.reason == "not_found":
-                return Differs()
+                return ContentDiffers()
             raise
 
 
-def _stated(lane: Lane, row: Todo, source: Reader) -> Comparison | None:
+def _stated(lane: CopyWorker, row: Todo, source: Reader) -> Comparison | None:
     """Compare by a digest that a store states; None when none does, or the file was begun to be read."""
     if row.bytes_done:
         return None
@@ -136,7 +136,7 @@ def _stated(lane: Lane, row: Todo, source: Reader) -> Comparison | None:
             continue
         here = here or _digest(lane, source, algorithm)
         there = there or _digest_there(lane, row, algorithm)
-        return Same(here if algorithm == checksums.DEFAULT else None) if here == there else Differs()
+        return Same(here if algorithm == checksums.DEFAULT else None) if here == there else ContentDiffers()
     return None
 
 
@@ -148,7 +148,7 @@ def _states(storage: Storage, algorithm: str) -> bool:
     return algorithm in storage.abilities.checksums
 
 
-def _digest(lane: Lane, reader: Reader, algorithm: str) -> str:
+def _digest(lane: CopyWorker, reader: Reader, algorithm: str) -> str:
     digest = checksums.new(algorithm)
     while read := reader.feed(digest, SEGMENT):
         lane.tally.counts["bytes_checksummed"] += read
@@ -156,16 +156,16 @@ def _digest(lane: Lane, reader: Reader, algorithm: str) -> str:
     return str(digest.hexdigest())
 
 
-def _digest_there(lane: Lane, row: Todo, algorithm: str) -> str:
+def _digest_there(lane: CopyWorker, row: Todo, algorithm: str) -> str:
     with lane.destination.open(row.destination_path) as reader:
         return _digest(lane, reader, algorithm)
 
 
-def _read_both(lane: Lane, row: Todo, source: Reader, target: Reader) -> Comparison:
+def _read_both(lane: CopyWorker, row: Todo, source: Reader, target: Reader) -> Comparison:
     """Read on from where the last slice stopped; a file that changed since is simply copied."""
     size = source.opened.size
     if target.opened.size != size or (row.bytes_done and source.opened.modified_at != row.modified_at):
-        return Differs()
+        return ContentDiffers()
     here, there = checksums.new(), checksums.new()
     while source.position < size:
         stretch = min(SEGMENT, size - source.position)
@@ -173,8 +173,8 @@ def _read_both(lane: Lane, row: Todo, source: Reader, target: Reader) -> Compari
         read = source.feed(here, stretch)
         lane.tally.counts["bytes_checksummed"] += read
         if reading() != read or not read or here.digest() != there.digest():
-            return Differs()
+            return ContentDiffers()
         lane.check()
         if lane.spent() and source.position < size and row.member is None:
-            return Unfinished(Kept(row.id, None, source.position, size, source.opened.modified_at))
+            return ComparedSoFar(ResumableFile(row.id, None, source.position, size, source.opened.modified_at))
     return Same(here.hexdigest() if row.bytes_done == 0 else None)

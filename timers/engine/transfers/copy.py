@@ -5,14 +5,14 @@ from __future__ import annotations
 from timers.copying import paths
 from timers.engine.transfers import batch_copy, copy_files
 from timers.engine.transfers.partial_files import sweep
-from timers.engine.transfers.slice_context import Wait, Work
+from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Todo
 from timers.storages.base import SourceFault
 
 
-def copy(work: Work) -> bool:
+def copy(work: SliceContext) -> bool:
     """Copy until the slice's time is used; return whether every file is where it belongs."""
     if work.held.taken_over or work.held.failures:
         sweep(work)
@@ -27,11 +27,11 @@ def copy(work: Work) -> bool:
             return False
     retry = progress.next_retry(work.held, ["mkdir", "link", "copy"])
     if retry is not None:
-        raise Wait(retry)
+        raise WaitUntil(retry)
     return True
 
 
-def _make_folders(work: Work) -> bool:
+def _make_folders(work: SliceContext) -> bool:
     while rows := progress.to_do(work.held, "mkdir", work.batch, now=work.watch.now()):
         for row in rows:
             work.watch.check()
@@ -46,7 +46,7 @@ def _make_folders(work: Work) -> bool:
     return True
 
 
-def _make_links(work: Work) -> bool:
+def _make_links(work: SliceContext) -> bool:
     while rows := progress.to_do(work.held, "link", work.batch, now=work.watch.now()):
         for row in rows:
             work.watch.check()
@@ -57,7 +57,7 @@ def _make_links(work: Work) -> bool:
     return True
 
 
-def _make_link(work: Work, row: Todo) -> None:
+def _make_link(work: SliceContext, row: Todo) -> None:
     try:
         text = work.source.read_link(row.source_path)
     except ExternalError as error:

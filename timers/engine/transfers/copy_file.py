@@ -8,11 +8,11 @@ from typing import Any
 
 from timers.copying import checksums, paths
 from timers.engine.transfers import digests
-from timers.engine.transfers.copy_workers import Lane, Tally
-from timers.engine.transfers.slice_context import AtWork
+from timers.engine.transfers.copy_workers import CopyWorker, FileTally
+from timers.engine.transfers.slice_context import FileInProgress
 from timers.errors import ExternalError
-from timers.services.transfers.progress import Kept, Todo
-from timers.storages.base import Entry, Part, Reader, SourceFault, Writer, part_name, part_prefix
+from timers.services.transfers.progress import ResumableFile, Todo
+from timers.storages.base import Entry, Reader, SourceFault, UnfinishedFile, Writer, part_name, part_prefix
 
 SEGMENT = 8 * 1024 * 1024
 READ_AGAIN = 8 * 1024 * 1024 * 1024
@@ -28,15 +28,15 @@ class Filled:
     source: Entry
     checksum: str | None
     verified: bool
-    tally: Tally
+    tally: FileTally
 
 
 @dataclass
-class Stopped:
+class CopyStopped:
     """A part that is gone on with later: in the next slice, or when the fault that broke it off may have passed."""
 
     row: Todo
-    part: Part
+    part: UnfinishedFile
     source: Entry
     fault: ExternalError | SourceFault | None = None
 
@@ -49,7 +49,7 @@ class StartOver(Exception):
     """The older part cannot be gone on with."""
 
 
-def fill(lane: Lane, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | Stopped:
+def fill(lane: CopyWorker, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | CopyStopped:
     """Copy a file into a part, once more if the source changes meanwhile; `wanted` is the digest that it must have.
 
     Raises SourceFault for faults of the source, ExternalError for those of the destination.
@@ -67,7 +67,7 @@ def fill(lane: Lane, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | S
                 raise SourceFault(ExternalError(message, retryable=True, reason="source_changed")) from None
 
 
-def _fill(lane: Lane, row: Todo, wanted: tuple[str, str] | None) -> Filled | Stopped:
+def _fill(lane: CopyWorker, row: Todo, wanted: tuple[str, str] | None) -> Filled | CopyStopped:
     with _open(lane, row) as reader:
         writer = _begin(lane, row, reader)
         try:
@@ -78,14 +78,14 @@ def _fill(lane: Lane, row: Todo, wanted: tuple[str, str] | None) -> Filled | Sto
             raise
 
 
-def _open(lane: Lane, row: Todo) -> Reader:
+def _open(lane: CopyWorker, row: Todo) -> Reader:
     try:
         return lane.source.open(row.source_path, offset=row.bytes_done)
     except ExternalError as error:
         raise SourceFault(error) from error
 
 
-def _begin(lane: Lane, row: Todo, reader: Reader) -> Writer:
+def _begin(lane: CopyWorker, row: Todo, reader: Reader) -> Writer:
     """Open a part: the older one if the source is still the same, else a new one. Missing folders are made."""
     name = part_name(lane.held.transfer_id, row.key, lane.held.number)
     if not row.part:
@@ -93,17 +93,17 @@ def _begin(lane: Lane, row: Todo, reader: Reader) -> Writer:
     if reader.opened.size != row.size or reader.opened.modified_at != row.modified_at:
         raise StartOver
     try:
-        return lane.destination.write(row.destination_path, part=name, resume=Part(row.part, row.bytes_done))
+        return lane.destination.write(row.destination_path, part=name, resume=UnfinishedFile(row.part, row.bytes_done))
     except ExternalError as error:
         if error.reason != "not_found":
             raise
     renamed = _renamed(lane, row)
     if renamed is None:
         raise StartOver
-    return lane.destination.write(row.destination_path, part=name, resume=Part(renamed, row.bytes_done))
+    return lane.destination.write(row.destination_path, part=name, resume=UnfinishedFile(renamed, row.bytes_done))
 
 
-def _renamed(lane: Lane, row: Todo) -> str | None:
+def _renamed(lane: CopyWorker, row: Todo) -> str | None:
     """Return the name of the part if a slice that died has taken it over without saying so."""
     mine, folder = part_prefix(lane.held.transfer_id, row.key), paths.parent(row.destination_path)
     for entry in lane.destination.list(folder):
@@ -112,7 +112,7 @@ def _renamed(lane: Lane, row: Todo) -> str | None:
     return None
 
 
-def _write_new(lane: Lane, path: str, name: str) -> Writer:
+def _write_new(lane: CopyWorker, path: str, name: str) -> Writer:
     try:
         return lane.destination.write(path, part=name)
     except ExternalError as error:
@@ -122,16 +122,16 @@ def _write_new(lane: Lane, path: str, name: str) -> Writer:
     return lane.destination.write(path, part=name)
 
 
-def _forget_part(lane: Lane, row: Todo) -> Todo:
+def _forget_part(lane: CopyWorker, row: Todo) -> Todo:
     """Begin the file from its first byte; what the older part held no longer counts as transferred."""
     if row.part:
         lane.tally.counts["bytes_transferred"] -= row.bytes_done
-        lane.tally.kept.append(Kept(row.id, None, 0, row.size, row.modified_at))
+        lane.tally.kept.append(ResumableFile(row.id, None, 0, row.size, row.modified_at))
         lane.destination.remove_part(row.destination_path, row.part)
     return row._replace(bytes_done=0, part=None)
 
 
-def _check_prefix(lane: Lane, row: Todo, writer: Writer) -> Any:
+def _check_prefix(lane: CopyWorker, row: Todo, writer: Writer) -> Any:
     """Return the digest of what the older part holds, if it was read; raises StartOver unless the source begins so.
 
     A part that a slice left on purpose was synced and its stretches verified: only the last one is read again. After a
@@ -159,7 +159,7 @@ class _Pouring:
 
     def __init__(
         self,
-        lane: Lane,
+        lane: CopyWorker,
         row: Todo,
         *,
         reader: Reader,
@@ -187,7 +187,7 @@ class _Pouring:
         fresh = checksums.new(self.algorithm)
         return fresh, fresh.copy() if asks_back else None, self.began_at == 0
 
-    def pour(self) -> Filled | Stopped:
+    def pour(self) -> Filled | CopyStopped:
         try:
             return self._pour()
         except (ExternalError, SourceFault) as fault:
@@ -196,7 +196,7 @@ class _Pouring:
                 raise
             return stopped
 
-    def _left_off(self, fault: ExternalError | SourceFault) -> Stopped | None:
+    def _left_off(self, fault: ExternalError | SourceFault) -> CopyStopped | None:
         """Keep what was copied before a fault that may pass; None where it has to be begun again."""
         error = fault.error if isinstance(fault, SourceFault) else fault
         passes = error.retryable and (isinstance(fault, SourceFault) or error.reason == "connection_error")
@@ -211,7 +211,7 @@ class _Pouring:
         self._count(moved)
         return stopped
 
-    def _pour(self) -> Filled | Stopped:
+    def _pour(self) -> Filled | CopyStopped:
         size = self.reader.opened.size
         back = self.writer.read_back(self.began_at) if self.there is not None else None
         try:
@@ -248,7 +248,9 @@ class _Pouring:
         return self.writer.take(self.reader, most, self.here)
 
     def _must_stop(self, size: int) -> bool:
-        self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, self.writer.written, size, self.began_at)
+        self.lane.work.at_work[self.row.key] = FileInProgress(
+            self.row.source_path, self.writer.written, size, self.began_at
+        )
         self.lane.check()
         return self._resumable and self.lane.spent()
 
@@ -256,7 +258,7 @@ class _Pouring:
     def _resumable(self) -> bool:
         return self.lane.destination.abilities.resume and self.wanted is None and self.row.member is None
 
-    def _judge(self, size: int) -> Filled | Stopped:
+    def _judge(self, size: int) -> Filled | CopyStopped:
         self._check_digests()
         now = self.reader.stat()
         if now.size != size or now.modified_ns != self.reader.opened.modified_ns:
@@ -274,16 +276,16 @@ class _Pouring:
         if self.verified:
             self.lane.tally.counts["bytes_checksummed"] += moved
 
-    def _stop(self, moved: int, fault: ExternalError | SourceFault | None) -> Stopped:
+    def _stop(self, moved: int, fault: ExternalError | SourceFault | None) -> CopyStopped:
         part = self.writer.keep()
         size = self.reader.opened.size
-        self.lane.work.at_work[self.row.key] = AtWork(self.row.source_path, part.size, size, part.size)
+        self.lane.work.at_work[self.row.key] = FileInProgress(self.row.source_path, part.size, size, part.size)
         dropped = self.began_at + moved - part.size  # some stores keep whole pieces only
         self._count(-dropped)
         if self.whole and not dropped:
             both = digests.Digests(self.here, self.there)
             digests.keep(self.lane.held.transfer_id, self.row.id, part.size, both)
-        return Stopped(self.row, part, self.reader.opened, fault)
+        return CopyStopped(self.row, part, self.reader.opened, fault)
 
     def _check_digests(self) -> None:
         if self.here is not None and self.there is not None and self.here.digest() != self.there.digest():

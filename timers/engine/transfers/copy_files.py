@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from timers.copying import paths
 from timers.engine.transfers import copy_file
-from timers.engine.transfers.bundle_progress import End, PackAtWork
-from timers.engine.transfers.copy_file import Filled, Stopped
-from timers.engine.transfers.copy_workers import Lane, Lanes, Result, Tally, add, width
-from timers.engine.transfers.slice_context import Work
+from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
+from timers.engine.transfers.copy_file import CopyStopped, Filled
+from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, FileTally, Result, add, width
+from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import DoneFile, Kept, Todo
+from timers.services.transfers.progress import DoneFile, ResumableFile, Todo
 from timers.storages.base import Entry, SourceFault
 
-MOST_OPEN = 128  # some slices share a process, and a process may usually hold 1,024 files open
-MOST_BYTES = 64 * 1024 * 1024
+MAX_OPEN_FILES = 128  # some slices share a process, and a process may usually hold 1,024 files open
+MAX_BATCH_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Moved:
     source: Entry
     checksum: str | None
     verified: bool
-    tally: Tally
+    tally: FileTally
 
 
 def _moved(filled: Filled) -> Moved:
     return Moved(filled.row, filled.source, filled.checksum, filled.verified, filled.tally)
 
 
-def copy_rows(work: Work, rows: list[Todo]) -> None:
+def copy_rows(work: SliceContext, rows: list[Todo]) -> None:
     """Copy these files and members of packs, until the slice's time is used."""
-    copying = _Copying(work, rows)
+    copying = _FileBatch(work, rows)
     with work.gathering(copying.write_packs):
         lanes = width(work)
         if lanes > 1:
@@ -46,17 +46,17 @@ def copy_rows(work: Work, rows: list[Todo]) -> None:
             copying.in_batches()
 
 
-class _Copying:
+class _FileBatch:
     """Some rows on their way; whatever came of them is in the slice's changes when it ends."""
 
-    def __init__(self, work: Work, rows: list[Todo]) -> None:
+    def __init__(self, work: SliceContext, rows: list[Todo]) -> None:
         self._work, self._rows = work, rows
-        self._packs = {row.id: PackAtWork(row) for row in rows if row.members is not None}
+        self._packs = {row.id: BundleProgress(row) for row in rows if row.members is not None}
         self._wanted = progress.checksums_wanted(work.held, list({row.item for row in rows}))
 
     def in_lanes(self, lanes: int) -> None:
         """Copy several files at a time, each moved into place by its lane."""
-        with Lanes(self._work, self._copy_and_move, width=lanes) as running:
+        with CopyWorkers(self._work, self._copy_and_move, width=lanes) as running:
             for row, result in running.run(self._todos()):
                 self._no_longer_at_work(row, result)
                 self._take(row, result)
@@ -65,7 +65,7 @@ class _Copying:
         """Copy one file after the other, and move many into place together."""
         batch = _Batch(self._work, moved=self._moved, failed=self._failed)
         try:
-            with Lanes(self._work, self._copy, width=1) as running:
+            with CopyWorkers(self._work, self._copy, width=1) as running:
                 for row, result in running.run(self._todos()):
                     self._no_longer_at_work(row, result)
                     if isinstance(result, Filled):
@@ -91,12 +91,12 @@ class _Copying:
                 self._work.breathe()
                 yield todo
 
-    def _copy(self, lane: Lane, row: Todo) -> Filled | Stopped:
+    def _copy(self, lane: CopyWorker, row: Todo) -> Filled | CopyStopped:
         return copy_file.fill(lane, row, wanted=self._wanted.get(row.item))
 
-    def _copy_and_move(self, lane: Lane, row: Todo) -> Moved | Stopped:
+    def _copy_and_move(self, lane: CopyWorker, row: Todo) -> Moved | CopyStopped:
         filled = self._copy(lane, row)
-        if isinstance(filled, Stopped):
+        if isinstance(filled, CopyStopped):
             return filled
         try:
             lane.destination.settle([filled.writer])
@@ -109,14 +109,16 @@ class _Copying:
         return _moved(filled)
 
     def _no_longer_at_work(self, row: Todo, result: object) -> None:
-        if not isinstance(result, Stopped):  # what stopped goes on in the next slice
+        if not isinstance(result, CopyStopped):  # what stopped goes on in the next slice
             self._work.at_work.pop(row.key, None)
 
-    def _take(self, row: Todo, result: Result[Moved | Stopped]) -> None:
+    def _take(self, row: Todo, result: Result[Moved | CopyStopped]) -> None:
         if isinstance(result, Moved):
             self._moved(result)
-        elif isinstance(result, Stopped):
-            kept = Kept(row.id, result.part.name, result.part.size, result.source.size, result.source.modified_at)
+        elif isinstance(result, CopyStopped):
+            kept = ResumableFile(
+                row.id, result.part.name, result.part.size, result.source.size, result.source.modified_at
+            )
             self._work.changes.kept.append(kept)
             if result.fault is not None:
                 self._failed(row, result.fault)
@@ -141,14 +143,14 @@ class _Copying:
         """Add what came of the members of packs to the slice's changes."""
         verified = "checksum" if self._work.options.verify else "size"
         for pack in self._packs.values():
-            self._work.write_bundle(pack, End("done", "copy", pack.row.verdict, verified))
+            self._work.write_bundle(pack, MemberEnd("done", "copy", pack.row.verdict, verified))
 
 
 class _Batch:
     """Parts that are full but not in place: one sync for all before they are moved, one for their folders after."""
 
     def __init__(
-        self, work: Work, *, moved: Callable[[Moved], None], failed: Callable[[Todo, ExternalError], None]
+        self, work: SliceContext, *, moved: Callable[[Moved], None], failed: Callable[[Todo, ExternalError], None]
     ) -> None:
         self._work, self._moved, self._failed = work, moved, failed
         self._filled: list[Filled] = []
@@ -156,7 +158,7 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        return len(self._filled) >= MOST_OPEN or self._bytes >= MOST_BYTES
+        return len(self._filled) >= MAX_OPEN_FILES or self._bytes >= MAX_BATCH_BYTES
 
     def add(self, filled: Filled) -> None:
         """Take a part in."""

@@ -15,11 +15,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from timers.engine.transfers.parallel_digest import Echo
-from timers.engine.transfers.slice_context import LOOK_EVERY, Options, Work
+from timers.engine.transfers.slice_context import CHECK_SECONDS, Options, SliceContext
 from timers.engine.transfers.slice_monitor import Cancelled
 from timers.errors import ExternalError
 from timers.services.collections import commands as collections
-from timers.services.transfers.progress import Kept
+from timers.services.transfers.progress import ResumableFile
 from timers.services.transfers.slices import Slice
 from timers.storages.base import SourceFault, Storage
 
@@ -32,28 +32,28 @@ Result: TypeAlias = R | ExternalError | SourceFault
 
 
 @dataclass
-class Tally:
+class FileTally:
     """What copying one file adds to the transfer's counters, and what became of its part."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[ResumableFile] = field(default_factory=list)
 
 
 @dataclass
-class Lane:
+class CopyWorker:
     """What copying one file needs; `tally` is that of the present one."""
 
-    work: Work
+    work: SliceContext
     source: Storage
     destination: Storage
     echo: Echo
     stop: threading.Event | None = None
     """Set when the slice ends; None in the slice's own thread."""
-    tally: Tally = field(default_factory=Tally)
+    tally: FileTally = field(default_factory=FileTally)
 
-    def take_tally(self) -> Tally:
+    def take_tally(self) -> FileTally:
         """Return what the present file adds, and begin anew."""
-        tally, self.tally = self.tally, Tally()
+        tally, self.tally = self.tally, FileTally()
         return tally
 
     @property
@@ -84,17 +84,17 @@ class Lane:
         self.work.pause(moved, self.check)
 
 
-class Lanes(Generic[J, R]):
+class CopyWorkers(Generic[J, R]):
     """Carries out jobs, one after another in each of `width` lanes; a context manager."""
 
-    def __init__(self, work: Work, do: Callable[[Lane, J], R], *, width: int) -> None:
+    def __init__(self, work: SliceContext, do: Callable[[CopyWorker, J], R], *, width: int) -> None:
         self._work, self._do, self._width = work, do, width
         self._jobs: SimpleQueue[J | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[J, Any, Tally]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[J, Any, FileTally]] = SimpleQueue()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._open: list[Lane] = []
-        self._own = Lane(work, work.source, work.destination, Echo())
+        self._open: list[CopyWorker] = []
+        self._own = CopyWorker(work, work.source, work.destination, Echo())
 
     def run(self, jobs: Iterator[J]) -> Iterator[tuple[J, Result[R]]]:
         """Yield each job with its result, or the fault that it met; what is no fault is raised.
@@ -119,7 +119,7 @@ class Lanes(Generic[J, R]):
         result = _attempt(self._own, job, self._do)
         return self._judged(job, result, self._own.take_tally())
 
-    def _judged(self, job: J, result: Any, tally: Tally) -> tuple[J, Result[R]]:
+    def _judged(self, job: J, result: Any, tally: FileTally) -> tuple[J, Result[R]]:
         add(self._work, tally)
         if isinstance(result, BaseException) and not isinstance(result, (ExternalError, SourceFault)):
             raise result
@@ -128,7 +128,7 @@ class Lanes(Generic[J, R]):
     def _answer(self) -> tuple[J, Result[R]]:
         while True:
             with suppress(Empty):
-                return self._judged(*self._answers.get(timeout=LOOK_EVERY))
+                return self._judged(*self._answers.get(timeout=CHECK_SECONDS))
             self._work.breathe()
 
     def _more_threads(self, wanted: int) -> None:
@@ -142,16 +142,16 @@ class Lanes(Generic[J, R]):
             lane, problem = self._opened(stack)
             while (job := self._jobs.get()) is not None:
                 if lane is None:
-                    self._answers.put((job, problem, Tally()))
+                    self._answers.put((job, problem, FileTally()))
                 else:
                     result = _attempt(lane, job, self._do)
                     self._answers.put((job, result, lane.take_tally()))
 
-    def _opened(self, stack: ExitStack) -> tuple[Lane | None, Exception | None]:
+    def _opened(self, stack: ExitStack) -> tuple[CopyWorker | None, Exception | None]:
         """Return a lane with connections of its own, or why there is none."""
         held = self._work.held
         try:
-            lane = Lane(
+            lane = CopyWorker(
                 self._work,
                 stack.enter_context(collections.storage_for(held.source)),
                 stack.enter_context(collections.storage_for(held.destination or held.source)),
@@ -186,20 +186,20 @@ class Lanes(Generic[J, R]):
         return not any(thread.is_alive() for thread in self._threads)
 
 
-def _attempt(lane: Lane, job: J, do: Callable[[Lane, J], R]) -> R | BaseException:
+def _attempt(lane: CopyWorker, job: J, do: Callable[[CopyWorker, J], R]) -> R | BaseException:
     try:
         return do(lane, job)
     except Exception as error:
         return error
 
 
-def add(work: Work, tally: Tally) -> None:
+def add(work: SliceContext, tally: FileTally) -> None:
     """Add a tally to what is written down next."""
     work.changes.counts.update(tally.counts)
     work.changes.kept += tally.kept
 
 
-def width(work: Work) -> int:
+def width(work: SliceContext) -> int:
     """Return how many files at a time help between these two storages, within the limit of the transfer."""
     helpful = max(work.source.abilities.streams, work.destination.abilities.streams)
     return min(helpful, work.options.most_at_once or helpful)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from timers.copying.plan import may_delete
-from timers.engine.transfers.bundle_progress import End, PackAtWork
-from timers.engine.transfers.copy_workers import Lane, Lanes, Result, width
-from timers.engine.transfers.slice_context import Final, Wait, Work
+from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
+from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, width
+from timers.engine.transfers.slice_context import Final, SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, Todo
 from timers.storages.base import SourceFault
 
-DELETED = End("done", "delete", "delete")
+DELETED = MemberEnd("done", "delete", "delete")
 
 
-def delete(work: Work) -> bool:
+def delete(work: SliceContext) -> bool:
     """Delete until the slice's time is used; return whether nothing is left to be deleted. Deepest paths come first."""
     while rows := progress.to_do(work.held, "delete", work.batch, now=work.watch.now(), last_first=True):
         for row in rows:
@@ -30,11 +30,11 @@ def delete(work: Work) -> bool:
             return False
     retry = progress.next_retry(work.held, ["delete"])
     if retry is not None:
-        raise Wait(retry)
+        raise WaitUntil(retry)
     return True
 
 
-def _delete_one(work: Work, row: Todo) -> None:
+def _delete_one(work: SliceContext, row: Todo) -> None:
     try:
         work.destination.delete(row.destination_path)
     except ExternalError as error:
@@ -48,14 +48,17 @@ def _delete_one(work: Work, row: Todo) -> None:
     _count(work)
 
 
-def _delete_members(work: Work, row: Todo) -> None:
-    pack = PackAtWork(row)
-    with work.gathering(lambda: work.write_bundle(pack, DELETED)), Lanes(work, _remove, width=width(work)) as running:
+def _delete_members(work: SliceContext, row: Todo) -> None:
+    pack = BundleProgress(row)
+    with (
+        work.gathering(lambda: work.write_bundle(pack, DELETED)),
+        CopyWorkers(work, _remove, width=width(work)) as running,
+    ):
         for todo, result in running.run(iter(pack.todos())):
             _take(work, pack, todo, result)
 
 
-def _remove(lane: Lane, row: Todo) -> bool:
+def _remove(lane: CopyWorker, row: Todo) -> bool:
     lane.check()
     try:
         lane.destination.delete(row.destination_path)
@@ -65,7 +68,7 @@ def _remove(lane: Lane, row: Todo) -> bool:
     return True
 
 
-def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> None:
+def _take(work: SliceContext, pack: BundleProgress, todo: Todo, result: Result[bool]) -> None:
     assert todo.member is not None
     if isinstance(result, ExternalError):
         work.row_failed(todo, result, pack)
@@ -74,12 +77,12 @@ def _take(work: Work, pack: PackAtWork, todo: Todo, result: Result[bool]) -> Non
         _count(work)
 
 
-def _count(work: Work) -> None:
+def _count(work: SliceContext) -> None:
     if work.held.kind == "delete":
         work.count(files_transferred=1)
 
 
-def allowed(work: Work) -> bool:
+def allowed(work: SliceContext) -> bool:
     """Return whether deleting may begin; raises Final where deleting so much cannot be meant."""
     if work.held.kind == "delete":
         return progress.has(work.held, ["delete"])
@@ -101,7 +104,7 @@ def allowed(work: Work) -> bool:
     return True
 
 
-def say_whether_allowed(work: Work) -> None:
+def say_whether_allowed(work: SliceContext) -> None:
     """Write down why a transfer like this one would delete nothing, for who looks before copying."""
     try:
         allowed(work)

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 from uuid import UUID
 
-MOST = 256
+MAX_KEPT = 256
 
 
 class Digests(NamedTuple):
@@ -29,7 +29,7 @@ def keep(transfer: UUID, file: int, size: int, both: Digests) -> None:
     """Keep the digests of the first `size` bytes of a file."""
     with _lock:
         _kept[transfer, file] = (size, both)
-        while len(_kept) > MOST:
+        while len(_kept) > MAX_KEPT:
             _kept.popitem(last=False)
 
 

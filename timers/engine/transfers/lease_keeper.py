@@ -18,7 +18,7 @@ from timers.services.transfers.slices import Slice, SliceLost
 LOOK_EVERY = 0.3
 HELD_UP_AFTER = 0.5
 """Seconds without a look of the slice's own, after which it counts as held up."""
-LONGEST = 120.0
+MAX_HELD_SECONDS = 120.0
 """How long a slice that is held up keeps its lease; then its transfer may be taken over."""
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Guard:
         try:
             while not self._over.wait(LOOK_EVERY):
                 idle = time.monotonic() - self._watch.looked_at
-                if HELD_UP_AFTER < idle < LONGEST and self._ended():
+                if HELD_UP_AFTER < idle < MAX_HELD_SECONDS and self._ended():
                     return
         except SliceLost:
             self._watch.give_up()

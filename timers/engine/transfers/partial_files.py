@@ -6,7 +6,7 @@ from collections.abc import Container
 from contextlib import suppress
 
 from timers.copying import bundles, paths
-from timers.engine.transfers.slice_context import Work
+from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Todo
@@ -14,7 +14,7 @@ from timers.services.transfers.slices import Slice
 from timers.storages.base import part_prefix
 
 
-def sweep(work: Work) -> None:
+def sweep(work: SliceContext) -> None:
     """Remove the parts that a slice which died left behind: they lie beside the next files to be copied."""
     rows = progress.to_do(work.held, "copy", work.batch, now=work.watch.now())
     work.destination.sweep(
@@ -40,7 +40,7 @@ def _path(row: Todo) -> str:
     return paths.join(row.destination_path, next(bundles.decode(row.members)).name)
 
 
-def remove_kept(work: Work) -> None:
+def remove_kept(work: SliceContext) -> None:
     """Remove the parts of files that nobody will go on with."""
     for _, path, part in progress.parts_kept(work.held):
         with suppress(ExternalError):

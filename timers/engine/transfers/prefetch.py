@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from timers.copying.plan import What
-from timers.engine.transfers.slice_context import Work
+from timers.engine.transfers.slice_context import SliceContext
 from timers.services.transfers.progress import Todo
 from timers.storages.base import Listed
 
 Answer = Callable[[], Listed | None] | None
 
 
-def of(work: Work, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | None]]:
+def of(work: SliceContext, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | None]]:
     """Yield each folder with what it holds, or None where it is to be listed by who asks.
 
     Every second folder is listed beside the one before it.
@@ -30,7 +30,7 @@ def of(work: Work, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | Non
             yield folder, beside() if beside is not None else None
 
 
-def _begin(work: Work, folder: Todo) -> Answer:
+def _begin(work: SliceContext, folder: Todo) -> Answer:
     if folder.step == What.DELETE:
         return None
     here = folder.destination_path if folder.state == "skipped" else None

@@ -11,9 +11,9 @@ from timers.clock import to_us
 from timers.copying import paths
 from timers.copying.plan import (
     Entry,
+    FileVerdict,
     Kind,
-    Step,
-    Verdict,
+    PlannedEntry,
     What,
     extras,
     file_step,
@@ -24,7 +24,7 @@ from timers.copying.plan import (
 from timers.engine.transfers import prefetch, symlinks
 from timers.engine.transfers.bundling import Packing
 from timers.engine.transfers.rows import with_fault
-from timers.engine.transfers.slice_context import Final, Work
+from timers.engine.transfers.slice_context import Final, SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, NewFile, Todo
@@ -35,7 +35,7 @@ FLUSH_AT = 100
 """Rows that are written together; most of them are packs."""
 
 
-def scan(work: Work) -> bool:
+def scan(work: SliceContext) -> bool:
     """List until the slice's time is used; return whether everything is listed."""
     if work.held.taken_over:
         progress.forget_half_listed(work.held)
@@ -59,7 +59,7 @@ def scan(work: Work) -> bool:
             return False
 
 
-def _flush_when_full(work: Work) -> None:
+def _flush_when_full(work: SliceContext) -> None:
     if len(work.changes.new) >= FLUSH_AT:
         work.watch.check()
         work.flush()
@@ -68,7 +68,7 @@ def _flush_when_full(work: Work) -> None:
 # Items
 
 
-def _expand(work: Work, item: Any) -> None:
+def _expand(work: SliceContext, item: Any) -> None:
     """Turn one item into rows: a file, or a folder to be listed; all that match, where a delete task has patterns."""
     try:
         if work.held.kind == "delete":
@@ -84,7 +84,7 @@ def _item_row(item: Any) -> NewFile:
     return NewFile(item.number, None, "copy", item.source_path, item.destination_path)
 
 
-def _expand_copy(work: Work, item: Any) -> None:
+def _expand_copy(work: SliceContext, item: Any) -> None:
     source, found = _found(work, item)
     target = _target(item, found.kind)
     there = _stat(work.destination, target)
@@ -100,7 +100,7 @@ def _expand_copy(work: Work, item: Any) -> None:
     _add(work, step, source, target, item=item.number)
 
 
-def _found(work: Work, item: Any) -> tuple[str, Entry]:
+def _found(work: SliceContext, item: Any) -> tuple[str, Entry]:
     """Return what an item asks for, and where it really is; raises SourceFault."""
     try:
         path, found = item.source_path, work.source.stat(item.source_path)
@@ -130,7 +130,7 @@ def _target(item: Any, kind: Kind | None) -> str:
     return paths.join(folder, paths.name_of(item.source_path)) if into and kind is not Kind.DIR else folder
 
 
-def _refuse_overlap(work: Work, source: str, target: str) -> None:
+def _refuse_overlap(work: SliceContext, source: str, target: str) -> None:
     complaint = overlap(
         (*work.source.address(), *paths.parts(source)), (*work.destination.address(), *paths.parts(target))
     )
@@ -150,7 +150,7 @@ def _stat(storage: Storage, path: str) -> Entry | None:
 # What a delete task names
 
 
-def _expand_deletion(work: Work, item: Any) -> None:
+def _expand_deletion(work: SliceContext, item: Any) -> None:
     others = {path.rstrip("/") for path in progress.destinations(work.held)} if work.options.recursive else set()
     if any(above in others for above in paths.above(item.source_path)):
         return  # goes with the folder that it is in
@@ -162,7 +162,7 @@ def _expand_deletion(work: Work, item: Any) -> None:
         _add_deletion(work, item.number, path, entry)
 
 
-def _matching(work: Work, path: str) -> Iterator[str]:
+def _matching(work: SliceContext, path: str) -> Iterator[str]:
     """Yield what a path means whose last part may be a pattern."""
     name = paths.name_of(path)
     if not set(name) & set("*?["):
@@ -178,14 +178,14 @@ def _matching(work: Work, path: str) -> Iterator[str]:
             raise
 
 
-def _add_deletion(work: Work, item: int, path: str, entry: Entry) -> None:
+def _add_deletion(work: SliceContext, item: int, path: str, entry: Entry) -> None:
     is_folder = entry.kind is Kind.DIR
     if is_folder and not work.options.recursive:
         raise Final(fault("unsupported", f"{path} is a folder, and the task is not recursive."))
     _delete(work, _deletion(item, None, path, entry))
 
 
-def _delete(work: Work, row: NewFile) -> None:
+def _delete(work: SliceContext, row: NewFile) -> None:
     work.changes.counts.update(progress.counts_of(row.step, row.state, row.size, kind=work.held.kind))
     work.changes.new.append(row)
 
@@ -199,7 +199,7 @@ def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile
         destination_path=path,
         size=0 if entry.kind is Kind.DIR else entry.size,
         unlisted=entry.kind is Kind.DIR,
-        verdict=Verdict.DELETE,
+        verdict=FileVerdict.DELETE,
         there_size=None if entry.kind is Kind.DIR else entry.size,  # which tells folders from files
         there_modified_us=_us(entry),
     )
@@ -208,7 +208,7 @@ def _deletion(item: int, parent: int | None, path: str, entry: Entry) -> NewFile
 # Folders
 
 
-def _list(work: Work, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
+def _list(work: SliceContext, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
     """Write down what one folder holds. Its row stays `unlisted` until all of it is written."""
     try:
         if folder.step == What.DELETE:
@@ -224,13 +224,13 @@ def _list(work: Work, folder: Todo, listed: Listed | None, protected: frozenset[
     work.changes.listed.append(folder.id)
 
 
-def _forget(work: Work) -> None:
+def _forget(work: SliceContext) -> None:
     """Remove what was written down of a folder whose listing broke off."""
     work.flush()
     progress.forget_half_listed(work.held)
 
 
-def _list_source_folder(work: Work, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
+def _list_source_folder(work: SliceContext, folder: Todo, listed: Listed | None, protected: frozenset[str]) -> None:
     there_already = folder.state == "skipped"
     with ExitStack() as stack:
         there: Lookup | None = None
@@ -251,7 +251,7 @@ def _list_source_folder(work: Work, folder: Todo, listed: Listed | None, protect
         _list_extras(work, folder, protected)
 
 
-def _add_of_folder(work: Work, folder: Todo, step: Step) -> None:
+def _add_of_folder(work: SliceContext, folder: Todo, step: PlannedEntry) -> None:
     if step.what is What.IGNORE:
         return
     name = step.entry.name
@@ -267,7 +267,7 @@ def _add_of_folder(work: Work, folder: Todo, step: Step) -> None:
     _add(work, step, source, target, item=folder.item, parent=folder.id)
 
 
-def _source_listing(work: Work, folder: Todo, listed: Listed | None) -> Iterator[Entry]:
+def _source_listing(work: SliceContext, folder: Todo, listed: Listed | None) -> Iterator[Entry]:
     try:
         for entry in work.source.list(folder.source_path) if listed is None else listed.entries:
             if entry.name.isascii() and entry.name[0] != ".":  # nearly all: neither odd nor a part
@@ -280,7 +280,7 @@ def _source_listing(work: Work, folder: Todo, listed: Listed | None) -> Iterator
         raise SourceFault(error) from error
 
 
-def _list_extras(work: Work, folder: Todo, protected: frozenset[str]) -> None:
+def _list_extras(work: SliceContext, folder: Todo, protected: frozenset[str]) -> None:
     with ExitStack() as stack:
         try:
             in_source: Lookup = stack.enter_context(work.source.looking(folder.source_path))
@@ -289,11 +289,11 @@ def _list_extras(work: Work, folder: Todo, protected: frozenset[str]) -> None:
         _add_extras(work, folder, in_source, protected)
 
 
-def _list_extra_folder(work: Work, folder: Todo, protected: frozenset[str]) -> None:
+def _list_extra_folder(work: SliceContext, folder: Todo, protected: frozenset[str]) -> None:
     _add_extras(work, folder, lambda name: None, protected)
 
 
-def _add_extras(work: Work, folder: Todo, in_source: Lookup, protected: frozenset[str]) -> None:
+def _add_extras(work: SliceContext, folder: Todo, in_source: Lookup, protected: frozenset[str]) -> None:
     packing = Packing(work, folder._replace(source_path=""))
     rules = None if work.held.kind == "delete" else work.options.rules
     for entry in extras(_destination_listing(work, folder), in_source=in_source, rules=rules):
@@ -308,7 +308,7 @@ def _add_extras(work: Work, folder: Todo, in_source: Lookup, protected: frozense
     packing.close()
 
 
-def _destination_listing(work: Work, folder: Todo) -> Iterator[Entry]:
+def _destination_listing(work: SliceContext, folder: Todo) -> Iterator[Entry]:
     for entry in work.destination.list(folder.destination_path):
         if paths.is_storable(entry.name) and not is_part(entry.name):
             yield entry
@@ -317,7 +317,9 @@ def _destination_listing(work: Work, folder: Todo) -> Iterator[Entry]:
 # Rows
 
 
-def _add(work: Work, step: Step, source: str, target: str, *, item: int, parent: int | None = None) -> None:
+def _add(
+    work: SliceContext, step: PlannedEntry, source: str, target: str, *, item: int, parent: int | None = None
+) -> None:
     if step.what is What.CLASH:
         error = fault("clash", f"{source} to {target}: {step.why}.")
         _failed(work, NewFile(item, parent, "copy", source, target), Fault(error.reason, source, error.message))
@@ -329,7 +331,7 @@ def _add(work: Work, step: Step, source: str, target: str, *, item: int, parent:
     work.changes.new.append(row)
 
 
-def _row(step: Step, source: str, target: str, *, item: int, parent: int | None) -> NewFile:
+def _row(step: PlannedEntry, source: str, target: str, *, item: int, parent: int | None) -> NewFile:
     entry, there = step.entry, step.there
     is_folder, skipped = entry.kind is Kind.DIR, step.what is What.SKIP
     return NewFile(
@@ -356,7 +358,7 @@ def _us(entry: Entry) -> int | None:
 # What could not be read
 
 
-def _name_failed(work: Work, folder: Todo, name: str) -> None:
+def _name_failed(work: SliceContext, folder: Todo, name: str) -> None:
     """Leave out what has a name that is no text, if the source's errors may be; its neighbours are copied."""
     error = fault("bad_name", f"A name in {folder.source_path} is no valid text: {name!a}.")
     shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -364,7 +366,7 @@ def _name_failed(work: Work, folder: Todo, name: str) -> None:
     _source_failed(work, NewFile(folder.item, folder.id, "copy", source, target), error)
 
 
-def _folder_failed(work: Work, folder: Todo, error: ExternalError) -> None:
+def _folder_failed(work: SliceContext, folder: Todo, error: ExternalError) -> None:
     if work.can_heal(error):
         raise error
     work.changes.failed.append((folder.id, Fault(error.reason, folder.source_path, error.message)))
@@ -373,7 +375,7 @@ def _folder_failed(work: Work, folder: Todo, error: ExternalError) -> None:
         raise Final(error)
 
 
-def _source_failed(work: Work, row: NewFile, error: ExternalError) -> None:
+def _source_failed(work: SliceContext, row: NewFile, error: ExternalError) -> None:
     """Write down what cannot be read; raises what ends the slice or the transfer, unless it may be left out."""
     if work.can_heal(error):
         raise error
@@ -382,7 +384,7 @@ def _source_failed(work: Work, row: NewFile, error: ExternalError) -> None:
         raise Final(error)
 
 
-def _failed(work: Work, row: NewFile, found: Fault) -> None:
+def _failed(work: SliceContext, row: NewFile, found: Fault) -> None:
     work.changes.new.append(with_fault(row, found)._replace(state="failed", finished_us=to_us(work.watch.now())))
     work.changes.faults.append(found)
     work.count(files=1, files_failed=1, faults=1)
@@ -392,7 +394,7 @@ def _prefix(path: str) -> str:
     return path if path == paths.ROOT else f"{path}/"
 
 
-def _protected(work: Work) -> frozenset[str]:
+def _protected(work: SliceContext) -> frozenset[str]:
     """Return the paths that other items fill, and the folders above them: never extra, whatever the source holds."""
     if not work.options.delete_extra:
         return frozenset()

@@ -13,8 +13,8 @@ from timers.clock import to_us
 from timers.copying import rates
 from timers.copying.filters import Filter, parse_rules
 from timers.copying.plan import Links, SyncLevel
-from timers.copying.rate_limiter import Pace
-from timers.engine.transfers.bundle_progress import End, PackAtWork
+from timers.copying.rate_limiter import RateLimiter
+from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.rows import again_at, alone, with_fault
 from timers.engine.transfers.slice_monitor import Watch
 from timers.errors import ExternalError
@@ -22,9 +22,9 @@ from timers.services.transfers import progress, slices
 from timers.services.transfers.progress import Changes, Fault, Todo
 from timers.storages.base import SourceFault, Storage
 
-BREATH = 1.0
-LOOK_EVERY = 0.2
-OF_THE_WHOLE = {"no_space", "quota", "connection_error"}
+PROGRESS_SECONDS = 1.0
+CHECK_SECONDS = 0.2
+WHOLE_TRANSFER_REASONS = {"no_space", "quota", "connection_error"}
 """Faults that the next file would meet too: the transfer waits, not only the file."""
 
 
@@ -36,7 +36,7 @@ class Final(Exception):
         self.error = error
 
 
-class Wait(Exception):
+class WaitUntil(Exception):
     """Nothing can be done before that instant."""
 
     def __init__(self, until: datetime) -> None:
@@ -91,7 +91,7 @@ class Options:
         )
 
 
-class AtWork(NamedTuple):
+class FileInProgress(NamedTuple):
     """A file that is being copied; what stood in the part when the slice began is counted already."""
 
     path: str
@@ -105,7 +105,7 @@ class AtWork(NamedTuple):
 
 
 @dataclass
-class Work:
+class SliceContext:
     """One slice at work. `changes` is what is not written down yet, `at_work` the files that are being copied."""
 
     held: slices.Slice
@@ -114,9 +114,9 @@ class Work:
     options: Options
     watch: Watch
     batch: int
-    pace: Pace
+    pace: RateLimiter
     changes: Changes = field(default_factory=Changes)
-    at_work: dict[str, AtWork] = field(default_factory=dict)
+    at_work: dict[str, FileInProgress] = field(default_factory=dict)
     """By what tells a file from all others."""
     cut_short: bool = False
     """Whether something was broken off in a way that may have left parts behind."""
@@ -149,7 +149,7 @@ class Work:
     def breathe(self) -> None:
         """Let others see how far it is, once a second, and look whether the slice is to go on."""
         self.watch.check()
-        if (self.watch.now() - self._breathed).total_seconds() >= BREATH:
+        if (self.watch.now() - self._breathed).total_seconds() >= PROGRESS_SECONDS:
             self.flush()
 
     def pause(self, moved: int, check: Callable[[], None] | None = None) -> None:
@@ -157,8 +157,8 @@ class Work:
         seconds = self.pace.spend(moved)
         while seconds > 0:
             (check or self.breathe)()
-            time.sleep(min(seconds, LOOK_EVERY))
-            seconds -= LOOK_EVERY
+            time.sleep(min(seconds, CHECK_SECONDS))
+            seconds -= CHECK_SECONDS
 
     def _course(self, changes: Changes, now: datetime) -> dict[str, Any]:
         self._bytes += changes.counts["bytes_transferred"]
@@ -182,7 +182,7 @@ class Work:
         for name, number in numbers.items():
             counts[name] += number
 
-    def row_failed(self, row: Todo, met: ExternalError | SourceFault, pack: PackAtWork | None = None) -> None:
+    def row_failed(self, row: Todo, met: ExternalError | SourceFault, pack: BundleProgress | None = None) -> None:
         """Decide what a fault of one file means: later again, left out with a warning, or the end of the transfer.
 
         A member of a pack leaves it for a row of its own; not so when the fault is one of the whole store.
@@ -191,7 +191,7 @@ class Work:
         error = met.error if isinstance(met, SourceFault) else met
         fault = Fault(error.reason, row.source_path if of_source else row.destination_path, error.message)
         if self.can_heal(error):
-            if error.reason in OF_THE_WHOLE:
+            if error.reason in WHOLE_TRANSFER_REASONS:
                 raise error
             self._postpone(row, fault, pack)
             self.count(faults=1)
@@ -201,7 +201,7 @@ class Work:
             if not (of_source and self.options.tolerant):
                 raise Final(error)
 
-    def _postpone(self, row: Todo, fault: Fault, pack: PackAtWork | None) -> None:
+    def _postpone(self, row: Todo, fault: Fault, pack: BundleProgress | None) -> None:
         at = again_at(row.faults + 1, now=self.watch.now())
         if pack is None or row.member is None:
             self.changes.postponed.append((row.id, at, fault))
@@ -210,7 +210,7 @@ class Work:
         self.changes.new.append(with_fault(alone(row), fault)._replace(faults=1, retry_us=to_us(at)))
         pack.gone(row.member)
 
-    def _leave_out(self, row: Todo, fault: Fault, pack: PackAtWork | None) -> None:
+    def _leave_out(self, row: Todo, fault: Fault, pack: BundleProgress | None) -> None:
         if pack is None or row.member is None:
             self.changes.failed.append((row.id, fault))
             return
@@ -219,7 +219,7 @@ class Work:
         self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
         pack.gone(row.member)
 
-    def write_bundle(self, pack: PackAtWork, end: End) -> None:
+    def write_bundle(self, pack: BundleProgress, end: MemberEnd) -> None:
         """Add to the changes what came of a bundle's members since the last time."""
         pack.write(self.changes, end, now=self.watch.now())
 

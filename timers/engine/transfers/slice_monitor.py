@@ -59,7 +59,7 @@ class Watch:
             cancelled = slices.renew(self._held, now=self.now())
             self.extended(instant)
         elif instant >= self._looked + LOOK_AFTER:
-            cancelled = slices.look(self._held)
+            cancelled = slices.is_ours(self._held)
         else:
             return
         self._looked = instant

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import datetime
 
-from timers.copying.rate_limiter import Pace
+from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers import compare, copy, delete, partial_files, scan, verify
 from timers.engine.transfers.lease_keeper import Guard
 from timers.engine.transfers.rows import again_at
-from timers.engine.transfers.slice_context import Final, Options, Wait, Work
+from timers.engine.transfers.slice_context import Final, Options, SliceContext, WaitUntil
 from timers.engine.transfers.slice_monitor import Cancelled, Watch
 from timers.errors import ExternalError
 from timers.lifecycle import TransferStatus
@@ -63,19 +63,19 @@ def _open_and_work(held: Slice, watch: Watch, batch: int) -> None:
         source = stack.enter_context(collections.storage_for(held.source))
         destination = stack.enter_context(collections.storage_for(held.destination)) if held.destination else source
         options = Options.read(held.options)
-        work = Work(held, source, destination, options, watch, batch, Pace(options.bytes_per_second))
+        work = SliceContext(held, source, destination, options, watch, batch, RateLimiter(options.bytes_per_second))
         try:
             _attempt(work)
         except Cancelled:
             _end(work, TransferStatus.CANCELLED, message="Cancelled.")
         except Final as final:
             _end(work, TransferStatus.FAILED, message=final.error.message, reason=final.error.reason)
-        except Wait as wait:
+        except WaitUntil as wait:
             work.flush()
             slices.wait(held, until=_not_after(held.deadline_at, wait.until))
 
 
-def _attempt(work: Work) -> None:
+def _attempt(work: SliceContext) -> None:
     try:
         _check_start(work)
         _carry_on(work)
@@ -86,7 +86,7 @@ def _attempt(work: Work) -> None:
         raise
 
 
-def _check_start(work: Work) -> None:
+def _check_start(work: SliceContext) -> None:
     if work.held.cancel_requested:
         raise Cancelled
     deadline = work.held.deadline_at
@@ -96,7 +96,7 @@ def _check_start(work: Work) -> None:
         raise Final(ExternalError(message, retryable=False, reason=TIMED_OUT))
 
 
-def _carry_on(work: Work) -> None:
+def _carry_on(work: SliceContext) -> None:
     """Go through the phases from the present one; hand over when the slice's time is used."""
     phases = _phases(work)
     phase: str | None = work.held.phase
@@ -122,7 +122,7 @@ _STEPS = {
 }
 
 
-def _phases(work: Work) -> list[str]:
+def _phases(work: SliceContext) -> list[str]:
     """Return the phases that this transfer goes through."""
     if work.held.kind == "delete":
         return ["scan", "delete"]
@@ -131,7 +131,7 @@ def _phases(work: Work) -> list[str]:
     return ["scan", "compare", "copy", *(["verify"] if work.options.verify else []), "delete"]
 
 
-def _next_phase(work: Work, phases: list[str], phase: str) -> str | None:
+def _next_phase(work: SliceContext, phases: list[str], phase: str) -> str | None:
     """Return the next phase that has something to do; None after the last."""
     if phase == "verify" and progress.has(work.held, ["copy"]):
         return "copy"
@@ -148,7 +148,7 @@ def _next_phase(work: Work, phases: list[str], phase: str) -> str | None:
     return None
 
 
-def _end(work: Work, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
+def _end(work: SliceContext, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
     """End the transfer. Parts that nobody will go on with are removed: before, on a disk; after, on a far store."""
     near = work.destination.abilities.quick_stat
     if status is not TransferStatus.SUCCEEDED and near:
@@ -161,7 +161,7 @@ def _end(work: Work, status: TransferStatus, *, message: str | None = None, reas
         _tidy(work)
 
 
-def _tidy(work: Work) -> None:
+def _tidy(work: SliceContext) -> None:
     if work.held.taken_over or work.cut_short:
         with suppress(ExternalError, Cancelled):
             partial_files.sweep(work)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from timers.copying import paths
 from timers.copying.plan import Entry, Kind, Links
-from timers.engine.transfers.slice_context import Work
+from timers.engine.transfers.slice_context import SliceContext
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Todo
 from timers.storages.base import Storage, fault
 
-MOST = 40
+MAX_LINKS = 40
 """Links that lead to links, as many as the system itself follows."""
 
 
-def item(work: Work, path: str, link: Entry) -> tuple[str, Entry]:
+def item(work: SliceContext, path: str, link: Entry) -> tuple[str, Entry]:
     """Return what an item that is a link means: the link itself where links are kept, else what it leads to."""
     if work.options.links is Links.KEEP:
         return path, link
@@ -22,7 +22,7 @@ def item(work: Work, path: str, link: Entry) -> tuple[str, Entry]:
     return _followed(work.source, path)
 
 
-def in_folder(work: Work, folder: Todo, path: str) -> tuple[str, Entry]:
+def in_folder(work: SliceContext, folder: Todo, path: str) -> tuple[str, Entry]:
     """Return where a link in a folder leads, and what is there; refuses one that leads to a folder above itself."""
     place, found = _followed(work.source, path)
     if found.kind is Kind.DIR:
@@ -53,7 +53,7 @@ def _followed(storage: Storage, path: str) -> tuple[str, Entry]:
         text = storage.read_link(step)
         if text.startswith("/"):
             raise fault("path_outside", f"{path} is a symbolic link that leads to an absolute path.")
-        if links > MOST:
+        if links > MAX_LINKS:
             raise fault("path_outside", f"{path} is a symbolic link that leads in a circle.")
         todo = [part for part in text.split("/") if part not in {"", "."}] + todo
     return place, found

@@ -13,19 +13,19 @@ from typing import Self
 from timers.clock import to_us
 from timers.copying import paths
 from timers.copying.plan import Entry, Kind
-from timers.engine.transfers.bundle_progress import End, PackAtWork
+from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.rows import again_at, alone, with_fault
-from timers.engine.transfers.slice_context import Final, Work
+from timers.engine.transfers.slice_context import Final, SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, Reopened, Todo
 from timers.storages.base import Lookup, fault
 
-MOST_TIMES = 3
+MAX_REPEATS = 3
 REASON = "changed_afterwards"
 
 
-def verify(work: Work) -> bool:
+def verify(work: SliceContext) -> bool:
     """Look until the slice's time is used; return whether everything was looked at."""
     after = work.held.cursor
     with _Looking(work) as looking:
@@ -45,7 +45,7 @@ def verify(work: Work) -> bool:
 class _Looking:
     """Looks names up in one folder after the other; a context manager."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: SliceContext) -> None:
         self._work, self._folder = work, ""
         self._look: Lookup = _nothing
         self._open = ExitStack()
@@ -76,26 +76,26 @@ def _nothing(name: str) -> Entry | None:
     return None
 
 
-def _look(work: Work, looking: _Looking, row: Todo) -> None:
+def _look(work: SliceContext, looking: _Looking, row: Todo) -> None:
     if row.members is None:
         found = looking.at(paths.parent(row.destination_path), paths.name_of(row.destination_path))
         if _is_wrong(found, row.size):
             work.changes.reopened.append(Reopened(row.id, _again_at(work, row), _fault(row, found)))
             _uncount(work, row)
         return
-    pack = PackAtWork(row)
+    pack = BundleProgress(row)
     for number, member in list(pack.waiting.items()):
         found = looking.at(row.destination_path, member.name)
         if _is_wrong(found, member.size):
             _reopen_member(work, pack, pack.todo(number), found)
-    work.write_bundle(pack, End(row.state, row.step, row.verdict))
+    work.write_bundle(pack, MemberEnd(row.state, row.step, row.verdict))
 
 
 def _is_wrong(found: Entry | None, size: int) -> bool:
     return found is None or found.kind is not Kind.FILE or found.size != size
 
 
-def _reopen_member(work: Work, pack: PackAtWork, todo: Todo, found: Entry | None) -> None:
+def _reopen_member(work: SliceContext, pack: BundleProgress, todo: Todo, found: Entry | None) -> None:
     assert todo.member is not None
     fault, at = _fault(todo, found), _again_at(work, todo)
     work.changes.new.append(with_fault(alone(todo), fault)._replace(faults=1, retry_us=to_us(at)))
@@ -104,10 +104,10 @@ def _reopen_member(work: Work, pack: PackAtWork, todo: Todo, found: Entry | None
     _uncount(work, todo)
 
 
-def _again_at(work: Work, row: Todo) -> datetime:
+def _again_at(work: SliceContext, row: Todo) -> datetime:
     """Return when it is copied again; raises Final when that did not help often enough."""
-    if row.faults >= MOST_TIMES:
-        raise Final(fault(REASON, f"{row.destination_path} was changed by somebody else, {MOST_TIMES} times."))
+    if row.faults >= MAX_REPEATS:
+        raise Final(fault(REASON, f"{row.destination_path} was changed by somebody else, {MAX_REPEATS} times."))
     return again_at(row.faults + 1, now=work.watch.now())
 
 
@@ -116,5 +116,5 @@ def _fault(row: Todo, found: Entry | None) -> Fault:
     return Fault(REASON, row.destination_path, f"{row.destination_path} {what}: it is copied once more.")
 
 
-def _uncount(work: Work, row: Todo) -> None:
+def _uncount(work: SliceContext, row: Todo) -> None:
     work.count(files_transferred=-1, bytes_transferred=-row.size, faults=1)

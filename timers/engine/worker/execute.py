@@ -12,13 +12,13 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from timers.actions.base import ACTIONS, Action, Context, Ending, Outcome
+from timers.actions.base import ACTIONS, Action, Context, Outcome, OutcomeKind
 from timers.clock import Clock
-from timers.engine.worker.thread_pool import Stopped
+from timers.engine.worker.thread_pool import ActionTimedOut
 from timers.errors import ExternalError
 from timers.services.attempt_values import AttemptResult, StartedAttempt
 
-LONGEST_TRACEBACK = 20_000
+MAX_TRACEBACK_LENGTH = 20_000
 
 SELF_TIMED = frozenset({"webhook", "transfer"})
 """Actions that end by themselves at their deadline; they get a moment more to say how."""
@@ -29,7 +29,7 @@ NEVER = float("inf")
 
 
 @dataclass(eq=False)
-class Running:
+class RunningAttempt:
     """A begun attempt inside this process. Whoever takes it out of the runner's books records its end, nobody else."""
 
     begun: StartedAttempt
@@ -81,7 +81,7 @@ class Running:
         return AttemptResult(self.begun, outcome, self.started_at or now, now)
 
 
-def carry_out(attempt: Running, context: Context) -> Outcome:
+def carry_out(attempt: RunningAttempt, context: Context) -> Outcome:
     """Return how the action ended. Whatever it raises becomes an outcome, but for Stopped."""
     if attempt.begun.instructions.problem is not None:
         return Outcome.failed(attempt.begun.instructions.problem, reason="error")
@@ -99,7 +99,7 @@ def perform(kind: str, context: Context) -> Outcome:
         return Outcome.failed(
             error.message, reason=error.reason, retryable=error.retryable, retry_after=error.retry_after
         )
-    except Stopped:
+    except ActionTimedOut:
         raise
     except BaseException as error:
         return Outcome.cancelled() if context.cancelled() else _defect(error)
@@ -107,7 +107,7 @@ def perform(kind: str, context: Context) -> Outcome:
         _close_connections()
 
 
-def timed_out(attempt: Running) -> Outcome:
+def timed_out(attempt: RunningAttempt) -> Outcome:
     """Return the outcome of an attempt that did not end in time."""
     return too_long(attempt.begun.instructions.timeout_seconds, details=attempt.said())
 
@@ -121,9 +121,11 @@ def too_long(seconds: float | None, *, details: dict[str, Any] | None = None) ->
 
 def _cancelled(outcome: Outcome) -> Outcome:
     """Return what an attempt came to that was cancelled meanwhile."""
-    if outcome.ending is Ending.WAITING:  # what goes on elsewhere is stopped when this is recorded
+    if outcome.ending is OutcomeKind.WAITING:  # what goes on elsewhere is stopped when this is recorded
         return outcome
-    return Outcome(ending=Ending.CANCELLED, error_message="Cancelled.", result=outcome.result, details=outcome.details)
+    return Outcome(
+        ending=OutcomeKind.CANCELLED, error_message="Cancelled.", result=outcome.result, details=outcome.details
+    )
 
 
 def _defect(error: BaseException) -> Outcome:
@@ -133,11 +135,11 @@ def _defect(error: BaseException) -> Outcome:
         f"{type(error).__name__}: {error}",
         reason="error",
         retryable=True,
-        details={"traceback": text[-LONGEST_TRACEBACK:]},
+        details={"traceback": text[-MAX_TRACEBACK_LENGTH:]},
     )
 
 
-def let_go() -> None:
+def release_connections() -> None:
     """Let the actions go of what this process holds: it ends."""
     for kind in ACTIONS:
         ACTIONS.get(kind).close()

@@ -25,7 +25,7 @@ LOOK_EVERY = 0.05
 
 
 @dataclass(frozen=True)
-class Ended:
+class ForegroundRun:
     """How the run came out."""
 
     status: str
@@ -35,7 +35,7 @@ class Ended:
     traceback: str | None = None
 
 
-def run(name: str) -> Ended:
+def run(name: str) -> ForegroundRun:
     """Run a function by its registered name; return how it ended. Raises NotFound, DeclarationError.
 
     Where a declaration has made a timer, the run is a manual execution of it. Its log records appear on the standard
@@ -63,7 +63,7 @@ def _logs_shown() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _unrecorded(name: str) -> Ended:
+def _unrecorded(name: str) -> ForegroundRun:
     clock, began = Clock(), time.monotonic()
     body = code_timers.registered()[name].declaration.body(name)
     context = Context(
@@ -81,8 +81,8 @@ def _unrecorded(name: str) -> Ended:
     try:
         outcome: Outcome = ACTIONS.get("code")().run(context)
     finally:
-        execute.let_go()
-    return Ended(
+        execute.release_connections()
+    return ForegroundRun(
         outcome.ending.value,
         time.monotonic() - began,
         outcome.result,
@@ -91,7 +91,7 @@ def _unrecorded(name: str) -> Ended:
     )
 
 
-def _recorded(timer: Any) -> Ended:
+def _recorded(timer: Any) -> ForegroundRun:
     """Carry out a manual execution as a worker does, so that its lease is kept and its end written."""
     runner = Runner(Clock(), most_threads=1, in_cluster=False)
     runner.start()
@@ -106,4 +106,4 @@ def _recorded(timer: Any) -> Ended:
     finally:
         runner.stop()
     seconds = ((found.finished_at or found.created_at) - (found.started_at or found.created_at)).total_seconds()
-    return Ended(found.status, seconds, found.result, found.error_message, executions.traceback_of(found))
+    return ForegroundRun(found.status, seconds, found.result, found.error_message, executions.traceback_of(found))

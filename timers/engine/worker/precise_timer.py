@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from timers.clock import Clock, to_us
-from timers.engine.worker.thread_pool import Stopped
+from timers.engine.worker.thread_pool import ActionTimedOut
 
 T = TypeVar("T")
 
@@ -30,12 +30,12 @@ NEAR, AWAKE = 0.002, 0.0003
 GRACE = 0.002
 """Seconds that a piece may take before the deputy takes over."""
 
-MOST_THREADS = 100
+MAX_THREADS = 100
 IDLE = 30.0
 PR_SET_TIMERSLACK = 29
 
 
-class Metronome(Generic[T]):
+class PreciseTimer(Generic[T]):
     """A heap of pieces by instant (microseconds), and the threads that play them.
 
     What `play` returns is called when nothing more is due: it may wait, the next piece may not.
@@ -92,7 +92,7 @@ class Metronome(Generic[T]):
             if thread in self._members:
                 self._members.discard(thread)
                 self._threads -= 1
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stopped))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ActionTimedOut))
 
     def _start(self) -> None:
         self._threads += 1
@@ -109,7 +109,7 @@ class Metronome(Generic[T]):
                     self._lead(me)
                 elif not self._look_on():
                     break
-        except Stopped:
+        except ActionTimedOut:
             pass
         except BaseException:
             log.exception("A thread of the metronome died.")
@@ -131,7 +131,7 @@ class Metronome(Generic[T]):
             if self._leader is not None and (since is None or time.monotonic() - since < GRACE):
                 return False
             self._leader, self._playing_since = me, None
-            if not self._lookers and self._threads < MOST_THREADS:
+            if not self._lookers and self._threads < MAX_THREADS:
                 self._start()
             return True
 

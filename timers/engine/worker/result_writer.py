@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from timers.actions.base import Outcome
 from timers.clock import Clock
-from timers.engine.worker.execute import Running
+from timers.engine.worker.execute import RunningAttempt
 from timers.services import processes
 from timers.services.attempt_values import AttemptResult
 from timers.services.executions import complete, leases
@@ -26,14 +26,14 @@ GATHER = 0.02
 GATHER_WHEN_BEHIND = 0.2
 """The same while executions are due that were not begun: those come first."""
 
-MOST_AT_ONCE = 500
+MAX_BATCH = 500
 BEAT_EVERY = 5.0
 LOOK_EVERY = 1.0
 CHECK_CLOCK_EVERY = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 
 
-class Writer:
+class ResultWriter:
     """Takes results from a queue and keeps the leases of what `running` returns."""
 
     def __init__(
@@ -41,8 +41,8 @@ class Writer:
         clock: Clock,
         owner: str,
         *,
-        running: Callable[[], Sequence[Running]],
-        tell_to_stop: Callable[[Running], None],
+        running: Callable[[], Sequence[RunningAttempt]],
+        tell_to_stop: Callable[[RunningAttempt], None],
         is_behind: Callable[[], bool],
     ) -> None:
         self._clock = clock
@@ -97,7 +97,7 @@ class Writer:
         except Empty:
             return []
         self._let_more_come()
-        while len(batch) < MOST_AT_ONCE:
+        while len(batch) < MAX_BATCH:
             try:
                 batch.append(self._results.get_nowait())
             except Empty:
@@ -153,12 +153,12 @@ class Writer:
         pairs = [(each.begun.execution_id, each.begun.attempt) for each in running]
         if moment - self._beaten_at >= BEAT_EVERY:
             self._beaten_at = self._looked_at = moment
-            self._heed(running, leases.extend(pairs, owner=self._owner, now=self._clock.now()))
+            self._heed(running, leases.renew(pairs, owner=self._owner, now=self._clock.now()))
         elif moment - self._looked_at >= LOOK_EVERY:
             self._looked_at = moment
-            self._heed(running, leases.look(pairs, owner=self._owner))
+            self._heed(running, leases.check(pairs, owner=self._owner))
 
-    def _heed(self, running: Sequence[Running], heartbeat: Heartbeat) -> None:
+    def _heed(self, running: Sequence[RunningAttempt], heartbeat: Heartbeat) -> None:
         for attempt in running:
             attempt.is_lost = attempt.begun.execution_id in heartbeat.lost
             if attempt.is_lost or attempt.begun.execution_id in heartbeat.cancelled:

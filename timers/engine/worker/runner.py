@@ -23,12 +23,12 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from timers.actions.base import Ending, Outcome
+from timers.actions.base import Outcome, OutcomeKind
 from timers.clock import Clock, to_us
-from timers.engine.worker.execute import Running, carry_out, let_go, timed_out
-from timers.engine.worker.result_writer import Writer
+from timers.engine.worker.execute import RunningAttempt, carry_out, release_connections, timed_out
+from timers.engine.worker.result_writer import ResultWriter
 from timers.engine.worker.subsecond import Keeper
-from timers.engine.worker.thread_pool import LOOK_AGAIN, MOST_THREADS, Pool
+from timers.engine.worker.thread_pool import LOOK_AGAIN, MAX_THREADS, ThreadPool
 from timers.messaging import cluster_name
 from timers.process_name import process_name
 from timers.services import processes
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 BATCH = 100
 """How many are begun in one transaction: the first of a thousand that are due together start early."""
 
-MOST_HELD = 1_000
+MAX_HELD = 1_000
 """How many wait in this process before messages are taken more slowly, so that other processes get them."""
 
 HOLD_BACK = 1.0
@@ -63,7 +63,7 @@ Item = tuple[str, int, int]
 class Runner:
     """Holds, begins and carries out executions of this process."""
 
-    def __init__(self, clock: Clock, *, most_threads: int = MOST_THREADS, in_cluster: bool = True) -> None:
+    def __init__(self, clock: Clock, *, most_threads: int = MAX_THREADS, in_cluster: bool = True) -> None:
         self.clock = clock
         self.owner = process_name()
         self.cluster = cluster_name.name() if in_cluster else None
@@ -72,12 +72,12 @@ class Runner:
         self._heap: list[tuple[int, str, int]] = []
         self._held: set[str] = set()
         self._unread: set[int] = set()
-        self._running: dict[UUID, Running] = {}
+        self._running: dict[UUID, RunningAttempt] = {}
         self._gives_up_at = float("inf")
         self._is_full = False
         self._ending = False
-        self._pool: Pool[Running] = Pool(self._carry_out, most=most_threads)
-        self._writer = Writer(
+        self._pool: ThreadPool[RunningAttempt] = ThreadPool(self._carry_out, most=most_threads)
+        self._writer = ResultWriter(
             clock,
             self.owner,
             running=self._attempts,
@@ -100,8 +100,8 @@ class Runner:
                     heapq.heappush(self._heap, (run_at, execution_id, definition_id))  # type: ignore[misc]
                     self._unread.add(definition_id)  # type: ignore[arg-type]
             self._changed.notify_all()
-            if len(self._heap) > MOST_HELD:
-                self._changed.wait_for(lambda: len(self._heap) <= MOST_HELD or self._ending, HOLD_BACK)
+            if len(self._heap) > MAX_HELD:
+                self._changed.wait_for(lambda: len(self._heap) <= MAX_HELD or self._ending, HOLD_BACK)
 
     def stop(self) -> None:
         """Hand back what was not begun, let what runs end for some seconds, hand back the rest."""
@@ -118,7 +118,7 @@ class Runner:
         self._hand_back(self._take_out(self._attempts()))
         self._flush()
         self._writer.end(END_GRACE / 2)
-        let_go()
+        release_connections()
         self._leave()
 
     def cancel_all(self) -> None:
@@ -211,7 +211,7 @@ class Runner:
                 heapq.heappush(self._heap, (run_at, execution_id, definition_id))
 
     def _submit(self, begun: Sequence[StartedAttempt]) -> None:
-        attempts = [Running(each, self._secrets(each)) for each in begun]
+        attempts = [RunningAttempt(each, self._secrets(each)) for each in begun]
         was_idle = not self._running
         self._running.update((attempt.begun.execution_id, attempt) for attempt in attempts)
         if was_idle:
@@ -232,10 +232,10 @@ class Runner:
 
     # Carrying out
 
-    def _attempts(self) -> list[Running]:
+    def _attempts(self) -> list[RunningAttempt]:
         return list(self._running.values())
 
-    def _enter(self, attempt: Running) -> Callable[[], object] | None:
+    def _enter(self, attempt: RunningAttempt) -> Callable[[], object] | None:
         """Carry out an attempt that was begun ahead, in the thread that waited for its instant.
 
         Returns what is left to do: to have its end recorded.
@@ -243,7 +243,7 @@ class Runner:
         self._running[attempt.begun.execution_id] = attempt
         return partial(self._conclude, attempt, *self._perform(attempt))
 
-    def _hand_over(self, attempt: Running) -> None:
+    def _hand_over(self, attempt: RunningAttempt) -> None:
         """Have an attempt that was begun ahead carried out by a thread of the pool, as it may take its time."""
         self._running[attempt.begun.execution_id] = attempt
         self._pool.submit([attempt])
@@ -251,13 +251,13 @@ class Runner:
             with self._changed:
                 self._changed.notify_all()
 
-    def _carry_out(self, attempt: Running) -> bool:
+    def _carry_out(self, attempt: RunningAttempt) -> bool:
         """Carry out one attempt, in a thread of the pool, and have its end recorded; false when it was given up."""
         if attempt.begun.execution_id not in self._running:
             return True
         return self._conclude(attempt, *self._perform(attempt))
 
-    def _perform(self, attempt: Running) -> tuple[Outcome, float, datetime]:
+    def _perform(self, attempt: RunningAttempt) -> tuple[Outcome, float, datetime]:
         """Return how the attempt ended, how many seconds it took, and when that was."""
         context = attempt.begin(self.clock)
         self._watch(attempt)
@@ -265,14 +265,14 @@ class Runner:
         outcome = carry_out(attempt, context)
         return outcome, self.clock.monotonic() - began, self.clock.now()
 
-    def _conclude(self, attempt: Running, outcome: Outcome, seconds: float, now: datetime) -> bool:
-        if outcome.ending is Ending.NOT_HERE:
+    def _conclude(self, attempt: RunningAttempt, outcome: Outcome, seconds: float, now: datetime) -> bool:
+        if outcome.ending is OutcomeKind.NOT_HERE:
             self._keeper.note_unknown(attempt.begun.timer_id)
         elif attempt.begun.instructions.is_rapid:
             self._keeper.note_duration(attempt, seconds)
         return self._finish(attempt, outcome, now)
 
-    def _finish(self, attempt: Running, outcome: Outcome, now: datetime | None = None) -> bool:
+    def _finish(self, attempt: RunningAttempt, outcome: Outcome, now: datetime | None = None) -> bool:
         """Have the end of an attempt recorded; false when somebody else has done that."""
         if self._running.pop(attempt.begun.execution_id, None) is not attempt:
             return False
@@ -297,20 +297,20 @@ class Runner:
             else:
                 self._watch(attempt)
 
-    def _give_up(self, attempt: Running) -> None:
+    def _give_up(self, attempt: RunningAttempt) -> None:
         outcome = Outcome.cancelled("It did not stop and was given up.") if attempt.cancelled() else timed_out(attempt)
         if self._finish(attempt, outcome) and attempt.thread is not None:
             self._pool.give_up(attempt.thread)
             self._keeper.give_up(attempt.thread)
 
-    def _watch(self, attempt: Running) -> None:
+    def _watch(self, attempt: RunningAttempt) -> None:
         """See to it that the attempt is given up at its time."""
         if attempt.gives_up_at < self._gives_up_at:
             with self._changed:
                 self._gives_up_at = min(self._gives_up_at, attempt.gives_up_at)
                 self._changed.notify_all()
 
-    def _tell_to_stop(self, attempt: Running) -> None:
+    def _tell_to_stop(self, attempt: RunningAttempt) -> None:
         """Have the action told that it was cancelled; it has a while to end by itself."""
         if not attempt.cancelled():
             attempt.is_cancelled = True
@@ -323,7 +323,7 @@ class Runner:
         with self._changed:
             self._changed.wait_for(lambda: self._ending, seconds)
 
-    def _take_out(self, attempts: Iterable[Running]) -> list[str]:
+    def _take_out(self, attempts: Iterable[RunningAttempt]) -> list[str]:
         """Take attempts out of the books; return those that were still in them."""
         attempts = list(attempts)
         for attempt in attempts:
@@ -331,7 +331,7 @@ class Runner:
         ids = [attempt.begun.execution_id for attempt in attempts]
         return [each.hex for each in ids if self._running.pop(each, None) is not None]
 
-    def _give_up_for_good(self, attempts: Iterable[Running]) -> None:
+    def _give_up_for_good(self, attempts: Iterable[RunningAttempt]) -> None:
         """Record as lost what did not end in time and must not be repeated."""
         for attempt in attempts:
             self._finish(attempt, Outcome.failed("Its worker stopped before it ended.", reason="lost"))
@@ -354,7 +354,7 @@ class Runner:
         if not ids:
             return
         try:
-            requeue.hand_back(ids, owner=self.owner, now=self.clock.now())
+            requeue.requeue(ids, owner=self.owner, now=self.clock.now())
         except (DatabaseError, InterfaceError) as error:
             log.warning("Running could not be handed back; its leases will run out: %s", error)
 

@@ -19,8 +19,8 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from timers.actions.base import Outcome
 from timers.clock import Clock, to_us
-from timers.engine.worker.execute import Running
-from timers.engine.worker.precise_timer import Metronome
+from timers.engine.worker.execute import RunningAttempt
+from timers.engine.worker.precise_timer import PreciseTimer
 from timers.lifecycle import SkipReason, TimerStatus
 from timers.services.attempt_values import AttemptResult, StartedAttempt
 from timers.services.executions import requeue, subsecond
@@ -51,16 +51,16 @@ class Keeper:
         clock: Clock,
         owner: str,
         *,
-        enter: Callable[[Running], Callable[[], object] | None],
-        hand_over: Callable[[Running], None],
+        enter: Callable[[RunningAttempt], Callable[[], object] | None],
+        hand_over: Callable[[RunningAttempt], None],
         nudge: Callable[[], None],
     ) -> None:
         self._clock, self._owner = clock, owner
         self._enter, self._hand_over, self._nudge = enter, hand_over, nudge
-        self._metronome: Metronome[Running] = Metronome(clock, self._play)
+        self._metronome: PreciseTimer[RunningAttempt] = PreciseTimer(clock, self._play)
         self._lock = threading.Lock()
         self._held: dict[UUID, int] = {}
-        self._busy: dict[UUID, Running] = {}
+        self._busy: dict[UUID, RunningAttempt] = {}
         self._quick: set[UUID] = set()
         self._unknown: set[UUID] = set()
         self._finished: deque[AttemptResult] = deque()
@@ -68,7 +68,7 @@ class Keeper:
         self._ending = False
         self._thread: threading.Thread | None = None
 
-    def consider(self, begun: Iterable[Running]) -> None:
+    def consider(self, begun: Iterable[RunningAttempt]) -> None:
         """Hold the timers of these attempts from now on, where that is possible."""
         rapid = [
             each for each in begun if each.begun.instructions.is_rapid and each.begun.timer_id not in self._unknown
@@ -85,7 +85,7 @@ class Keeper:
                 self._thread.start()
         self._wanted.set()
 
-    def ended(self, attempt: Running) -> None:
+    def ended(self, attempt: RunningAttempt) -> None:
         """Note that an attempt is over."""
         timer_id = attempt.begun.timer_id
         if self._busy.get(timer_id) is attempt:
@@ -119,7 +119,7 @@ class Keeper:
 
     # At the instant
 
-    def _play(self, attempt: Running) -> Callable[[], object] | None:
+    def _play(self, attempt: RunningAttempt) -> Callable[[], object] | None:
         begun = attempt.begun
         if begun.timer_id in self._busy:
             now = self._clock.now()
@@ -131,7 +131,7 @@ class Keeper:
             return None
         return self._enter(attempt)
 
-    def note_duration(self, attempt: Running, seconds: float) -> None:
+    def note_duration(self, attempt: RunningAttempt, seconds: float) -> None:
         """Note how long a run took, for where the next one is called."""
         if seconds < QUICK:
             self._quick.add(attempt.begun.timer_id)
@@ -185,7 +185,7 @@ class Keeper:
         except BaseException:
             self._finished.extendleft(reversed(finished))
             raise
-        self._metronome.put((to_us(each.scheduled_for), Running(each, is_rapid=True)) for each in done.begun)
+        self._metronome.put((to_us(each.scheduled_for), RunningAttempt(each, is_rapid=True)) for each in done.begun)
         if any(now - started_at > AHEAD for _, started_at in at_work):
             self._nudge()
         self._let_go(done.let_go)
@@ -198,7 +198,7 @@ class Keeper:
         taken = self._metronome.take_out(lambda each: each.begun.timer_id in leaving) if leaving else []
         if taken:
             ids = [each.begun.execution_id for each in taken]
-            requeue.hand_back(ids, owner=self._owner, now=self._clock.now())
+            requeue.requeue(ids, owner=self._owner, now=self._clock.now())
 
     def _let_go(self, gone: dict[UUID, str]) -> None:
         """Hold these timers no longer; what was begun of those that are paused or over does not run."""

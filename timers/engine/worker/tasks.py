@@ -13,7 +13,7 @@ from timers import clock
 from timers.code_timers import DeclarationError
 from timers.engine.transfers import slice_runner
 from timers.engine.worker import runner, workflow_steps
-from timers.engine.worker.thread_pool import Pool
+from timers.engine.worker.thread_pool import ThreadPool
 from timers.messaging import cluster_name
 from timers.services import processes
 from timers.services.executions import cluster_routing
@@ -81,9 +81,9 @@ def _functions() -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _slice_threads(process: int) -> Pool[str]:
+def _slice_threads(process: int) -> ThreadPool[str]:
     """Return the threads for slices of this process: threads do not survive a fork."""
-    return Pool(_run_slice, most=SLICES_AT_ONCE)
+    return ThreadPool(_run_slice, most=SLICES_AT_ONCE)
 
 
 def _run_slice(transfer_id: str) -> bool:
@@ -100,8 +100,8 @@ def _run_slice(transfer_id: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _notice_threads(process: int) -> Pool[str]:
-    return Pool(_deliver_notice, most=NOTICES_AT_ONCE)
+def _notice_threads(process: int) -> ThreadPool[str]:
+    return ThreadPool(_deliver_notice, most=NOTICES_AT_ONCE)
 
 
 def _deliver_notice(notice_id: str) -> bool:

@@ -13,24 +13,24 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-MOST_THREADS = 200
+MAX_THREADS = 200
 IDLE_SECONDS = 30.0
 
 LOOK_AGAIN = 0.003
 """Seconds between two looks at whether work moves on or needs more threads."""
 
 
-class Stopped(BaseException):
+class ActionTimedOut(BaseException):
     """Raised inside an action whose time is over. The attempt is recorded already, whatever becomes of the thread."""
 
 
-class Pool(Generic[T]):
+class ThreadPool(Generic[T]):
     """A queue of work, and threads that take from it. They hold nothing from one piece of work to the next.
 
     `carry_out` returns whether its thread goes on: false when it was given up meanwhile.
     """
 
-    def __init__(self, carry_out: Callable[[T], bool], *, most: int = MOST_THREADS) -> None:
+    def __init__(self, carry_out: Callable[[T], bool], *, most: int = MAX_THREADS) -> None:
         self._carry_out = carry_out
         self._most = most
         self._work: SimpleQueue[T] = SimpleQueue()
@@ -64,7 +64,7 @@ class Pool(Generic[T]):
             if thread in self._members:  # else it has left, and its number may be another thread's by now
                 self._members.discard(thread)
                 self._threads -= 1
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stopped))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ActionTimedOut))
 
     def _start(self, number: int) -> None:
         for _ in range(number):
@@ -79,7 +79,7 @@ class Pool(Generic[T]):
         try:
             while (piece := self._take()) is not None and self._carry_out(piece):
                 pass
-        except Stopped:
+        except ActionTimedOut:
             pass
         except BaseException:
             log.exception("A thread of the pool died.")

@@ -21,16 +21,16 @@ from django.db import DatabaseError, InterfaceError, connection
 from timers.actions.base import Context, Outcome
 from timers.clock import Clock
 from timers.engine.worker.execute import perform, too_long
-from timers.engine.worker.thread_pool import LOOK_AGAIN, Pool
+from timers.engine.worker.thread_pool import LOOK_AGAIN, ThreadPool
 from timers.process_name import process_name
 from timers.services.workflows import steps as service
 from timers.services.workflows import wakeups
-from timers.services.workflows.steps import Ended, Held
+from timers.services.workflows.steps import HeldStep, StepResult
 
 log = logging.getLogger(__name__)
 
-MOST_THREADS = 50
-MOST_AT_ONCE = 50
+MAX_THREADS = 50
+MAX_BATCH = 50
 """How many are begun or ended in one transaction."""
 
 BEAT_EVERY = 4.0
@@ -41,10 +41,10 @@ PAUSE = 0.5
 END_GRACE = 3.0
 
 
-class _Running:
+class _RunningStep:
     """A step in the hands of this process."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: HeldStep) -> None:
         self.held = held
         self.thread: int | None = None
         self.is_lost = False
@@ -57,15 +57,15 @@ class _Running:
 class Steps:
     """Takes what messages name, has it carried out, and writes how it ended."""
 
-    def __init__(self, clock: Clock, *, most: int = MOST_THREADS) -> None:
+    def __init__(self, clock: Clock, *, most: int = MAX_THREADS) -> None:
         self._clock = clock
         self._owner = process_name()
         self._most = most
-        self._news: SimpleQueue[str | tuple[_Running, Outcome] | None] = SimpleQueue()
+        self._news: SimpleQueue[str | tuple[_RunningStep, Outcome] | None] = SimpleQueue()
         self._waiting: dict[str, None] = {}
-        self._unwritten: list[tuple[_Running, Outcome]] = []
-        self._running: dict[UUID, _Running] = {}
-        self._pool: Pool[_Running] = Pool(self._carry_out, most=most)
+        self._unwritten: list[tuple[_RunningStep, Outcome]] = []
+        self._running: dict[UUID, _RunningStep] = {}
+        self._pool: ThreadPool[_RunningStep] = ThreadPool(self._carry_out, most=most)
         self._ending = threading.Event()
         self._beaten_at = time.monotonic()
         self._thread = threading.Thread(target=self._live, name="timers-steps", daemon=True)
@@ -103,7 +103,7 @@ class Steps:
         with suppress(DatabaseError, InterfaceError):
             self._gather(wait=False)
             self._write()
-            service.hand_back([each.held for each in self._running.values()], owner=self._owner, now=self._clock.now())
+            service.requeue([each.held for each in self._running.values()], owner=self._owner, now=self._clock.now())
         connection.close()
 
     def _gather(self, *, wait: bool = True) -> None:
@@ -120,7 +120,7 @@ class Steps:
             return LOOK_AGAIN
         return GRACE / 2 if self._running else BEAT_EVERY
 
-    def _sort(self, news: str | tuple[_Running, Outcome] | None) -> None:
+    def _sort(self, news: str | tuple[_RunningStep, Outcome] | None) -> None:
         if isinstance(news, str):
             self._waiting[news] = None
         elif news is not None:
@@ -130,7 +130,7 @@ class Steps:
         return len(self._running) < self._most
 
     def _write(self) -> None:
-        batch = self._unwritten[:MOST_AT_ONCE]
+        batch = self._unwritten[:MAX_BATCH]
         if not batch:
             return
         try:
@@ -145,11 +145,11 @@ class Steps:
         for running, _ in batch:
             self._running.pop(running.held.step_id, None)
 
-    def _finish(self, batch: Iterable[tuple[_Running, Outcome]]) -> None:
-        ended = [Ended(running.held, outcome) for running, outcome in batch]
+    def _finish(self, batch: Iterable[tuple[_RunningStep, Outcome]]) -> None:
+        ended = [StepResult(running.held, outcome) for running, outcome in batch]
         service.finish(ended, owner=self._owner, now=self._clock.now())
 
-    def _finish_alone(self, one: tuple[_Running, Outcome]) -> None:
+    def _finish_alone(self, one: tuple[_RunningStep, Outcome]) -> None:
         try:
             self._finish([one])
         except (DatabaseError, InterfaceError):
@@ -158,7 +158,7 @@ class Steps:
             log.exception("The end of a step could not be written.", extra={"step": str(one[0].held.step_id)})
 
     def _begin(self) -> None:
-        room = min(MOST_AT_ONCE, self._most - len(self._running))
+        room = min(MAX_BATCH, self._most - len(self._running))
         wanted = list(self._waiting)[:room]
         if not wanted:
             return
@@ -172,7 +172,7 @@ class Steps:
         except (DatabaseError, InterfaceError):
             self._waiting.update(dict.fromkeys(wanted))
             raise
-        running = [_Running(each) for each in held]
+        running = [_RunningStep(each) for each in held]
         self._running.update((each.held.step_id, each) for each in running)
         self._pool.submit(running)
 
@@ -188,11 +188,11 @@ class Steps:
             return
         self._beaten_at = moment
         everything = [each.held for each in self._running.values()]
-        for step_id in service.extend(everything, owner=self._owner, now=self._clock.now()) if everything else ():
+        for step_id in service.renew(everything, owner=self._owner, now=self._clock.now()) if everything else ():
             if (lost := self._running.get(step_id)) is not None:
                 lost.is_lost = True
 
-    def _give_up(self, running: _Running) -> None:
+    def _give_up(self, running: _RunningStep) -> None:
         running.gives_up_at = float("inf")
         self._unwritten.append((running, too_long(running.held.seconds)))
         if running.thread is not None:
@@ -200,7 +200,7 @@ class Steps:
 
     # The threads that carry out
 
-    def _carry_out(self, running: _Running) -> bool:
+    def _carry_out(self, running: _RunningStep) -> bool:
         held = running.held
         if held.problem is not None:
             self._news.put((running, Outcome.failed(held.problem, reason="invalid")))

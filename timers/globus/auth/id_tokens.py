@@ -12,7 +12,7 @@ from jwt.algorithms import RSAAlgorithm
 from timers.services.people import identities, signing_keys
 
 ALGORITHM = "RS512"
-LASTS = timedelta(hours=48)
+LIFETIME = timedelta(hours=48)
 ORGANIZATION = "Timers"
 
 
@@ -24,7 +24,7 @@ def sign(*, user: Any, audience: str, issuer: str, nonce: str | None, now: datet
         "iss": issuer.rstrip("/"),
         "aud": audience,
         "iat": int(now.timestamp()),
-        "exp": int((now + LASTS).timestamp()),
+        "exp": int((now + LIFETIME).timestamp()),
         **({} if nonce is None else {"nonce": nonce}),
     }
     return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.id})

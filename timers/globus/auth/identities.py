@@ -20,7 +20,7 @@ from timers.models import ClientKey, Consent, Token
 from timers.scheduling.fields import write_instant
 from timers.services.people import consents, identities, oauth_clients
 
-MOST_LOOKED_UP = 1_000
+MAX_LOOKUPS = 1_000
 
 
 class AuthDoor(Door):
@@ -52,8 +52,8 @@ class Identities(AuthDoor):
 
     def get(self, request: Request) -> Response:
         ids, names = (_words(request.query_params.get(name, "")) for name in ("ids", "usernames"))
-        if len(ids) + len(names) > MOST_LOOKED_UP:
-            raise Invalid({"ids": f"At most {MOST_LOOKED_UP:,} at once."})
+        if len(ids) + len(names) > MAX_LOOKUPS:
+            raise Invalid({"ids": f"At most {MAX_LOOKUPS:,} at once."})
         token = token_of(request)
         found = [_identity(id_tokens.person(user)) for user in identities.find(request.user, ids=ids, names=names)]
         if (

@@ -29,15 +29,15 @@ from timers.models import Collection
 LOGIN_IS_FRESH = timedelta(minutes=15)
 """So long after logging in, an app that asks for a new login is content."""
 
-MOST_CODE = 200
+MAX_CODE_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedScope:
     """One thing that an app asks for, in words, and what it includes."""
 
     text: str
-    needs: tuple[Wish, ...] = ()
+    needs: tuple[RequestedScope, ...] = ()
 
 
 @never_cache
@@ -122,7 +122,7 @@ def _refused(request: HttpRequest, error: OAuth2Error) -> HttpResponse:
 def auth_code(request: HttpRequest) -> HttpResponse:
     """Show a code, for copying into the program that asked for it."""
     code = request.GET.get("code", "")
-    shown = code if code.isascii() and code.isprintable() and len(code) <= MOST_CODE else ""
+    shown = code if code.isascii() and code.isprintable() and len(code) <= MAX_CODE_LENGTH else ""
     refused = request.GET.get("error", "") == "access_denied"
     return _page(request, "auth_code", {"code": shown, "refused": refused})
 
@@ -134,15 +134,15 @@ def _page(request: HttpRequest, name: str, context: dict[str, Any], *, status: i
 # What an app asks for, in words
 
 
-def _wishes(wanted: Sequence[scopes.Scope], user: Any) -> list[Wish]:
+def _wishes(wanted: Sequence[scopes.Scope], user: Any) -> list[RequestedScope]:
     ids = {name.split("/")[-2] for path in scopes.paths(wanted) for name in path if name.endswith("/data_access")}
     names = {str(each.pk): each.display_name for each in Collection.objects.visible_to(user) if str(each.pk) in ids}
     return [_wish(scope, names) for scope in wanted]
 
 
-def _wish(scope: scopes.Scope, names: dict[str, str]) -> Wish:
+def _wish(scope: scopes.Scope, names: dict[str, str]) -> RequestedScope:
     needs = tuple(_wish(each, names) for each in scope.needs)
     if scope.name.endswith("/data_access"):
         key = scope.name.split("/")[-2]
-        return Wish(f"read and change files in {names.get(key, f'the collection {key}')}", needs)
-    return Wish(scopes.words(scope.name), needs)
+        return RequestedScope(f"read and change files in {names.get(key, f'the collection {key}')}", needs)
+    return RequestedScope(scopes.words(scope.name), needs)

@@ -36,7 +36,7 @@ Spelling = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class JobRequest:
     """What a document asks for, in our terms.
 
     `action` is transfer, webhook or flow; a flow has a `flow_id` and its body is the input. `document` is what has to
@@ -55,7 +55,7 @@ class Asked:
 # The newer form
 
 
-def read_timer(document: object, *, now: datetime) -> Asked:
+def read_timer(document: object, *, now: datetime) -> JobRequest:
     """Return what a timer document asks for; raises Invalid."""
     if not isinstance(document, Mapping):
         raise Invalid({"": MISSING if document is None else "A timer is an object."})
@@ -68,11 +68,11 @@ def read_timer(document: object, *, now: datetime) -> Asked:
     schedule = _under("schedule", lambda: read_schedule(document.get("schedule"), now=now))
     body = _object(document, "body")
     if kind == "transfer":
-        return Asked(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
+        return JobRequest(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
     flow_id = identifier(document.get("flow_id"))
     if flow_id is None:
         raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is no UUID."})
-    return Asked(
+    return JobRequest(
         name=name,
         action="flow",
         schedule=schedule,
@@ -99,7 +99,7 @@ def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any
 # Jobs
 
 
-def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
+def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
     """Return what a job asks for: a transfer, a flow, or a webhook, by its `callback_url`; raises Invalid."""
     missing = [name for name in ("start", "callback_url") if job.get(name) is None]
     if missing:
@@ -115,7 +115,7 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
     name, schedule = _name(job.get("name")), read_job_schedule(job, now=now)
     flow_id = _flow_of(url)
     if flow_id is not None:
-        return Asked(
+        return JobRequest(
             name=name,
             action="flow",
             schedule=schedule,
@@ -128,12 +128,12 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> Asked:
     if _path(url) in _TRANSFER_PATHS:
         return _job_transfer(name, schedule, document)
     webhook = {"url": url, "method": "POST", **({} if content is None else {"json": dict(content)})}
-    return Asked(
+    return JobRequest(
         name=name, action="webhook", schedule=schedule, body=webhook, document=document, spelled=_spelled_webhook
     )
 
 
-def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any]) -> Asked:
+def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any]) -> JobRequest:
     content = document["callback_body"] or {}
     inner, prefix = content, "callback_body"
     if "body" in content:
@@ -144,7 +144,7 @@ def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any])
         first, _, rest = field.partition(".")
         return f"{prefix}.{bodies.spelled_as(inner, rest)}" if first == "body" else _spelled_job(field)
 
-    return Asked(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
+    return JobRequest(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
 
 
 def _input(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from timers.errors import Invalid
 from timers.globus.errors import MISSING
 from timers.scheduling.fields import known_keys, read_instant, read_whole
 
-LEAST_SECONDS = 60
-MOST_SECONDS = 365 * 86_400
+MIN_INTERVAL_SECONDS = 60
+MAX_INTERVAL_SECONDS = 365 * 86_400
 FARTHEST_START = timedelta(days=366)
-MOST_RUNS = 2**31 - 1
+MAX_RUNS = 2**31 - 1
 
 _RUNS = ("count", "iterations", "n")
 
@@ -42,7 +42,7 @@ def _read_end(value: object) -> dict[str, Any] | None:
         raise Invalid({"end": "An end is an object with a condition."})
     try:
         known_keys(value, {"condition", "datetime", *_RUNS})
-        runs = [read_whole(value[name], name, least=1, most=MOST_RUNS) for name in _RUNS if value.get(name) is not None]
+        runs = [read_whole(value[name], name, least=1, most=MAX_RUNS) for name in _RUNS if value.get(name) is not None]
         condition = value.get("condition")
         if condition == "time":
             return {"condition": "time", "datetime": _instant(value.get("datetime"), "datetime")}
@@ -80,7 +80,7 @@ def _read_stop(value: object, runs: object) -> dict[str, Any] | None:
     if date is not None:
         found |= {"condition": "time", "datetime": _instant(date, "stop_after")}
     if runs is not None:
-        counted = read_whole(runs, "stop_after_n", least=1, most=MOST_RUNS)
+        counted = read_whole(runs, "stop_after_n", least=1, most=MAX_RUNS)
         found = {"condition": "iterations", **found, "n": counted}
     return found or None
 
@@ -103,7 +103,7 @@ def _interval(value: object, name: str) -> int:
     if value is None:
         raise Invalid({name: MISSING})
     whole = math.floor(value) if isinstance(value, float) and math.isfinite(value) else value
-    return read_whole(whole, name, least=LEAST_SECONDS, most=MOST_SECONDS)
+    return read_whole(whole, name, least=MIN_INTERVAL_SECONDS, most=MAX_INTERVAL_SECONDS)
 
 
 def _start(value: object, name: str, *, now: datetime) -> str:

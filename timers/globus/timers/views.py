@@ -16,8 +16,8 @@ from timers.errors import Invalid, NotFound
 from timers.globus import errors
 from timers.globus.base import Door, identifier, number, token_of
 from timers.globus.timers import listing, reading
-from timers.globus.timers.reading import Asked
-from timers.globus.timers.schedules import LEAST_SECONDS
+from timers.globus.timers.reading import JobRequest
+from timers.globus.timers.schedules import MIN_INTERVAL_SECONDS
 from timers.globus.timers.writing import write_job, write_timer
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
@@ -30,7 +30,7 @@ from timers.services.people import consents
 from timers.services.timers import commands as timers
 
 RESULTS_SHOWN = 10
-MOST_RESULTS = 100
+MAX_RESULTS = 100
 
 
 class TimersDoor(Door):
@@ -75,11 +75,11 @@ class TimerCreation(TimersDoor):
         return Response({"timer": write_timer(timer)}, status=201)
 
 
-class Jobs(TimersDoor):
+class JobCollection(TimersDoor):
     """GET and POST /jobs/"""
 
     def get(self, request: Request) -> Response:
-        limit = number(request.query_params, "result_count", usual=RESULTS_SHOWN, least=0, most=MOST_RESULTS)
+        limit = number(request.query_params, "result_count", usual=RESULTS_SHOWN, least=0, most=MAX_RESULTS)
         shown = list(listing.wanted(rows().visible_to(request.user), request.query_params))
         runs = results.runs_of(shown, limit=limit)
         return Response({"jobs": [write_job(timer, runs[timer.pk]) for timer in shown]})
@@ -99,7 +99,7 @@ class JobOne(TimersDoor):
 
     def get(self, request: Request, timer_id: str) -> Response:
         timer = found(request, timer_id)
-        limit = number(request.query_params, "page_size", usual=RESULTS_SHOWN, least=1, most=MOST_RESULTS)
+        limit = number(request.query_params, "page_size", usual=RESULTS_SHOWN, least=1, most=MAX_RESULTS)
         runs, marker = results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
         return Response(write_job(timer, runs, marker=marker))
 
@@ -108,7 +108,7 @@ class JobOne(TimersDoor):
         try:
             changes = reading.read_changes(request.data, now=now)
             if changes:
-                timers.update(timer, changes=changes, by=request.user, now=now, minimum_interval=LEAST_SECONDS)
+                timers.update(timer, changes=changes, by=request.user, now=now, minimum_interval=MIN_INTERVAL_SECONDS)
         except Invalid as error:
             raise error.under("body") from None
         return Response(document(found(request, timer_id)))
@@ -136,7 +136,7 @@ class JobResume(TimersDoor):
         return Response({"message": f"Successfully resumed job {timer.pk}."})
 
 
-def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
+def create(asked: JobRequest, request: Request, *, now: datetime) -> Timer:
     """Return a new timer as it is before it runs for the first time. Raises Invalid with the names of the document."""
     token = token_of(request)
     try:
@@ -151,7 +151,7 @@ def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
                 policies=reading.POLICIES,
                 by=request.user,
                 now=now,
-                minimum_interval=LEAST_SECONDS,
+                minimum_interval=MIN_INTERVAL_SECONDS,
             )
             origins.record(timer, document=asked.document, client_id=token.client_id if token is not None else None)
             return rows().get(pk=timer.pk)
@@ -160,7 +160,7 @@ def create(asked: Asked, request: Request, *, now: datetime) -> Timer:
         raise Invalid(fields) from error
 
 
-def _deed(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
+def _deed(asked: JobRequest, request: Request) -> tuple[str, dict[str, Any]]:
     """Return the action that a timer carries out and its body; raises Invalid naming flow_id."""
     if asked.flow_id is None:
         return asked.action, asked.body

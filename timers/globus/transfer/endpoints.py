@@ -13,7 +13,7 @@ from timers.globus.transfer.base import TransferDoor, account_of, endpoint, resu
 from timers.models import Collection
 from timers.services.people import identities
 
-MOST_FOUND = 100
+MAX_ENDPOINTS = 100
 _OWN_SCOPES = ("my-endpoints", "my-gcp-endpoints", "administered-by-me")
 _NOTHING = ("shared-with-me", "shared-by-me")
 
@@ -39,7 +39,7 @@ class EndpointSearch(TransferDoor):
 
     def get(self, request: Request) -> Response:
         query = request.query_params
-        limit = number(query, "limit", usual=MOST_FOUND, least=1, most=MOST_FOUND)
+        limit = number(query, "limit", usual=MAX_ENDPOINTS, least=1, most=MAX_ENDPOINTS)
         offset = number(query, "offset", usual=0, least=0, most=1_000_000)
         found = list(_wanted(request).order_by("display_name", "pk")[offset : offset + limit + 1])
         return Response(

@@ -16,7 +16,7 @@ from timers.globus.base import identifier
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.scheduling.fields import read_instant
 
-LONGEST = 4_096
+MAX_PATTERN_LENGTH = 4_096
 
 _STATUSES: dict[str, tuple[TransferStatus, ...]] = {
     "ACTIVE": UNFINISHED_TRANSFER,
@@ -42,8 +42,8 @@ _ORDERS = {
 def clauses(text: str) -> dict[str, list[str]]:
     """Return the values of each key of a filter; raises Invalid."""
     found: dict[str, list[str]] = {}
-    if len(text) > LONGEST:
-        raise Invalid({"filter": f"At most {LONGEST:,} characters."})
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise Invalid({"filter": f"At most {MAX_PATTERN_LENGTH:,} characters."})
     for clause in text.split("/"):
         if clause:
             key, colon, values = clause.partition(":")
@@ -84,7 +84,7 @@ def _type(values: Iterable[str]) -> Q:
 
 
 def _label(values: Iterable[str]) -> Q:
-    patterns = [Pattern.read(value) for value in values]
+    patterns = [TextFilter.read(value) for value in values]
     wanted, unwanted = Q(), Q()
     for pattern in patterns:
         same = Q(label__iregex=pattern.expression) if pattern.glob else Q(label=pattern.text)
@@ -125,7 +125,7 @@ _TASK_KEYS = {
 
 
 @dataclass(frozen=True)
-class Pattern:
+class TextFilter:
     """One value of a name or label: exact, or (`~`) with * and ? whatever the case; `!` turns it round."""
 
     text: str
@@ -133,7 +133,7 @@ class Pattern:
     negated: bool
 
     @classmethod
-    def read(cls, value: str) -> Pattern:
+    def read(cls, value: str) -> TextFilter:
         negated = value.startswith("!")
         rest = value.removeprefix("!")
         glob = rest.startswith("~")
@@ -165,7 +165,7 @@ def _escaped(piece: str) -> str:
 
 def fits_any(values: Iterable[str], name: str) -> bool:
     """Return whether a name fits one of the patterns that ask for it and none that refuses it."""
-    patterns = [Pattern.read(value) for value in values]
+    patterns = [TextFilter.read(value) for value in values]
     wanted = [pattern.fits(name) for pattern in patterns if not pattern.negated]
     return (any(wanted) or not wanted) and all(pattern.fits(name) for pattern in patterns if pattern.negated)
 

@@ -22,13 +22,13 @@ from timers.services.collections import commands as collections
 from timers.services.people import consents
 from timers.services.people.consents import ConsentRequired
 
-MOST_LISTED = 100_000
+MAX_LISTED = 100_000
 
 _COLUMNS = {"name": "name", "type": "type", "size": "size", "last_modified": "last_modified"}
 _KEYS = ("name", "type", "size", "last_modified")
 
 
-class Operation(TransferDoor):
+class FileOperation(TransferDoor):
     """A view of one collection's files, for apps that were let into it."""
 
     missing = "ClientError.NotFound"
@@ -51,13 +51,13 @@ class Operation(TransferDoor):
             raise Told(502, f"ExternalError.{error.reason}", error.message) from error
 
 
-class Listing(Operation):
+class FolderListing(FileOperation):
     """GET .../ls"""
 
     def get(self, request: Request, endpoint_id: str) -> Response:
         query = request.query_params
-        limit = number(query, "limit", usual=MOST_LISTED, least=0, most=MOST_LISTED)
-        offset = number(query, "offset", usual=0, least=0, most=MOST_LISTED)
+        limit = number(query, "limit", usual=MAX_LISTED, least=0, most=MAX_LISTED)
+        offset = number(query, "offset", usual=0, least=0, most=MAX_LISTED)
         path = query.get("path") or None
         with self.at(request, endpoint_id) as collection:
             listed = collections.list_directory(collection, path)
@@ -82,7 +82,7 @@ class Listing(Operation):
         )
 
 
-class Stat(Operation):
+class Stat(FileOperation):
     """GET .../stat"""
 
     missing = "NotFound"
@@ -93,7 +93,7 @@ class Stat(Operation):
             return Response(write_file(collections.stat(collection, path), collection))
 
 
-class MakeDirectory(Operation):
+class MakeDirectory(FileOperation):
     """POST .../mkdir"""
 
     def post(self, request: Request, endpoint_id: str) -> Response:
@@ -109,7 +109,7 @@ class MakeDirectory(Operation):
         return Response(said, status=202)
 
 
-class Rename(Operation):
+class Rename(FileOperation):
     """POST .../rename"""
 
     def post(self, request: Request, endpoint_id: str) -> Response:

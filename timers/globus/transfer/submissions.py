@@ -26,7 +26,7 @@ class SubmissionId(TransferDoor):
         return Response({"DATA_TYPE": "submission_id", "value": str(uuid4())})
 
 
-class Submission(TransferDoor):
+class SubmissionView(TransferDoor):
     """POST /transfer and POST /delete"""
 
     kind: str = "transfer"
@@ -66,7 +66,7 @@ class Submission(TransferDoor):
         return result(request, f"{self.kind}_result", code, message, **ids)
 
 
-class Deletion(Submission):
+class Deletion(SubmissionView):
     """POST /delete"""
 
     kind = "delete"

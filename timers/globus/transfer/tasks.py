@@ -21,13 +21,13 @@ from timers.globus.transfer.base import TransferDoor, account_of, result, task
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Collection, Transfer, TransferEvent
 from timers.queries.transfers import files as transfer_files
-from timers.queries.transfers.files import FileEntry, Wanted
+from timers.queries.transfers.files import FileEntry, FileFilters
 from timers.queries.transfers.listing import bytes_per_second
 from timers.scheduling.fields import known_keys, write_instant
 from timers.services.people import identities
 from timers.services.transfers import commands as transfers
 
-MOST_TASKS = 1_000
+MAX_TASKS = 1_000
 FILES_AT_ONCE = 1_000
 CANCEL_TAKES = 3.0
 """Seconds that a cancel waits for the slice at work to see it."""
@@ -67,7 +67,7 @@ _SWITCHES = (
 )
 
 
-class TaskOne(TransferDoor):
+class TransferTask(TransferDoor):
     """GET and PUT /task/{id}"""
 
     def get(self, request: Request, task_id: str) -> Response:
@@ -140,7 +140,7 @@ class TaskSuccessfulTransfers(TransferDoor):
     """GET /task/{id}/successful_transfers"""
 
     kind = "successful_transfers"
-    wanted = Wanted(states=("done",), verdicts=("add", "change"))
+    wanted = FileFilters(states=("done",), verdicts=("add", "change"))
 
     def get(self, request: Request, task_id: str) -> Response:
         found = task(request, task_id)
@@ -180,7 +180,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
     """GET /task/{id}/skipped_errors"""
 
     kind = "skipped_errors"
-    wanted = Wanted(states=("failed",))
+    wanted = FileFilters(states=("failed",))
 
     def takes(self, entry: FileEntry) -> bool:
         return True
@@ -203,7 +203,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
 
 def _page(request: Request, kind: str, rows: Any, write: Any) -> dict[str, Any]:
     query = request.query_params
-    limit = number(query, "limit", usual=10, least=0, most=MOST_TASKS)
+    limit = number(query, "limit", usual=10, least=0, most=MAX_TASKS)
     offset = number(query, "offset", usual=0, least=0, most=1_000_000_000)
     shown = [write(each) for each in rows[offset : offset + limit]]
     return {

@@ -16,7 +16,7 @@ from timers.queries.workflows.run_detail import RunDetail, run_detail
 
 LOOKED_THROUGH = 200
 """Earlier executions among which the last good one is sought."""
-MOST_FIELDS = 6
+MAX_FIELDS = 6
 NOTABLE_WAIT = timedelta(seconds=1)
 
 
@@ -159,7 +159,7 @@ def _different(
     if old is not None and new is not None and old.pk != new.pk:
         fields = list(dict.fromkeys(change.field for change in differences(old, new)))
         if fields:
-            shown = ", ".join(fields[:MOST_FIELDS]) + (" and more" if len(fields) > MOST_FIELDS else "")
+            shown = ", ".join(fields[:MAX_FIELDS]) + (" and more" if len(fields) > MAX_FIELDS else "")
             said.append(f"the definition: {shown}")
     requests = [(each.get("request") or {}) for each in (then, this)]
     if all(requests):

@@ -11,7 +11,7 @@ from typing import Any
 from timers.models import Execution
 from timers.scheduling.fields import write_instant
 
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 COLUMNS = (
     "id",
     "timer_id",
@@ -34,7 +34,7 @@ COLUMNS = (
     "workflow_id",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MORE = f"There are more; an export has the newest {MOST_ROWS:,} at most. Choose a shorter time."
+_MORE = f"There are more; an export has the newest {MAX_ROWS:,} at most. Choose a shorter time."
 
 
 def as_json(executions: Iterable[Execution]) -> Iterator[str]:
@@ -42,7 +42,7 @@ def as_json(executions: Iterable[Execution]) -> Iterator[str]:
     yield '{"executions": ['
     more = False
     for number, execution in enumerate(executions):
-        more = number == MOST_ROWS
+        more = number == MAX_ROWS
         if more:
             break
         yield (",\n" if number else "\n") + json.dumps(document(execution), ensure_ascii=False)
@@ -51,16 +51,16 @@ def as_json(executions: Iterable[Execution]) -> Iterator[str]:
 
 def as_csv(executions: Iterable[Execution]) -> Iterator[str]:
     """Yield the lines of a table in which a spreadsheet finds no formulas; the last says if there are more."""
-    writer = csv.writer(_Lines())
+    writer = csv.writer(_LineBuffer())
     yield writer.writerow(COLUMNS)
     for number, execution in enumerate(executions):
-        if number == MOST_ROWS:
+        if number == MAX_ROWS:
             yield writer.writerow([_MORE])
             return
         yield writer.writerow([_cell(value) for value in document(execution).values()])
 
 
-class _Lines:
+class _LineBuffer:
     """A file that gives back what is written to it."""
 
     def write(self, line: str) -> str:

@@ -20,18 +20,18 @@ HOUR = 3_600_000_000
 DAY = 24 * HOUR
 STRETCH = 10 * DAY
 """What is remembered of a rule: from the day before to the end of any reader's week."""
-MOST_STEPS = 30_000
+MAX_STEPS = 30_000
 """Steps through rules of the calendar in one answer; what is beyond is left out, and said."""
 STEPS_PER_RULE = 250
 """A rule with more occurrences in this stretch is counted hour by hour instead."""
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 EVER = 2**62
 _MANY = 7_000_000
 """More runs than the shortest interval has in a week and a day."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedSchedule:
     """What is needed of one schedule row; instants are microseconds, `left` is how many runs it may still begin."""
 
     timer_id: UUID
@@ -61,7 +61,7 @@ class Hours:
         self._changes = [0] * (hours + 1)
         self._dense: dict[int, tuple[_Stepped, list[int]]] = {}
         self._stretch = now - now % DAY - DAY + first % HOUR  # the same all day, so that others find it remembered
-        self._steps = MOST_STEPS
+        self._steps = MAX_STEPS
 
     def totals(self) -> list[int]:
         """Return the number of runs of each hour."""
@@ -72,7 +72,7 @@ class Hours:
                 totals[slot] += timers * runs
         return totals
 
-    def add(self, row: Planned) -> None:
+    def add(self, row: PlannedSchedule) -> None:
         """Count one timer's runs."""
         if row.interval_us is not None:
             self._add_interval(row, row.interval_us)
@@ -81,7 +81,7 @@ class Hours:
         else:
             self._add_rule(row)
 
-    def _add_interval(self, row: Planned, step: int) -> None:
+    def _add_interval(self, row: PlannedSchedule, step: int) -> None:
         skipped = max(0, -((row.at - self.begin) // step))
         start = row.at + skipped * step
         last = min(self.until - 1, row.end, row.at + (row.left - 1) * step)
@@ -103,7 +103,7 @@ class Hours:
             if at < self.until:
                 self._totals[self._slot(at)] += 1
 
-    def _add_rule(self, row: Planned) -> None:
+    def _add_rule(self, row: PlannedSchedule) -> None:
         stepped = self._stepped(row.document or {})
         if stepped is None:
             self.left_out += 1
@@ -123,7 +123,7 @@ class Hours:
         self._totals[slot] += _count(stepped.rule, begin, self._edge(slot + 1))
         self._dense.setdefault(id(stepped), (stepped, [0] * (self.hours + 1)))[1][slot + 1] += 1
 
-    def _add_bounded(self, row: Planned, stepped: _Stepped, begin: int) -> None:
+    def _add_bounded(self, row: PlannedSchedule, stepped: _Stepped, begin: int) -> None:
         left = row.left - _count(stepped.rule, min(row.at, begin), begin)
         for slot in range(self._slot(begin), self._slot(min(self.until - 1, row.end)) + 1):
             here = max(begin, self._edge(slot)), min(self._edge(slot + 1), row.end + 1)
@@ -138,7 +138,7 @@ class Hours:
         if key not in _REMEMBERED:
             if self._steps <= 0:
                 return None
-            if len(_REMEMBERED) >= MOST_REMEMBERED:
+            if len(_REMEMBERED) >= MAX_REMEMBERED:
                 _REMEMBERED.clear()
             _REMEMBERED[key] = self._step(document)
         return _REMEMBERED[key]

@@ -29,7 +29,7 @@ ORDER = ("-scheduled_for", "-pk")
 
 
 @dataclass(frozen=True)
-class Filters:
+class ExecutionFilters:
     """What the reader looks for; empty words mean everything."""
 
     q: str = ""
@@ -76,7 +76,7 @@ class ExecutionRow:
 
 
 def executions_page(
-    user: Any, *, now: datetime, filters: Filters, marker: str | None = None, limit: int | None = None
+    user: Any, *, now: datetime, filters: ExecutionFilters, marker: str | None = None, limit: int | None = None
 ) -> ExecutionsPage:
     """Return a page of all executions, newest first, from four queries at most, however long the history is."""
     sought = _seek(user, filters)
@@ -94,7 +94,7 @@ def executions_page(
     )
 
 
-def executions_to_export(user: Any, filters: Filters) -> models.QuerySet[Execution]:
+def executions_to_export(user: Any, filters: ExecutionFilters) -> models.QuerySet[Execution]:
     """Return all executions that the filters leave, newest first."""
     found = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
     return found.select_related("timer").order_by(*ORDER)
@@ -221,7 +221,7 @@ class _Sought:
     """The executions that are looked through: of a few timers, else everybody's."""
 
 
-def _seek(user: Any, filters: Filters) -> _Sought:
+def _seek(user: Any, filters: ExecutionFilters) -> _Sought:
     """Return the condition of the filters but the time: timers are looked up first, as they are few."""
     facts = _has_status(filters.status)
     if filters.trigger:
@@ -245,7 +245,7 @@ def _seek(user: Any, filters: Filters) -> _Sought:
 _NOTHING = Q(pk__in=[])
 
 
-def _timers(user: Any, filters: Filters) -> models.QuerySet[Timer]:
+def _timers(user: Any, filters: ExecutionFilters) -> models.QuerySet[Timer]:
     """Return the timers that filters on timers leave."""
     timers: Any = Timer.objects.visible_to(user)
     if filters.action:
@@ -268,7 +268,7 @@ def _of_timers(timers: models.QuerySet[Timer], facts: Q, *, rare: bool, waits: b
     return _Sought(facts & Q(timer_id__in=timers.values("pk")), not waits, sought_in)
 
 
-def _planned_within(filters: Filters) -> Q:
+def _planned_within(filters: ExecutionFilters) -> Q:
     within = Q()
     if filters.since is not None:
         within &= Q(scheduled_for__gte=filters.since)

@@ -15,10 +15,10 @@ from django.db.models.functions import Cast
 
 from timers import clock
 from timers.models import Schedule, Timer
-from timers.queries.executions.hourly_load import EVER, HOUR, Hours, Planned
+from timers.queries.executions.hourly_load import EVER, HOUR, Hours, PlannedSchedule
 
 DAYS = 7
-MOST_TIMERS = 20_000
+MAX_TIMERS = 20_000
 SHOWN_OF_AN_HOUR = 50
 KEPT_FOR = 60
 LEVELS = 5
@@ -40,7 +40,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Day:
+class LoadDay:
     """One row of the picture: midnight, and its 24 hours."""
 
     at: datetime
@@ -51,7 +51,7 @@ class Day:
 class Load:
     """The runs planned in the hours of the next seven days, today included, on the reader's clock."""
 
-    days: list[Day]
+    days: list[LoadDay]
     step: int
     """The runs that one level of the picture stands for."""
     left_out: int
@@ -113,7 +113,7 @@ def _laid_out(starts: list[datetime], totals: list[int], left_out: int, zone: tz
     for number in range(DAYS):
         day = today + timedelta(days=number)
         cells = [_cell(found.get((day.date(), hour)), step, starts[0]) for hour in range(24)]
-        days.append(Day(day, cells))
+        days.append(LoadDay(day, cells))
     return Load(days, step, left_out)
 
 
@@ -194,7 +194,7 @@ def _counted(user: Any, *, begin: int, until: int, now: int) -> tuple[list[tuple
 # What is stored
 
 
-def planned(user: Any, *, before: int) -> Iterator[Planned]:
+def planned(user: Any, *, before: int) -> Iterator[PlannedSchedule]:
     """Yield the schedules of active timers that have a run before that instant, from two queries."""
     rows = Schedule.objects.filter(next_run_at__isnull=False, next_planned_at__lt=before)
     if not user.is_staff:
@@ -203,14 +203,14 @@ def planned(user: Any, *, before: int) -> Iterator[Planned]:
         at_us=Cast("next_planned_at", models.BigIntegerField()), end_us=Cast("end_at", models.BigIntegerField())
     )
     names = ("timer_id", "interval_us", "at_us", "end_us", "max_runs", "fired_count")
-    for row in numbers.filter(interval_us__isnull=False).values_list(*names)[:MOST_TIMERS]:
+    for row in numbers.filter(interval_us__isnull=False).values_list(*names)[:MAX_TIMERS]:
         yield _planned(row)
     others = numbers.filter(interval_us__isnull=True)
-    for row in others.values_list(*names, "timer__definition__schedule")[:MOST_TIMERS]:
+    for row in others.values_list(*names, "timer__definition__schedule")[:MAX_TIMERS]:
         yield _planned(row[:-1], document=row[-1])
 
 
-def _planned(row: tuple[Any, ...], *, document: dict[str, Any] | None = None) -> Planned:
+def _planned(row: tuple[Any, ...], *, document: dict[str, Any] | None = None) -> PlannedSchedule:
     timer_id, interval_us, at, end, most, fired = row
     left = EVER if most is None else most - fired
-    return Planned(timer_id, interval_us, at, EVER if end is None else end, left, document)
+    return PlannedSchedule(timer_id, interval_us, at, EVER if end is None else end, left, document)

@@ -18,13 +18,13 @@ from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 SHOWN = 20
 SHOWN_OF_EACH = 3
 CALENDAR_DAYS = 28
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 OFTEN = 24
 """Runs a day; a timer with more has one note a day in a calendar."""
 
 
 @dataclass(frozen=True)
-class Run:
+class UpcomingRun:
     """A planned run of a timer."""
 
     timer: Timer
@@ -42,10 +42,10 @@ class CalendarEntry:
     runs: int = 1
 
 
-def next_runs(user: Any) -> list[Run]:
+def next_runs(user: Any) -> list[UpcomingRun]:
     """Return the next runs over all timers, a few of each at most, from one query."""
     rows = _upcoming(user.is_staff or user.pk, most=SHOWN)
-    runs = [Run(row.timer, at) for row in rows for at in islice(_occurrences(row), SHOWN_OF_EACH)]
+    runs = [UpcomingRun(row.timer, at) for row in rows for at in islice(_occurrences(row), SHOWN_OF_EACH)]
     return sorted(runs, key=lambda run: run.at)[:SHOWN]
 
 
@@ -57,9 +57,9 @@ def calendar_feed(user: Any) -> CalendarFeed | None:
 def calendar_entries(owner: Any, *, now: datetime, zone: tzinfo) -> list[CalendarEntry]:
     """Return what is planned for the owner's timers in the coming four weeks, from one query; the first thousand."""
     until = now + timedelta(days=CALENDAR_DAYS)
-    rows = _upcoming(owner.pk, most=MOST_EVENTS)
+    rows = _upcoming(owner.pk, most=MAX_EVENTS)
     entries = heapq.merge(*(_entries(row, until, zone) for row in rows), key=lambda entry: entry.at)
-    return list(islice(entries, MOST_EVENTS))
+    return list(islice(entries, MAX_EVENTS))
 
 
 def _upcoming(whose: Any, *, most: int) -> list[Schedule]:

@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer
 from timers.queries.page_context import LATE_AFTER
-from timers.queries.timers.service_levels import Pace, Workers, pace, workers
+from timers.queries.timers.service_levels import ServiceLevel, Workers, pace, workers
 
 SOON = timedelta(hours=1)
 
@@ -34,7 +34,7 @@ class Figures:
     running: int
     waiting: int
     retrying: int
-    pace: Pace
+    pace: ServiceLevel
     workers: Workers
 
 

@@ -16,12 +16,12 @@ from timers.models import Execution, Timer, TimerTag
 from timers.queries.timers.counts import FAILING, is_due_soon, is_late
 
 STATUSES = ("active", "paused", "failing", "running", "late", "due", "ended")
-MOST_WORDS = 6
+MAX_TERMS = 6
 FEW_TAGS = 20
 
 
 @dataclass(frozen=True)
-class Filters:
+class TimerFilters:
     """What the reader looks for; empty words mean everything."""
 
     q: str = ""
@@ -35,7 +35,7 @@ class Filters:
         return bool(self.q or self.status or self.action or self.tag)
 
 
-def filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime) -> models.QuerySet[Timer]:
+def filtered(visible: models.QuerySet[Timer], filters: TimerFilters, *, now: datetime) -> models.QuerySet[Timer]:
     """Return those of the timers that are looked for."""
     found = visible
     if filters.q:
@@ -51,7 +51,7 @@ def filtered(visible: models.QuerySet[Timer], filters: Filters, *, now: datetime
 def _matches(text: str) -> Q:
     """Return the condition that each of the words stands in the name, the action or a tag."""
     found = Q()
-    for word in text.split()[:MOST_WORDS]:
+    for word in text.split()[:MAX_TERMS]:
         found &= _matches_word(word)
     return found
 

@@ -16,7 +16,7 @@ BARS = 24
 
 
 @dataclass(frozen=True)
-class Bar:
+class LastRun:
     """One run in a small picture; `ended` is None as long as it goes on."""
 
     status: str
@@ -24,7 +24,7 @@ class Bar:
     ended: datetime | None = None
 
 
-def last_runs(ids: list[UUID], *, now: datetime) -> dict[UUID, list[Bar]]:
+def last_runs(ids: list[UUID], *, now: datetime) -> dict[UUID, list[LastRun]]:
     """Return the last runs of each timer, newest first, in one query.
 
     One walk along the index per timer: a window function would read each timer's whole history.
@@ -38,9 +38,9 @@ def last_runs(ids: list[UUID], *, now: datetime) -> dict[UUID, list[Bar]]:
     statement = " union all ".join(walk.format(index) for index in range(len(ids)))
     field = Execution._meta.get_field("timer")
     parameters = [value for pk in ids for value in (field.get_db_prep_value(pk, connection), BARS)]
-    runs: dict[UUID, list[Bar]] = {}
+    runs: dict[UUID, list[LastRun]] = {}
     for timer_id, status, started, finished in fetch(statement, parameters):
         seconds = ((finished or clock.to_us(now)) - started) / 1e6 if started is not None else 0.0
         ended = None if finished is None else clock.from_us(finished)
-        runs.setdefault(as_uuid(timer_id), []).append(Bar(status, max(0.0, seconds), ended))
+        runs.setdefault(as_uuid(timer_id), []).append(LastRun(status, max(0.0, seconds), ended))
     return runs

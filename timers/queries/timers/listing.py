@@ -18,8 +18,8 @@ from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
 from timers.queries.timers.counts import FAILING, Figures, figures
-from timers.queries.timers.filters import Filters, filtered
-from timers.queries.timers.last_runs import Bar, last_runs
+from timers.queries.timers.filters import TimerFilters, filtered
+from timers.queries.timers.last_runs import LastRun, last_runs
 from timers.scheduling import text
 from timers.scheduling.bounds import parse_schedule
 
@@ -60,7 +60,7 @@ class TimerRow:
     schedule: Words
     summary: str
     tags: list[tuple[str, str]]
-    bars: list[Bar] = field(default_factory=list)
+    bars: list[LastRun] = field(default_factory=list)
     since: datetime | None = None
     """When what runs now began."""
 
@@ -73,7 +73,7 @@ class TimerRow:
         return self.timer.status == TimerStatus.PAUSED
 
     @property
-    def last(self) -> Bar | None:
+    def last(self) -> LastRun | None:
         """The last run that ended."""
         return next((bar for bar in self.bars if bar.ended is not None), None)
 
@@ -85,10 +85,10 @@ class TimersPage:
     page: Page[TimerRow]
     figures: Figures
     tags: list[str]
-    filters: Filters
+    filters: TimerFilters
 
 
-def timers_page(user: Any, *, now: datetime, filters: Filters, marker: str | None = None) -> TimersPage:
+def timers_page(user: Any, *, now: datetime, filters: TimerFilters, marker: str | None = None) -> TimersPage:
     """Return a page of the list from at most ten queries, however many timers there are."""
     visible = Timer.objects.visible_to(user).not_deleted()
     return TimersPage(
@@ -133,7 +133,9 @@ def words_for(document: Mapping[str, Any]) -> Words:
 # The list
 
 
-def _page(visible: models.QuerySet[Timer], *, now: datetime, filters: Filters, marker: str | None) -> Page[TimerRow]:
+def _page(
+    visible: models.QuerySet[Timer], *, now: datetime, filters: TimerFilters, marker: str | None
+) -> Page[TimerRow]:
     phases = ORDERS[filters.order]
     found = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
     found = found.select_related("schedule", "definition", "owner")
@@ -189,7 +191,7 @@ def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
 
 
 def _row(
-    timer: Timer, unfinished: Mapping[str, datetime | None], tags: list[tuple[str, str]], bars: list[Bar]
+    timer: Timer, unfinished: Mapping[str, datetime | None], tags: list[tuple[str, str]], bars: list[LastRun]
 ) -> TimerRow:
     definition = timer.definition
     return TimerRow(

@@ -14,17 +14,17 @@ _HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True)
-class AtWork:
+class UnfinishedRun:
     """An execution of the timer that has not ended."""
 
     execution: Execution
     begun: bool
 
 
-def at_work(timer: Timer, *, now: datetime) -> AtWork | None:
+def at_work(timer: Timer, *, now: datetime) -> UnfinishedRun | None:
     """Return the newest execution of a timer that has come due and has not ended; one query."""
     found = Execution.objects.filter(timer=timer, run_at__lte=now).unfinished().order_by("-scheduled_for").first()
-    return None if found is None else AtWork(found, found.started_at is not None)
+    return None if found is None else UnfinishedRun(found, found.started_at is not None)
 
 
 def is_top_of_hour(instant: datetime) -> bool:

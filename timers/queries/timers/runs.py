@@ -16,13 +16,13 @@ from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer
 from timers.scheduling.clock_changes import changes_between
 
-MOST_RUNS = 60
-MOST_OVER_USUAL = 6
+MAX_RUNS = 60
+MAX_OVER_USUAL = 6
 LOOKED_AT = 300
 """Rows read for them: skipped occurrences stand between the runs."""
 
 WEEKS = 26
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 """Executions read for the days. A timer that runs more often shows fewer days, and says so."""
 
 _DAY_US = 24 * 3600 * 1_000_000
@@ -39,7 +39,7 @@ _STEPS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class RunDuration:
     """One run: `took` is in seconds, up to now when it goes on, None when it never began."""
 
     id: uuid.UUID
@@ -56,7 +56,7 @@ class Durations:
     all others flat. What goes beyond it is cut.
     """
 
-    runs: list[Run]
+    runs: list[RunDuration]
     median: float | None
     p95: float | None
     top: float
@@ -72,7 +72,7 @@ class Durations:
         return sum(run.took is not None and run.took > self.top for run in self.runs)
 
     @property
-    def newest_first(self) -> list[Run]:
+    def newest_first(self) -> list[RunDuration]:
         return self.runs[::-1]
 
 
@@ -80,21 +80,24 @@ def durations(timer: Timer, *, now: datetime) -> Durations | None:
     """Return how long the last runs took, from one query; None as long as there are not two to compare."""
     columns = ("pk", "status", "scheduled_for", "started_at", "finished_at")
     rows = Execution.objects.filter(timer=timer).order_by("-scheduled_for", "-serial").values_list(*columns)
-    ran = [row for row in rows[:LOOKED_AT] if row[1] != ExecutionStatus.SKIPPED][:MOST_RUNS]
-    runs = [Run(pk, status, planned, _took(began, ended, now)) for pk, status, planned, began, ended in reversed(ran)]
+    ran = [row for row in rows[:LOOKED_AT] if row[1] != ExecutionStatus.SKIPPED][:MAX_RUNS]
+    runs = [
+        RunDuration(pk, status, planned, _took(began, ended, now))
+        for pk, status, planned, began, ended in reversed(ran)
+    ]
     if sum(run.took is not None for run in runs) < 2:
         return None
     completed = sorted(run.took for run in runs if run.status == ExecutionStatus.COMPLETED and run.took is not None)
     return Durations(runs, share(completed, 0.5), share(completed, 0.95), _top(_longest_shown(runs)))
 
 
-def _longest_shown(runs: Sequence[Run]) -> float:
+def _longest_shown(runs: Sequence[RunDuration]) -> float:
     """Return the length that the scale has to reach: the longest's, but no multiple of what nearly all others took."""
     ended = sorted(run.took for run in runs if run.took is not None and run.status not in UNFINISHED)
     usual = share(ended, 0.9)
     if usual is None:
         return max(run.took for run in runs if run.took is not None)
-    return min(ended[-1], max(usual, 0.001) * MOST_OVER_USUAL)
+    return min(ended[-1], max(usual, 0.001) * MAX_OVER_USUAL)
 
 
 def _took(began: datetime | None, ended: datetime | None, now: datetime) -> float | None:
@@ -115,7 +118,7 @@ def _top(longest: float) -> float:
 
 
 @dataclass(frozen=True)
-class Day:
+class RunDay:
     """How the runs planned for one day of the reader's calendar went."""
 
     date: date
@@ -128,18 +131,18 @@ class Day:
 class Days:
     """Half a year of days in weeks from Monday on, the oldest first; the last week ends today."""
 
-    weeks: list[list[Day]]
+    weeks: list[list[RunDay]]
     zone: str
     since: datetime | None = None
     """Set when there were too many executions to count: what lies before it is not shown."""
     busiest: int = field(default=0)
 
     @property
-    def all(self) -> list[Day]:
+    def all(self) -> list[RunDay]:
         return [day for week in self.weeks for day in week]
 
     @property
-    def failing(self) -> list[Day]:
+    def failing(self) -> list[RunDay]:
         """The days on which a run failed."""
         return [day for day in self.all if day.failed]
 
@@ -163,7 +166,7 @@ class Days:
 class Week:
     """One line of the table beside the picture."""
 
-    days: list[Day]
+    days: list[RunDay]
 
     @property
     def monday(self) -> date:
@@ -178,7 +181,7 @@ class Week:
         return sum(day.skipped for day in self.days)
 
     @property
-    def failing(self) -> list[Day]:
+    def failing(self) -> list[RunDay]:
         return [day for day in self.days if day.failed]
 
 
@@ -190,19 +193,19 @@ def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> Days:
     ended = datetime.combine(today + timedelta(days=1), time(), zone)
     counted, read, oldest = _count(timer, zone, began, ended)
     all_days = [
-        counted.get(day, Day(day)) for day in (monday + timedelta(days=n) for n in range((today - monday).days + 1))
+        counted.get(day, RunDay(day)) for day in (monday + timedelta(days=n) for n in range((today - monday).days + 1))
     ]
     return Days(
         weeks=[all_days[start : start + 7] for start in range(0, len(all_days), 7)],
         zone=zone.key,
-        since=oldest if read >= MOST_ROWS else None,
+        since=oldest if read >= MAX_ROWS else None,
         busiest=max(day.runs for day in all_days),
     )
 
 
 def _count(
     timer: Timer, zone: ZoneInfo, began: datetime, ended: datetime
-) -> tuple[dict[date, Day], int, datetime | None]:
+) -> tuple[dict[date, RunDay], int, datetime | None]:
     """Return the days on which there was something, how many executions were read, and the oldest one's instant."""
     offset, parameters = _offset(zone, began, ended)
     statement = (
@@ -212,7 +215,7 @@ def _count(
         " order by scheduled_for desc limit %s) as walk group by day, status"
     )
     timer_id = Execution._meta.get_field("timer").get_db_prep_value(timer.pk, connection)
-    bounds = [timer_id, clock.to_us(began), clock.to_us(ended), MOST_ROWS]
+    bounds = [timer_id, clock.to_us(began), clock.to_us(ended), MAX_ROWS]
     with connection.cursor() as cursor:
         cursor.execute(statement, [*parameters, *bounds])
         rows = cursor.fetchall()
@@ -227,9 +230,9 @@ def _count(
     )
 
 
-def _day(day: date, counts: dict[str, int]) -> Day:
+def _day(day: date, counts: dict[str, int]) -> RunDay:
     skipped = counts.get(ExecutionStatus.SKIPPED, 0)
-    return Day(day, sum(counts.values()) - skipped, counts.get(ExecutionStatus.FAILED, 0), skipped)
+    return RunDay(day, sum(counts.values()) - skipped, counts.get(ExecutionStatus.FAILED, 0), skipped)
 
 
 def _offset(zone: ZoneInfo, began: datetime, ended: datetime) -> tuple[str, list[int]]:

@@ -18,7 +18,7 @@ NEWEST = 1_000
 
 
 @dataclass(frozen=True)
-class Pace:
+class ServiceLevel:
     """How the runs went that were planned in the last `length` of time: how many ended, and how many of them well.
 
     `within` is what 99 of 100 of them began late at most; None when none has begun by its schedule.
@@ -44,7 +44,7 @@ class Workers:
     free: int
 
 
-def pace(user: Any, *, now: datetime) -> Pace:
+def pace(user: Any, *, now: datetime) -> ServiceLevel:
     """Return how the newest runs went that the user may know of, from one query over a bounded number of rows."""
     newest = Execution.objects.filter(scheduled_for__lte=now, scheduled_for__gt=now - DAY)
     columns = ["scheduled_for", "status", "trigger", "attempt", "run_at", "started_at"]
@@ -59,7 +59,7 @@ def pace(user: Any, *, now: datetime) -> Pace:
         for _, _, trigger, attempt, run_at, started, *_ in mine
         if trigger == Trigger.SCHEDULE and attempt == 1 and started is not None
     )
-    return Pace(
+    return ServiceLevel(
         length=length,
         ended=len(ended),
         completed=sum(row[1] == ExecutionStatus.COMPLETED for row in ended),

@@ -24,9 +24,9 @@ LOOKED_AT = 2_000
 """Executions read for one lane; what lies before them is not drawn, and the lane says so."""
 SLOTS = 160
 """Parts of the stretch that are told apart."""
-MOST_PLANNED = 60
+MAX_PLANNED = 60
 """Planned runs drawn one by one; more are one stroke."""
-MOST_COUNTED = 2**62
+MAX_COUNTED = 2**62
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ ZOOMS: Mapping[str, Zoom] = {
         Zoom("7d", "3½ days", "7 d", timedelta(hours=84), timedelta(days=1)),
     )
 }
-USUAL = "24h"
+DEFAULT_RANGE = "24h"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Lane:
+class TimelineRow:
     """One timer with its marks. `counts` says how many executions are in each state, `planned` how many come."""
 
     timer: Timer
@@ -86,7 +86,7 @@ class Timeline:
     begin: datetime
     until: datetime
     ticks: list[datetime]
-    lanes: list[Lane]
+    lanes: list[TimelineRow]
 
     @property
     def is_cut(self) -> bool:
@@ -209,7 +209,7 @@ def _runs(ids: list[UUID], *, begin: datetime, until: datetime, now: datetime) -
 
 def _lane(
     timer: Timer, slots: list[_Slot], unfinished: Mapping[str, datetime | None], *, begin: datetime, until: datetime
-) -> Lane:
+) -> TimelineRow:
     counts: dict[str, int] = {}
     for slot in slots:
         counts[slot.status] = counts.get(slot.status, 0) + slot.count
@@ -223,7 +223,7 @@ def _lane(
     in_sight = [slot for slot in slots if slot.planned >= clock.to_us(begin)]
     is_cut = sum(slot.count for slot in in_sight) >= LOOKED_AT
     cut_before = clock.from_us(in_sight[0].planned) if is_cut else None
-    return Lane(
+    return TimelineRow(
         timer=timer,
         state=state_of(timer, unfinished),
         rule=words_for(timer.definition.schedule if timer.definition else {}).rule,
@@ -257,9 +257,9 @@ def _planned(timer: Timer, schedule: BoundedSchedule | None, *, until: datetime)
     first = row.next_planned_at
     if row.next_run_at is None or first is None or first >= until:
         return 0, []
-    left = MOST_COUNTED if row.max_runs is None else max(0, row.max_runs - row.fired_count)
-    instants = list(islice(_instants(first, schedule, until), min(left, MOST_PLANNED + 1)))
-    if len(instants) <= MOST_PLANNED or schedule is None:
+    left = MAX_COUNTED if row.max_runs is None else max(0, row.max_runs - row.fired_count)
+    instants = list(islice(_instants(first, schedule, until), min(left, MAX_PLANNED + 1)))
+    if len(instants) <= MAX_PLANNED or schedule is None:
         return len(instants), [Mark("planned", at, at) for at in instants]
     count = 1 + schedule.count_between(first, until - TICK)
     last = (

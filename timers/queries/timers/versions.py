@@ -12,8 +12,8 @@ from timers.models import Definition, Timer
 from timers.queries.timers.listing import words_for
 
 AT_ONCE = 25
-MOST_CHANGES = 200
-LONGEST = 400
+MAX_CHANGES = 200
+MAX_SHOWN_LENGTH = 400
 ABSENT = ""
 _PARTS = ("name", "timer_type", "schedule", "body", "policies")
 
@@ -27,7 +27,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One field that two versions disagree about; empty text where it is absent."""
 
     field: str
@@ -41,7 +41,7 @@ class Comparison:
 
     before: Definition
     after: Definition
-    changes: list[Change]
+    changes: list[FieldChange]
     left_out: int
 
 
@@ -62,20 +62,20 @@ def compare(timer: Timer, *, before: int, after: int) -> Comparison | None:
     if before not in known or after not in known:
         return None
     changes = list(differences(known[before], known[after]))
-    return Comparison(known[before], known[after], changes[:MOST_CHANGES], max(0, len(changes) - MOST_CHANGES))
+    return Comparison(known[before], known[after], changes[:MAX_CHANGES], max(0, len(changes) - MAX_CHANGES))
 
 
-def differences(before: Definition, after: Definition) -> Iterator[Change]:
+def differences(before: Definition, after: Definition) -> Iterator[FieldChange]:
     """Yield what differs, field by field, in the order of the document; of secrets only that they do."""
     rules = words_for(before.schedule).rule, words_for(after.schedule).rule
     if rules[0] != rules[1]:
-        yield Change("schedule", *rules)
+        yield FieldChange("schedule", *rules)
     old, new = _fields(before), _fields(after)
     for name in sorted({**old, **new}, key=_part):
         if old.get(name, ABSENT) != new.get(name, ABSENT):
-            yield Change(name, old.get(name, ABSENT), new.get(name, ABSENT))
+            yield FieldChange(name, old.get(name, ABSENT), new.get(name, ABSENT))
         elif new.get(name) == MASK and _secret(before, name) != _secret(after, name):
-            yield Change(name, f"{MASK} (not shown)", f"{MASK} (another one, not shown)")
+            yield FieldChange(name, f"{MASK} (not shown)", f"{MASK} (another one, not shown)")
 
 
 def _part(name: str) -> int:
@@ -90,7 +90,7 @@ def _secret(definition: Definition, name: str) -> str | None:
 
 def _fields(definition: Definition) -> dict[str, str]:
     """Return every single value of a definition as text, by its dotted path."""
-    return {path: _text(value)[:LONGEST] for path, value in _leaves(definition.fields(), "")}
+    return {path: _text(value)[:MAX_SHOWN_LENGTH] for path, value in _leaves(definition.fields(), "")}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -14,8 +14,8 @@ from django.db.models.fields.json import KeyTextTransform
 from timers.lifecycle import TimerStatus
 from timers.models import Collection, Timer, Transfer
 
-MOST_LISTED = 500
-MOST_NAMED = 20
+MAX_COLLECTIONS = 500
+MAX_NAMED_TIMERS = 20
 WORKING = (TimerStatus.ACTIVE, TimerStatus.PAUSED)
 
 
@@ -61,7 +61,7 @@ class Users:
 
 def collection_rows(user: Any) -> list[CollectionRow]:
     """Return the collections that the user may see, by name, from two queries."""
-    found = Collection.objects.visible_to(user).select_related("owner").order_by("display_name", "pk")[:MOST_LISTED]
+    found = Collection.objects.visible_to(user).select_related("owner").order_by("display_name", "pk")[:MAX_COLLECTIONS]
     used = _used(user)
     return [CollectionRow(each, Tested.read(each.health), used[str(each.pk)]) for each in found]
 
@@ -73,7 +73,7 @@ def users_of(collection: Collection, *, reader: Any) -> Users:
     timers = _copying(reader).filter(named)
     transfers = Transfer.objects.visible_to(reader).filter(Q(source=collection) | Q(destination=collection))
     return Users(
-        timers=list(timers.order_by("name", "pk")[:MOST_NAMED]),
+        timers=list(timers.order_by("name", "pk")[:MAX_NAMED_TIMERS]),
         count=timers.count(),
         transfers=transfers.unfinished().count(),
     )

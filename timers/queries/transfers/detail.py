@@ -14,8 +14,8 @@ from timers.queries.paging import Page
 from timers.queries.transfers.files import (
     VERDICTS,
     FileEntry,
+    FileFilters,
     Summary,
-    Wanted,
     page,
     page_by_urgency,
     read_place,
@@ -24,17 +24,17 @@ from timers.queries.transfers.files import (
 from timers.queries.transfers.listing import PAGE_SIZE, TransferRow, timer_names, transfer_row
 from timers.queries.transfers.rate_curve import Curve, curve
 
-MOST_ITEMS = 50
-MOST_EVENTS = 50
+MAX_ITEMS = 50
+MAX_EVENTS = 50
 PHASES = ("scan", "compare", "copy", "verify", "delete")
 ACTIVE, ALL = "active", "all"
-FILES: dict[str, Wanted] = {
-    ALL: Wanted(),
-    "faults": Wanted(faults=True),
-    "pending": Wanted(states=("pending",)),
-    "done": Wanted(states=("done",)),
-    "skipped": Wanted(states=("skipped",)),
-    **{verdict: Wanted(verdicts=(verdict,)) for verdict in VERDICTS},
+FILES: dict[str, FileFilters] = {
+    ALL: FileFilters(),
+    "faults": FileFilters(faults=True),
+    "pending": FileFilters(states=("pending",)),
+    "done": FileFilters(states=("done",)),
+    "skipped": FileFilters(states=("skipped",)),
+    **{verdict: FileFilters(verdicts=(verdict,)) for verdict in VERDICTS},
 }
 """What the tables of files can be narrowed to, by the word in the address."""
 
@@ -117,13 +117,13 @@ def transfer_detail(
     counted = summary(transfer.pk)
     chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _usual(row)
     by_urgency = chosen == ALL and _is_judged(row, counted)
-    items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MOST_ITEMS + 1])
+    items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MAX_ITEMS + 1])
     events = TransferEvent.objects.filter(transfer=transfer)
     return TransferDetail(
         row=row,
         phases=_phases(row),
-        items=items[:MOST_ITEMS],
-        items_more=len(items) > MOST_ITEMS,
+        items=items[:MAX_ITEMS],
+        items_more=len(items) > MAX_ITEMS,
         summary=counted,
         chosen=chosen,
         tabs=_verdict_tabs(counted) if row.dry_run else _state_tabs(row, counted),
@@ -131,7 +131,7 @@ def transfer_detail(
         if by_urgency
         else _files(transfer, chosen, after),
         by_urgency=by_urgency,
-        events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MOST_EVENTS]),
+        events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MAX_EVENTS]),
         curve=None if row.dry_run else curve(transfer.samples),
         trouble=events.filter(is_fault=True).order_by("-id").first() if row.waits else None,
     )

@@ -12,24 +12,24 @@ from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
 
 from timers import clock
 from timers.copying import bundles
-from timers.copying.plan import Verdict
+from timers.copying.plan import FileVerdict
 from timers.models import TransferFile
 from timers.queries.paging import Page, read_marker, write_marker
 
 STATES = ("pending", "done", "skipped", "failed")
 ERROR = "error"
-VERDICTS = (Verdict.ADD.value, Verdict.CHANGE.value, Verdict.DELETE.value, Verdict.SAME.value, ERROR)
+VERDICTS = (FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.DELETE.value, FileVerdict.SAME.value, ERROR)
 """What a file means for the destination; whatever failed is an error."""
 
-URGENCY = (ERROR, Verdict.DELETE.value, Verdict.CHANGE.value, Verdict.ADD.value, Verdict.SAME.value)
+URGENCY = (ERROR, FileVerdict.DELETE.value, FileVerdict.CHANGE.value, FileVerdict.ADD.value, FileVerdict.SAME.value)
 """Verdicts, those first that somebody should look at before anything is done."""
 
 FEWEST_ROWS, MOST_ROWS = 8, 256
 """How many rows are read at once; each may be a pack of a thousand files."""
-MOST_READ = 100_000
+MAX_READ = 100_000
 """How many files one page of a search looks at; it may be empty then, and says where to go on."""
 
-_LARGEST = 2**63 - 1
+_MAX_INTEGER = 2**63 - 1
 
 
 class Place(NamedTuple):
@@ -66,7 +66,7 @@ class FileEntry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FileFilters:
     """Which files are asked for; what is empty asks for all. `faults`: only those that met one, or failed."""
 
     states: Collection[str] = ()
@@ -105,12 +105,12 @@ class Wanted:
 def read_place(marker: str) -> Place | None:
     """Return the place that a marker names; None for one that nobody gave out."""
     values = read_marker(marker, 2)
-    if values is None or not all(type(value) is int and 0 <= value <= _LARGEST for value in values):
+    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
         return None
     return Place(*values)
 
 
-def page(transfer_id: UUID, *, wanted: Wanted, limit: int, after: Place | None = None) -> Page[FileEntry]:
+def page(transfer_id: UUID, *, wanted: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
     """Return the files that come after a place, at most `limit`; the marker is None when there are no more."""
     found: list[FileEntry] = []
     read, last = 0, after or Place(0, 0)
@@ -121,7 +121,7 @@ def page(transfer_id: UUID, *, wanted: Wanted, limit: int, after: Place | None =
                     return Page(found, write_marker(*found[-1].place))
                 found.append(entry)
             read, last = read + 1, entry.place
-        if read >= MOST_READ:
+        if read >= MAX_READ:
             return Page(found, write_marker(*last))
     return Page(found)
 
@@ -135,7 +135,7 @@ def page_by_urgency(transfer_id: UUID, *, counted: Summary, limit: int, marker: 
             continue
         if len(found) == limit:
             return Page(found, write_marker(rank, 0, 0))
-        wanted = Wanted(verdicts=(verdict,))
+        wanted = FileFilters(verdicts=(verdict,))
         part = page(transfer_id, wanted=wanted, limit=limit - len(found), after=place if rank == first else None)
         found += part.rows
         if part.next_marker:
@@ -146,7 +146,7 @@ def page_by_urgency(transfer_id: UUID, *, counted: Summary, limit: int, marker: 
 def _read_urgency(marker: str) -> tuple[int, Place | None]:
     """Return the rank and the place that a marker names; the beginning for one that nobody gave out."""
     values = read_marker(marker, 3)
-    if values is None or not all(type(value) is int and 0 <= value <= _LARGEST for value in values):
+    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
         return 0, None
     return values[0], Place(*values[1:])
 
@@ -280,12 +280,12 @@ class Summary:
 
     @property
     def deletions(self) -> int:
-        return self.verdicts[Verdict.DELETE].files
+        return self.verdicts[FileVerdict.DELETE].files
 
     @property
     def present(self) -> int:
         """How many files the destination holds where it was looked at."""
-        kinds = (Verdict.DELETE, Verdict.CHANGE, Verdict.SAME)
+        kinds = (FileVerdict.DELETE, FileVerdict.CHANGE, FileVerdict.SAME)
         return sum(self.verdicts[each].files for each in kinds)
 
 

@@ -10,7 +10,7 @@ from timers.clock import from_us
 from timers.copying import rates
 from timers.copying.rates import Speed
 
-MOST_IN_TABLE = 20
+MAX_TABLE_ROWS = 20
 _STEPS = (3, 6, 9, 15, 30)
 """Heights of a scale with three lines, in its power of ten."""
 
@@ -52,7 +52,7 @@ class Curve:
     @property
     def table(self) -> list[Speed]:
         """Some of the speeds, evenly chosen, the last one among them."""
-        every = -(-len(self.speeds) // MOST_IN_TABLE)
+        every = -(-len(self.speeds) // MAX_TABLE_ROWS)
         return self.speeds[::-1][::every][::-1]
 
 

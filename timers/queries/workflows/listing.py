@@ -15,8 +15,8 @@ from timers.models import Timer, WorkflowDefinition, WorkflowRun
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 100
-MOST_CHOICES = 500
-MOST_NAMED = 20
+MAX_CHOICES = 500
+MAX_NAMED_TIMERS = 20
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def timers_by_workflow(owner_ids: Iterable[int]) -> Counter[tuple[int, str]]:
 def starters_of(definition: WorkflowDefinition) -> list[Timer]:
     """Return the timers that start a workflow, the first of them by name."""
     found = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
-    return list(found.order_by("name", "pk")[:MOST_NAMED])
+    return list(found.order_by("name", "pk")[:MAX_NAMED_TIMERS])
 
 
 def _starters(owner_ids: Iterable[int]) -> QuerySet[Timer]:
@@ -130,7 +130,7 @@ def has_choices(user: Any) -> bool:
 
 def choices(user: Any) -> list[WorkflowChoice]:
     """Return the workflows that this user's timers can start, by name."""
-    rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MOST_CHOICES]
+    rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MAX_CHOICES]
     found: dict[str, list[WorkflowDefinition]] = {}
     for row in rows:
         found.setdefault(row.name, []).append(row)

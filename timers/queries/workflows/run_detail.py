@@ -15,7 +15,7 @@ from timers.queries.paging import Page, after, read_marker, write_marker
 from timers.queries.words import duration
 
 PAGE_SIZE = 50
-LEAST_WIDTH = 0.6
+MIN_WIDTH_PERCENT = 0.6
 LABEL_ROOM = 14.0
 
 WORDS = {
@@ -65,7 +65,7 @@ class StepRow:
 
 
 @dataclass(frozen=True)
-class Bar:
+class StepBar:
     """A step in the picture; places are per cent of the width. `label` is empty where there is no room."""
 
     x: float
@@ -76,7 +76,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Tick:
+class AxisTick:
     x: float
     at: datetime
     anchor: str
@@ -88,8 +88,8 @@ class RunDetail:
 
     row: RunRow
     steps: Sequence[StepRow]
-    bars: Sequence[Bar]
-    ticks: Sequence[Tick]
+    bars: Sequence[StepBar]
+    ticks: Sequence[AxisTick]
     summary: str
     timer: Timer | None
     finished: int
@@ -198,23 +198,23 @@ def _span(run: WorkflowRun, now: datetime) -> float:
     return max(0.001, ((run.finished_at or now) - run.created_at).total_seconds())
 
 
-def _bars(run: WorkflowRun, steps: Sequence[WorkflowStep], *, now: datetime) -> list[Bar]:
+def _bars(run: WorkflowRun, steps: Sequence[WorkflowStep], *, now: datetime) -> list[StepBar]:
     span = _span(run, now)
 
     def place(instant: datetime) -> float:
         return round(min(100.0, max(0.0, 100 * (instant - run.created_at).total_seconds() / span)), 2)
 
-    bars: list[Bar] = []
+    bars: list[StepBar] = []
     labelled = -LABEL_ROOM
     for step in steps:
         begin = place(step.started_at or step.finished_at or now)
         end = place(step.finished_at or now)
-        x = min(begin, 100 - LEAST_WIDTH)
+        x = min(begin, 100 - MIN_WIDTH_PERCENT)
         label = step.reference if x - labelled >= LABEL_ROOM and x <= 100 - LABEL_ROOM / 2 else ""
         labelled = x if label else labelled
         queued = place(step.scheduled_at)
         waited = (queued, begin) if begin - queued > 1 else None
-        bars.append(Bar(x, max(LEAST_WIDTH, round(end - x, 2)), _tone(step), label, waited))
+        bars.append(StepBar(x, max(MIN_WIDTH_PERCENT, round(end - x, 2)), _tone(step), label, waited))
     return bars
 
 
@@ -226,10 +226,10 @@ def _tone(step: WorkflowStep) -> str:
     return "idle" if step.status == StepStatus.CANCELLED else "bad"
 
 
-def _ticks(run: WorkflowRun, *, now: datetime) -> list[Tick]:
+def _ticks(run: WorkflowRun, *, now: datetime) -> list[AxisTick]:
     end = run.finished_at or now
     middle = run.created_at + (end - run.created_at) / 2
-    return [Tick(0, run.created_at, "start"), Tick(50, middle, "middle"), Tick(100, end, "end")]
+    return [AxisTick(0, run.created_at, "start"), AxisTick(50, middle, "middle"), AxisTick(100, end, "end")]
 
 
 def _summary(steps: Sequence[WorkflowStep]) -> str:

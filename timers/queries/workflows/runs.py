@@ -18,7 +18,7 @@ _LOOKUPS = {">": "gt", "<": "lt", ">=": "gte", "<=": "lte"}
 
 
 @dataclass(frozen=True)
-class Found:
+class RunPage:
     """A page of runs, and how many there are altogether."""
 
     rows: list[WorkflowRun]
@@ -27,7 +27,7 @@ class Found:
 
 def search(
     owner: Any, *, conditions: Iterable[Condition], text: str, order: Sequence[str], start: int, size: int
-) -> Found:
+) -> RunPage:
     """Return the owner's runs that meet all conditions."""
     found = WorkflowRun.objects.filter(owner=owner)
     for column, operator, values in conditions:
@@ -38,7 +38,7 @@ def search(
         known = _uuid(part)
         found = found.filter(matches if known is None else matches | Q(pk=known))
     rows = list(found.order_by(*order, "-pk")[start : start + size]) if size else []
-    return Found(rows, found.count())
+    return RunPage(rows, found.count())
 
 
 def _condition(column: str, operator: str, values: Sequence[Any]) -> Q:

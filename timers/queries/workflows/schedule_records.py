@@ -27,11 +27,11 @@ STATES = {
     "COMPLETED": EXECUTED,
     "FAILED": Q(workflow_id__isnull=True, finished_at__isnull=False),
 }
-LARGEST_MS = 253_402_300_799_000
+MAX_MS = 253_402_300_799_000
 
 
 @dataclass(frozen=True)
-class Found:
+class RecordPage:
     """A page of records, and how many there are altogether."""
 
     rows: list[Execution]
@@ -47,7 +47,7 @@ def search(
     start: int,
     size: int,
     now: datetime,
-) -> Found:
+) -> RecordPage:
     """Return the records that meet all conditions. Skipped occurrences and those still to come are no records."""
     timers = dict(Timer.objects.filter(owner=owner, door=CONDUCTOR).values_list("pk", "name"))
     records = Execution.objects.filter(timer_id__in=list(timers)).exclude(status=ExecutionStatus.SKIPPED)
@@ -57,7 +57,7 @@ def search(
     if text not in ("", "*"):
         records = records.filter(_free_text(owner, timers, text))
     shown = _ordered(records, order).select_related("timer", "definition")
-    return Found(list(shown[start : start + size]) if size else [], records.count())
+    return RecordPage(list(shown[start : start + size]) if size else [], records.count())
 
 
 def _condition(owner: Any, timers: dict[uuid.UUID, str], field: str, operator: str, values: Sequence[str]) -> Q:
@@ -77,7 +77,7 @@ def _condition(owner: Any, timers: dict[uuid.UUID, str], field: str, operator: s
         column = "pk" if field == "executionId" else "workflow_id"
         return Q((f"{column}__in", [known for value in values if (known := _uuid(value)) is not None]))
     column = "scheduled_for" if field == "scheduledTime" else "started_at"
-    return _at(column, operator, [min(int(value), LARGEST_MS) for value in values])
+    return _at(column, operator, [min(int(value), MAX_MS) for value in values])
 
 
 def _at(column: str, operator: str, values: Sequence[int]) -> Q:

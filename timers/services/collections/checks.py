@@ -30,7 +30,7 @@ PATIENCE = 3.0
 
 SLOW_LISTING = 2.0
 SLOW_BYTES_PER_SECOND = 32 * 1024
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 LEFT_OVER = timedelta(hours=1)
 
 _PIECE = 64 * 1024
@@ -39,7 +39,7 @@ _BROKEN = {"connection_error", "login_failed", "host_key_refused", "target_refus
 Timer = Callable[[], float]
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """What a test found, in one word."""
 
     REACHABLE = "reachable"
@@ -48,10 +48,10 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Health:
+class CollectionHealth:
     """What a test found. A place that only cannot be written is healthy; `reason` says why something cannot be done."""
 
-    status: Status
+    status: CheckStatus
     checked_at: datetime
     message: str
     reason: str | None = None
@@ -76,7 +76,7 @@ class Health:
         }
 
 
-def test(collection: Collection, *, by: Any, now: datetime, timer: Timer = time.monotonic) -> Health:
+def test(collection: Collection, *, by: Any, now: datetime, timer: Timer = time.monotonic) -> CollectionHealth:
     """Try a collection out in its default directory, keep what was found, and return it.
 
     It takes some seconds, longer when a host is silent, and must not run in a transaction.
@@ -84,7 +84,7 @@ def test(collection: Collection, *, by: Any, now: datetime, timer: Timer = time.
     return record(collection, measure(collection, now=now, timer=timer), by=by, now=now)
 
 
-def record(collection: Collection, health: Health, *, by: Any, now: datetime) -> Health:
+def record(collection: Collection, health: CollectionHealth, *, by: Any, now: datetime) -> CollectionHealth:
     """Keep what a test found, unless the collection was changed meanwhile; return it."""
     collection.health = health.document()
     with transaction.atomic():
@@ -103,14 +103,14 @@ def record(collection: Collection, health: Health, *, by: Any, now: datetime) ->
     return health
 
 
-def measure(collection: Collection, *, now: datetime, timer: Timer = time.monotonic) -> Health:
+def measure(collection: Collection, *, now: datetime, timer: Timer = time.monotonic) -> CollectionHealth:
     """Try a collection out and return what was found; nothing is stored, and no fault of the storage is raised."""
     trial = _Trial(collection, now=now, timer=timer)
     try:
         trial.carry_out()
     except ExternalError as error:
-        return Health(
-            status=Status.UNREACHABLE,
+        return CollectionHealth(
+            status=CheckStatus.UNREACHABLE,
             checked_at=now,
             message=trial.sentence(error),
             reason=error.reason,
@@ -118,8 +118,8 @@ def measure(collection: Collection, *, now: datetime, timer: Timer = time.monoto
             list_seconds=trial.list_seconds,
             write_bytes_per_second=trial.write_rate,
         )
-    return Health(
-        status=Status.SLOW if trial.is_slow else Status.REACHABLE,
+    return CollectionHealth(
+        status=CheckStatus.SLOW if trial.is_slow else CheckStatus.REACHABLE,
         checked_at=now,
         message=trial.verdict(),
         reason=trial.refusal.reason if trial.refusal else None,
@@ -177,7 +177,7 @@ class _Trial:
         found = []
         for entry in storage.list(self.home):
             found.append(entry)
-            if len(found) == MOST_LISTED or self.timer() - began > PATIENCE:
+            if len(found) == MAX_LISTED or self.timer() - began > PATIENCE:
                 break
         return found
 

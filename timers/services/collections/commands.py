@@ -47,7 +47,7 @@ _OF_THE_PATH = {
 
 
 @dataclass(frozen=True)
-class Listing:
+class Folder:
     """What a folder holds, by name. `path` is the collection path that was meant; `truncated` when there is more."""
 
     path: str
@@ -132,7 +132,7 @@ def abilities(collection: Collection) -> dict[str, Any]:
 # Browsing: what a storage says is answered with the house's own errors, which doors know
 
 
-def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Listing:
+def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Folder:
     """Return what a folder of the collection holds, by name; without `path` its default directory."""
     place = _place(collection, path)
     found: list[Entry] = []
@@ -141,9 +141,9 @@ def list_directory(collection: Collection, path: str | None = None, *, limit: in
             if is_part(entry.name) or not paths.is_storable(entry.name):
                 continue
             if len(found) == limit:
-                return Listing(place, tuple(sorted(found)), truncated=True)
+                return Folder(place, tuple(sorted(found)), truncated=True)
             found.append(entry)
-    return Listing(place, tuple(sorted(found)))
+    return Folder(place, tuple(sorted(found)))
 
 
 def stat(collection: Collection, path: str | None = None) -> Entry:

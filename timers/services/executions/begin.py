@@ -20,10 +20,10 @@ from timers.scheduling.overlap import Decision, OverlapPolicy, decide
 from timers.services.attempt_values import UNFINISHED_SQL, StartedAttempt
 from timers.services.executions import cluster_routing, delegated
 from timers.services.timers import run_budget
-from timers.services.timers.definition_cache import Instructions, read
+from timers.services.timers.definition_cache import CachedDefinition, read
 
 LEASE = timedelta(seconds=15)
-LOOK_AGAIN = timedelta(seconds=5)
+STOP_CHECK_DELAY = timedelta(seconds=5)
 """When the reaper looks at an occurrence that waits for what it asked to stop."""
 
 HERE = "(o.cluster is null or o.cluster = %%s)"
@@ -171,7 +171,7 @@ def _start_judged(wanted: Sequence[str], *, owner: str, cluster: str | None, now
     started += _start(START, [each.execution_id for each in free], owner=owner, now=now)
     left_out = _leave_out(verdicts.skip, now=now)
     # schedules last and all at once: whoever ends attempts locks rows in this order too
-    run_budget.give_back([*replaced, *left_out], now=now)
+    run_budget.refund([*replaced, *left_out], now=now)
     return started
 
 
@@ -217,7 +217,7 @@ def _start(
     return rows.fetch(sql % rows.among("id"), values)
 
 
-def _begun(row: Sequence[Any], instructions: Instructions) -> StartedAttempt:
+def _begun(row: Sequence[Any], instructions: CachedDefinition) -> StartedAttempt:
     execution_id, timer_id, _, trigger, attempt, losses, scheduled_for, serial = row
     return StartedAttempt(
         rows.as_uuid(execution_id),
@@ -252,7 +252,7 @@ def _replace(replacing: Sequence[_Candidate], *, now: datetime) -> tuple[list[_C
         left_out = rows.fetch(LEAVE_OUT_EARLIER, [to_us(now), each.timer_id, each.execution_id, each.scheduled_for])
         replaced += [rows.as_uuid(row[0]) for row in left_out]
         if ask_to_stop(each.timer_id, but=each.execution_id, now=now):
-            _wait([each], until=now + LOOK_AGAIN)
+            _wait([each], until=now + STOP_CHECK_DELAY)
         else:
             free.append(each)
     return free, replaced

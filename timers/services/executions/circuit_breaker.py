@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from timers.actions.base import Ending
+from timers.actions.base import OutcomeKind
 from timers.services.attempt_values import AttemptResult
 from timers.services.executions.counters import Standing
 from timers.services.timers import commands as timers
 
-LONGEST_COOLDOWN = 86_400.0
+MAX_COOLDOWN_SECONDS = 86_400.0
 
 
 def judge(
@@ -29,7 +29,7 @@ def judge(
     told = {}
     for each in over:
         row = standing[each.begun.timer_id]
-        if row.breaker_openings and counts(each) and each.outcome.ending is Ending.COMPLETED:
+        if row.breaker_openings and counts(each) and each.outcome.ending is OutcomeKind.COMPLETED:
             timers.close_breaker(each.begun.timer_id)
         reason = _reason(each, row, counts(each))
         if reason is not None and _pause(each, row, reason, now=now) and not row.breaker_openings:
@@ -41,7 +41,7 @@ def _reason(each: AttemptResult, row: Standing, in_series: bool) -> str | None:
     if each.outcome.pause_timer is not None:
         return each.outcome.pause_timer
     most, failures = each.begun.instructions.pause_after_failures, row.consecutive_failures
-    if each.outcome.ending is not Ending.FAILED or not most:
+    if each.outcome.ending is not OutcomeKind.FAILED or not most:
         return None
     is_tried = in_series and row.breaker_openings > 0
     return f"It failed {failures} times in a row." if is_tried or failures >= most else None
@@ -51,5 +51,5 @@ def _pause(each: AttemptResult, row: Standing, reason: str, *, now: datetime) ->
     cooldown = each.begun.instructions.breaker_cooldown_seconds
     if cooldown is None or each.outcome.pause_timer is not None:
         return timers.pause_by_service(each.begun.timer_id, reason=reason, now=now)
-    seconds = min(LONGEST_COOLDOWN, cooldown * 2.0 ** min(row.breaker_openings, 32))
+    seconds = min(MAX_COOLDOWN_SECONDS, cooldown * 2.0 ** min(row.breaker_openings, 32))
     return timers.open_breaker(each.begun.timer_id, reason=reason, seconds=seconds, now=now)

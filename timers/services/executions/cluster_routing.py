@@ -20,7 +20,7 @@ from timers.models import sql as rows
 from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.services import processes
 from timers.services.timers import completion
-from timers.services.timers.definition_cache import Instructions
+from timers.services.timers.definition_cache import CachedDefinition
 
 MEMBER = "member"
 """The role under which a cluster gives signs of life that passed through its queue and one of its workers."""
@@ -86,7 +86,7 @@ def resend(items: Sequence[Sequence[Any]], *, now: datetime) -> None:
 
 
 def spread(
-    begun: Sequence[Sequence[Any]], known: Mapping[int, Instructions], *, cluster: str | None, now: datetime
+    begun: Sequence[Sequence[Any]], known: Mapping[int, CachedDefinition], *, cluster: str | None, now: datetime
 ) -> None:
     """Make the rows of the other clusters for occurrences that `cluster` has begun, in the caller's transaction.
 

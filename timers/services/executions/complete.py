@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from timers.actions.base import Ending, Outcome
+from timers.actions.base import Outcome, OutcomeKind
 from timers.clock import to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, TimerStatus
 from timers.messaging import queue
@@ -26,10 +26,10 @@ from timers.services.attempt_values import LOST, AttemptResult, EndedExecution, 
 from timers.services.executions import circuit_breaker, counters, delegated, overlap_queue, requeue
 from timers.services.signals import executions_ended
 from timers.services.timers import completion, run_budget
-from timers.services.timers.definition_cache import Instructions, read
+from timers.services.timers.definition_cache import CachedDefinition, read
 
-LONGEST_RETRY_AFTER = 86_400.0
-LONGEST_MESSAGE = 10_000
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+MAX_MESSAGE_LENGTH = 10_000
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """The one character that PostgreSQL does not take, as JSON writes it."""
@@ -84,7 +84,7 @@ _ATTEMPT_COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
+class _RecordedResult:
     """What one attempt leaves in its execution's row."""
 
     finished: AttemptResult
@@ -104,9 +104,9 @@ def finish(batch: Sequence[AttemptResult], *, owner: str | None, now: datetime) 
     if not batch:
         return set()
     with rows.turn():
-        if unknown := [each for each in batch if each.outcome.ending is Ending.NOT_HERE]:
-            requeue.leave_to_others(unknown, owner=owner, now=now)
-        endings = [_ending(each, now=now) for each in batch if each.outcome.ending is not Ending.NOT_HERE]
+        if unknown := [each for each in batch if each.outcome.ending is OutcomeKind.NOT_HERE]:
+            requeue.reroute(unknown, owner=owner, now=now)
+        endings = [_ending(each, now=now) for each in batch if each.outcome.ending is not OutcomeKind.NOT_HERE]
         if not endings:
             return set()
         statuses = _write(endings, owner=owner, now=now)
@@ -119,7 +119,7 @@ def finish(batch: Sequence[AttemptResult], *, owner: str | None, now: datetime) 
         over = [each for each in ran if statuses[each.begun.execution_id] != "retrying"]
         if skipped:
             counters.lock([each.begun.timer_id for each in [*over, *skipped]])
-        _settle([each for each in over if each.outcome.ending is not Ending.WAITING], statuses, now=now)
+        _settle([each for each in over if each.outcome.ending is not OutcomeKind.WAITING], statuses, now=now)
         _settle_skipped(skipped, now=now)
         if len(over) < len(ran):
             queue.wake_dispatchers()
@@ -141,19 +141,21 @@ def finish_all_elsewhere(ended: Sequence[tuple[UUID, int, Outcome]], *, now: dat
     return finish(batch, owner=None, now=now)
 
 
-def _elsewhere(execution: Execution, outcome: Outcome, instructions: Instructions, *, now: datetime) -> AttemptResult:
-    if execution.cancel_requested and outcome.ending is not Ending.COMPLETED:
+def _elsewhere(
+    execution: Execution, outcome: Outcome, instructions: CachedDefinition, *, now: datetime
+) -> AttemptResult:
+    if execution.cancel_requested and outcome.ending is not OutcomeKind.COMPLETED:
         outcome = Outcome.cancelled(outcome.error_message or "Cancelled.")
     return AttemptResult(StartedAttempt.of(execution, instructions), outcome, execution.started_at or now, now)
 
 
-def _ending(each: AttemptResult, *, now: datetime) -> _Ending:
+def _ending(each: AttemptResult, *, now: datetime) -> _RecordedResult:
     ending = each.outcome.ending
-    if ending is Ending.WAITING:
-        return _Ending(each, ExecutionStatus.RUNNING)
-    if ending is Ending.FAILED and (at := _retry_at(each, now=now)) is not None:
-        return _Ending(each, ExecutionStatus.RETRYING, at)
-    return _Ending(each, ExecutionStatus(ending.value))
+    if ending is OutcomeKind.WAITING:
+        return _RecordedResult(each, ExecutionStatus.RUNNING)
+    if ending is OutcomeKind.FAILED and (at := _retry_at(each, now=now)) is not None:
+        return _RecordedResult(each, ExecutionStatus.RETRYING, at)
+    return _RecordedResult(each, ExecutionStatus(ending.value))
 
 
 def _retry_at(each: AttemptResult, *, now: datetime) -> datetime | None:
@@ -162,14 +164,14 @@ def _retry_at(each: AttemptResult, *, now: datetime) -> datetime | None:
     if not each.outcome.retryable or tries >= what.max_attempts:
         return None
     if each.outcome.retry_after is not None:
-        delay = min(max(0.0, each.outcome.retry_after), LONGEST_RETRY_AFTER)
+        delay = min(max(0.0, each.outcome.retry_after), MAX_RETRY_AFTER_SECONDS)
     else:
         delay = backoff.delay(tries, base=what.backoff_seconds, random=random.random())
     at = now + timedelta(seconds=delay)
     return at if _has_time_until(at, each.begun, what) else None
 
 
-def _has_time_until(at: datetime, begun: StartedAttempt, what: Instructions) -> bool:
+def _has_time_until(at: datetime, begun: StartedAttempt, what: CachedDefinition) -> bool:
     """Return whether a retry may start then: not when deleted, nor when the next occurrence would be skipped for it."""
     timer = Timer.objects.values_list("status", "schedule__next_planned_at").filter(pk=begun.timer_id).first()
     if timer is None or timer[0] == TimerStatus.DELETED:
@@ -183,7 +185,7 @@ def _has_time_until(at: datetime, begun: StartedAttempt, what: Instructions) -> 
     return all(at < planned for planned in following)
 
 
-def _write(endings: Iterable[_Ending], *, owner: str | None, now: datetime) -> dict[UUID, str]:
+def _write(endings: Iterable[_RecordedResult], *, owner: str | None, now: datetime) -> dict[UUID, str]:
     values = [
         (
             each.finished.begun.execution_id.hex,
@@ -245,7 +247,7 @@ def _settle(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, now: da
         return
     standing = counters.count(
         [
-            counters.Run(
+            counters.EndedRun(
                 timer_id=each.begun.timer_id,
                 status=statuses[each.begun.execution_id],
                 started_at=each.started_at,
@@ -269,7 +271,7 @@ def _settle_skipped(skipped: Sequence[AttemptResult], *, now: datetime) -> None:
     """Give the runs of these back that were left out at their start, and let go on what waits behind them."""
     if not skipped:
         return
-    run_budget.give_back([each.begun.timer_id for each in skipped if each.begun.serial == 0], now=now)
+    run_budget.refund([each.begun.timer_id for each in skipped if each.begun.serial == 0], now=now)
     queueing = {each.begun.timer_id for each in skipped if each.begun.instructions.overlap in overlap_queue.QUEUEING}
     overlap_queue.wake_next(sorted(queueing), now=now)
 
@@ -306,4 +308,4 @@ def _json(value: Any) -> str | None:
 
 
 def _text(value: str | None) -> str | None:
-    return None if value is None else value.replace("\x00", "")[:LONGEST_MESSAGE]
+    return None if value is None else value.replace("\x00", "")[:MAX_MESSAGE_LENGTH]

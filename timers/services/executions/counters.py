@@ -36,7 +36,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class EndedRun:
     """A run that ended; `in_series`: it counts for failures in a row; `watched`: somebody asks for those before it."""
 
     timer_id: UUID
@@ -69,11 +69,11 @@ def lock(timer_ids: Iterable[UUID | str]) -> None:
         rows.fetch(_LOCK, [rows.listed(sorted({rows.as_hex(each) for each in timer_ids}))])
 
 
-class _Tally:
+class _Counts:
     def __init__(self) -> None:
         self.runs = self.failures = self.cancelled = self.succeeded = self.in_a_row = self.last_run_at = 0
 
-    def add(self, run: Run) -> None:
+    def add(self, run: EndedRun) -> None:
         self.runs += 1
         self.last_run_at = max(self.last_run_at, to_us(run.started_at))
         failed = run.status == ExecutionStatus.FAILED
@@ -86,12 +86,12 @@ class _Tally:
         self.in_a_row += failed
 
 
-def count(runs: Iterable[Run]) -> dict[UUID, Standing]:
+def count(runs: Iterable[EndedRun]) -> dict[UUID, Standing]:
     """Count runs in the order in which they ended; return how each of their timers stands now."""
-    tallies: dict[str, _Tally] = {}
+    tallies: dict[str, _Counts] = {}
     watched: set[str] = set()
     for run in runs:
-        tallies.setdefault(run.timer_id.hex, _Tally()).add(run)
+        tallies.setdefault(run.timer_id.hex, _Counts()).add(run)
         watched |= {run.timer_id.hex} if run.watched else set()
     values = [
         (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)

@@ -19,9 +19,9 @@ from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.services.attempt_values import LOST, UNFINISHED_SQL, AttemptResult, StartedAttempt
 from timers.services.executions import cluster_routing, complete, overlap_queue
 from timers.services.executions.begin import LEASE
-from timers.services.timers.definition_cache import Instructions, read
+from timers.services.timers.definition_cache import CachedDefinition, read
 
-MOST_LOSSES = 5
+MAX_LOST_ATTEMPTS = 5
 REAPED_AT_ONCE = 500
 REPEAT_AFTER = timedelta(seconds=20)
 """How long a repeated message may take; longer than the first one, so that a long queue is not made longer."""
@@ -48,7 +48,7 @@ class Reaped:
     slices: int = 0
 
 
-def extend(running: Sequence[tuple[UUID, int]], *, owner: str, now: datetime) -> Heartbeat:
+def renew(running: Sequence[tuple[UUID, int]], *, owner: str, now: datetime) -> Heartbeat:
     """Extend the leases of running attempts (execution, attempt); return which were lost and which to stop."""
     if not running:
         return Heartbeat(frozenset(), frozenset())
@@ -64,7 +64,7 @@ def extend(running: Sequence[tuple[UUID, int]], *, owner: str, now: datetime) ->
     return Heartbeat(lost, frozenset(each for each, cancelled in ours.items() if cancelled))
 
 
-def look(running: Sequence[tuple[UUID, int]], *, owner: str) -> Heartbeat:
+def check(running: Sequence[tuple[UUID, int]], *, owner: str) -> Heartbeat:
     """Return the same without extending anything: cheap enough to ask every second."""
     if not running:
         return Heartbeat(frozenset(), frozenset())
@@ -153,8 +153,8 @@ def _take_back_lost(now: datetime) -> int:
     return len(lost)
 
 
-def _is_repeated(lost: Execution, what: Instructions) -> bool:
-    return lost.losses < MOST_LOSSES and not lost.cancel_requested and not what.at_most_once
+def _is_repeated(lost: Execution, what: CachedDefinition) -> bool:
+    return lost.losses < MAX_LOST_ATTEMPTS and not lost.cancel_requested and not what.at_most_once
 
 
 def _record_losses(lost: Sequence[Execution], now: datetime) -> None:

@@ -14,11 +14,11 @@ from timers.models.leases import EXECUTION_MESSAGE_LEASE
 from timers.services.attempt_values import AttemptResult
 from timers.services.executions import cluster_routing
 
-LOOK_AGAIN = timedelta(seconds=5)
+REROUTE_DELAY = timedelta(seconds=5)
 """How long an execution rests whose function no living cluster knows."""
 
 
-def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
+def requeue(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
     """Let others carry these out at once: a worker that stops has not begun them, or not come to their end.
 
     A running one is pending again; its attempt did not happen and counts neither as one nor as a loss.
@@ -40,7 +40,7 @@ def hand_back(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
     return len(items)
 
 
-def leave_to_others(unknown: Sequence[AttemptResult], *, owner: str | None, now: datetime) -> None:
+def reroute(unknown: Sequence[AttemptResult], *, owner: str | None, now: datetime) -> None:
     """Send executions to a cluster that knows their function; where none lives they rest for some seconds.
 
     They have not begun: the attempt does not count. To be called in a transaction.
@@ -53,7 +53,7 @@ def leave_to_others(unknown: Sequence[AttemptResult], *, owner: str | None, now:
         begun = each.begun
         function = begun.instructions.parameters.get("function")
         knowing = [cluster for cluster, functions in living.items() if function in functions]
-        lease = EXECUTION_MESSAGE_LEASE if knowing else LOOK_AGAIN
+        lease = EXECUTION_MESSAGE_LEASE if knowing else REROUTE_DELAY
         items = sql.fetch(
             "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null, "
             "started_at = case when attempt <= 1 then null else started_at end, lease_until = %s, error_message = %s, "

@@ -73,7 +73,7 @@ _INSERT_COLUMNS = {"id": "uuid", "timer_id": "uuid", "definition_id": "bigint", 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BatchStep:
     """What one step began, and why timers are held no longer (by the status that they have now)."""
 
     begun: list[StartedAttempt]
@@ -88,7 +88,7 @@ def step(
     owner: str,
     now: datetime,
     horizon: datetime,
-) -> Step:
+) -> BatchStep:
     """Write how occurrences ended, and begin those up to the horizon of the timers held (by definition).
 
     `at_work` are executions that have started and go on, and when they did. A timer is let go when it is paused (by
@@ -102,7 +102,7 @@ def step(
                 [to_us(started_at), execution_id.hex, owner],
             )
         if not held:
-            return Step([], {})
+            return BatchStep([], {})
         soon = now + SOON
         sql = _HELD % rows.among("s.timer_id") + rows.locked("no key update of s skip locked")
         found = rows.fetch(sql, [to_us(soon), owner, to_us(now - SILENT), rows.listed([each.hex for each in held])])
@@ -112,7 +112,7 @@ def step(
         begun = _begin(ours, owner=owner, now=now, soon=soon, horizon=horizon)
         keeps = {rows.as_uuid(row[0]) for row in ours}
         gone = {rows.as_uuid(row[0]): row[5] for row in found if rows.as_uuid(row[0]) not in keeps}
-    return Step(begun, gone)
+    return BatchStep(begun, gone)
 
 
 def _begin(

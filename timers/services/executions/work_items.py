@@ -23,7 +23,7 @@ Row = TypeVar("Row", bound=Model)
 LEASE = timedelta(hours=1)
 """How long a row is held where no deadline of a run says otherwise."""
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Item(Generic[Row]):
 
 
 def claim_work(
-    queryset: QuerySet[Row], limit: int, *, name: str | None = None, attempts: int = MOST_ATTEMPTS
+    queryset: QuerySet[Row], limit: int, *, name: str | None = None, attempts: int = MAX_ATTEMPTS
 ) -> Iterator[Item[Row]]:
     """Return up to `limit` rows of the queryset, in its order, that no other run holds or has done.
 

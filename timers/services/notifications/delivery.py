@@ -29,8 +29,8 @@ from timers.services.timers import signing_secrets
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 5
-FIRST_DELAY = 240.0
+MAX_ATTEMPTS = 5
+INITIAL_DELAY_SECONDS = 240.0
 """Seconds before the second attempt at most; doubled each time, the fifth comes half an hour to an hour later."""
 
 MESSAGE_LEASE = timedelta(seconds=15)
@@ -39,10 +39,10 @@ LEASE = timedelta(minutes=3)
 """How long whoever took a notice has it for itself; longer than a channel may take."""
 
 REPEATED_AT_ONCE = 100
-LONGEST_SUBJECT = 200
-LONGEST_ERROR = 1000
+MAX_SUBJECT_LENGTH = 200
+MAX_ERROR_LENGTH = 1000
 
-MOST_TESTS = 5
+MAX_TESTS = 5
 TESTS_COUNT_FOR = timedelta(minutes=10)
 
 OWNER = "email"
@@ -82,7 +82,7 @@ def announce(
             channel=kind,
             target=target,
             type=news.type,
-            subject=" ".join(news.subject.split())[:LONGEST_SUBJECT],
+            subject=" ".join(news.subject.split())[:MAX_SUBJECT_LENGTH],
             text=news.text,
             data=dict(news.data),
             object_kind=news.object_kind,
@@ -129,7 +129,7 @@ def take(notice_id: UUID | str, *, now: datetime) -> Notice | None:
         if not due.update(attempts=F("attempts") + 1, run_at=now + LEASE, lease_until=now + LEASE):
             return None
         notice = Notice.objects.select_related("owner").get(pk=notice_id)
-        if notice.attempts <= MOST_ATTEMPTS:
+        if notice.attempts <= MAX_ATTEMPTS:
             return notice
         lost = ExternalError("Whoever sent it last did not report any more.", retryable=False, reason="lost")
         failed(notice, lost, now=now)
@@ -176,9 +176,9 @@ def sent(notice: Notice, *, now: datetime) -> bool:
 
 def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
     """Record that a notice was not taken, and when it is tried again, if so; return False when it was not ours."""
-    message = error.message.replace("\x00", "")[:LONGEST_ERROR]
-    if error.retryable and notice.attempts < MOST_ATTEMPTS:
-        delay = backoff.delay(notice.attempts, base=FIRST_DELAY, random=random.random())
+    message = error.message.replace("\x00", "")[:MAX_ERROR_LENGTH]
+    if error.retryable and notice.attempts < MAX_ATTEMPTS:
+        delay = backoff.delay(notice.attempts, base=INITIAL_DELAY_SECONDS, random=random.random())
         at = now + timedelta(seconds=delay)
         return _write(notice, error_message=message, run_at=at, lease_until=at)
     ours = _write(notice, status=NoticeStatus.FAILED, error_message=message, run_at=None, lease_until=None)
@@ -229,7 +229,7 @@ def _store_test(owner: Any, *, now: datetime) -> Notice:
         raise Invalid({"": "Give an e-mail address first."})
     with transaction.atomic():
         before = Notice.objects.filter(owner=owner, type="test", created_at__gt=now - TESTS_COUNT_FOR)
-        if before.count() >= MOST_TESTS:
+        if before.count() >= MAX_TESTS:
             raise Conflict("Those were many tests. Wait ten minutes and try again.")
         return Notice.objects.create(
             owner=owner,
@@ -239,7 +239,7 @@ def _store_test(owner: Any, *, now: datetime) -> Notice:
             text=f"You asked for this test on your account's page.\n\n{settings.TIMERS_BASE_URL}/account/\n",
             object_kind="account",
             created_at=now,
-            attempts=MOST_ATTEMPTS,
+            attempts=MAX_ATTEMPTS,
             run_at=now + LEASE,
             lease_until=now + LEASE,
         )

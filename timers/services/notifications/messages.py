@@ -28,8 +28,8 @@ from timers.services.notifications.delivery import News
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 80
-LONGEST_ERROR = 2000
+MAX_NAME_LENGTH = 80
+MAX_ERROR_LENGTH = 2000
 
 _SWITCHES = {TransferStatus.SUCCEEDED: "notify_on_succeeded", TransferStatus.FAILED: "notify_on_failed"}
 
@@ -120,7 +120,7 @@ def _troubles(transfer: Transfer) -> list[tuple[str, str]]:
         ("Left as they were", f"{transfer.files_skipped:,}" if transfer.files_skipped else ""),
         ("Failed", f"{transfer.files_failed:,}" if transfer.files_failed else ""),
         ("Faults", f"{transfer.faults:,}" if transfer.faults else ""),
-        ("What went wrong", (transfer.error_message or "")[:LONGEST_ERROR]),
+        ("What went wrong", (transfer.error_message or "")[:MAX_ERROR_LENGTH]),
     ]
     return [pair for pair in found if pair[1]]
 
@@ -197,7 +197,7 @@ def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, 
     link = _link(f"/executions/{begun.execution_id}/")
     lines = [("Planned for", f"{begun.scheduled_for:%Y-%m-%d %H:%M:%S} UTC")]
     if outcome.error_message:
-        lines.append(("What went wrong", outcome.error_message[:LONGEST_ERROR]))
+        lines.append(("What went wrong", outcome.error_message[:MAX_ERROR_LENGTH]))
     return News(
         type=f"timer.{word}",
         subject=subject,
@@ -210,7 +210,7 @@ def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, 
             "status": each.status,
             "scheduled_for": begun.scheduled_for.isoformat(),
             "attempt": begun.attempt,
-            "error_message": outcome.error_message and outcome.error_message[:LONGEST_ERROR],
+            "error_message": outcome.error_message and outcome.error_message[:MAX_ERROR_LENGTH],
             "failure_reason": outcome.failure_reason,
             "transfer_id": None if outcome.transfer_id is None else str(outcome.transfer_id),
             "url": link,
@@ -232,7 +232,7 @@ def _link(path: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…"
 
 
 def _first_line(text: str | None) -> str:

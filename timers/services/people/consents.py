@@ -18,7 +18,7 @@ MAPPED = "GCSv5_mapped_collection"
 MISSING = "Missing data_access consent"
 """What a timer says that was paused for want of a consent."""
 
-LONGEST_PATH = 2_000
+MAX_PATH_LENGTH = 2_000
 
 
 class ConsentRequired(Forbidden):
@@ -34,7 +34,7 @@ class ConsentRequired(Forbidden):
 def grant(*, owner: Any, client_id: str, granted: Iterable[scopes.Scope], allows_refresh: bool, now: datetime) -> None:
     """Keep what an app may do from now on, beside what it may already. Raises Invalid naming scope."""
     wanted = [" ".join(path) for path in scopes.paths(granted)]
-    if any(len(path) > LONGEST_PATH for path in wanted):
+    if any(len(path) > MAX_PATH_LENGTH for path in wanted):
         raise Invalid({"scope": "This scope needs too long a chain of others."})
     for path in wanted:
         known, made = Consent.objects.get_or_create(

@@ -23,7 +23,7 @@ KNOWN = {
 }
 """Apps that come with released programs; they keep no secret."""
 
-MOST_PER_HOUR = 1_000
+MAX_PER_HOUR = 1_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def register(*, name: object, template_id: str, now: datetime) -> tuple[Register
 
     Anybody may ask, so there is a limit. Raises Invalid naming name, Conflict when too many registered lately.
     """
-    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_PER_HOUR:
+    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MAX_PER_HOUR:
         raise Conflict("Too many apps registered within an hour; try again later.", code="too_many_apps")
     secret = secrets.token_urlsafe(32)
     app = RegisteredApp.objects.create(

@@ -16,14 +16,14 @@ BITS = 2048
 
 
 @dataclass(frozen=True)
-class Key:
+class RsaKey:
     """An RSA key; `id` names it where several may be known."""
 
     id: str
     private: rsa.RSAPrivateKey
 
 
-def key(*, now: datetime) -> Key:
+def key(*, now: datetime) -> RsaKey:
     """Return the key, made if there is none yet; of several processes that make one at once, one wins."""
     row = SigningKey.objects.filter(purpose=IDENTITIES).first()
     if row is None:
@@ -33,7 +33,7 @@ def key(*, now: datetime) -> Key:
     stored: Any = row.private
     private = serialization.load_pem_private_key(stored["pem"].encode(), password=None)
     assert isinstance(private, rsa.RSAPrivateKey)
-    return Key(str(row.key_id), private)
+    return RsaKey(str(row.key_id), private)
 
 
 def _made() -> dict[str, str]:

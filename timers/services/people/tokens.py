@@ -34,7 +34,7 @@ OPENING = (PERSONAL, ACCESS)
 """The kinds of tokens that open doors; the others are only exchanged for such."""
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 Question = tuple[str, list[Any]]
 """A statement for owner_id and scopes of a caller, and its parameters; no row when there is none."""
@@ -212,8 +212,8 @@ def _usable(value: str) -> str:
 def _expiry(days: int | None, now: datetime) -> datetime | None:
     if days is None:
         return None
-    if not 0 < days <= MOST_DAYS:
-        raise Invalid({"days": f"Give a number of days from 1 to {MOST_DAYS:,}."})
+    if not 0 < days <= MAX_DAYS:
+        raise Invalid({"days": f"Give a number of days from 1 to {MAX_DAYS:,}."})
     return now + timedelta(days=days)
 
 

@@ -37,7 +37,7 @@ _loading = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Found:
+class Declarations:
     """What the modules of this installation declare."""
 
     functions: dict[str, Registered]
@@ -55,13 +55,13 @@ def services() -> dict[str, type]:
     return _found().services
 
 
-def _found() -> Found:
+def _found() -> Declarations:
     with _loading:
         return _load()
 
 
 @lru_cache(maxsize=1)
-def _load() -> Found:
+def _load() -> Declarations:
     functions: dict[str, Registered] = {}
     found: dict[str, type] = {}
     modules = list(_modules())
@@ -78,7 +78,7 @@ def _load() -> Found:
                 raise DeclarationError(
                     f"{place_of(service)}: the service name {service.name!r} is taken by {place_of(same)}."  # type: ignore[attr-defined]
                 )
-    return Found(functions, found, frozenset(module.__name__ for module in modules))
+    return Declarations(functions, found, frozenset(module.__name__ for module in modules))
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -214,7 +214,7 @@ def _rule(schedule: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in schedule.items() if name != "start"}
 
 
-def _end_gone(found: Found, names: set[str], *, now: datetime) -> list[Timer]:
+def _end_gone(found: Declarations, names: set[str], *, now: datetime) -> list[Timer]:
     gone = [
         timer
         for timer in _declared().filter(status__in=[TimerStatus.ACTIVE, TimerStatus.PAUSED])

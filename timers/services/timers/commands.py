@@ -442,7 +442,7 @@ def _plan(timer: Timer, planned: datetime | None) -> None:
 
 def _take_back(timer: Timer, *, now: datetime) -> datetime | None:
     """Undo what was claimed ahead and is not due yet; return the first planned instant not dealt with."""
-    taken = occurrences.take_back(timer.pk, now=now)
+    taken = occurrences.withdraw(timer.pk, now=now)
     row = timer.schedule
     row.fired_count = Schedule.objects.values_list("fired_count", flat=True).get(pk=row.pk)
     return min([*taken, *([row.next_planned_at] if row.next_planned_at else [])], default=None)

@@ -15,11 +15,11 @@ from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import DEFAULT_BACKOFF_SECONDS
 
 KEPT = 5_000
-LARGEST_KEPT = 64 * 1024
+MAX_CACHED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instructions:
+class CachedDefinition:
     """What to carry out, for whom, and how patiently. `problem` says why it cannot be carried out at all."""
 
     definition_id: int
@@ -61,11 +61,11 @@ class Instructions:
         return self.breaker_cooldown_seconds is not None
 
 
-_kept: dict[int, Instructions] = {}
+_kept: dict[int, CachedDefinition] = {}
 _lock = threading.Lock()
 
 
-def read(definition_ids: Iterable[int]) -> dict[int, Instructions]:
+def read(definition_ids: Iterable[int]) -> dict[int, CachedDefinition]:
     """Return the instructions of each definition that exists; one query for those that are not known yet."""
     wanted = set(definition_ids)
     found = {each: known for each in wanted if (known := _kept.get(each)) is not None}
@@ -81,17 +81,17 @@ def forget() -> None:
         _kept.clear()
 
 
-def _read(definition_ids: Iterable[int]) -> dict[int, Instructions]:
+def _read(definition_ids: Iterable[int]) -> dict[int, CachedDefinition]:
     found = {}
     columns = ("pk", "timer_id", "timer__owner_id", "name", "action", "body", "secrets", "policies", "schedule")
     for row in Definition.objects.filter(pk__in=list(definition_ids)).values_list(*columns):
         found[row[0]] = made = _instructions(dict(zip(columns, row, strict=True)))
-        if len(str(row[5])) <= LARGEST_KEPT:
+        if len(str(row[5])) <= MAX_CACHED_BYTES:
             _keep(made)
     return found
 
 
-def _keep(instructions: Instructions) -> None:
+def _keep(instructions: CachedDefinition) -> None:
     with _lock:
         if len(_kept) >= KEPT:
             for oldest in list(_kept)[: KEPT // 10]:
@@ -99,7 +99,7 @@ def _keep(instructions: Instructions) -> None:
         _kept[instructions.definition_id] = instructions
 
 
-def _instructions(row: Mapping[str, Any]) -> Instructions:
+def _instructions(row: Mapping[str, Any]) -> CachedDefinition:
     policies = row["policies"]
     problem = None
     parameters: Mapping[str, Any] = row["body"]
@@ -111,7 +111,7 @@ def _instructions(row: Mapping[str, Any]) -> Instructions:
     except Invalid as error:
         problem = error.message
     backoff_seconds = policies.get("backoff_seconds")
-    return Instructions(
+    return CachedDefinition(
         definition_id=row["pk"],
         timer_id=row["timer_id"],
         owner_id=row["timer__owner_id"],

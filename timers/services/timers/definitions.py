@@ -16,11 +16,11 @@ from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 from timers.scheduling.policies import Policies, parse_policies
 from timers.services import words
 
-MOST_BODY_BYTES = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class CheckedDefinition:
     """A checked definition that is not stored yet."""
 
     name: str
@@ -54,7 +54,7 @@ def check(
     now: datetime,
     minimum_interval: float,
     refuse_never: bool = True,
-) -> Wish:
+) -> CheckedDefinition:
     """Return the wish, checked as a whole; raises one Invalid that names every field that cannot work.
 
     `old` is the definition that is being edited: its secrets stand in where the new body has a mask.
@@ -72,7 +72,9 @@ def check(
     if problems or checked_name is None or rule is None or parts is None or promises is None:
         raise Invalid(problems)
     public, secrets = parts
-    return Wish(name=checked_name, action=str(action), schedule=rule, body=public, secrets=secrets, policies=promises)
+    return CheckedDefinition(
+        name=checked_name, action=str(action), schedule=rule, body=public, secrets=secrets, policies=promises
+    )
 
 
 def _collect(problems: dict[str, list[str]], step: Any) -> Any:
@@ -96,7 +98,7 @@ def check_body(
         secrets = _unmask(secrets, {} if old is None or old.action != kind else old.secrets)
     except Invalid as error:
         raise error.under("body") from None
-    if len(json.dumps(public)) > MOST_BODY_BYTES:
+    if len(json.dumps(public)) > MAX_BODY_BYTES:
         raise Invalid({"body": "The body is larger than 10 MiB."})
     return public, secrets
 
@@ -124,7 +126,7 @@ def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | 
         raise error.under("policies") from None
 
 
-def store(timer: Timer, wish: Wish, *, number: int, by: Any, now: datetime) -> Definition:
+def store(timer: Timer, wish: CheckedDefinition, *, number: int, by: Any, now: datetime) -> Definition:
     """Keep the wish as the timer's definition of that number."""
     return Definition.objects.create(
         timer=timer,

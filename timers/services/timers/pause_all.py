@@ -87,4 +87,4 @@ def _leave_out_ahead(owner: Any | None, *, now: datetime) -> None:
     sql = _LEAVE_OUT_AHEAD.format(whose="" if owner is None else _OF_OWNER)
     whose = [] if owner is None else [owner.pk]
     found = rows.fetch(sql, [SkipReason.PAUSED, to_us(now), to_us(now), *whose])
-    run_budget.give_back([rows.as_uuid(row[0]) for row in found], now=now)
+    run_budget.refund([rows.as_uuid(row[0]) for row in found], now=now)

@@ -16,18 +16,18 @@ from timers.models import Definition, Schedule, Timer
 from timers.services.timers import completion, schedules
 
 
-def give_back(timer_ids: Iterable[UUID], *, now: datetime) -> None:
+def refund(timer_ids: Iterable[UUID], *, now: datetime) -> None:
     """Give one run back per timer named. A schedule that had used up its runs goes on; one that is over ends."""
     counted = Counter(timer_ids)
     for timer_id in sorted(counted):
         row = Schedule.objects.select_for_update().get(pk=timer_id)
         Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - counted[timer_id], 0))
         if row.next_planned_at is None and row.max_runs is not None and row.fired_count >= row.max_runs:
-            _go_on(row)
+            _resume_schedule(row)
     completion.end_finished(counted, now=now)
 
 
-def _go_on(row: Schedule) -> None:
+def _resume_schedule(row: Schedule) -> None:
     """Plan the occurrence after the last one that was dealt with, if the schedule has one."""
     document = Definition.objects.values_list("schedule", flat=True).get(pk=row.definition_id)
     planned = None if row.watermark_at is None else schedules.stored(document).next_after(row.watermark_at)

@@ -22,7 +22,7 @@ from timers.scheduling.policies import Policies
 
 
 @dataclass(frozen=True)
-class Preview:
+class SchedulePreview:
     """What a schedule would do: its next planned instants, itself in words, and what may surprise."""
 
     next: list[datetime]
@@ -139,11 +139,13 @@ def stored(document: Mapping[str, Any]) -> BoundedSchedule:
     return parse_schedule(document, now=clock.EPOCH, refuse_never=False)
 
 
-def preview(document: object, *, limit: int, after: datetime | None, now: datetime) -> Preview:
+def preview(document: object, *, limit: int, after: datetime | None, now: datetime) -> SchedulePreview:
     """Return what a schedule would do. Raises Invalid naming schedule.*; one that never fires is no error."""
     schedule = parse_schedule(document, now=now, refuse_never=False)
     upcoming = list(islice(_from(schedule, created=now, after=after), limit))
-    return Preview(upcoming, text.describe(schedule), text.warnings(schedule, now=now if after is None else after))
+    return SchedulePreview(
+        upcoming, text.describe(schedule), text.warnings(schedule, now=now if after is None else after)
+    )
 
 
 def _from(schedule: BoundedSchedule, *, created: datetime, after: datetime | None) -> Any:

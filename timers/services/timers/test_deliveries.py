@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from timers.actions.base import ACTIONS, Context, Ending, Outcome
+from timers.actions.base import ACTIONS, Context, Outcome, OutcomeKind
 from timers.errors import Conflict, ExternalError
 from timers.models import Definition, Event
 from timers.services import events
 from timers.services.timers import definitions, signing_secrets
 
-LONGEST = timedelta(seconds=15)
-MOST_TESTS = 10
+MAX_DURATION = timedelta(seconds=15)
+MAX_TESTS = 10
 TESTS_COUNT_FOR = timedelta(minutes=5)
 
 
@@ -39,18 +39,18 @@ def send(
         attempt=1,
         scheduled_for=now,
         started_at=now,
-        deadline=now + LONGEST,
+        deadline=now + MAX_DURATION,
         signing_secrets=signing_secrets.keys(timer_id, now=now) if timer_id else (secrets.token_bytes(32),),
     )
     try:
         return kind().run(context)
     except ExternalError as error:
-        return Outcome(ending=Ending.FAILED, error_message=error.message, failure_reason=error.reason)
+        return Outcome(ending=OutcomeKind.FAILED, error_message=error.message, failure_reason=error.reason)
 
 
 def _record(*, by: Any, owner: Any, timer_id: UUID | None, text: str, now: datetime) -> None:
     """Write the test down; raises Conflict when somebody sends too many."""
     lately = Event.objects.filter(at__gt=now - TESTS_COUNT_FOR, actor=by, verb="tested")
-    if lately.count() >= MOST_TESTS:
+    if lately.count() >= MAX_TESTS:
         raise Conflict("Those were many tests. Wait five minutes and send another.")
     events.record("tested", now=now, by=by, owner=owner, timer_id=timer_id, text=text)

@@ -40,7 +40,7 @@ __all__ = [
 MESSAGE_LEASE = timedelta(seconds=15)
 """How long a message for the next slice may take before the reaper sends it again."""
 
-LONGEST = timedelta(days=1)
+MAX_DURATION = timedelta(days=1)
 """How long a transfer may go on when nobody named a deadline (docs/policies.md)."""
 
 
@@ -272,7 +272,7 @@ def _store(wanted: Submission, *, owner: Any, now: datetime, deadline: datetime 
         requested_at=now,
         run_at=now,
         lease_until=now + MESSAGE_LEASE,
-        deadline_at=min(limits, default=now + LONGEST),
+        deadline_at=min(limits, default=now + MAX_DURATION),
     )
 
 

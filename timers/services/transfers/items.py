@@ -29,7 +29,7 @@ _KNOWN_OF_DELETION = {"DATA_TYPE", "path", "additional_fields"}
 
 
 @dataclass(frozen=True)
-class Item:
+class ItemPaths:
     """One pair of paths, normalised; both are the same when it is to be deleted.
 
     `into` says that the destination was written as a folder ("/x/").
@@ -50,13 +50,13 @@ class Item:
         return self.destination_path
 
 
-def read(data: object, *, source: Collection, destination: Collection) -> tuple[Item, ...]:
+def read(data: object, *, source: Collection, destination: Collection) -> tuple[ItemPaths, ...]:
     """Return the items of a transfer; raises Invalid naming the item and its field."""
     listed = _listed(data, "source_path and destination_path")
     return tuple(_item(each, f"DATA.{number}", source, destination) for number, each in enumerate(listed))
 
 
-def read_deletions(data: object, *, collection: Collection) -> tuple[Item, ...]:
+def read_deletions(data: object, *, collection: Collection) -> tuple[ItemPaths, ...]:
     """Return what is to be deleted; raises Invalid naming the item: the root, or a path that is given twice."""
     found: dict[str, int] = {}
     for number, each in enumerate(_listed(data, "path")):
@@ -67,7 +67,7 @@ def read_deletions(data: object, *, collection: Collection) -> tuple[Item, ...]:
         if path in found:
             raise Invalid({name: f"The same item is given twice: see DATA.{found[path]}."})
         found[path] = number
-    return tuple(Item(path, path) for path in found)
+    return tuple(ItemPaths(path, path) for path in found)
 
 
 def _listed(data: object, keys: str) -> list[object]:
@@ -93,13 +93,13 @@ def _object(document: object, name: str, known: set[str], kind: str) -> Mapping[
 _PATHS = {"path", "source_path", "destination_path"}
 
 
-def _item(document: object, name: str, source: Collection, destination: Collection) -> Item:
+def _item(document: object, name: str, source: Collection, destination: Collection) -> ItemPaths:
     given = _object(document, name, _KNOWN, "transfer_item")
     recursive = given.get("recursive")
     if recursive is not None and not isinstance(recursive, bool):
         raise Invalid({f"{name}.recursive": "Must be true, false or absent."})
     checksum, algorithm = _checksum(given, name, recursive)
-    return Item(
+    return ItemPaths(
         source_path=_path(given, "source_path", name, source),
         destination_path=_path(given, "destination_path", name, destination),
         recursive=recursive,
@@ -129,7 +129,7 @@ def _checksum(document: Mapping[str, Any], name: str, recursive: bool | None) ->
 # What contradicts itself
 
 
-def check_overlaps(items: Sequence[Item], *, source: Collection, destination: Collection, rules: Filter) -> None:
+def check_overlaps(items: Sequence[ItemPaths], *, source: Collection, destination: Collection, rules: Filter) -> None:
     """Raise Invalid, naming the item, for what is asked for twice and for what would be copied into itself."""
     here, there = _address(source), _address(destination)
     targets: dict[str, int] = {}
@@ -146,7 +146,7 @@ def check_overlaps(items: Sequence[Item], *, source: Collection, destination: Co
         _check_chains(items, here, there)
 
 
-def _check_twice(items: Sequence[Item], number: int, targets: Mapping[str, int]) -> None:
+def _check_twice(items: Sequence[ItemPaths], number: int, targets: Mapping[str, int]) -> None:
     item, other = items[number], targets.get(items[number].target)
     if other is None:
         return
@@ -155,7 +155,7 @@ def _check_twice(items: Sequence[Item], number: int, targets: Mapping[str, int])
     raise Invalid({f"DATA.{number}.destination_path": f"DATA.{other} has the same destination."})
 
 
-def _check_overlap(item: Item, name: str, here: tuple[str, ...], there: tuple[str, ...]) -> None:
+def _check_overlap(item: ItemPaths, name: str, here: tuple[str, ...], there: tuple[str, ...]) -> None:
     source = (*here, *paths.parts(item.source_path))
     target = (*there, *paths.parts(item.target))
     if source == target:
@@ -175,7 +175,7 @@ def overlap(source: tuple[str, ...], target: tuple[str, ...]) -> tuple[str, str]
     return None
 
 
-def _check_chains(items: Sequence[Item], here: tuple[str, ...], there: tuple[str, ...]) -> None:
+def _check_chains(items: Sequence[ItemPaths], here: tuple[str, ...], there: tuple[str, ...]) -> None:
     """Refuse items of which one reads what another one writes: what comes of them would depend on their order."""
     sources = {(*here, *paths.parts(item.source_path)): number for number, item in enumerate(items)}
     targets = {(*there, *paths.parts(item.target)): number for number, item in enumerate(items)}
@@ -189,7 +189,9 @@ def _check_chains(items: Sequence[Item], here: tuple[str, ...], there: tuple[str
                     raise Invalid({f"DATA.{reads}.source_path": f"DATA.{writes} writes what this item reads."})
 
 
-def _check_covered(items: Sequence[Item], number: int, folders: Mapping[tuple[str, str], int], rules: Filter) -> None:
+def _check_covered(
+    items: Sequence[ItemPaths], number: int, folders: Mapping[tuple[str, str], int], rules: Filter
+) -> None:
     """Refuse an item that a folder above it copies too, from the same place to the same place."""
     item = items[number]
     ends = {item.target, item.destination_path} if item.recursive is None else {item.target}
@@ -209,7 +211,7 @@ def _folders_above(source: str, target: str) -> Iterator[tuple[str, str, list[st
         yield "/" + "/".join(here[:-depth]), "/" + "/".join(there[:-depth]), there[-depth:]
 
 
-def _takes(rules: Filter, names: Sequence[str], item: Item) -> bool:
+def _takes(rules: Filter, names: Sequence[str], item: ItemPaths) -> bool:
     """Return whether a recursive item whose folder has these names below it goes as far as that."""
     kinds = {True: (Kind.DIR,), False: (Kind.FILE,), None: (Kind.DIR, Kind.FILE)}[item.recursive]
     above = all(rules.includes(name, Kind.DIR) for name in names[:-1])

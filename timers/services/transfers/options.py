@@ -10,11 +10,11 @@ from timers.copying.plan import SyncLevel
 from timers.errors import Invalid
 from timers.models import Collection
 from timers.scheduling.fields import read_whole
-from timers.services.transfers.items import Item
+from timers.services.transfers.items import ItemPaths
 from timers.storages.base import STORAGES
 
 MAX_DELETIONS = 1_000_000_000
-MOST_BYTES_PER_SECOND = 1_000_000_000_000
+MAX_BYTES_PER_SECOND = 1_000_000_000_000
 MAX_CONCURRENCY = 64
 LINKS = ("ignore", "keep", "copy")
 """What becomes of symbolic links: left out, made again as links, or replaced by what they lead to."""
@@ -59,7 +59,7 @@ def read(body: Mapping[str, Any]) -> dict[str, Any]:
         "filter_rules": [rule.document() for rule in rules] or None,
         "recursive_symlinks": _links(body.get("recursive_symlinks")),
         "max_delete": _whole(body, "max_delete", least=0, most=MAX_DELETIONS),
-        "max_bytes_per_second": _whole(body, "max_bytes_per_second", least=1024, most=MOST_BYTES_PER_SECOND),
+        "max_bytes_per_second": _whole(body, "max_bytes_per_second", least=1024, most=MAX_BYTES_PER_SECOND),
         "max_concurrency": _whole(body, "max_concurrency", least=1, most=MAX_CONCURRENCY),
     }
 
@@ -72,7 +72,7 @@ def read_of_deletion(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(options: Mapping[str, Any], *, items: Iterable[Item], destination: Collection) -> None:
+def check(options: Mapping[str, Any], *, items: Iterable[ItemPaths], destination: Collection) -> None:
     """Raise Invalid for options that contradict each other, the items or what the destination is able to do."""
     if options["delete_destination_extra"] and all(item.recursive is False for item in items):
         raise Invalid({"delete_destination_extra": "Only recursive items have something extra at the destination."})

@@ -17,7 +17,7 @@ from timers.models.transfer_files import ChangedPack, DoneFile, NewFile
 from timers.services.transfers import slices
 from timers.services.transfers.slices import LEASE, Slice
 
-__all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "Kept", "NewFile", "Todo", "record"]
+__all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "ResumableFile", "NewFile", "Todo", "record"]
 
 
 class Todo(NamedTuple):
@@ -58,7 +58,7 @@ class Fault(NamedTuple):
     text: str
 
 
-class Kept(NamedTuple):
+class ResumableFile(NamedTuple):
     """A file that is to be gone on with: how far it came, and of which version of the source."""
 
     id: int
@@ -89,7 +89,7 @@ class Changes:
     packs: list[ChangedPack] = field(default_factory=list)
     dissolved: list[int] = field(default_factory=list)
     """Packs of which nothing is left: all their members went on as rows of their own."""
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[ResumableFile] = field(default_factory=list)
     same: list[tuple[int, str | None]] = field(default_factory=list)
     different: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)

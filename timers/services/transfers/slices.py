@@ -89,7 +89,7 @@ def renew(held: Slice, *, now: datetime) -> bool:
     return bool(found[0][0])
 
 
-def look(held: Slice) -> bool:
+def is_ours(held: Slice) -> bool:
     """Return whether the transfer is to be cancelled, changing nothing. Raises SliceLost."""
     found = sql.fetch(f"select cancel_requested from timers_transfer where {_OURS}", _ours(held))
     if not found:

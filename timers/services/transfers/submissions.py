@@ -15,10 +15,10 @@ from timers.scheduling.fields import known_keys, read_instant
 from timers.services.collections import commands as collections
 from timers.services.transfers import items as transfer_items
 from timers.services.transfers import options as transfer_options
-from timers.services.transfers.items import Item, overlap
+from timers.services.transfers.items import ItemPaths, overlap
 from timers.services.transfers.options import sync_level
 
-__all__ = ["Item", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
+__all__ = ["ItemPaths", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
 
 MAX_LABEL = 128
 TRANSFER, DELETE = "transfer", "delete"
@@ -34,7 +34,7 @@ class Submission:
 
     source: Collection
     destination: Collection | None
-    items: tuple[Item, ...]
+    items: tuple[ItemPaths, ...]
     options: dict[str, Any]
     kind: str = TRANSFER
     label: str = ""

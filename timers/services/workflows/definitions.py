@@ -14,7 +14,7 @@ from timers.models import TaskDefinition, WorkflowDefinition
 from timers.services import events
 from timers.workflow_rules import definitions, task_definitions
 
-LARGEST = 1024 * 1024
+MAX_DEFINITION_BYTES = 1024 * 1024
 
 
 def register(
@@ -126,13 +126,13 @@ def remove_task(row: TaskDefinition) -> None:
     row.delete()
 
 
-def patience_of(owner_id: int, name: str) -> task_definitions.Patience:
+def retry_rule_of(owner_id: int, name: str) -> task_definitions.RetryRule:
     """Return how patiently tasks of that name are tried."""
     document = TaskDefinition.objects.filter(owner_id=owner_id, name=name).values_list("document", flat=True).first()
     return task_definitions.UNDEFINED if document is None else task_definitions.read(document)[1]
 
 
 def _small(document: Mapping[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(document)) > LARGEST:
+    if len(json.dumps(document)) > MAX_DEFINITION_BYTES:
         raise Invalid({"": "A definition is at most 1 MiB large."})
     return dict(document)

@@ -17,12 +17,12 @@ from timers.clock import to_us
 from timers.errors import Invalid
 from timers.lifecycle import STEP_MOVES, WORKFLOW_MOVES, StepStatus, WorkflowStatus, check_move
 from timers.models import WorkflowRun, WorkflowStep
-from timers.services.workflows.unit_of_work import MESSAGE_LEASE, Writing
+from timers.services.workflows.unit_of_work import MESSAGE_LEASE, UnitOfWork
 from timers.workflow_rules import definitions, steps, waits
 from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
-from timers.workflow_rules.steps import End, Known, Next, Passed, Then
+from timers.workflow_rules.steps import Next, Passed, RunEnd, RunState, Then
 
-LONGEST_REASON = 10_000
+MAX_REASON_LENGTH = 10_000
 
 
 def locked(run_ids: Iterable[UUID]) -> list[WorkflowRun]:
@@ -31,7 +31,7 @@ def locked(run_ids: Iterable[UUID]) -> list[WorkflowRun]:
     return list(found.order_by("pk"))
 
 
-def begin(run: WorkflowRun, writing: Writing) -> None:
+def begin(run: WorkflowRun, writing: UnitOfWork) -> None:
     """Write the first steps of a new run, which is stored already."""
     _go_on(run, writing, seq=0)
 
@@ -40,7 +40,7 @@ def end_step(
     run: WorkflowRun,
     step: WorkflowStep,
     status: StepStatus,
-    writing: Writing,
+    writing: UnitOfWork,
     *,
     output: Mapping[str, Any] | None = None,
     reason: str | None = None,
@@ -58,7 +58,7 @@ def end_step(
     )
     if output is not None:
         step.output = storable.cleaned(dict(output))
-    step.reason = None if reason is None else storable.cleaned(reason[:LONGEST_REASON])
+    step.reason = None if reason is None else storable.cleaned(reason[:MAX_REASON_LENGTH])
     step.worker = worker or step.worker
     step.is_retried = verdict.then is Then.RETRY
     _end(step, verdict.status, writing)
@@ -73,18 +73,18 @@ def end_step(
 
 
 def end(
-    run: WorkflowRun, status: WorkflowStatus, writing: Writing, *, output: Mapping[str, Any], reason: str | None
+    run: WorkflowRun, status: WorkflowStatus, writing: UnitOfWork, *, output: Mapping[str, Any], reason: str | None
 ) -> None:
     """End a run that goes on, and the execution that waits for it."""
     check_move(WORKFLOW_MOVES, run.status, status)
     run.status, run.finished_at, run.updated_at = status, writing.now, writing.now
-    run.output, run.reason = dict(output), reason and reason[:LONGEST_REASON]
+    run.output, run.reason = dict(output), reason and reason[:MAX_REASON_LENGTH]
     writing.run_changed(run)
     if run.execution_id is not None and run.attempt is not None:
         writing.execution_ended(run.execution_id, run.attempt, outcome_of(run))
 
 
-def stop(run: WorkflowRun, status: WorkflowStatus, writing: Writing, *, reason: str) -> None:
+def stop(run: WorkflowRun, status: WorkflowStatus, writing: UnitOfWork, *, reason: str) -> None:
     """End a run before its time: what it waits for is cancelled."""
     for step in writing.steps_of(run):
         if step.finished_at is None:
@@ -111,14 +111,14 @@ def outcome_of(run: WorkflowRun) -> Outcome:
 # Steps of it
 
 
-def _go_on(run: WorkflowRun, writing: Writing, *, seq: int) -> None:
+def _go_on(run: WorkflowRun, writing: UnitOfWork, *, seq: int) -> None:
     """Write what follows step `seq`: what is passed at once, then a step to wait for or the end of the run."""
     workflow = definitions.read(run.definition)
     course = steps.advance(workflow, run.position, _known(run, writing))
     run.variables, run.updated_at = dict(course.variables), writing.now
     for number, passed in enumerate(course.passed, seq + 1):
         writing.new_step(_passed(run, passed, seq=number, now=writing.now))
-    if isinstance(course.then, End):
+    if isinstance(course.then, RunEnd):
         run.position = len(workflow.tasks)
         end(run, course.then.status, writing, output=course.then.output, reason=course.then.reason)
         return
@@ -127,7 +127,7 @@ def _go_on(run: WorkflowRun, writing: Writing, *, seq: int) -> None:
     _wait_for(run, course.then, writing, seq=seq + len(course.passed) + 1)
 
 
-def _known(run: WorkflowRun, writing: Writing) -> Known:
+def _known(run: WorkflowRun, writing: UnitOfWork) -> RunState:
     facts = {
         "workflowId": str(run.pk),
         "workflowType": run.name,
@@ -150,7 +150,7 @@ def _known(run: WorkflowRun, writing: Writing) -> Known:
                 "retryCount": step.retries,
                 "reasonForIncompletion": step.reason,
             }
-    return Known(facts, run.variables, ended)
+    return RunState(facts, run.variables, ended)
 
 
 def _passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) -> WorkflowStep:
@@ -174,7 +174,7 @@ def _step(run: WorkflowRun, place: Passed | Next, *, seq: int, now: datetime) ->
     )
 
 
-def _wait_for(run: WorkflowRun, following: Next, writing: Writing, *, seq: int) -> None:
+def _wait_for(run: WorkflowRun, following: Next, writing: UnitOfWork, *, seq: int) -> None:
     task = following.task
     patience = writing.patience_of(run.owner_id, task.name)
     step = _step(run, following, seq=seq, now=writing.now)
@@ -187,7 +187,7 @@ def _wait_for(run: WorkflowRun, following: Next, writing: Writing, *, seq: int) 
         _wake(step, writing)
 
 
-def _begin_wait(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+def _begin_wait(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     step.status, step.started_at = StepStatus.IN_PROGRESS, writing.now
     try:
         step.run_at = step.lease_until = waits.until(step.input, now=writing.now)
@@ -200,7 +200,7 @@ def _begin_wait(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
         writing.due_later()
 
 
-def _retry(step: WorkflowStep, writing: Writing, *, delay: int) -> WorkflowStep:
+def _retry(step: WorkflowStep, writing: UnitOfWork, *, delay: int) -> WorkflowStep:
     return WorkflowStep(
         run=step.run,
         owner_id=step.owner_id,
@@ -221,7 +221,7 @@ def _retry(step: WorkflowStep, writing: Writing, *, delay: int) -> WorkflowStep:
     )
 
 
-def _wake(step: WorkflowStep, writing: Writing) -> None:
+def _wake(step: WorkflowStep, writing: UnitOfWork) -> None:
     """Write a scheduled step, and wake a worker of ours if it can begin now; the reaper knows of a later one."""
     run_at = step.run_at or writing.now
     if step.type in CARRIED_OUT_HERE:
@@ -233,7 +233,7 @@ def _wake(step: WorkflowStep, writing: Writing) -> None:
     writing.new_step(step)
 
 
-def _end(step: WorkflowStep, status: StepStatus, writing: Writing) -> None:
+def _end(step: WorkflowStep, status: StepStatus, writing: UnitOfWork) -> None:
     check_move(STEP_MOVES, step.status, status)
     step.status, step.finished_at, step.updated_at = status, writing.now, writing.now
     step.lease_until = step.lease_owner = None

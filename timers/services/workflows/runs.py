@@ -20,11 +20,11 @@ from timers.models import Definition, Execution, WorkflowRun, sql
 from timers.services import events
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import progress
-from timers.services.workflows.unit_of_work import Writing
+from timers.services.workflows.unit_of_work import UnitOfWork
 from timers.workflow_rules import definitions, requests
 from timers.workflow_rules.requests import StartRequest
 
-LARGEST_INPUT = 10 * 1024 * 1024
+MAX_INPUT_BYTES = 10 * 1024 * 1024
 ENDED_AT_ONCE = 100
 TOLD = ("_startedByScheduler", "_scheduledTime", "_executedTime", "_executionId", "_schedulerCron")
 """What a workflow's input holds when a timer started it."""
@@ -45,7 +45,7 @@ def start(*, owner: Any, body: Mapping[str, Any], by: Any = None, now: datetime)
     Raises Invalid, and NotFound when there is no such workflow.
     """
     with sql.turn():
-        writing = Writing(now)
+        writing = UnitOfWork(now)
         run = _new(owner, body, writing, more={})
         run.save(force_insert=True)
         events.record("workflow_started", now=now, by=by, owner=owner, object_id=run.pk, text=run.name)
@@ -54,10 +54,10 @@ def start(*, owner: Any, body: Mapping[str, Any], by: Any = None, now: datetime)
     return run
 
 
-def _new(owner: Any, body: Mapping[str, Any], writing: Writing, *, more: Mapping[str, Any]) -> WorkflowRun:
+def _new(owner: Any, body: Mapping[str, Any], writing: UnitOfWork, *, more: Mapping[str, Any]) -> WorkflowRun:
     """Return a run that is not stored yet."""
     request, now = requests.read(body), writing.now
-    if len(json.dumps(request.input)) > LARGEST_INPUT:
+    if len(json.dumps(request.input)) > MAX_INPUT_BYTES:
         raise Invalid({"input": "The input is larger than 10 MiB."})
     document = _document(owner, request)
     workflow = definitions.read(document)
@@ -110,7 +110,7 @@ def rerun(run: WorkflowRun, *, by: Any, now: datetime) -> WorkflowRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ExecutionStart:
     """A workflow that an execution is to start."""
 
     owner_id: int
@@ -120,7 +120,7 @@ class Wanted:
     attempt: int
 
 
-def start_for_executions(wanted: Sequence[Wanted], *, now: datetime) -> list[Outcome]:
+def start_for_executions(wanted: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
     """Start the workflows that executions stand for, in one transaction; return how each start went, in order.
 
     An execution has one run at a time: a later attempt takes over the one that still goes on or came to a good end,
@@ -136,7 +136,7 @@ def start_for_executions(wanted: Sequence[Wanted], *, now: datetime) -> list[Out
         return [_start_alone(each, now=now) for each in wanted]
 
 
-def _start_alone(wanted: Wanted, *, now: datetime) -> Outcome:
+def _start_alone(wanted: ExecutionStart, *, now: datetime) -> Outcome:
     try:
         return _start_together([wanted], now=now)[0]
     except (DatabaseError, InterfaceError):
@@ -145,10 +145,10 @@ def _start_alone(wanted: Wanted, *, now: datetime) -> Outcome:
         return Outcome.failed(f"{type(error).__name__}: {error}", reason="error")
 
 
-def _start_together(wanted: Sequence[Wanted], *, now: datetime) -> list[Outcome]:
+def _start_together(wanted: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
     ids = [each.execution_id for each in wanted]
     with sql.turn():
-        writing = Writing(now)
+        writing = UnitOfWork(now)
         before = _runs_before(ids)
         known = {run.pk for run in before.values()}
         told = _told(ids, now=now)
@@ -174,7 +174,7 @@ def _runs_before(ids: Sequence[UUID]) -> dict[UUID | None, WorkflowRun]:
     return {run.execution_id: run for run in found}
 
 
-def _adopted(before: WorkflowRun | None, wanted: Wanted) -> WorkflowRun | None:
+def _adopted(before: WorkflowRun | None, wanted: ExecutionStart) -> WorkflowRun | None:
     if before is None or before.status not in (WorkflowStatus.RUNNING, WorkflowStatus.COMPLETED):
         return None
     WorkflowRun.objects.filter(pk=before.pk).update(attempt=wanted.attempt)
@@ -182,7 +182,7 @@ def _adopted(before: WorkflowRun | None, wanted: Wanted) -> WorkflowRun | None:
 
 
 def _made(
-    wanted: Wanted, owners: Mapping[int, Any], told: Mapping[UUID, Mapping[str, Any]], writing: Writing
+    wanted: ExecutionStart, owners: Mapping[int, Any], told: Mapping[UUID, Mapping[str, Any]], writing: UnitOfWork
 ) -> WorkflowRun | Outcome:
     try:
         run = _new(owners[wanted.owner_id], wanted.body, writing, more=told[wanted.execution_id])
@@ -248,7 +248,7 @@ def terminate(run: WorkflowRun, *, by: Any, reason: str | None = None, now: date
     """Return the run ended as terminated; raises Conflict when it has ended already."""
     who = f"Terminated by {by.get_username()}." if by is not None else "Terminated."
     with transaction.atomic():
-        writing = Writing(now)
+        writing = UnitOfWork(now)
         for fresh in progress.locked([run.pk]):
             progress.stop(fresh, WorkflowStatus.TERMINATED, writing, reason=reason or who)
             events.record("workflow_terminated", now=now, by=by, owner=fresh.owner, object_id=run.pk, text=reason or "")
@@ -274,7 +274,7 @@ def end_overdue(*, now: datetime) -> datetime | None:
     overdue = list(timed.filter(deadline_at__lte=now).values_list("pk", flat=True)[:ENDED_AT_ONCE])
     if overdue:
         with transaction.atomic():
-            writing = Writing(now)
+            writing = UnitOfWork(now)
             for run in progress.locked(overdue):
                 seconds = definitions.read(run.definition).timeout_seconds
                 reason = f"It took longer than the {seconds} seconds that its definition allows."

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import F
 from django.dispatch import receiver
 
-from timers.actions.base import ACTIONS, Ending, Outcome
+from timers.actions.base import ACTIONS, Outcome, OutcomeKind
 from timers.clock import to_us
 from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
@@ -23,8 +23,8 @@ from timers.models import Transfer, WorkflowRun, WorkflowStep
 from timers.models import sql as rows
 from timers.services.signals import transfer_ended
 from timers.services.workflows import progress
-from timers.services.workflows.definitions import patience_of
-from timers.services.workflows.unit_of_work import MESSAGE_LEASE, Writing, send
+from timers.services.workflows.definitions import retry_rule_of
+from timers.services.workflows.unit_of_work import MESSAGE_LEASE, UnitOfWork, send
 from timers.workflow_rules import http_tasks
 from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)
 """How long a worker of ours may be silent about a step."""
 
-MOST_LOSSES = 5
+MAX_LOST_ATTEMPTS = 5
 """How many workers a step may lose before it has failed, as for executions."""
 
 DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
@@ -44,7 +44,7 @@ KINDS: Mapping[str, str] = {TaskType.HTTP: "webhook", TaskType.TRANSFER: "transf
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldStep:
     """A step that is ours to carry out. `problem` says why it cannot be."""
 
     step_id: UUID
@@ -63,14 +63,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StepResult:
     """A step that was carried out."""
 
-    held: Held
+    held: HeldStep
     outcome: Outcome
 
 
-def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[Held]:
+def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldStep]:
     """Begin those of the steps that are scheduled and due; return what is ours to carry out now."""
     wanted = [rows.as_uuid(each) for each in ids]
     with rows.turn():
@@ -91,10 +91,10 @@ def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[Held]:
     return [_held(each) for each in found]
 
 
-def _held(step: WorkflowStep) -> Held:
+def _held(step: WorkflowStep) -> HeldStep:
     kind = KINDS[step.type]
     parameters, problem = _parameters(step, kind)
-    return Held(
+    return HeldStep(
         step_id=step.pk,
         run_id=step.run_id,
         timer_id=step.run.timer_id,
@@ -124,17 +124,17 @@ def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str |
 def _seconds(step: WorkflowStep, kind: str) -> float:
     if step.type == TaskType.HTTP:
         return http_tasks.seconds(step.input)
-    return float(patience_of(step.owner_id, step.name).timeout_seconds) or DEFAULT_SECONDS[kind]
+    return float(retry_rule_of(step.owner_id, step.name).timeout_seconds) or DEFAULT_SECONDS[kind]
 
 
-def finish(ended: Sequence[Ended], *, owner: str, now: datetime) -> None:
+def finish(ended: Sequence[StepResult], *, owner: str, now: datetime) -> None:
     """Record how these steps ended, where attempt and owner still agree, and let their runs go on."""
-    over = [each for each in ended if each.outcome.ending is not Ending.WAITING]
+    over = [each for each in ended if each.outcome.ending is not OutcomeKind.WAITING]
     with rows.turn():
         for each in ended:
-            if each.outcome.ending is Ending.WAITING:
+            if each.outcome.ending is OutcomeKind.WAITING:
                 _goes_on_elsewhere(each.held, owner=owner)
-        writing = Writing(now)
+        writing = UnitOfWork(now)
         runs = {run.pk: run for run in progress.locked(each.held.run_id for each in over)}
         writing.read_steps(runs.values())
         for each in over:
@@ -145,14 +145,14 @@ def finish(ended: Sequence[Ended], *, owner: str, now: datetime) -> None:
         writing.flush()
 
 
-def _goes_on_elsewhere(held: Held, *, owner: str) -> None:
+def _goes_on_elsewhere(held: HeldStep, *, owner: str) -> None:
     ours = WorkflowStep.objects.filter(
         pk=held.step_id, attempt=held.attempt, lease_owner=owner, status=StepStatus.IN_PROGRESS
     )
     ours.update(lease_until=None, lease_owner=None)
 
 
-def _ours(run: WorkflowRun, held: Held, writing: Writing, *, owner: str) -> WorkflowStep | None:
+def _ours(run: WorkflowRun, held: HeldStep, writing: UnitOfWork, *, owner: str) -> WorkflowStep | None:
     """Return the step, if attempt and owner still agree and its run goes on."""
     step = next((each for each in writing.steps_of(run) if each.pk == held.step_id), None)
     if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
@@ -172,7 +172,7 @@ def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: date
     run_id = WorkflowStep.objects.filter(pk=step_id).values_list("run_id", flat=True).first()
     if run_id is None:
         return
-    writing = Writing(now)
+    writing = UnitOfWork(now)
     for run in progress.locked([run_id]):
         for step in list(writing.steps_of(run)):
             if step.pk == step_id and step.attempt == attempt and step.status == StepStatus.IN_PROGRESS:
@@ -180,9 +180,9 @@ def finish_elsewhere(step_id: UUID, *, attempt: int, outcome: Outcome, now: date
     writing.flush()
 
 
-def _end(run: WorkflowRun, step: WorkflowStep, outcome: Outcome, writing: Writing) -> None:
+def _end(run: WorkflowRun, step: WorkflowStep, outcome: Outcome, writing: UnitOfWork) -> None:
     output = http_tasks.output(outcome.result) if step.type == TaskType.HTTP else outcome.result or {}
-    status = StepStatus.COMPLETED if outcome.ending is Ending.COMPLETED else StepStatus.FAILED
+    status = StepStatus.COMPLETED if outcome.ending is OutcomeKind.COMPLETED else StepStatus.FAILED
     if status is StepStatus.FAILED and outcome.failure_reason in FINAL:
         status = StepStatus.FAILED_WITH_TERMINAL_ERROR
     progress.end_step(run, step, status, writing, output=output, reason=outcome.error_message)
@@ -192,7 +192,7 @@ FINAL = frozenset({"invalid", "target_refused", "cancelled", "lost"})
 """Failures that no retry can mend."""
 
 
-def extend(held: Sequence[Held], *, owner: str, now: datetime) -> set[UUID]:
+def renew(held: Sequence[HeldStep], *, owner: str, now: datetime) -> set[UUID]:
     """Extend the leases of steps that are being carried out; return those that are no longer ours."""
     wanted = {each.step_id: each.attempt for each in held}
     sql = (
@@ -205,7 +205,7 @@ def extend(held: Sequence[Held], *, owner: str, now: datetime) -> set[UUID]:
     return set(wanted) - {rows.as_uuid(row[0]) for row in found}
 
 
-def hand_back(held: Iterable[Held], *, owner: str, now: datetime) -> None:
+def requeue(held: Iterable[HeldStep], *, owner: str, now: datetime) -> None:
     """Let others carry these out at once, as if they had not been begun: the worker stops."""
     wanted = [each.step_id for each in held]
     with rows.turn():
@@ -215,9 +215,9 @@ def hand_back(held: Iterable[Held], *, owner: str, now: datetime) -> None:
         send(ids)
 
 
-def lost(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+def lost(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     """Have a step of a locked run repeated whose worker fell silent; after five times it has failed."""
-    if step.losses + 1 >= MOST_LOSSES:
+    if step.losses + 1 >= MAX_LOST_ATTEMPTS:
         outcome = Outcome.failed(f"The worker {step.worker} did not report any more.", reason="lost")
         _end(run, step, outcome, writing)
         return

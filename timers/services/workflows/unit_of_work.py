@@ -17,8 +17,8 @@ from timers.messaging import queue
 from timers.models import WorkflowRun, WorkflowStep, sql
 from timers.services.executions import complete
 from timers.services.transfers import commands as transfers
-from timers.services.workflows.definitions import patience_of
-from timers.workflow_rules.task_definitions import Patience
+from timers.services.workflows.definitions import retry_rule_of
+from timers.workflow_rules.task_definitions import RetryRule
 
 MESSAGE_LEASE = timedelta(seconds=10)
 """How long the message for a step may take before the reaper repeats it."""
@@ -57,7 +57,7 @@ update timers_workflowstep as s set status = v.status, updated_at = v.ended_at, 
 from {table} where s.id = v.id and s.status in ('scheduled', 'in_progress')"""
 
 
-class Writing:
+class UnitOfWork:
     """Changes to runs and steps whose runs are locked; `flush` writes them, within the same transaction."""
 
     def __init__(self, now: datetime) -> None:
@@ -70,7 +70,7 @@ class Writing:
         self._transfers: list[UUID] = []
         self._later = False
         self._steps: dict[UUID, list[WorkflowStep]] = {}
-        self._patience: dict[tuple[int, str], Patience] = {}
+        self._patience: dict[tuple[int, str], RetryRule] = {}
 
     # What is known
 
@@ -88,10 +88,10 @@ class Writing:
             self.read_steps([run])
         return self._steps[run.pk]
 
-    def patience_of(self, owner_id: int, name: str) -> Patience:
+    def patience_of(self, owner_id: int, name: str) -> RetryRule:
         """Return how patiently tasks of that name are tried."""
         if (owner_id, name) not in self._patience:
-            self._patience[owner_id, name] = patience_of(owner_id, name)
+            self._patience[owner_id, name] = retry_rule_of(owner_id, name)
         return self._patience[owner_id, name]
 
     # What changes

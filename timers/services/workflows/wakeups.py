@@ -12,7 +12,7 @@ from uuid import UUID
 from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep, sql
 from timers.services.workflows import progress, steps
-from timers.services.workflows.unit_of_work import Writing, send
+from timers.services.workflows.unit_of_work import UnitOfWork, send
 from timers.workflow_rules.definitions import TaskType
 
 AT_ONCE = 500
@@ -54,7 +54,7 @@ def settle(ids: Iterable[UUID | str], *, now: datetime) -> None:
     if not run_ids:
         return
     with sql.turn():
-        writing = Writing(now)
+        writing = UnitOfWork(now)
         runs = progress.locked(run_ids)
         writing.read_steps(runs)
         for run in runs:
@@ -64,7 +64,7 @@ def settle(ids: Iterable[UUID | str], *, now: datetime) -> None:
         writing.flush()
 
 
-def _settle(run: WorkflowRun, step: WorkflowStep, writing: Writing) -> None:
+def _settle(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     now = writing.now
     if step.type in steps.KINDS:
         if step.lease_owner is None and step.lease_until is not None:

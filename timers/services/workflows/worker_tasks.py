@@ -17,12 +17,12 @@ from timers.messaging import queue
 from timers.models import WorkflowRun, WorkflowStep, sql
 from timers.services.people import tokens
 from timers.services.workflows import progress
-from timers.services.workflows.definitions import patience_of
-from timers.services.workflows.unit_of_work import Writing
+from timers.services.workflows.definitions import retry_rule_of
+from timers.services.workflows.unit_of_work import UnitOfWork
 from timers.workflow_rules.task_definitions import TimeoutPolicy
 
-MOST_AT_ONCE = 100
-MOST_LOGS = 1_000
+MAX_BATCH = 100
+MAX_LOGS = 1_000
 
 SOON = timedelta(seconds=5)
 """What comes due no earlier is seen in time by a dispatcher that nobody wakes."""
@@ -35,7 +35,7 @@ _WAITING_OF_OWNER = _WAITING.format(owner="%s")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class WorkerResult:
     """What a worker says of a step: how it ended, or (IN_PROGRESS) that it goes on or is to be put back."""
 
     run_id: UUID
@@ -69,10 +69,10 @@ def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:
     """Hand out up to `count` steps that wait for a worker of that name; each to one worker only."""
-    count = max(0, min(count, MOST_AT_ONCE))
+    count = max(0, min(count, MAX_BATCH))
     if not count or not is_waiting(owner_id, name, now=now):
         return []
-    patience = patience_of(owner_id, name)
+    patience = retry_rule_of(owner_id, name)
     with sql.turn():
         found = sql.fetch(_WAITING_OF_OWNER + sql.locked("update skip locked"), [owner_id, name, to_us(now), count])
         ids = [sql.as_uuid(row[0]) for row in found]
@@ -101,7 +101,7 @@ def _keep(step: WorkflowStep, *, now: datetime) -> None:
         queue.wake_dispatchers()
 
 
-def report(owner: Any, result: Result, *, now: datetime) -> WorkflowStep:
+def report(owner: Any, result: WorkerResult, *, now: datetime) -> WorkflowStep:
     """Take in a result; return the step. Raises NotFound, and Conflict when it does not wait for one any more.
 
     A result that was taken in before is no error when it comes again: its sender did not see the answer.
@@ -115,7 +115,7 @@ def report(owner: Any, result: Result, *, now: datetime) -> WorkflowStep:
             return step
         if run.status != WorkflowStatus.RUNNING:
             raise Conflict(f"The workflow run {run.pk} has ended: {run.status}.")
-        step.logs = [*step.logs, *result.logs][-MOST_LOGS:]
+        step.logs = [*step.logs, *result.logs][-MAX_LOGS:]
         if result.extend_lease and result.status is StepStatus.IN_PROGRESS:
             if step.status == StepStatus.IN_PROGRESS and step.type == "SIMPLE":
                 step.updated_at = now
@@ -129,8 +129,8 @@ def report(owner: Any, result: Result, *, now: datetime) -> WorkflowStep:
     return step
 
 
-def _ended(run: WorkflowRun, step: WorkflowStep, result: Result, *, now: datetime) -> None:
-    writing = Writing(now)
+def _ended(run: WorkflowRun, step: WorkflowStep, result: WorkerResult, *, now: datetime) -> None:
+    writing = UnitOfWork(now)
     fresh = next(each for each in writing.steps_of(run) if each.pk == step.pk)
     progress.end_step(
         run, fresh, result.status, writing, output=result.output, reason=result.reason, worker=result.worker
@@ -138,7 +138,7 @@ def _ended(run: WorkflowRun, step: WorkflowStep, result: Result, *, now: datetim
     writing.flush()
 
 
-def _goes_on(step: WorkflowStep, result: Result, *, now: datetime) -> None:
+def _goes_on(step: WorkflowStep, result: WorkerResult, *, now: datetime) -> None:
     """Put a step back for its worker to be asked again, after a while when it so wishes."""
     step.output, step.reason, step.updated_at = dict(result.output) or step.output, result.reason, now
     step.worker, step.callback_seconds = result.worker or step.worker, result.callback_seconds
@@ -179,7 +179,7 @@ def add_log(step: WorkflowStep, text: str, *, now: datetime) -> None:
     """Append a line to a step's log."""
     with transaction.atomic():
         fresh = WorkflowStep.objects.select_for_update().get(pk=step.pk)
-        fresh.logs = [*fresh.logs, {"log": text[:10_000], "createdTime": to_us(now) // 1000}][-MOST_LOGS:]
+        fresh.logs = [*fresh.logs, {"log": text[:10_000], "createdTime": to_us(now) // 1000}][-MAX_LOGS:]
         fresh.save(update_fields=["logs"])
 
 

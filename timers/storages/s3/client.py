@@ -32,8 +32,8 @@ from timers.storages.s3.parameters import DEFAULT_REGION
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
-MOST_CONNECTIONS = 64
-MOST_CLIENTS = 32
+MAX_CONNECTIONS = 64
+MAX_CLIENTS = 32
 TRIES = 2  # once more after a connection that broke; the engine does the rest, and later
 
 
@@ -70,7 +70,7 @@ class _CheckedConnection:
             self._dns_host = name
 
 
-class _Connection(_CheckedConnection, AWSHTTPConnection):  # type: ignore[misc]  # told so by stubs alone
+class _ConnectionOptions(_CheckedConnection, AWSHTTPConnection):  # type: ignore[misc]  # told so by stubs alone
     pass
 
 
@@ -78,8 +78,8 @@ class _TlsConnection(_CheckedConnection, AWSHTTPSConnection):  # type: ignore[mi
     pass
 
 
-class _Pool(AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
+class _CheckedPool(AWSHTTPConnectionPool):
+    ConnectionCls = _ConnectionOptions
 
 
 class _TlsPool(AWSHTTPSConnectionPool):
@@ -91,9 +91,9 @@ class _CheckedSession(URLLib3Session):
 
     def __init__(self) -> None:
         timeout: Any = (CONNECT_TIMEOUT, READ_TIMEOUT)
-        super().__init__(verify=True, proxies={}, timeout=timeout, max_pool_connections=MOST_CONNECTIONS)
+        super().__init__(verify=True, proxies={}, timeout=timeout, max_pool_connections=MAX_CONNECTIONS)
         manager: Any = self._manager  # type: ignore[attr-defined]
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = {"http": _CheckedPool, "https": _TlsPool}
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         return ssl.create_default_context()
@@ -116,7 +116,7 @@ def client(access: Access) -> Any:
     with _lock:
         found = _clients.pop(access, None) or _make(access)
         _clients[access] = found
-        if len(_clients) > MOST_CLIENTS:
+        if len(_clients) > MAX_CLIENTS:
             _clients.popitem(last=False)
         return found
 

@@ -14,12 +14,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-MOST = 256
+MAX_FOLDERS = 256
 SECONDS = 300.0
 
 
 @dataclass
-class Known:
+class KnownFolders:
     """The folders in a folder, as far as it was listed: up to a key, or (None) all of it."""
 
     upto: str | None = None
@@ -36,21 +36,21 @@ class Folders:
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._known: OrderedDict[Hashable, tuple[float, Known]] = OrderedDict()
+        self._known: OrderedDict[Hashable, tuple[float, KnownFolders]] = OrderedDict()
         self.forget_all()
 
-    def get(self, folder: Hashable) -> Known | None:
+    def get(self, folder: Hashable) -> KnownFolders | None:
         """Return what is known of a folder, None when that is nothing or too old."""
         with self._lock:
             since, known = self._known.get(folder, (0.0, None))
         return known if self._monotonic() - since < SECONDS else None
 
-    def put(self, folder: Hashable, known: Known) -> Known:
+    def put(self, folder: Hashable, known: KnownFolders) -> KnownFolders:
         """Keep what was just found out, and return it."""
         with self._lock:
             self._known[folder] = (self._monotonic(), known)
             self._known.move_to_end(folder)
-            while len(self._known) > MOST:
+            while len(self._known) > MAX_FOLDERS:
                 self._known.popitem(last=False)
         return known
 

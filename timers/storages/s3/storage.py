@@ -12,11 +12,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from timers.copying import paths
-from timers.storages.base import Abilities, Entry, Part, Reader, Storage, Writer, fault
+from timers.storages.base import Abilities, Entry, Reader, Storage, UnfinishedFile, Writer, fault
 from timers.storages.s3 import unfinished
 from timers.storages.s3.bucket import Bucket, content_md5, file_entry, folder_entry
 from timers.storages.s3.client import Access
-from timers.storages.s3.folders import FOLDERS, Known
+from timers.storages.s3.folders import FOLDERS, KnownFolders
 from timers.storages.s3.parameters import clean as clean_parameters
 from timers.storages.s3.reading import S3Reader
 from timers.storages.s3.writing import S3Writer
@@ -99,7 +99,7 @@ class S3Storage(Storage):
             raise fault("not_a_file", f"{path} is a folder.")
         return S3Reader(self._bucket, path, offset)
 
-    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
         self._folder(paths.parent(path))
         writer = S3Writer(self._bucket, path, part, allow=self._refuse_folder)
         if resume is not None:
@@ -118,21 +118,21 @@ class S3Storage(Storage):
             self._look_on(above, known)
         return (not known.covers(key) or paths.name_of(path) in known.folders) and self._bucket.is_folder(path)
 
-    def _folder(self, path: str) -> Known:
+    def _folder(self, path: str) -> KnownFolders:
         """Return what is known of a folder, found out at its first use; raises when there is none."""
         return FOLDERS.get(self._id(path)) or FOLDERS.put(self._id(path), self._look(path))
 
     def _id(self, path: str) -> tuple[object, ...]:
         return (*self._place, self._bucket.folder_key(path))
 
-    def _look(self, path: str) -> Known:
-        known = Known()
+    def _look(self, path: str) -> KnownFolders:
+        known = KnownFolders()
         page = self._look_on(path, known)
         if not page.get("KeyCount"):
             self._must_be_folder(path)
         return known
 
-    def _look_on(self, path: str, known: Known) -> dict[str, Any]:
+    def _look_on(self, path: str, known: KnownFolders) -> dict[str, Any]:
         """Find out more about a folder by one listing, which is returned."""
         after = {"StartAfter": known.upto} if known.upto else {}
         page = next(self._bucket.pages(path, **after))
@@ -158,7 +158,7 @@ class S3Storage(Storage):
             raise fault("not_a_folder", f"{path} is not a folder.")
         self._bucket.call("put_object", path, Key=self._bucket.folder_key(path), Body=b"")
         self._folder(above).folders.add(paths.name_of(path))
-        FOLDERS.put(self._id(path), Known())
+        FOLDERS.put(self._id(path), KnownFolders())
         return True
 
     def delete(self, path: str) -> None:

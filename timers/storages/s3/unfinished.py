@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Part, fault, is_part
+from timers.storages.base import UnfinishedFile, fault, is_part
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.faults import GONE, code_of, faults
 from timers.storages.s3.upload import Sent, Upload, abort, in_words
@@ -25,7 +25,7 @@ _UPLOAD, _PARTS, _CRC32 = "timers-upload", "timers-parts", "timers-crc32"
 _SWEEPERS = 8
 
 
-class Unfinished(NamedTuple):
+class UnfinishedUpload(NamedTuple):
     """An upload with the parts of it that count, and the bytes after them."""
 
     upload: Upload | None
@@ -37,7 +37,7 @@ class Unfinished(NamedTuple):
         return sum(part.size for part in self.sent) + len(self.tail)
 
 
-def save(bucket: Bucket, path: str, part: str, left: Unfinished) -> None:
+def save(bucket: Bucket, path: str, part: str, left: UnfinishedUpload) -> None:
     """Write down what is left of the file at `path` under the name `part`."""
     metadata = {_PARTS: str(len(left.sent))}
     body = left.tail
@@ -49,7 +49,7 @@ def save(bucket: Bucket, path: str, part: str, left: Unfinished) -> None:
     bucket.call("put_object", path, Key=bucket.key(_beside(path, part)), Body=body, Metadata=metadata)
 
 
-def load(bucket: Bucket, path: str, part: Part) -> Unfinished:
+def load(bucket: Bucket, path: str, part: UnfinishedFile) -> UnfinishedUpload:
     """Return what an earlier slice left, as much of it as counts; raises `not_found` when it is not there."""
     beside = _beside(path, part.name)
     with faults(path, bucket.name):
@@ -63,16 +63,16 @@ def load(bucket: Bucket, path: str, part: Part) -> Unfinished:
     return _cut(_read(bucket, path, body, said), path, part.size)
 
 
-def _read(bucket: Bucket, path: str, body: bytes, said: Mapping[str, str]) -> Unfinished:
+def _read(bucket: Bucket, path: str, body: bytes, said: Mapping[str, str]) -> UnfinishedUpload:
     """Return what such an object tells, together with what the store has of its upload."""
     if _UPLOAD not in said:
-        return Unfinished(None, [], body)
+        return UnfinishedUpload(None, [], body)
     upload, count = Upload(said[_UPLOAD], crc32=_CRC32 in said), int(said[_PARTS])
     sent = _parts(bucket, path, upload.id)[:count]
     tail, crc32 = _apart(body, count) if upload.crc32 else (body, [None] * count)
     if len(sent) < count:
         tail = b""  # it does not follow them
-    return Unfinished(upload, [each._replace(crc32=its) for each, its in zip(sent, crc32, strict=False)], tail)
+    return UnfinishedUpload(upload, [each._replace(crc32=its) for each, its in zip(sent, crc32, strict=False)], tail)
 
 
 def _apart(body: bytes, count: int) -> tuple[bytes, list[str]]:
@@ -81,7 +81,7 @@ def _apart(body: bytes, count: int) -> tuple[bytes, list[str]]:
     return body[:end], [in_words(body[at : at + 4]) for at in range(end, len(body), 4)]
 
 
-def _cut(left: Unfinished, path: str, size: int) -> Unfinished:
+def _cut(left: UnfinishedUpload, path: str, size: int) -> UnfinishedUpload:
     """Return what is left without what does not count; raises `not_found` where no part ends there."""
     if left.size < size:
         raise _gone(path)
@@ -92,7 +92,7 @@ def _cut(left: Unfinished, path: str, size: int) -> Unfinished:
         tail = b""
     if whole + len(tail) < size:
         raise _gone(path)
-    return Unfinished(left.upload, sent, tail[: size - whole])
+    return UnfinishedUpload(left.upload, sent, tail[: size - whole])
 
 
 def _gone(path: str) -> ExternalError:

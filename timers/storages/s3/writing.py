@@ -9,17 +9,17 @@ from contextlib import suppress
 from threading import BoundedSemaphore
 
 from timers.errors import ExternalError
-from timers.storages.base import Digest, Part, Reader, Writer, fault
+from timers.storages.base import Digest, Reader, UnfinishedFile, Writer, fault
 from timers.storages.s3 import unfinished, upload
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.upload import Sent, Upload
 
 PART = 8 * 1024 * 1024
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 PIECE = 1024 * 1024
 IN_FLIGHT, ALWAYS = 8, 2
 """How many parts of a file are on their way at most, and how many of each file may always be."""
-MOST_WAITING = 64 * 1024 * 1024
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 SPARE = BoundedSemaphore(16)
 """What all files of this process together may have on their way beyond that: parts wait in memory."""
 
@@ -28,7 +28,7 @@ _GROWS_AFTER = 1_000
 
 def part_size(left: int, *, sent: int = 0) -> int:
     """Return the size of parts that are large enough, so many having been sent, for all the bytes that are left."""
-    parts = max(1, MOST_PARTS - 1 - sent)
+    parts = max(1, MAX_PARTS - 1 - sent)
     return max(PART, -(-left // parts // PIECE) * PIECE)
 
 
@@ -55,7 +55,7 @@ class S3Writer(Writer):
         self._size, self._expected = PART, False
         self._ended = False
 
-    def go_on(self, older: Part) -> None:
+    def go_on(self, older: UnfinishedFile) -> None:
         """Take over what an earlier writer kept; raises `not_found` when the store does not have that."""
         left = unfinished.load(self._bucket, self.path, older)
         self._older, self._upload, self._sent = older.name, left.upload, left.sent
@@ -97,8 +97,8 @@ class S3Writer(Writer):
         """Let the buffer be sent as the next part; waits while too many are on their way."""
         self._upload = self._upload or upload.begin(self._bucket, self.path)
         self._number += 1
-        if self._number > MOST_PARTS:
-            raise fault("unsupported", f"{self.path} needs more than {MOST_PARTS:,} parts.")
+        if self._number > MAX_PARTS:
+            raise fault("unsupported", f"{self.path} needs more than {MAX_PARTS:,} parts.")
         spare = self._take_spare()
         body, self._buffer = self._buffer, bytearray()
         try:
@@ -113,7 +113,7 @@ class S3Writer(Writer):
 
     def _take_spare(self) -> bool:
         """Wait until one more part may be on its way; return whether it takes of what is to spare."""
-        most = max(1, min(IN_FLIGHT, MOST_WAITING // self._size))
+        most = max(1, min(IN_FLIGHT, MAX_WAITING_BYTES // self._size))
         while len(self._waiting) >= min(ALWAYS, most):
             more = not self._waiting[0].done() and len(self._waiting) < most
             if more and SPARE.acquire(blocking=False):
@@ -157,15 +157,15 @@ class S3Writer(Writer):
                     self._bucket.call("delete_object", self.path, Key=self._bucket.key(self.path))
             raise
 
-    def keep(self) -> Part:
+    def keep(self) -> UnfinishedFile:
         if len(self._buffer) >= self._size:
             self._send()
         self._gather()
-        left = unfinished.Unfinished(self._upload, self._sent, bytes(self._buffer))
+        left = unfinished.UnfinishedUpload(self._upload, self._sent, bytes(self._buffer))
         unfinished.save(self._bucket, self.path, self._part, left)
         self._forget_older()
         self._end()
-        return Part(self._part, self.written)
+        return UnfinishedFile(self._part, self.written)
 
     def discard(self) -> None:
         if self._ended:

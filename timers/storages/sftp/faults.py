@@ -12,11 +12,11 @@ import os
 from timers.errors import ExternalError
 from timers.storages.base import fault
 from timers.storages.os_errors import MEANINGS, told
-from timers.storages.sftp.wire import Refused, Status
+from timers.storages.sftp.wire import Refused, StatusCode
 
 _NUMBERS = {
-    Status.NO_SUCH_FILE: errno.ENOENT,
-    Status.PERMISSION_DENIED: errno.EACCES,
+    StatusCode.NO_SUCH_FILE: errno.ENOENT,
+    StatusCode.PERMISSION_DENIED: errno.EACCES,
     10: errno.ENOENT,
     11: errno.EEXIST,
     12: errno.EROFS,
@@ -29,7 +29,7 @@ _NUMBERS = {
     24: errno.EISDIR,
 }
 _WORDS = {os.strerror(number).lower(): number for number in MEANINGS}
-_LONGEST = 200
+_MAX_TEXT_LENGTH = 200
 
 
 def number_of(refused: Refused) -> int | None:
@@ -49,15 +49,15 @@ def meaning(refused: Refused, path: str) -> ExternalError:
     number = number_of(refused)
     if number is not None:
         return told(OSError(number, os.strerror(number)), path)
-    if refused.code == Status.OP_UNSUPPORTED:
+    if refused.code == StatusCode.OP_UNSUPPORTED:
         return fault("unsupported", f"The server does not know how to do this: {path}.")
-    if refused.code in (Status.NO_CONNECTION, Status.CONNECTION_LOST):
+    if refused.code in (StatusCode.NO_CONNECTION, StatusCode.CONNECTION_LOST):
         return fault("connection_error", f"The server lost its connection to the store: {path}.")
-    if refused.code == Status.BAD_MESSAGE and len(path.rpartition("/")[2].encode("utf-8", "replace")) > 255:
+    if refused.code == StatusCode.BAD_MESSAGE and len(path.rpartition("/")[2].encode("utf-8", "replace")) > 255:
         return told(OSError(errno.ENAMETOOLONG, ""), path)
     return fault("storage_error", f"{path}: the server refused: {_shown(refused)}.")
 
 
 def _shown(refused: Refused) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in refused.text[:_LONGEST]).strip(" .")
+    text = "".join(letter if letter.isprintable() else " " for letter in refused.text[:_MAX_TEXT_LENGTH]).strip(" .")
     return text or f"code {refused.code}"

@@ -9,15 +9,15 @@ from contextlib import suppress
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Digest, Entry, Kind, Part, Reader, Writer, fault
+from timers.storages.base import Digest, Entry, Kind, Reader, UnfinishedFile, Writer, fault
 from timers.storages.sftp.faults import meaning, number_of
-from timers.storages.sftp.session import READ, Session
+from timers.storages.sftp.session import READ, SftpSession
 from timers.storages.sftp.wire import Attributes, Refused, Request
 
 AHEAD = 4 * 1024 * 1024
 """How many bytes are under way for one file at most."""
 
-_FIRST = 256 * 1024
+_INITIAL_BYTES = 256 * 1024
 _TOGETHER = 256 * 1024
 _KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
 
@@ -32,11 +32,11 @@ def entry(name: str, found: Attributes) -> Entry:
 class SftpReader(Reader):
     """A file that is read ahead: a little at first, then up to AHEAD."""
 
-    def __init__(self, session: Session, handle: bytes, *, path: str, opened: Entry, offset: int) -> None:
+    def __init__(self, session: SftpSession, handle: bytes, *, path: str, opened: Entry, offset: int) -> None:
         self._session, self._handle, self._path = session, handle, path
         self.opened, self.position = opened, offset
         self._asked = offset
-        self._window = _FIRST
+        self._window = _INITIAL_BYTES
         self._coming: deque[tuple[int, int, int]] = deque()
         self._held = memoryview(b"")
 
@@ -115,7 +115,15 @@ class SftpWriter(Writer):
     """A part beside its target. What the server refuses of the writes under way is raised by seal at the latest."""
 
     def __init__(
-        self, session: Session, handle: bytes, *, folder: bytes, path: str, part: str, readable: bool, written: int = 0
+        self,
+        session: SftpSession,
+        handle: bytes,
+        *,
+        folder: bytes,
+        path: str,
+        part: str,
+        readable: bool,
+        written: int = 0,
     ) -> None:
         self._session, self._handle, self._folder = session, handle, folder
         self.path, self._part, self._readable, self.written = path, part, readable, written
@@ -225,9 +233,9 @@ class SftpWriter(Writer):
             raise self._commit_fault(refused, target) from refused
         self._part = ""
 
-    def keep(self) -> Part:
+    def keep(self) -> UnfinishedFile:
         self.seal()
-        part, self._part = Part(self._part, self.written), ""
+        part, self._part = UnfinishedFile(self._part, self.written), ""
         self._session.close(self._handle)
         return part
 
@@ -298,7 +306,7 @@ class SftpWriter(Writer):
 class _BackReader(SftpReader):
     """Reads a part that is still being written, never further than the server has stored, or will have by then."""
 
-    def __init__(self, writer: SftpWriter, session: Session, handle: bytes, *, offset: int) -> None:
+    def __init__(self, writer: SftpWriter, session: SftpSession, handle: bytes, *, offset: int) -> None:
         opened = Entry(paths.name_of(writer.path), Kind.FILE, writer.written)
         super().__init__(session, handle, path=writer.path, opened=opened, offset=offset)
         self._writer = writer
@@ -331,7 +339,7 @@ class _BackReader(SftpReader):
         return super()._fetch(size)
 
 
-def is_folder(session: Session, path: bytes) -> bool:
+def is_folder(session: SftpSession, path: bytes) -> bool:
     """Return whether a folder stands at a path."""
     try:
         return entry("", session.look(path)).kind is Kind.DIR

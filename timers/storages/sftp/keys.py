@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-MOST = 10
+MAX_KEYS = 10
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -42,8 +42,8 @@ def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
     keys = tuple(dict.fromkeys(_host_key(line) for line in lines if line and not line.startswith("#")))
     if not keys:
         raise KeyRefused('Give the server\'s public key, such as "ssh-ed25519 AAAA..." or a line of known_hosts.')
-    if len(keys) > MOST:
-        raise KeyRefused(f"At most {MOST} keys; give those of this server only.")
+    if len(keys) > MAX_KEYS:
+        raise KeyRefused(f"At most {MAX_KEYS} keys; give those of this server only.")
     return keys
 
 

@@ -24,7 +24,7 @@ from timers.storages.base import fault
 from timers.storages.sftp import keys
 from timers.storages.sftp.buffered import BufferedSocket
 from timers.storages.sftp.keys import HostKey
-from timers.storages.sftp.session import Session
+from timers.storages.sftp.session import SftpSession
 
 CONNECT_TIMEOUT = 5.0
 LOGIN_TIMEOUT = 20.0
@@ -72,7 +72,7 @@ class Account:
         return host if self.port == 22 else f"{host}:{self.port}"
 
 
-def log_in(account: Account) -> Session:
+def log_in(account: Account) -> SftpSession:
     """Return an open session.
 
     Raises ExternalError: `connection_error`, `host_key_refused`, `login_failed`, `unsupported`, `target_refused`.
@@ -193,7 +193,7 @@ def _authenticate(transport: paramiko.Transport, account: Account) -> None:
         raise fault("login_failed", message)
 
 
-def _begin(transport: paramiko.Transport, account: Account) -> Session:
+def _begin(transport: paramiko.Transport, account: Account) -> SftpSession:
     channel = transport.open_session(window_size=_WINDOW, max_packet_size=_PACKET, timeout=LOGIN_TIMEOUT)
     channel.settimeout(ANSWER_TIMEOUT)
     try:
@@ -202,4 +202,4 @@ def _begin(transport: paramiko.Transport, account: Account) -> Session:
         if not transport.is_active():
             raise
         raise fault("unsupported", f"{account.name} offers no SFTP to {account.username}.") from error
-    return Session(channel, name=account.name, end=transport.close)
+    return SftpSession(channel, name=account.name, end=transport.close)

@@ -16,8 +16,8 @@ from timers.targets import MAX_PORT, TargetRefused
 PORT = 22
 _PUBLIC = ("host", "port", "username", "host_key", "root")
 _SECRET = ("password", "private_key", "passphrase")
-_LONGEST = 1_000
-_LONGEST_KEY = 20_000
+_MAX_TEXT_LENGTH = 1_000
+_MAX_KEY_LENGTH = 20_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -72,7 +72,7 @@ def _username(parameters: Mapping[str, Any]) -> str:
 
 def _host_key(parameters: Mapping[str, Any]) -> str:
     pasted = parameters.get("host_key")
-    if not isinstance(pasted, str) or len(pasted) > _LONGEST_KEY:
+    if not isinstance(pasted, str) or len(pasted) > _MAX_KEY_LENGTH:
         raise Invalid({"host_key": 'Give the server\'s public key, such as "ssh-ed25519 AAAA...".'})
     try:
         return "\n".join(str(key) for key in keys.read_host_keys(pasted))
@@ -92,7 +92,7 @@ def _root(parameters: Mapping[str, Any]) -> str:
 def _secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: parameters[name] for name in _SECRET if parameters.get(name) not in (None, "")}
     for name, value in given.items():
-        if not isinstance(value, str) or len(value) > (_LONGEST_KEY if name == "private_key" else _LONGEST):
+        if not isinstance(value, str) or len(value) > (_MAX_KEY_LENGTH if name == "private_key" else _MAX_TEXT_LENGTH):
             raise Invalid({name: "Must be text, and not that long."})
     if ("password" in given) == ("private_key" in given):
         raise Invalid({"password": "Give either a password or a private key."})
@@ -114,8 +114,8 @@ def _text(parameters: Mapping[str, Any], name: str, missing: str) -> str:
     value = parameters.get(name)
     if not isinstance(value, str) or not value.strip():
         raise Invalid({name: missing})
-    if len(value) > _LONGEST or _CONTROL.search(value):
-        raise Invalid({name: f"At most {_LONGEST} characters, none of them a control character."})
+    if len(value) > _MAX_TEXT_LENGTH or _CONTROL.search(value):
+        raise Invalid({name: f"At most {_MAX_TEXT_LENGTH} characters, none of them a control character."})
     return value.strip()
 
 

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from timers.storages.sftp.session import Session
+from timers.storages.sftp.session import SftpSession
 
 IDLE = 60.0
-MOST = 16
+MAX_IDLE_SESSIONS = 16
 _TRUSTED = 3.0
 """For how long nobody asks a session that was just used whether it still lives."""
 
@@ -22,21 +22,23 @@ class Rested:
     """A session that nobody uses, and since when."""
 
     key: str
-    session: Session = field(repr=False)
+    session: SftpSession = field(repr=False)
     since: float
 
 
-class Pool:
+class SessionPool:
     """Idle sessions by account. Each is handed to one user at a time."""
 
-    def __init__(self, *, idle: float = IDLE, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, idle: float = IDLE, most: int = MAX_IDLE_SESSIONS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._idle, self._most, self._clock = idle, most, clock
         self._lock = threading.Lock()
         self._rested: deque[Rested] = deque()  # the one used last is at the end
         self._timer: threading.Timer | None = None
         self._of_parent: list[Rested] = []
 
-    def take(self, key: str, log_in: Callable[[], Session]) -> Session:
+    def take(self, key: str, log_in: Callable[[], SftpSession]) -> SftpSession:
         """Return a living session of that account, a new one if there is none."""
         self.close_idle()
         while (rested := self._pop(key)) is not None:
@@ -45,7 +47,7 @@ class Pool:
             rested.session.end()
         return log_in()
 
-    def give_back(self, key: str, session: Session) -> None:
+    def give_back(self, key: str, session: SftpSession) -> None:
         """Keep a session for the next user; one that is lost or still busy is closed."""
         if session.is_lost or session.is_busy:
             session.end()
@@ -103,5 +105,5 @@ def _end(leaving: list[Rested]) -> None:
         rested.session.end()
 
 
-SESSIONS = Pool()
+SESSIONS = SessionPool()
 os.register_at_fork(after_in_child=SESSIONS.forked)

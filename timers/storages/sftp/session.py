@@ -8,13 +8,25 @@ from typing import NamedTuple
 import paramiko
 
 from timers.errors import ExternalError
-from timers.storages.sftp.wire import Ask, Attributes, Fields, Refused, Request, Say, Status, Wire, long, number, text
+from timers.storages.sftp.wire import (
+    Ask,
+    Attributes,
+    Fields,
+    Refused,
+    Request,
+    Say,
+    StatusCode,
+    Wire,
+    long,
+    number,
+    text,
+)
 
 READ, WRITE, CREATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
 
 PLAIN = 32 * 1024
 """How much one request moves where the server does not say what it takes."""
-MOST = 128 * 1024
+MAX_REQUEST_BYTES = 128 * 1024
 
 _SOON = 5.0
 _PER_LISTING = 3
@@ -33,7 +45,7 @@ class Named(NamedTuple):
     attributes: Attributes
 
 
-class Session(Wire):
+class SftpSession(Wire):
     """An SFTP session. `handles` are the files and folders that are open on the server."""
 
     def __init__(self, channel: paramiko.Channel, *, name: str, end: Callable[[], None]) -> None:
@@ -140,7 +152,7 @@ class Session(Wire):
         try:
             return self.answer(asked, Say.DATA).text()
         except Refused as refused:
-            if refused.code == Status.EOF:
+            if refused.code == StatusCode.EOF:
                 return b""
             raise
 
@@ -202,7 +214,7 @@ class Session(Wire):
                 coming += self.send(*[request] * (_PER_LISTING - len(coming)))
                 yield from _names(self.answer(coming.pop(0), Say.NAME))
         except Refused as refused:
-            if refused.code != Status.EOF:
+            if refused.code != StatusCode.EOF:
                 raise
         finally:
             self.forget(*coming)
@@ -216,7 +228,7 @@ class Session(Wire):
         except Refused:
             return PLAIN, PLAIN
         _, read, write = fields.long(), fields.long(), fields.long()
-        return min(read or PLAIN, MOST), min(write or PLAIN, MOST)
+        return min(read or PLAIN, MAX_REQUEST_BYTES), min(write or PLAIN, MAX_REQUEST_BYTES)
 
 
 def _names(fields: Fields) -> list[Named]:

@@ -21,13 +21,13 @@ from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Abilities, Entry, Kind, Part, Reader, Storage, Writer, fault
+from timers.storages.base import Abilities, Entry, Kind, Reader, Storage, UnfinishedFile, Writer, fault
 from timers.storages.sftp.faults import meaning
 from timers.storages.sftp.files import SftpReader, SftpWriter, encoded, entry, is_folder
 from timers.storages.sftp.login import Account, log_in
 from timers.storages.sftp.parameters import clean as clean_parameters
 from timers.storages.sftp.pool import SESSIONS
-from timers.storages.sftp.session import CREATE, EXCLUSIVE, READ, WRITE, Session
+from timers.storages.sftp.session import CREATE, EXCLUSIVE, READ, WRITE, SftpSession
 from timers.storages.sftp.wire import Refused
 
 _FOLDERS = 10_000
@@ -50,7 +50,7 @@ class SftpStorage(Storage):
         networks = [str(network) for network in settings.TIMERS_WEBHOOK_NETWORKS]
         words = json.dumps([dict(parameters), dict(secrets), networks], sort_keys=True, default=str)
         self._key = hashlib.sha256(words.encode()).hexdigest()
-        self._held: Session | None = None
+        self._held: SftpSession | None = None
         self._is_closed = False
         self._known: dict[str, bytes] = {}
 
@@ -92,7 +92,7 @@ class SftpStorage(Storage):
             handle = self._session.open(self._place(path), READ)
             return SftpReader(self._session, handle, path=path, opened=found, offset=offset)
 
-    def write(self, path: str, *, part: str, resume: Part | None = None) -> Writer:
+    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
         name = paths.join(paths.parent(path), part)
         with self._refusals(path):
             folder, place = self._folder(paths.parent(path)), self._place(name)
@@ -182,7 +182,7 @@ class SftpStorage(Storage):
     # The session, and where things are
 
     @property
-    def _session(self) -> Session:
+    def _session(self) -> SftpSession:
         """The session that this storage uses; a new one after it was lost."""
         held = self._held
         if held is None or held.is_lost:

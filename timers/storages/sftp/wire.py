@@ -19,7 +19,7 @@ from timers.errors import ExternalError
 from timers.storages.base import fault
 
 VERSION = 3
-LARGEST = 1024 * 1024
+MAX_PACKET_BYTES = 1024 * 1024
 _AT_ONCE = 1024 * 1024
 
 _HEAD = struct.Struct(">IBI")
@@ -65,7 +65,7 @@ class Say(IntEnum):
     EXTENDED_REPLY = 201
 
 
-class Status(IntEnum):
+class StatusCode(IntEnum):
     """Why a server refuses: the codes of version 3."""
 
     OK = 0
@@ -199,7 +199,7 @@ class Wire:
         if said != Say.STATUS:
             raise self._broken(f"{self.name} gave an answer that was not asked for.")
         code = fields.number()
-        if code == Status.OK and kind == Say.STATUS:
+        if code == StatusCode.OK and kind == Say.STATUS:
             return fields
         # some old servers leave the words out
         raise Refused(code, "" if fields.is_read else fields.text().decode("utf-8", "replace"))
@@ -231,7 +231,7 @@ class Wire:
         greeting = b""
         while len(greeting) < 4 or len(greeting) < 4 + _NUMBER.unpack(greeting[:4])[0]:
             greeting += self._receive()
-            if len(greeting) > LARGEST:
+            if len(greeting) > MAX_PACKET_BYTES:
                 raise self._broken(f"{self.name} does not speak SFTP.")
         if len(greeting) < 9 or greeting[4] != Say.VERSION:
             raise self._broken(f"{self.name} does not speak SFTP.")
@@ -267,7 +267,7 @@ class Wire:
         data, at = self._rest + data, 0
         while len(data) - at >= _HEAD.size:
             length, kind, asked = _HEAD.unpack_from(data, at)
-            if not 5 <= length <= LARGEST or asked not in self._under_way:
+            if not 5 <= length <= MAX_PACKET_BYTES or asked not in self._under_way:
                 raise self._broken(f"{self.name} sent what is no answer of SFTP.")
             if len(data) - at - 4 < length:
                 break

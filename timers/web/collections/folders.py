@@ -13,7 +13,7 @@ from timers.errors import TimersError
 from timers.models import Collection
 from timers.services.collections import commands as service
 
-MOST_READ = 10_000
+MAX_ENTRIES = 10_000
 """So many entries of a folder are read and put in order; what a store has beyond them is not shown."""
 
 
@@ -26,7 +26,7 @@ class Crumb:
 
 
 @dataclass(frozen=True)
-class Item:
+class FolderRow:
     """One thing in a folder."""
 
     name: str
@@ -49,7 +49,7 @@ class Opened:
     """A folder that was opened, and the page of it to show; `problem` says why it cannot be shown."""
 
     path: str
-    page: Page[Item]
+    page: Page[FolderRow]
     """Of all that was read, folders first."""
     truncated: bool = False
     """Whether there is more than the MOST_READ that were read."""
@@ -77,13 +77,14 @@ def open_folder(collection: Collection, path: str | None, *, limit: int, page: i
     Or why it cannot be shown. A page that it does not have is its nearest one.
     """
     try:
-        listing = service.list_directory(collection, path, limit=MOST_READ)
+        listing = service.list_directory(collection, path, limit=MAX_ENTRIES)
     except TimersError as error:
-        nothing: Page[Item] = Paginator([], limit).page(1)
+        nothing: Page[FolderRow] = Paginator([], limit).page(1)
         return Opened(path or collection.default_directory, nothing, problem=error.message.removeprefix("path: "))
     base = listing.path.rstrip("/")
     items = [
-        Item(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at) for entry in listing.entries
+        FolderRow(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at)
+        for entry in listing.entries
     ]
     items.sort(key=lambda item: (not item.folder, item.name.casefold()))
     paginator = Paginator(items, limit)

@@ -21,12 +21,12 @@ from timers.models import Collection
 from timers.queries.transfers import collections as queries
 from timers.services.collections import checks
 from timers.services.collections import commands as service
-from timers.services.collections.checks import Status
+from timers.services.collections.checks import CheckStatus
 from timers.web import page
 from timers.web.collections.folders import open_folder
 from timers.web.collections.forms import FORMS, CollectionForm, kinds_for
 
-MOST_ITEMS = 500
+MAX_ITEMS = 500
 
 
 @page.page
@@ -89,7 +89,7 @@ def test(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     """Test a collection and say what was found."""
     collection = service.get_for(request.user, collection_id)
     health = checks.test(collection, by=request.user, now=clock.now())
-    say = messages.error if health.status == Status.UNREACHABLE else messages.success
+    say = messages.error if health.status == CheckStatus.UNREACHABLE else messages.success
     say(request, f"{collection.display_name} is {health.status}. {health.message}")
     return page.back(request, _address(collection))
 
@@ -117,7 +117,7 @@ def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     context = {
         "collection": collection,
         "opened": open_folder(
-            collection, request.GET.get("path"), limit=MOST_ITEMS, page=_whole(request.GET.get("page", ""))
+            collection, request.GET.get("path"), limit=MAX_ITEMS, page=_whole(request.GET.get("page", ""))
         ),
         "tested": queries.Tested.read(collection.health),
         "users": queries.users_of(collection, reader=request.user),

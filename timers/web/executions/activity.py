@@ -35,7 +35,7 @@ RESULT_CHOICES = (
 )
 RESULTS = (*ExecutionStatus, "unfinished")
 ROWS_AT_ONCE = 1000
-LAST_YEAR = 9999
+MAX_YEAR = 9999
 TIME_HINT = "Write a day and a time, such as 2026-11-18 14:30."
 _EXPORTS: dict[str, tuple[Callable[[Iterable[Any]], Iterator[str]], str]] = {
     "csv": (execution_export.as_csv, "text/csv; charset=utf-8"),
@@ -44,10 +44,10 @@ _EXPORTS: dict[str, tuple[Callable[[Iterable[Any]], Iterator[str]], str]] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class ActivityQuery:
     """What an address asks for: the filters that could be read, the others as sentences by name."""
 
-    filters: queries.Filters
+    filters: queries.ExecutionFilters
     oops: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,7 +66,7 @@ def export(request: HttpRequest, kind: str) -> HttpResponse:
     if asked.oops:
         return HttpResponse("\n".join(asked.oops.values()), status=400, content_type="text/plain; charset=utf-8")
     write, content_type = _EXPORTS[kind]
-    found = queries.executions_to_export(request.user, asked.filters)[: execution_export.MOST_ROWS + 1]
+    found = queries.executions_to_export(request.user, asked.filters)[: execution_export.MAX_ROWS + 1]
     response = StreamingHttpResponse(write(found.iterator(chunk_size=ROWS_AT_ONCE)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="executions-{now:%Y%m%d-%H%M%S}Z.{kind}"'
     response["Cache-Control"] = "private, no-store"
@@ -154,10 +154,10 @@ def _hour(request: HttpRequest, now: datetime) -> datetime | None:
 # Filters in the address
 
 
-def _asked(request: HttpRequest, zone: ZoneInfo) -> Asked:
+def _asked(request: HttpRequest, zone: ZoneInfo) -> ActivityQuery:
     get = request.GET
     oops: dict[str, str] = {}
-    filters = queries.Filters(
+    filters = queries.ExecutionFilters(
         q=get.get("q", "").replace("\x00", "").strip()[:200],
         status=_one_of("status", "result", request, RESULTS, oops),
         trigger=_one_of("trigger", "trigger", request, Trigger, oops),
@@ -169,7 +169,7 @@ def _asked(request: HttpRequest, zone: ZoneInfo) -> Asked:
     if filters.since and filters.until and filters.since >= filters.until:
         oops["until"] = "Until lies before From; From alone counts."
         filters = replace(filters, until=None)
-    return Asked(filters, oops)
+    return ActivityQuery(filters, oops)
 
 
 def _one_of(name: str, words: str, request: HttpRequest, known: Iterable[str], oops: dict[str, str]) -> str:
@@ -189,7 +189,7 @@ def _instant(
         return None
     found = _midnight(text, end=end) or _read(parse_datetime, text)
     try:
-        if found is not None and 1970 < found.year < LAST_YEAR:
+        if found is not None and 1970 < found.year < MAX_YEAR:
             return found.replace(tzinfo=found.tzinfo or zone).astimezone(clock.EPOCH.tzinfo)
     except OverflowError:
         pass

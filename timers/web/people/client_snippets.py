@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Lines:
+class Snippet:
     """Some lines under a title; `id` names their place on the page."""
 
     id: str
@@ -52,7 +52,7 @@ client = TimersClient()  # reads TIMERS_URL and TIMERS_TOKEN
 print([timer["name"] for timer in client.iter_timers()])"""
 
 
-def lines(base: str, *, token: str = "", client_id: str = "", secret: str = "") -> tuple[list[Lines], list[Lines]]:
+def lines(base: str, *, token: str = "", client_id: str = "", secret: str = "") -> tuple[list[Snippet], list[Snippet]]:
     """Return the lines of both columns; what is not known stands as an ellipsis, as secrets are shown once."""
     known = {
         "base": base.rstrip("/"),
@@ -61,8 +61,8 @@ def lines(base: str, *, token: str = "", client_id: str = "", secret: str = "") 
         "secret": secret or "…",
     }
 
-    def filled(id: str, title: str, text: str) -> Lines:
-        return Lines(id, title, text.format(**known))
+    def filled(id: str, title: str, text: str) -> Snippet:
+        return Snippet(id, title, text.format(**known))
 
     return (
         [

@@ -21,7 +21,7 @@ from timers.services.people import accounts
 from timers.web import page
 from timers.web.people.forms import AccountForm, AddressForm, LoginForm, PasswordForm
 
-MOST_FAILURES = 10
+MAX_FAILURES = 10
 FAILURES_COUNT_FOR = 5 * 60
 """Seconds; so many failed log-ins for one name from one address are answered, then none for a while."""
 
@@ -35,7 +35,7 @@ class LogIn(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         key = _failures_key(request)
-        if cache.get(key, 0) >= MOST_FAILURES:
+        if cache.get(key, 0) >= MAX_FAILURES:
             return self._too_many()
         response = super().post(request, *args, **kwargs)
         if request.user.is_authenticated:

@@ -22,7 +22,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if refused:
         return HttpResponse(f"{refused[1]}\n", status=refused[0], content_type="text/plain", headers=refused[2])
     registry = CollectorRegistry()
-    registry.register(_Numbers(queries.numbers(clock.now())))
+    registry.register(_ReadOnce(queries.numbers(clock.now())))
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -47,10 +47,10 @@ def _refused_token(value: str) -> tuple[int, str, dict[str, str]] | None:
     return None if may else (403, "Only administrators may see the metrics.", {})
 
 
-class _Numbers(Collector):
+class _ReadOnce(Collector):
     """Offers numbers that were read once."""
 
-    def __init__(self, numbers: queries.Numbers) -> None:
+    def __init__(self, numbers: queries.Measurements) -> None:
         self.numbers = numbers
 
     def collect(self) -> Iterable[Metric]:

@@ -19,7 +19,7 @@ from timers.web import page
 from timers.web.timers.documents import read_instant
 
 HOUR = timedelta(hours=1)
-LONGEST_PAUSE = timedelta(days=3660)
+MAX_PAUSE = timedelta(days=3660)
 
 
 @page.page
@@ -100,7 +100,7 @@ def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
             raise Invalid({"": "Say until when it is paused, with a date and a time."})
         return None
     end = datetime.fromisoformat(text)
-    if end > now + LONGEST_PAUSE:
+    if end > now + MAX_PAUSE:
         raise Invalid({"": "A pause ends within ten years, or when somebody ends it."})
     return end
 

@@ -13,15 +13,15 @@ from typing import Any
 from timers.errors import Invalid
 from timers.scheduling import cron_patterns, words
 from timers.scheduling.cron_expression import parse_expression
-from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, Pattern, Picked
+from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronShape, Picked
 
 FIELD_NAMES = ("Second", "Minute", "Hour", "Day", "Month", "Weekday")
 PATTERNS = (
-    (Pattern.HOURLY, "By the hour"),
-    (Pattern.DAILY, "Daily"),
-    (Pattern.WEEKLY, "Weekly"),
-    (Pattern.MONTHLY, "Monthly"),
-    (Pattern.CUSTOM, "Custom"),
+    (CronShape.HOURLY, "By the hour"),
+    (CronShape.DAILY, "Daily"),
+    (CronShape.WEEKLY, "Weekly"),
+    (CronShape.MONTHLY, "Monthly"),
+    (CronShape.CUSTOM, "Custom"),
 )
 DEFAULT = "0 0 9 * * ?"
 
@@ -101,10 +101,10 @@ def is_valid(expression: str) -> bool:
 
 def _picked(data: Any, before: Picked) -> Picked:
     hour, _, minute = data.get("cron_at", "").partition(":")
-    pattern = _one_of(data.get("cron_pattern"), list(Pattern), before.pattern)
-    hourly = pattern == Pattern.HOURLY
+    pattern = _one_of(data.get("cron_pattern"), list(CronShape), before.pattern)
+    hourly = pattern == CronShape.HOURLY
     return Picked(
-        pattern=Pattern(pattern),
+        pattern=CronShape(pattern),
         step=int(_one_of(data.get("cron_step"), list(map(str, STEPS)), str(before.step))),
         minute=_number(data.get("cron_minute") if hourly else minute, 59, before.minute),
         hour=_number(hour, 23, before.hour),

@@ -25,7 +25,7 @@ from timers.services.transfers import commands as transfers
 from timers.web import page
 from timers.web.timers import preview as timer_preview
 from timers.web.timers.action_forms.file_choice import SIDES
-from timers.web.timers.action_forms.transfer import TransferPart
+from timers.web.timers.action_forms.transfer import TransferForm
 from timers.web.timers.action_forms.workflow import read_choice
 from timers.web.timers.form import TimerForm
 from timers.web.workflows import inputs as workflow_inputs
@@ -214,8 +214,8 @@ def _tried(request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer
     return _test(request, form, now=now, timer=timer) if "test" in request.POST else {}
 
 
-def _transfer_part(form: TimerForm) -> TransferPart:
-    return next(part for part in form.parts if isinstance(part, TransferPart))
+def _transfer_part(form: TimerForm) -> TransferForm:
+    return next(part for part in form.parts if isinstance(part, TransferForm))
 
 
 def _test(request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from timers.models import Timer
 from timers.services.timers import commands as timer_service
 from timers.web.people.forms import PlainForm
 from timers.web.timers import cron_fields, policy_fields, schedule_fields
-from timers.web.timers.action_forms.base import ORDER, ActionPart, label_of, part_of, why_not
+from timers.web.timers.action_forms.base import ORDER, ActionForm, label_of, part_of, why_not
 from timers.web.timers.documents import read_tags, write_tags
 from timers.web.timers.policy_fields import POLICIES, PolicyFields
 from timers.web.timers.schedule_fields import ScheduleFields
@@ -113,11 +113,11 @@ class TimerForm(ScheduleFields, PolicyFields):
         return self.data.get("action", "") if self.is_bound else str(self.initial["action"])
 
     @cached_property
-    def parts(self) -> list[ActionPart]:
+    def parts(self) -> list[ActionForm]:
         """The part of each kind that can be chosen; the chosen one has read what was sent."""
         return [self._part(kind) for kind, _ in self.fields["action"].choices]  # type: ignore[attr-defined]
 
-    def _part(self, kind: str) -> ActionPart:
+    def _part(self, kind: str) -> ActionForm:
         part = part_of(kind)
         old_body = self.old_body if self._is_old(kind) else {}
         return part(
@@ -129,7 +129,7 @@ class TimerForm(ScheduleFields, PolicyFields):
         )
 
     @property
-    def part(self) -> ActionPart | None:
+    def part(self) -> ActionForm | None:
         """The part that was chosen."""
         return next((part for part in self.parts if part.kind == self.chosen_kind), None)
 

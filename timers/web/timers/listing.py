@@ -16,7 +16,7 @@ from timers.actions.base import ACTIONS
 from timers.queries.timers import counts
 from timers.queries.timers import listing as timer_queries
 from timers.queries.timers import timeline as timelines
-from timers.queries.timers.filters import STATUSES, Filters
+from timers.queries.timers.filters import STATUSES, TimerFilters
 from timers.web import page
 
 STATUS_CHOICES = (("", "All"), ("active", "Active"), ("paused", "Paused"), ("failing", "Failing"), ("ended", "Ended"))
@@ -48,9 +48,9 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     return page.render(request, "timers/timers.html", context | {"actions": list(ACTIONS)}, now=now)
 
 
-def _filters(request: HttpRequest) -> Filters:
+def _filters(request: HttpRequest) -> TimerFilters:
     get = request.GET
-    return Filters(
+    return TimerFilters(
         q=get.get("q", "").replace("\x00", "").strip()[:200],
         status=_one_of(get.get("status"), STATUSES),
         action=get.get("action", "").replace("\x00", "").strip()[:40],
@@ -61,7 +61,7 @@ def _filters(request: HttpRequest) -> Filters:
 
 def _timeline(request: HttpRequest, only: list[UUID] | None, *, now: datetime) -> dict[str, Any]:
     """Return the lanes: of the timers that matter, or of the first that were found."""
-    zoom = _one_of(request.GET.get("zoom"), timelines.ZOOMS) or timelines.USUAL
+    zoom = _one_of(request.GET.get("zoom"), timelines.ZOOMS) or timelines.DEFAULT_RANGE
     zone = ZoneInfo(page.zone_of(request))
     shown = timelines.timeline(request.user, zoom=zoom, zone=zone, now=now, only=only)
     return {"timeline": shown, "zooms": timelines.ZOOMS.values()}

@@ -17,12 +17,12 @@ from timers.services.timers import schedules
 from timers.web.timers.form import TimerForm
 
 SHOWN = 10
-MOST_COUNTED = 500
+MAX_COUNTED = 500
 """So many runs are gone through to tell the instant of the last one."""
 
 
 @dataclass(frozen=True)
-class Preview:
+class FormPreview:
     """The next runs in words and one by one; `problem` says why they cannot be told."""
 
     description: str = ""
@@ -36,13 +36,13 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Change:
+class EditPreview:
     """An edit before it is saved: the runs as they are, and what is at work."""
 
     timer: Timer
     before: list[datetime]
     same: bool
-    at_work: previews.AtWork | None
+    at_work: previews.UnfinishedRun | None
 
     @property
     def paused(self) -> bool:
@@ -61,19 +61,19 @@ def context_for(form: TimerForm, *, now: datetime, timer: Timer | None) -> dict[
     }
 
 
-def preview(form: TimerForm, *, now: datetime, reader_zone: ZoneInfo) -> Preview:
+def preview(form: TimerForm, *, now: datetime, reader_zone: ZoneInfo) -> FormPreview:
     """Return what the schedule in the fields would do, or the sentence why that cannot be told."""
     try:
         document = form.schedule()
         runs = (document.get("end") or {}).get("n")
-        counted = runs if isinstance(runs, int) and SHOWN < runs <= MOST_COUNTED else SHOWN
+        counted = runs if isinstance(runs, int) and SHOWN < runs <= MAX_COUNTED else SHOWN
         seen = schedules.preview(document, limit=counted, after=None, now=now)
     except (Invalid, KeyError) as error:
         sentence = next(iter(error.fields.values()))[0] if isinstance(error, Invalid) else "Choose when it runs."
-        return Preview(problem=sentence)
+        return FormPreview(problem=sentence)
     zone = ZoneInfo(form.cleaned_data.get("timezone") or "UTC") if document["type"] == "cron" else reader_zone
     shown = seen.next[:SHOWN]
-    return Preview(
+    return FormPreview(
         description=seen.description,
         instants=shown,
         upcoming=timer_detail.upcoming(shown, zone=zone, now=now),
@@ -90,9 +90,9 @@ def _crowd(instants: list[datetime]) -> list[str]:
     return ["Many timers start at the top of an hour. Another minute, or a start that is spread, is more punctual."]
 
 
-def _change(form: TimerForm, shown: Preview, timer: Timer, *, now: datetime) -> Change:
+def _change(form: TimerForm, shown: FormPreview, timer: Timer, *, now: datetime) -> EditPreview:
     before = schedules.next_runs(timer, limit=SHOWN, now=now)
-    return Change(
+    return EditPreview(
         timer=timer,
         before=before,
         same=form.read_again().keeps_schedule(),

@@ -16,7 +16,7 @@ from timers.queries.timers import versions as timer_versions
 from timers.services.timers import versions as service
 from timers.web import page
 
-LARGEST = 2**31 - 1
+MAX_NUMBER = 2**31 - 1
 
 
 @page.page
@@ -68,4 +68,4 @@ def _find(request: HttpRequest, timer_id: uuid.UUID) -> Timer:
 
 def _number(request: HttpRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and text.isascii() and 0 < int(text[:11]) <= LARGEST else None
+    return int(text) if text.isdecimal() and text.isascii() and 0 < int(text[:11]) <= MAX_NUMBER else None

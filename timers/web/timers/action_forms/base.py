@@ -12,7 +12,7 @@ from timers.web.people.forms import PlainForm
 MONO = {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 
 
-class ActionPart(PlainForm):
+class ActionForm(PlainForm):
     """The fields of one kind of action. All parts stand in one form: names of fields must not be used twice.
 
     Only the part that was chosen is read. This one has no fields and leaves the body as it is.
@@ -53,19 +53,19 @@ class ActionPart(PlainForm):
         return False
 
 
-PARTS: Registry[ActionPart] = Registry("timer_type")
-PARTS.register("transfer", "timers.web.timers.action_forms.transfer.TransferPart")
-PARTS.register("webhook", "timers.web.timers.action_forms.webhook.WebhookPart")
-PARTS.register("workflow", "timers.web.timers.action_forms.workflow.WorkflowPart")
-PARTS.register("code", "timers.web.timers.action_forms.code.CodePart")
+ACTION_FORMS: Registry[ActionForm] = Registry("timer_type")
+ACTION_FORMS.register("transfer", "timers.web.timers.action_forms.transfer.TransferForm")
+ACTION_FORMS.register("webhook", "timers.web.timers.action_forms.webhook.WebhookForm")
+ACTION_FORMS.register("workflow", "timers.web.timers.action_forms.workflow.WorkflowForm")
+ACTION_FORMS.register("code", "timers.web.timers.action_forms.code.CodeForm")
 
 ORDER = ("transfer", "webhook", "workflow", "code")
 """The kinds that the form names, in this order, also those that cannot be chosen here."""
 
 
-def part_of(kind: str) -> type[ActionPart]:
+def part_of(kind: str) -> type[ActionForm]:
     """Return the part for a kind of action; one without fields for a kind that has none."""
-    return PARTS.get(kind) if kind in PARTS else ActionPart
+    return ACTION_FORMS.get(kind) if kind in ACTION_FORMS else ActionForm
 
 
 def label_of(kind: str) -> str:
@@ -74,6 +74,6 @@ def label_of(kind: str) -> str:
 
 def why_not(kind: str, reader: Any) -> str:
     """Return the sentence why a kind cannot be chosen for a new timer, empty when it can."""
-    if kind not in ACTIONS or kind not in PARTS:
+    if kind not in ACTIONS or kind not in ACTION_FORMS:
         return f"{label_of(kind)}s cannot be chosen yet: this installation has none."
-    return PARTS.get(kind).why_not(reader)
+    return ACTION_FORMS.get(kind).why_not(reader)

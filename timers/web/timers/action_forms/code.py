@@ -12,7 +12,7 @@ from django import forms
 
 from timers.code_timers import Registered
 from timers.services.timers import code_timers
-from timers.web.timers.action_forms.base import MONO, ActionPart
+from timers.web.timers.action_forms.base import MONO, ActionForm
 from timers.web.timers.documents import read_json
 
 
@@ -25,7 +25,7 @@ class Function:
     words: str
 
 
-class CodePart(ActionPart):
+class CodeForm(ActionForm):
     """A registered function and its arguments."""
 
     template: ClassVar[str] = "timers/_part_code.html"

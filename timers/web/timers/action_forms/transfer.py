@@ -15,10 +15,10 @@ from timers.models import Collection
 from timers.queries.transfers import listing as queries
 from timers.web.collections.folders import Opened, open_folder
 from timers.web.timers.action_forms import file_choice
-from timers.web.timers.action_forms.base import MONO, ActionPart
+from timers.web.timers.action_forms.base import MONO, ActionForm
 from timers.web.timers.action_forms.file_choice import FileChoice, Side
 
-MOST_ITEMS = 200
+MAX_ITEMS = 200
 SYNC_LEVELS = (
     ("", "always, also what is there"),
     ("0", "it is missing"),
@@ -63,7 +63,7 @@ class Browser:
         return f"{self.opened.path.rstrip('/')}/" if self.opened else ""
 
 
-class TransferPart(ActionPart):
+class TransferForm(ActionForm):
     """Two collections, pairs of paths, and the options that people need; other options of the body stay as they are."""
 
     template: ClassVar[str] = "timers/_part_transfer.html"
@@ -154,7 +154,7 @@ class TransferPart(ActionPart):
         """Return one side, with what its open folder holds."""
         side: Side = getattr(self.choice, name)
         collection = self.collections.get(side.collection)
-        opened = open_folder(collection, side.folder, limit=MOST_ITEMS) if collection and side.folder else None
+        opened = open_folder(collection, side.folder, limit=MAX_ITEMS) if collection and side.folder else None
         return Browser(name, collection, opened)
 
     @property

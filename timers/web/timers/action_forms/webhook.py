@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from django import forms
 
 from timers.errors import Invalid
-from timers.web.timers.action_forms.base import MONO, ActionPart
+from timers.web.timers.action_forms.base import MONO, ActionForm
 from timers.web.timers.documents import read_json
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
-class WebhookPart(ActionPart):
+class WebhookForm(ActionForm):
     """One HTTP request: where to, how, with what, and which answers are good."""
 
     template: ClassVar[str] = "timers/_part_webhook.html"

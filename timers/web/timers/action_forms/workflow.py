@@ -9,14 +9,14 @@ from django import forms
 from django.urls import reverse_lazy
 
 from timers.queries.workflows.listing import WorkflowChoice, choices, has_choices
-from timers.web.timers.action_forms.base import ActionPart
+from timers.web.timers.action_forms.base import ActionForm
 from timers.web.workflows import inputs
 
 NEWEST = 0
 """Stands for the newest version at each start, so that a timer need not be edited for a new one."""
 
 
-class WorkflowPart(ActionPart):
+class WorkflowForm(ActionForm):
     """A workflow, which version of it, and the input that it starts with: a field for each that it names."""
 
     template: ClassVar[str] = "timers/_part_workflow.html"
