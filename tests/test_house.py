@@ -36,7 +36,7 @@ GROUND = {
 QUEUE = {"timers.messaging.queue"}
 BASES = {"timers.actions.base", "timers.storages.base", "timers.channels.base"}
 DJANGO_Q = {"django_q"}
-DOORS = {"web", "api", "globus", "conductor"}
+INTERFACES = {"web", "api", "globus", "conductor"}
 
 # room -> (what of the house it may import, whether libraries from outside are free)
 ROOMS: dict[str, tuple[set[str], bool]] = {
@@ -66,11 +66,13 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "checks": (GROUND, True),
     "apps": (GROUND, True),
     **{
-        door: (
-            GROUND | BASES | {f"timers.{door}", "timers.services", "timers.queries", "timers.models", "timers.auth"},
+        interface: (
+            GROUND
+            | BASES
+            | {f"timers.{interface}", "timers.services", "timers.queries", "timers.models", "timers.auth"},
             True,
         )
-        for door in sorted(DOORS)
+        for interface in sorted(INTERFACES)
     },
 }
 

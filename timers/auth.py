@@ -1,4 +1,4 @@
-"""Who is calling: the same tokens at every door that speaks HTTP APIs, and the browser's session."""
+"""Who is calling: the same tokens at every interface that speaks HTTP APIs, and the browser's session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BearerAuthentication(authentication.BaseAuthentication):
 
     keyword = "Bearer"
     scope: str | None = tokens.API_SCOPE
-    """What the token must open; a door with scopes of its own says None and looks at `request.auth` itself."""
+    """What the token must open; a interface with scopes of its own says None and looks at `request.auth` itself."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         scheme, _, value = request.headers.get("Authorization", "").strip().partition(" ")

@@ -1,4 +1,4 @@
-"""Every error that the house raises on purpose.
+"""Every error that the service raises on purpose.
 
 TimersError
     Invalid          the input cannot work; names each field

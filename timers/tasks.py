@@ -1,4 +1,4 @@
-"""The functions that come with the house, for timers of type `code` to name."""
+"""The functions that come with the service, for timers of type `code` to name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short way for doors without pages: sessions, cookies, CSRF and the headers of pages are nothing to them."""
+"""A short way for interfaces without pages: sessions, cookies, CSRF and the headers of pages are nothing to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mounts the doors."""
+"""Mounts the interfaces."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -38,7 +38,7 @@ import json, django
 django.setup()
 from timers.models import Execution
 from timers.clock import to_us
-columns = ("timer_id", "scheduled_for", "scheduled_until", "occurrences", "status", "losses", "attempt")
+columns = ("timer_id", "scheduled_for", "scheduled_until", "occurrences", "status", "lost_attempts", "attempt")
 print(json.dumps([
     [str(row[0]), to_us(row[1]), row[2] and to_us(row[2]), *row[3:]]
     for row in Execution.objects.order_by("timer_id", "scheduled_for").values_list(*columns)]))

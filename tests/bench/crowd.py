@@ -33,7 +33,7 @@ WORKFLOWS, RUNS, STEPS = 300, 10_000, 50
 MINUTE = 60_000_000
 
 _TIMERS = """
-insert into timers_timer (id, owner_id, door, name, description, action, status, status_reason, status_changed_at,
+insert into timers_timer (id, owner_id, interface, name, description, action, status, status_reason, status_changed_at,
   definition_id, created_at, updated_at)
 select md5('timer' || n)::uuid, %(owner)s, '',
   (array['Nightly copy', 'Telemetry export', 'Session clean-up', 'Order processing', 'Report'])[1 + n %% 5] || ' ' || n,
@@ -71,7 +71,7 @@ union all select id, 'prod', '' from timers_timer where definition_id %% 3 = 0
 union all select id, 'rack', (definition_id %% 200)::text from timers_timer"""
 _EXECUTIONS = """
 insert into timers_execution (id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at,
-  started_at, finished_at, attempt, losses, cancel_requested, error_message, failure_reason, skip_reason, result,
+  started_at, finished_at, attempt, lost_attempts, cancel_requested, error_message, failure_reason, skip_reason, result,
   occurrences)
 select gen_random_uuid(), t.id, t.definition_id, 'schedule', 0, how, at, at, at,
   case when how <> 'skipped' then at + 20000 end,

@@ -65,7 +65,7 @@ def test_a_service_calls_another_one_and_reads_settings_with_a_default(stage: St
     stage.pass_time(600)
 
     assert [each.result["value"] for each in stage.executions("sync.run")] == ["[1, 2, 3] in eu", "[1, 2] in us"]
-    assert service_instances.of(Users).asked == [(None, 100), (3, 2)]
+    assert service_instances.instance_of(Users).asked == [(None, 100), (3, 2)]
 
 
 def test_an_object_that_binds_itself_is_a_dependency_and_both_have_hooks(stage: Stage) -> None:
@@ -126,7 +126,7 @@ def test_a_service_is_used_by_nobody_before_it_is_ready(stage: Stage) -> None:
         config = Config(REGION="eu")
 
         def setup(self) -> None:
-            self.other = threading.Thread(target=lambda: seen.append(service_instances.of(Shared).state))
+            self.other = threading.Thread(target=lambda: seen.append(service_instances.instance_of(Shared).state))
             self.other.start()
             self.other.join(0.05)
             self.state = f"ready in {self.config['REGION']}"
@@ -135,7 +135,7 @@ def test_a_service_is_used_by_nobody_before_it_is_ready(stage: Stage) -> None:
         def work(self) -> None: ...
 
     stage.install(module_of(Shared))
-    service_instances.of(Shared).other.join(10)
+    service_instances.instance_of(Shared).other.join(10)
 
     assert seen == ["ready in eu"]
 

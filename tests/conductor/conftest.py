@@ -1,4 +1,4 @@
-"""Callers of the Conductor door: each member of the cast with a token, and a still clock."""
+"""Callers of the Conductor interface: each member of the cast with a token, and a still clock."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Caller:
 
 @pytest.fixture(autouse=True)
 def still_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-    """The door takes the test's instant for now."""
+    """The interface takes the test's instant for now."""
     monkeypatch.setattr(clock, "now", lambda: now)
 
 

@@ -1,4 +1,4 @@
-"""Tokens, and the door as a whole."""
+"""Tokens, and the interface as a whole."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def put(storage: Storage, path: str, data: bytes, *, part: str = PART, modified_
     """Write a whole file, as the copier does."""
     writer = storage.write(path, part=part)
     writer.write(data)
-    storage.settle([writer])
+    storage.seal_all([writer])
     writer.commit(modified_ns=modified_ns)
 
 

@@ -1,4 +1,4 @@
-"""Callers of the Globus door, and the apps through which people come."""
+"""Callers of the Globus interface, and the apps through which people come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers and jobs at the Globus door."""
+"""Timers and jobs at the Globus interface."""
 
 from __future__ import annotations
 

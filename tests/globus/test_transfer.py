@@ -1,4 +1,4 @@
-"""Transfers, deletions and collections at the Globus door."""
+"""Transfers, deletions and collections at the Globus interface."""
 
 from __future__ import annotations
 

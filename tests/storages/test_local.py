@@ -268,7 +268,7 @@ class TestKernelCopies:
         for writer in writers:
             writer.write(b"x")
 
-        storage.settle(writers)
+        storage.seal_all(writers)
         for writer in writers:
             writer.commit()
 

@@ -238,7 +238,7 @@ class TestLargeFiles:
     ) -> None:
         writer = storage.write("/big", part=PART)
         writer.write(large)
-        storage.settle([writer])
+        storage.seal_all([writer])
 
         assert server.keys(bucket) == []
         assert server.uploads(bucket) == ["big"]

@@ -539,7 +539,7 @@ class TestFiles:
         for writer in writers:
             writer.write(b"x" * 1000)
 
-        storage.settle(writers)
+        storage.seal_all(writers)
         for writer in writers:
             writer.commit(modified_ns=1_700_000_000_000_000_000)
 
@@ -563,7 +563,7 @@ class TestFiles:
         writer = _taken(storage, b"small")
         asked = storage._session._number
 
-        storage.settle([writer])
+        storage.seal_all([writer])
 
         assert storage._session._number == asked
         writer.commit()
@@ -651,7 +651,7 @@ class TestRefusals:
         writer.write(b"x" * 1000)
 
         with pytest.raises(ExternalError) as caught:
-            storage.settle([writer])
+            storage.seal_all([writer])
 
         assert (caught.value.reason, caught.value.retryable) == ("no_space", True)
         assert "/f" in caught.value.message

@@ -105,7 +105,7 @@ CURRENT: ContextVar[Context | None] = ContextVar("timers_current_run", default=N
 
 @dataclass(frozen=True)
 class Defaults:
-    """Policies of an action where neither the timer nor the door says otherwise (docs/policies.md)."""
+    """Policies of an action where neither the timer nor the interface says otherwise (docs/policies.md)."""
 
     max_attempts: int = 3
     timeout_seconds: float | None = 30.0

@@ -135,7 +135,9 @@ def _reason_to_skip(entry: Registered) -> str | None:
     assert declaration.skip_if is not None
     wants = entry.service is not None and _takes_one(declaration.skip_if)
     answer = (
-        declaration.skip_if(service_instances.of(entry.service)) if wants and entry.service else declaration.skip_if()
+        declaration.skip_if(service_instances.instance_of(entry.service))
+        if wants and entry.service
+        else declaration.skip_if()
     )
     if not answer:
         return None

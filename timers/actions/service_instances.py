@@ -28,11 +28,11 @@ def function_of(entry: Registered) -> Callable[..., Any]:
     """Return what to call: the function, or the method of its service's instance."""
     if entry.service is None:
         return entry.declaration.function
-    method: Callable[..., Any] = getattr(of(entry.service), entry.attribute)
+    method: Callable[..., Any] = getattr(instance_of(entry.service), entry.attribute)
     return method
 
 
-def of(service: type) -> Any:
+def instance_of(service: type) -> Any:
     """Return this process's instance of a service."""
     found = _instances.get(service)
     if found is not None:
@@ -140,7 +140,7 @@ class _Proxy:
         if service is None:
             known = ", ".join(sorted(code_timers.services())) or "none"
             raise LookupError(f"No service is named {self._service!r}; known: {known}.")
-        found = getattr(of(service), method)
+        found = getattr(instance_of(service), method)
         if not callable(found):
             raise AttributeError(f"{method} is not a method of the service {self._service!r}.")
         return found

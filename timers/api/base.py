@@ -1,4 +1,4 @@
-"""What all views of this door share: how requests are read, how POSTs are repeated, how objects are found."""
+"""Shared parts of all native views: reading requests, repeating POSTs, finding objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from timers.errors import NotFound
 from timers.services import idempotency
 
 Row = TypeVar("Row", bound=Model)
-View = TypeVar("View", bound="Door")
+View = TypeVar("View", bound="BaseView")
 Arguments = ParamSpec("Arguments")
 
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
@@ -36,7 +36,7 @@ class AlwaysJSON(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Door(APIView):
+class BaseView(APIView):
     """A view of the native REST API."""
 
     parser_classes = [documents.JSONObjectParser]
@@ -125,7 +125,7 @@ def _rendered(response: HttpResponseBase) -> idempotency.StoredAnswer:
     return idempotency.StoredAnswer(response.status_code, JSONRenderer().render(response.data).decode())
 
 
-class NothingHere(Door):
+class NothingHere(BaseView):
     """Answers for every path that no other view has."""
 
     authentication_classes: list[Any] = []

@@ -16,7 +16,7 @@ from timers.api.routes import described_patterns
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """Return the OpenAPI document of this door."""
+    """Return the OpenAPI document of this interface."""
     generator = SchemaGenerator(patterns=[path("api/v1/", include((described_patterns, "api")))])
     with patched_settings({"POSTPROCESSING_HOOKS": []}):  # no names for enums: they read better where they are used
         found = generator.get_schema(request=None, public=True)

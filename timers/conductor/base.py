@@ -1,4 +1,4 @@
-"""What all views of this door share: how requests are read, who is calling, and answers whatever the client accepts."""
+"""Shared parts of all Conductor views: reading requests, who is calling, answers whatever the client accepts."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class AlwaysFirst(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Door(APIView):
-    """A view of the Conductor door."""
+class BaseView(APIView):
+    """A view of the Conductor interface."""
 
     authentication_classes = [ConductorAuthentication]
     permission_classes = [IsAuthenticated]
@@ -78,8 +78,8 @@ class Door(APIView):
             raise NotFound("There is nothing of this name.")
 
 
-class NothingHere(Door):
-    """Answers for every path that this door does not have."""
+class NothingHere(BaseView):
+    """Answers for every path that this interface does not have."""
 
     authentication_classes = []
     permission_classes = []

@@ -18,7 +18,7 @@ from timers.services.timers import schedules
 from timers.workflow_rules import field_readers, requests
 
 POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit": 1000}
-"""What timers of this door are always made with."""
+"""What timers of this interface are always made with."""
 
 TAG_TYPES = (None, "METADATA", "RATE_LIMIT")
 MAX_REASON_LENGTH = 1_000

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.conductor.base import Door, body, done, flag, listed
+from timers.conductor.base import BaseView, body, done, flag, listed
 from timers.conductor.documents import ms
 from timers.errors import Invalid
 from timers.models import TaskDefinition, WorkflowDefinition
@@ -37,7 +37,7 @@ def _documents(request: Request) -> list[Mapping[str, Any]]:
     return found
 
 
-class WorkflowDefinitionList(Door):
+class WorkflowDefinitionList(BaseView):
     def get(self, request: Request) -> Response:
         """List the caller's definitions, every version of each."""
         rows = WorkflowDefinition.objects.filter(owner=request.user).order_by("name", "version")
@@ -59,13 +59,13 @@ class WorkflowDefinitionList(Door):
         return Response({"bulkErrorResults": {}, "bulkSuccessfulResults": names})
 
 
-class WorkflowDefinitionDetail(Door):
+class WorkflowDefinitionDetail(BaseView):
     def get(self, request: Request, name: str) -> Response:
         """Return a definition, of the newest version where none is named."""
         return Response(write_workflow(service.find(request.user, name, _version(request.query_params.get("version")))))
 
 
-class WorkflowVersion(Door):
+class WorkflowVersion(BaseView):
     def delete(self, request: Request, name: str, version: int) -> HttpResponse:
         """Take out one version; its runs go on."""
         found = service.find(request.user, name, read_version(version, "version"))
@@ -79,7 +79,7 @@ def _version(value: str | None) -> int | None:
     return read_version(int(value) if value.isascii() and value.isdigit() else value, "version")
 
 
-class Tasks(Door):
+class Tasks(BaseView):
     def get(self, request: Request) -> Response:
         """List the caller's definitions of tasks."""
         rows = TaskDefinition.objects.filter(owner=request.user).order_by("name")
@@ -93,7 +93,7 @@ class Tasks(Door):
     put = post
 
 
-class TaskDefinitionDetail(Door):
+class TaskDefinitionDetail(BaseView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_task(service.find_task(request.user, name)))
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor import schedules
-from timers.conductor.base import Door, whole
+from timers.conductor.base import BaseView, whole
 from timers.conductor.documents import ms, read_cron, read_ms, read_zone, write_record
 from timers.conductor.search_query import parse, sort
 from timers.errors import Invalid
@@ -28,7 +28,7 @@ FOUND, MOST_FOUND = 100, 1_000
 SAMPLES = 10
 
 
-class PauseAllSchedules(Door):
+class PauseAllSchedules(BaseView):
     """Holds all of the caller's schedules, each keeping its own state."""
 
     def get(self, request: Request) -> Response:
@@ -39,7 +39,7 @@ class PauseAllSchedules(Door):
     put = post = get
 
 
-class ResumeAllSchedules(Door):
+class ResumeAllSchedules(BaseView):
     """Lets them go on; what came due meanwhile is not made up."""
 
     def get(self, request: Request) -> Response:
@@ -67,7 +67,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
     post = put
 
 
-class Requeue(Door):
+class Requeue(BaseView):
     def get(self, request: Request) -> Response:
         """Wake again what was taken and not started; return how many those are."""
         ids = commands.requeue_stuck(request.user, now=clock.now())
@@ -76,7 +76,7 @@ class Requeue(Door):
     post = put = get
 
 
-class NextSchedules(Door):
+class NextSchedules(BaseView):
     def get(self, request: Request) -> Response:
         """Return the next slots of an expression, in UTC unless a zone is named, as epoch milliseconds."""
         wanted, now = request.query_params, clock.now()
@@ -99,7 +99,7 @@ def _after(schedule: BoundedSchedule, instant: datetime) -> Iterator[datetime]:
         yield (instant := following)
 
 
-class ExecutionSearch(Door):
+class ExecutionSearch(BaseView):
     def get(self, request: Request) -> Response:
         """Search the records of what the caller's schedules started."""
         wanted = request.query_params

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor import documents
-from timers.conductor.base import Door, body, done, flag, listed, whole
+from timers.conductor.base import BaseView, body, done, flag, listed, whole
 from timers.conductor.documents import read_schedule, read_tags, tags_by_key, write_schedule, write_tags
 from timers.errors import Conflict, NotFound
 from timers.models import Timer
@@ -22,7 +22,7 @@ MAX_REASON_LENGTH = 10_000
 
 def rows(request: Request) -> TimerQuerySet:
     """Return the caller's schedules with what their documents need."""
-    found = by_name.of(request.user).select_related("owner", "schedule", "definition__created_by")
+    found = by_name.timers_of(request.user).select_related("owner", "schedule", "definition__created_by")
     return found.prefetch_related("tag_rows")
 
 
@@ -31,7 +31,7 @@ def found(request: Request, name: str) -> Timer:
     return by_name.find(request.user, name)
 
 
-class Schedules(Door):
+class Schedules(BaseView):
     def get(self, request: Request) -> Response:
         """List schedules, of one workflow where it is named."""
         schedules = rows(request).order_by("name", "id")
@@ -57,7 +57,7 @@ class Schedules(Door):
         return Response(write_schedule(found(request, wish.name), now=now))
 
 
-class ScheduleSearch(Door):
+class ScheduleSearch(BaseView):
     def get(self, request: Request) -> Response:
         """List schedules in pages: by a part of the name, workflow and whether paused."""
         wanted, now = request.query_params, clock.now()
@@ -77,7 +77,7 @@ class ScheduleSearch(Door):
         return Response({"totalHits": schedules.count(), "results": results})
 
 
-class ScheduleOne(Door):
+class ScheduleOne(BaseView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_schedule(found(request, name), now=clock.now()))
 
@@ -110,7 +110,7 @@ def resume(request: Request, name: str) -> None:
         timers.resume(timer, by=request.user, now=clock.now())
 
 
-class SchedulePause(Door):
+class SchedulePause(BaseView):
     def put(self, request: Request, name: str) -> HttpResponse:
         pause(request, name, request.query_params.get("reason", ""))
         return done()
@@ -118,7 +118,7 @@ class SchedulePause(Door):
     get = put
 
 
-class ScheduleResume(Door):
+class ScheduleResume(BaseView):
     def put(self, request: Request, name: str) -> HttpResponse:
         resume(request, name)
         return done()
@@ -126,7 +126,7 @@ class ScheduleResume(Door):
     get = put
 
 
-class SchedulesAtOnce(Door):
+class SchedulesAtOnce(BaseView):
     """Pauses or resumes the schedules whose names are sent as an array."""
 
     resumes = False
@@ -142,7 +142,7 @@ class SchedulesAtOnce(Door):
         return Response({"bulkErrorResults": failed, "bulkSuccessfulResults": succeeded})
 
 
-class ScheduleTags(Door):
+class ScheduleTags(BaseView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_tags(found(request, name)))
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.conductor.base import Door, body, done, loads, plain, text, whole
+from timers.conductor.base import BaseView, body, done, loads, plain, text, whole
 from timers.conductor.long_poll_slots import turn_to_wait
 from timers.conductor.workflow_documents import read_id, read_result, read_status, write_run, write_task
 from timers.errors import Invalid
@@ -63,13 +63,13 @@ def _clean(worker: str) -> str:
     return worker.replace("\0", "")[:255]
 
 
-class TaskResults(Door):
+class TaskResults(BaseView):
     def post(self, request: Request) -> HttpResponse:
         """Take in a result; the answer is the task's bare id."""
         return text(service.report(request.user, read_result(body(request)), now=clock.now()).pk)
 
 
-class TaskResultsAndNext(Door):
+class TaskResultsAndNext(BaseView):
     def post(self, request: Request) -> HttpResponse:
         """Take in a result, and hand out the next task of that type if there is one."""
         result, now = read_result(body(request)), clock.now()
@@ -81,13 +81,13 @@ class TaskResultsAndNext(Door):
         return Response(write_task(following[0], following[0].run)) if following else done()
 
 
-class TaskDetail(Door):
+class TaskDetail(BaseView):
     def get(self, request: Request, task_id: str) -> Response:
         step = service.find(request.user, task_id)
         return Response(write_task(step, step.run))
 
 
-class TaskByReference(Door):
+class TaskByReference(BaseView):
     """Reports on a task by its workflow and reference name; the body is its output."""
 
     answers_run = False
@@ -107,7 +107,7 @@ class TaskByReference(Door):
         return Response(write_run(run, run.steps.order_by("seq")))
 
 
-class TaskLog(Door):
+class TaskLog(BaseView):
     """The lines that workers write about a task."""
 
     def get(self, request: Request, task_id: str) -> Response:
@@ -134,7 +134,7 @@ def _line(request: Request) -> str:
     return text
 
 
-class QueueSizes(Door):
+class QueueSizes(BaseView):
     def get(self, request: Request) -> Response:
         """Return how many tasks wait for a worker, for each type that is named."""
         names = request.query_params.getlist("taskType")

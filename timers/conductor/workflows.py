@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.conductor.base import Door, body, done, flag, text, whole
+from timers.conductor.base import BaseView, body, done, flag, text, whole
 from timers.conductor.long_poll_slots import turn_to_wait
 from timers.conductor.search_query import parse, sort
 from timers.conductor.workflow_documents import read_instant_ms, write_run, write_summary
@@ -35,7 +35,7 @@ def _write(run: WorkflowRun, *, with_tasks: bool = True) -> dict[str, Any]:
     return write_run(run, run.steps.order_by("seq") if with_tasks else None)
 
 
-class WorkflowNew(Door):
+class WorkflowNew(BaseView):
     def post(self, request: Request) -> HttpResponse:
         """Start what a StartWorkflowRequest names; the answer is the run's bare id."""
         document = {key: value for key, value in body(request).items() if value is not None}
@@ -54,7 +54,7 @@ def _named(request: Request, name: str, version: str | None) -> dict[str, Any]:
     return document
 
 
-class WorkflowRunDetail(Door):
+class WorkflowRunDetail(BaseView):
     """A run by its id; a workflow to start by its name."""
 
     def get(self, request: Request, name: str) -> Response:
@@ -77,14 +77,14 @@ class WorkflowRunDetail(Door):
         return done()
 
 
-class WorkflowRemoval(Door):
+class WorkflowRemoval(BaseView):
     def delete(self, request: Request, name: str) -> HttpResponse:
         """Remove a run that has ended, with its tasks."""
         service.remove(service.get_for(request.user, name), by=request.user, now=clock.now())
         return done()
 
 
-class WorkflowState(Door):
+class WorkflowState(BaseView):
     def get(self, request: Request, name: str) -> Response:
         """Return how a run stands, with its output and variables where they are asked for."""
         run, wanted = service.get_for(request.user, name), request.query_params
@@ -98,7 +98,7 @@ class WorkflowState(Door):
         return Response(document)
 
 
-class WorkflowExecution(Door):
+class WorkflowExecution(BaseView):
     def post(self, request: Request, name: str, version: str | None = None) -> Response:
         """Start a workflow and wait for its end, or for the seconds that were asked for."""
         document = body(request)
@@ -117,7 +117,7 @@ class WorkflowExecution(Door):
         return Response({**_write(run), **more})
 
 
-class WorkflowsRunning(Door):
+class WorkflowsRunning(BaseView):
     def get(self, request: Request, name: str) -> Response:
         """List the ids of the runs of a workflow that go on."""
         runs = WorkflowRun.objects.running().filter(owner=request.user, name=name)
@@ -126,7 +126,7 @@ class WorkflowsRunning(Door):
         return Response([str(pk) for pk in runs.order_by("-created_at").values_list("pk", flat=True)[:MAX_RUNS]])
 
 
-class WorkflowsCorrelated(Door):
+class WorkflowsCorrelated(BaseView):
     def get(self, request: Request, name: str, correlation_id: str) -> Response:
         """List the runs of a workflow that were started with one correlation id."""
         wanted = request.query_params
@@ -153,7 +153,7 @@ SORTS = {
 TIMES = {"startTime": "created_at", "endTime": "finished_at", "updateTime": "updated_at"}
 
 
-class WorkflowSearch(Door):
+class WorkflowSearch(BaseView):
     def get(self, request: Request) -> Response:
         """Search runs with the grammar of the executions' search."""
         wanted = request.query_params

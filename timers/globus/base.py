@@ -1,4 +1,4 @@
-"""What all views of this door share: who is calling, what the token must open, and how bodies and queries are read."""
+"""Shared parts of all Globus views: who is calling, what the token must open, reading bodies and queries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class Bearer(BearerAuthentication):
-    """A token; what it must open depends on the service, so the door looks at that itself."""
+    """A token; what it must open depends on the service, so the interface looks at that itself."""
 
     scope = None
 
@@ -63,7 +63,7 @@ class AlwaysJSON(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class Door(APIView):
+class BaseView(APIView):
     """A view of one of the services."""
 
     parser_classes = [JSONObject]
@@ -102,7 +102,7 @@ class Door(APIView):
         return lambda error, context: errors.answer(error, context, self.shape, invalid=self.invalid)
 
 
-class NothingHere(Door):
+class NothingHere(BaseView):
     """Answers for every path of a service that no other view has."""
 
     authentication_classes: list[Any] = []
@@ -151,5 +151,5 @@ def token_of(request: Request) -> Token | None:
 
 
 def base_url(request: HttpRequest | Request) -> str:
-    """Return the address of this door, as the caller knows it, with a slash at its end."""
+    """Return the address of this interface, as the caller knows it, with a slash at its end."""
     return request.build_absolute_uri("/globus/")

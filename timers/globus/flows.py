@@ -10,14 +10,14 @@ from rest_framework.response import Response
 from timers import scopes
 from timers.errors import NotFound
 from timers.globus import errors
-from timers.globus.base import Door, identifier
+from timers.globus.base import BaseView, identifier
 from timers.scheduling.fields import write_instant
 from timers.services.globus import flows
 from timers.services.globus.flows import Flow
 from timers.services.people import identities
 
 
-class FlowsDoor(Door):
+class FlowsDoor(BaseView):
     """A view of the Flows service."""
 
     shape = staticmethod(errors.of_timers)

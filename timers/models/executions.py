@@ -62,7 +62,7 @@ class Execution(models.Model):
     lease_until = InstantField(null=True)
     lease_owner = models.CharField(max_length=64, null=True)
     attempt = models.PositiveIntegerField(default=0)
-    losses = models.PositiveIntegerField(default=0)
+    lost_attempts = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
     result = models.JSONField(null=True)
     error_message = models.TextField(null=True)

@@ -14,7 +14,7 @@ from timers.lifecycle import TIMER_MOVES, TimerStatus, check_move
 from timers.models.fields import EncryptedJSONField, InstantField
 
 CONDUCTOR = "conductor"
-"""The door whose timers are known by their names."""
+"""The interface whose timers are known by their names."""
 
 
 class TimerQuerySet(models.QuerySet["Timer"]):
@@ -44,8 +44,8 @@ class Timer(models.Model):
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True, default="")
     action = models.CharField(max_length=40)
-    door = models.CharField(max_length=20, blank=True, default="")
-    """The door that it was made through, where that one shows only its own."""
+    interface = models.CharField(max_length=20, blank=True, default="")
+    """The interface that it was made through, where that one shows only its own."""
     status = models.CharField(max_length=10, default=TimerStatus.ACTIVE)
     status_reason = models.TextField(blank=True, default="")
     status_changed_at = InstantField()
@@ -67,7 +67,7 @@ class Timer(models.Model):
             models.UniqueConstraint(
                 fields=["owner", "name"],
                 name="one_schedule_per_name",
-                condition=Q(door=CONDUCTOR) & ~Q(status=TimerStatus.DELETED),
+                condition=Q(interface=CONDUCTOR) & ~Q(status=TimerStatus.DELETED),
             ),
         ]
         indexes = [

@@ -188,7 +188,7 @@ class WorkflowStep(models.Model):
     lease_until = InstantField(null=True)
     lease_owner = models.CharField(max_length=64, null=True)
     attempt = models.PositiveIntegerField(default=0)
-    losses = models.PositiveIntegerField(default=0)
+    lost_attempts = models.PositiveIntegerField(default=0)
 
     objects = WorkflowStepQuerySet.as_manager()
 

@@ -14,14 +14,14 @@ from timers.services.timers.definition_cache import CachedDefinition
 
 @dataclass(frozen=True, slots=True)
 class StartedAttempt:
-    """An attempt that is ours: `attempt` is its fencing number, `losses` how many of those before got lost."""
+    """An attempt that is ours: `attempt` is its fencing number, `lost_attempts` how many of those before got lost."""
 
     execution_id: UUID
     timer_id: UUID
     trigger: str
     scheduled_for: datetime
     attempt: int
-    losses: int
+    lost_attempts: int
     instructions: CachedDefinition
     serial: int = 0
 
@@ -34,7 +34,7 @@ class StartedAttempt:
             execution.trigger,
             execution.scheduled_for,
             execution.attempt,
-            execution.losses,
+            execution.lost_attempts,
             instructions,
         )
 

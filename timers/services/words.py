@@ -1,4 +1,4 @@
-"""Checks of names and tags, the same at every door."""
+"""Checks of names and tags, the same at every interface."""
 
 from __future__ import annotations
 

@@ -23,18 +23,18 @@ __all__ = [
     "REASONS",
     "STORAGES",
     "Abilities",
+    "Batch",
     "Digest",
     "Done",
     "Entry",
     "Kind",
     "Listed",
     "Lookup",
-    "Lot",
-    "UnfinishedFile",
     "Reader",
     "Result",
     "SourceFault",
     "Storage",
+    "UnfinishedFile",
     "Writer",
     "fault",
     "is_part",
@@ -143,7 +143,7 @@ class UnfinishedFile:
     size: int
 
 
-class Lot(NamedTuple):
+class Batch(NamedTuple):
     """Small files of one folder that are copied or compared together; part number n is named `head` + n + `tail`."""
 
     source: str
@@ -373,8 +373,8 @@ class Storage(ABC):
         """Return how many lots from there are best copied at once; 0 where there is no faster way than one by one."""
         return 0
 
-    def copy_lots(
-        self, source: Storage, lots: Sequence[Lot], *, verify: bool, times: bool, within: float, valid: float
+    def copy_batches(
+        self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
     ) -> Sequence[Sequence[Result]]:
         """Copy lots, each file by way of a part; return what came of their files, in order.
 
@@ -383,11 +383,13 @@ class Storage(ABC):
         """
         raise NotImplementedError
 
-    def compare_lots(self, source: Storage, lots: Sequence[Lot], *, within: float) -> Sequence[Sequence[Result]]:
-        """Compare files with those of the same names here, as `copy_lots` copies them; None also where they differ."""
+    def compare_batches(
+        self, source: Storage, batches: Sequence[Batch], *, within: float
+    ) -> Sequence[Sequence[Result]]:
+        """Compare files with those of the same names here, batch by batch; None where they differ."""
         raise NotImplementedError
 
-    def settle(self, writers: Sequence[Writer]) -> None:
+    def seal_all(self, writers: Sequence[Writer]) -> None:
         """Seal many parts at once, before they are moved into place."""
         for writer in writers:
             writer.seal()

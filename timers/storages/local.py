@@ -25,13 +25,13 @@ from timers.errors import ExternalError, Forbidden, Invalid
 from timers.storages import batch_helpers, batch_worker, copy_syscalls
 from timers.storages.base import (
     Abilities,
+    Batch,
     Digest,
     Done,
     Entry,
     Kind,
     Listed,
     Lookup,
-    Lot,
     Reader,
     Result,
     SourceFault,
@@ -357,41 +357,43 @@ class LocalStorage(Storage):
     def lots_at_once(self, source: Storage) -> int:
         return batch_helpers.most() + 1 if isinstance(source, LocalStorage) else 0
 
-    def copy_lots(
-        self, source: Storage, lots: Sequence[Lot], *, verify: bool, times: bool, within: float, valid: float
+    def copy_batches(
+        self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
     ) -> Sequence[Sequence[Result]]:
         now = time.monotonic()
         shared = {"verify": verify, "times": times, "until": now + within, "lost_at": now + valid}
-        asked = [{"files": list(lot.names), "head": lot.head, "tail": lot.tail, **shared} for lot in lots]
-        return self._together(source, lots, asked)
+        asked = [{"files": list(batch.names), "head": batch.head, "tail": batch.tail, **shared} for batch in batches]
+        return self._together(source, batches, asked)
 
-    def compare_lots(self, source: Storage, lots: Sequence[Lot], *, within: float) -> Sequence[Sequence[Result]]:
+    def compare_batches(
+        self, source: Storage, batches: Sequence[Batch], *, within: float
+    ) -> Sequence[Sequence[Result]]:
         until = time.monotonic() + within
-        return self._together(source, lots, [{"files": list(lot.names), "until": until} for lot in lots])
+        return self._together(source, batches, [{"files": list(batch.names), "until": until} for batch in batches])
 
     def _together(
-        self, source: Storage, lots: Sequence[Lot], asked: Sequence[dict[str, Any]]
+        self, source: Storage, batches: Sequence[Batch], asked: Sequence[dict[str, Any]]
     ) -> Sequence[Sequence[Result]]:
         assert isinstance(source, LocalStorage)
         with ExitStack() as handles:
             jobs = [
-                (job, source._held(lot.source, handles), self._held(lot.destination, handles))
-                for lot, job in zip(lots, asked, strict=True)
+                (job, source._held(batch.source, handles), self._held(batch.destination, handles))
+                for batch, job in zip(batches, asked, strict=True)
             ]
             try:
                 answers = batch_helpers.carry_out(jobs)
             except OSError as error:
-                raise told(error, lots[0].destination) from error
-        return [_results(lot, answer) for lot, answer in zip(lots, answers, strict=True)]
+                raise told(error, batches[0].destination) from error
+        return [_results(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
 
     def _held(self, folder: str, handles: ExitStack) -> int:
         handle = os.dup(self._folder(folder))  # of our own: the cached one may be closed meanwhile
         handles.callback(os.close, handle)
         return handle
 
-    def settle(self, writers: Sequence[Writer]) -> None:
+    def seal_all(self, writers: Sequence[Writer]) -> None:
         if len(writers) <= _SYNC_TOGETHER or not copy_syscalls.sync_all(self._folder(paths.ROOT)):
-            super().settle(writers)
+            super().seal_all(writers)
 
     def settle_folders(self, folders: Sequence[str]) -> None:
         if len(folders) > _SYNC_TOGETHER and copy_syscalls.sync_all(self._folder(paths.ROOT)):
@@ -470,19 +472,19 @@ def _listed(found: Sequence[tuple[Any, ...]]) -> Listed | None:
     return Listed(entries, there)
 
 
-def _results(lot: Lot, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:
-    return [_result(lot, name, answer) for name, answer in zip(lot.names, answers, strict=False)]
+def _results(batch: Batch, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:
+    return [_result(batch, name, answer) for name, answer in zip(batch.names, answers, strict=False)]
 
 
-def _result(lot: Lot, name: str, answer: tuple[Any, ...]) -> Result:
+def _result(batch: Batch, name: str, answer: tuple[Any, ...]) -> Result:
     if answer[0] == batch_worker.COPIED:
         return Done(*answer[1:])
     if answer[0] != batch_worker.FAULT:
         return None
     error = OSError(answer[2], os.strerror(answer[2]))
     if answer[1]:
-        return SourceFault(told(error, paths.join(lot.source, name)))
-    return told(error, paths.join(lot.destination, name))
+        return SourceFault(told(error, paths.join(batch.source, name)))
+    return told(error, paths.join(batch.destination, name))
 
 
 def _refuse_link(name: str, folder: int, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Addresses of the browser door, grouped by noun."""
+"""Addresses of the browser interface, grouped by noun."""
 
 from __future__ import annotations
 

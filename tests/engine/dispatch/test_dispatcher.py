@@ -157,10 +157,10 @@ def test_a_bell_makes_it_look_again_at_once_but_not_all_the_time(owner: Any, now
     due = Execution.objects.get().lease_until
 
     assert dispatcher.tick(now + seconds(0.1)).next_instant is None, "it looked a moment ago and knows of nothing"
-    dispatcher.reaper.hear(now + seconds(0.1))
+    dispatcher.reaper.note_change(now + seconds(0.1))
     assert dispatcher.tick(now + seconds(0.1)).next_instant == due
     for late in (0.11, 0.12):
-        dispatcher.reaper.hear(now + seconds(late))
+        dispatcher.reaper.note_change(now + seconds(late))
         assert dispatcher.tick(now + seconds(late)).next_instant == now + seconds(0.15)
 
 

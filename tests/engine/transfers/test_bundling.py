@@ -270,12 +270,12 @@ def test_extra_files_are_deleted_in_packs(bench: Bench) -> None:
 def test_cancelling_within_packs_leaves_no_parts(bench: Bench, owner: Any, monkeypatch: Any) -> None:
     fill(bench.here, MANY)
     bench.submit()
-    copy_lots = type(_local(bench)).copy_lots
+    copy_batches = type(_local(bench)).copy_batches
 
     def cancels(self: Any, *given: Any, **more: Any) -> Any:
         transfers.cancel(bench.transfer, by=owner, now=bench.now)
         bench.clock.at += 1
-        return copy_lots(self, *given, **more)
+        return copy_batches(self, *given, **more)
 
     monkeypatch.setattr(type(_local(bench)), "copy_lots", cancels)
     bench.slice()

@@ -111,10 +111,10 @@ def test_a_slice_killed_while_it_lists_is_listed_again(bench: Bench, monkeypatch
 def test_a_slice_whose_lease_ran_out_moves_nothing_into_place(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, MANY)
     bench.submit()
-    settle = LocalStorage.settle
+    seal_all = LocalStorage.seal_all
 
     def stalls(self: LocalStorage, writers: Any) -> None:
-        settle(self, writers)
+        seal_all(self, writers)
         bench.clock.at += 14  # as a frozen process or a very slow disk does
 
     monkeypatch.setattr(LocalStorage, "settle", stalls)

@@ -33,10 +33,10 @@ class Stand:
             time.sleep(0.002)
         assert len(self.played) >= number
 
-    def _play(self, piece: Any) -> None:
-        self.played.append((piece, to_us(self.clock.now())))
-        if piece in self.doings:
-            self.doings[piece]()
+    def _play(self, callback: Any) -> None:
+        self.played.append((callback, to_us(self.clock.now())))
+        if callback in self.doings:
+            self.doings[callback]()
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_pieces_are_played_in_order_and_never_early(stand: Stand) -> None:
 
     stand.wait_for(10)
 
-    assert [piece for piece, _ in stand.played] == list(range(10))
-    assert all(moment >= at[piece] for piece, moment in stand.played)
+    assert [callback for callback, _ in stand.played] == list(range(10))
+    assert all(moment >= at[callback] for callback, moment in stand.played)
 
 
 def test_an_earlier_piece_that_comes_later_is_played_first(stand: Stand) -> None:
@@ -62,7 +62,7 @@ def test_an_earlier_piece_that_comes_later_is_played_first(stand: Stand) -> None
 
     stand.wait_for(2)
 
-    assert [piece for piece, _ in stand.played] == ["early", "late"]
+    assert [callback for callback, _ in stand.played] == ["early", "late"]
 
 
 def test_a_piece_that_takes_long_is_passed_by_a_deputy(stand: Stand) -> None:
@@ -73,7 +73,7 @@ def test_a_piece_that_takes_long_is_passed_by_a_deputy(stand: Stand) -> None:
 
     stand.wait_for(3)
 
-    assert [piece for piece, _ in stand.played] == ["long", "longer", "next"]
+    assert [callback for callback, _ in stand.played] == ["long", "longer", "next"]
     gate.set()
     stand.metronome.put([(stand.in_(0.01), "after")])
     stand.wait_for(4)
@@ -89,11 +89,11 @@ def test_a_piece_that_fails_stops_no_other(stand: Stand) -> None:
 def test_what_was_taken_out_is_not_played(stand: Stand) -> None:
     stand.metronome.put([(stand.in_(0.1), number) for number in range(10)])
 
-    taken = stand.metronome.take_out(lambda piece: piece % 2 == 0)
+    taken = stand.metronome.take_out(lambda callback: callback % 2 == 0)
     stand.wait_for(5)
 
     assert sorted(taken) == [0, 2, 4, 6, 8]
-    assert sorted(piece for piece, _ in stand.played) == [1, 3, 5, 7, 9]
+    assert sorted(callback for callback, _ in stand.played) == [1, 3, 5, 7, 9]
 
 
 def test_a_thread_that_is_given_up_is_stopped_and_replaced(stand: Stand) -> None:

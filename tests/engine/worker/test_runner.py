@@ -244,7 +244,7 @@ def test_a_worker_that_stops_hands_back_what_waits_and_what_does_not_end(
 
     runner.stop()
 
-    assert set(Execution.objects.values_list("status", "attempt", "losses")) == {("pending", 0, 0)}
+    assert set(Execution.objects.values_list("status", "attempt", "lost_attempts")) == {("pending", 0, 0)}
     assert Execution.objects.get(pk=waiting.pk).lease_until is not None
     gate.set()
 

@@ -13,7 +13,7 @@ PATIENCE = 8.0
 def tend_until(pool: ThreadPool[object], condition: threading.Event) -> bool:
     end = time.monotonic() + PATIENCE
     while not condition.wait(0.002) and time.monotonic() < end:
-        pool.tend()
+        pool.grow()
     return condition.is_set()
 
 
@@ -21,8 +21,8 @@ def test_quick_work_is_done_by_few_threads() -> None:
     done: list[int] = []
     finished = threading.Event()
 
-    def work(piece: int) -> bool:
-        done.append(piece)
+    def work(callback: int) -> bool:
+        done.append(callback)
         if len(done) == 1000:
             finished.set()
         return True
@@ -39,8 +39,8 @@ def test_slow_work_gets_more_threads_up_to_the_limit() -> None:
     gate, all_there = threading.Event(), threading.Event()
     running: list[int] = []
 
-    def work(piece: int) -> bool:
-        running.append(piece)
+    def work(callback: int) -> bool:
+        running.append(callback)
         if len(running) == 20:
             all_there.set()
         return gate.wait(PATIENCE)
@@ -49,7 +49,7 @@ def test_slow_work_gets_more_threads_up_to_the_limit() -> None:
     pool.submit(range(50))
 
     assert tend_until(pool, all_there)  # type: ignore[arg-type]
-    pool.tend()
+    pool.grow()
     assert (pool._threads, pool.has_backlog()) == (20, True)
     gate.set()
 
@@ -58,8 +58,8 @@ def test_a_thread_that_is_given_up_is_stopped_and_makes_room() -> None:
     began, stopped, next_one = threading.Event(), threading.Event(), threading.Event()
     threads: list[int] = []
 
-    def work(piece: str) -> bool:
-        if piece == "next":
+    def work(callback: str) -> bool:
+        if callback == "next":
             next_one.set()
             return True
         threads.append(threading.get_ident())
@@ -86,7 +86,7 @@ def test_a_thread_that_has_left_is_not_stopped() -> None:
     threads: list[int] = []
     done = threading.Event()
 
-    def work(piece: int) -> bool:
+    def work(callback: int) -> bool:
         threads.append(threading.get_ident())
         done.set()
         return False
@@ -105,8 +105,8 @@ def test_a_thread_that_has_left_is_not_stopped() -> None:
 def test_a_defect_in_one_piece_does_not_stop_the_next() -> None:
     done = threading.Event()
 
-    def work(piece: int) -> bool:
-        if piece == 1:
+    def work(callback: int) -> bool:
+        if callback == 1:
             raise RuntimeError("broken")
         done.set()
         return True

@@ -42,23 +42,23 @@ def test_a_heartbeat_extends_the_lease(owner: Any, now: datetime) -> None:
     assert Execution.objects.get().lease_until == now + seconds(20)
 
 
-@pytest.mark.parametrize("ask", ["extend", "look"])
+@pytest.mark.parametrize("ask", ["renew", "check"])
 def test_a_worker_learns_of_a_cancel(owner: Any, now: datetime, ask: str) -> None:
     ours = begun(owner, now)
     executions.cancel(Execution.objects.get(), by=owner, now=now)
 
-    more = {"now": now} if ask == "extend" else {}
+    more = {"now": now} if ask == "renew" else {}
     heartbeat = getattr(leases, ask)(pairs(ours), owner="w1", **more)
 
     assert heartbeat.cancelled == {ours[0].execution_id}
 
 
-@pytest.mark.parametrize("ask", ["extend", "look"])
+@pytest.mark.parametrize("ask", ["renew", "check"])
 def test_a_worker_learns_that_it_lost_a_lease(owner: Any, now: datetime, ask: str) -> None:
     ours = begun(owner, now)
     Execution.objects.update(lease_owner="w2", attempt=2)
 
-    more = {"now": now} if ask == "extend" else {}
+    more = {"now": now} if ask == "renew" else {}
     heartbeat = getattr(leases, ask)(pairs(ours), owner="w1", **more)
 
     assert heartbeat.lost == {ours[0].execution_id}
@@ -91,7 +91,7 @@ def test_a_lost_attempt_is_repeated_at_once_and_not_counted(owner: Any, now: dat
     assert leases.reap(now=now + seconds(16)).lost == 1
 
     execution = Execution.objects.get()
-    assert (execution.status, execution.losses, execution.lease_owner) == ("pending", 1, None)
+    assert (execution.status, execution.lost_attempts, execution.lease_owner) == ("pending", 1, None)
     assert Attempt.objects.get().outcome == "lost"
     assert OrmQ.objects.count() == 1
     end(begin_due(now + seconds(16), owner="w2"), BROKEN, now + seconds(17), owner="w2")
@@ -114,7 +114,7 @@ def test_after_five_losses_it_has_failed(owner: Any, now: datetime) -> None:
         begin_due(now + seconds(20 * loss))
 
     execution = Execution.objects.get()
-    assert (execution.status, execution.failure_reason, execution.losses) == ("failed", "lost", 5)
+    assert (execution.status, execution.failure_reason, execution.lost_attempts) == ("failed", "lost", 5)
     assert list(Attempt.objects.order_by("number").values_list("number", flat=True)) == [1, 2, 3, 4, 5]
     row = Schedule.objects.get()
     assert (row.failure_count, row.consecutive_failures) == (1, 0)
@@ -169,7 +169,12 @@ def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime)
     assert requeue.requeue([ours[0].execution_id], owner="w1", now=now) == 1
 
     execution = Execution.objects.get()
-    assert (execution.status, execution.attempt, execution.losses, execution.lease_owner) == ("pending", 0, 0, None)
+    assert (execution.status, execution.attempt, execution.lost_attempts, execution.lease_owner) == (
+        "pending",
+        0,
+        0,
+        None,
+    )
     assert OrmQ.objects.count() == 1
     assert [each.attempt for each in begin_due(now, owner="w2")] == [1]
 

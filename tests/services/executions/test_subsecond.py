@@ -148,7 +148,7 @@ def test_what_a_dead_worker_began_ahead_is_taken_back_with_its_lease(made: Timer
     begun = begin([each.pk for each in Execution.objects.all()], owner="w2", now=later)
     end(begun, OK, later, owner="w2")
 
-    rows = list(Execution.objects.filter(timer=made).order_by("scheduled_for").values_list("status", "losses"))
+    rows = list(Execution.objects.filter(timer=made).order_by("scheduled_for").values_list("status", "lost_attempts"))
     assert rows == [("completed", 1), *[("skipped", 1)] * 19]
 
 

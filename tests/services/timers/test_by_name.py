@@ -85,7 +85,13 @@ def test_the_database_keeps_names_apart(owner: Any, now: datetime) -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic():
         timers.create(
-            owner=owner, action="workflow", name="hourly", schedule=CRON, body={"name": "x"}, door="conductor", now=now
+            owner=owner,
+            action="workflow",
+            name="hourly",
+            schedule=CRON,
+            body={"name": "x"},
+            interface="conductor",
+            now=now,
         )
     save(owner, now, name="other")
     with pytest.raises(Invalid) as error:

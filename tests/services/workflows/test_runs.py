@@ -20,7 +20,7 @@ from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import runs as workflow_runs
 from timers.services.workflows import steps as workflow_steps
 from timers.services.workflows import wakeups, worker_tasks
-from timers.services.workflows.runs import StartRequest
+from timers.services.workflows.runs import ExecutionStart
 
 pytestmark = pytest.mark.django_db
 
@@ -88,11 +88,11 @@ def test_a_wait_ends_at_its_instant_and_holds_nobody(owner: Any, now: datetime) 
     step = run.steps.get()
 
     assert wakeups.wake_due(now=now + timedelta(seconds=89)) == (0, now + timedelta(seconds=90))
-    wakeups.settle([step.pk], now=now + timedelta(seconds=89))
+    wakeups.advance_woken([step.pk], now=now + timedelta(seconds=89))
     assert reloaded(run).status == "running", "a message that comes too early does nothing"
     assert wakeups.wake_due(now=now + timedelta(seconds=90))[0] == 1
-    wakeups.settle([step.pk], now=now + timedelta(seconds=90))
-    wakeups.settle([step.pk], now=now + timedelta(seconds=91))
+    wakeups.advance_woken([step.pk], now=now + timedelta(seconds=90))
+    wakeups.advance_woken([step.pk], now=now + timedelta(seconds=91))
 
     assert reloaded(run).status == "completed"
     assert run.steps.get().finished_at == now + timedelta(seconds=90)
@@ -113,13 +113,13 @@ def test_a_step_whose_worker_died_is_repeated_and_the_dead_one_changes_nothing(o
 
     assert workflow_steps.take([step.pk], owner="other", now=now) == [], "it is somebody's"
     wakeups.wake_due(now=later)
-    wakeups.settle([step.pk], now=later)
+    wakeups.advance_woken([step.pk], now=later)
     workflow_steps.finish([workflow_steps.StepResult(dead, Outcome.completed({}))], owner="dead", now=later)
     assert reloaded(run).status == "running"
     assert carry_out(later) == 1
 
     step.refresh_from_db()
-    assert (reloaded(run).status, step.losses, step.attempt) == ("completed", 1, 2)
+    assert (reloaded(run).status, step.lost_attempts, step.attempt) == ("completed", 1, 2)
 
 
 def test_a_step_that_kills_its_workers_is_given_up_after_five(owner: Any, now: datetime) -> None:
@@ -130,7 +130,7 @@ def test_a_step_that_kills_its_workers_is_given_up_after_five(owner: Any, now: d
         workflow_steps.take([step.pk], owner="dead", now=now)
         now += workflow_steps.LEASE
         wakeups.wake_due(now=now)
-        wakeups.settle([step.pk], now=now)
+        wakeups.advance_woken([step.pk], now=now)
 
     assert reloaded(run).status == "failed"
     assert "did not report any more" in (reloaded(run).reason or "")
@@ -262,8 +262,8 @@ def _due(owner: Any, now: datetime, **fields: Any) -> Timer:
     )
 
 
-def _wanted(begun: Any, owner: Any) -> StartRequest:
-    return StartRequest(
+def _wanted(begun: Any, owner: Any) -> ExecutionStart:
+    return ExecutionStart(
         owner_id=owner.pk,
         body=begun.instructions.parameters,
         execution_id=begun.execution_id,

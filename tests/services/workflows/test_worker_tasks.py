@@ -65,7 +65,7 @@ def test_a_silent_worker_loses_its_task_which_counts_as_a_retry(owner: Any, now:
     report(owner, result(step, "in_progress", extend_lease=True), now=now + 8 * SECOND)
     assert wakeups.wake_due(now=now + 15 * SECOND)[0] == 0, "the heartbeat counts"
     wakeups.wake_due(now=now + 18 * SECOND)
-    wakeups.settle([step.pk], now=now + 18 * SECOND)
+    wakeups.advance_woken([step.pk], now=now + 18 * SECOND)
     report(owner, result(step, output={"late": True}), now=now + 19 * SECOND)
     (again,) = poll(owner.pk, "ask", worker="w2", now=now + 19 * SECOND)
 
@@ -122,7 +122,7 @@ def test_a_task_that_takes_longer_than_it_may_is_timed_out(owner: Any, now: date
 
     report(owner, result(step, "in_progress", extend_lease=True), now=now + 15 * SECOND)
     wakeups.wake_due(now=now + 20 * SECOND)
-    wakeups.settle([step.pk], now=now + 20 * SECOND)
+    wakeups.advance_woken([step.pk], now=now + 20 * SECOND)
 
     assert reloaded(run).status == "timed_out"
 

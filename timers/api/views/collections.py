@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, find, repeatable
+from timers.api.base import BaseView, body, find, repeatable
 from timers.api.documents import only
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import Collection
@@ -33,7 +33,7 @@ def answer(collection: Collection) -> Any:
     return shapes.CollectionSerializer(collection).data
 
 
-class CollectionList(Door):
+class CollectionList(BaseView):
     @described(
         "list_collections",
         "List collections",
@@ -73,7 +73,7 @@ class CollectionList(Door):
         return Response(answer(collection), status=201)
 
 
-class CollectionDetail(Door):
+class CollectionDetail(BaseView):
     @described(
         "get_collection",
         "Read a collection",
@@ -113,7 +113,7 @@ class CollectionDetail(Door):
         return Response(answer(collections.delete(collection, by=request.user, now=clock.now())))
 
 
-class CollectionFolder(Door):
+class CollectionFolder(BaseView):
     @described(
         "list_directory",
         "List a folder of a collection",
@@ -154,7 +154,7 @@ def _try_out(request: Request, collection_id: str) -> tuple[Collection, Collecti
     return collection, checks.measure(collection, now=clock.now())
 
 
-class CollectionTest(Door):
+class CollectionTest(BaseView):
     tried: tuple[Collection, CollectionHealth] | None
 
     @described(

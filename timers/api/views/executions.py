@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, find, repeatable
+from timers.api.base import BaseView, find, repeatable
 from timers.api.pages import Order
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.views import timers as views
@@ -52,7 +52,7 @@ def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
     return Response({"executions": shown, "marker": page.marker})
 
 
-class ExecutionList(Door):
+class ExecutionList(BaseView):
     @described(
         "list_executions",
         "List executions",
@@ -71,7 +71,7 @@ class ExecutionList(Door):
         return _page(Execution.objects.visible_to(request.user), request, filters.EXECUTION_ORDER)
 
 
-class TimerExecutions(Door):
+class TimerExecutions(BaseView):
     @described(
         "list_timer_executions",
         "List a timer's executions",
@@ -86,7 +86,7 @@ class TimerExecutions(Door):
         return _page(Execution.objects.filter(timer=timer), request, filters.HISTORY_ORDER)
 
 
-class ExecutionDetail(Door):
+class ExecutionDetail(BaseView):
     @described(
         "get_execution",
         "Read an execution",
@@ -98,7 +98,7 @@ class ExecutionDetail(Door):
         return Response(shapes.ExecutionSerializer(found(request, execution_id)).data)
 
 
-class ExecutionCancel(Door):
+class ExecutionCancel(BaseView):
     @described(
         "cancel_execution",
         "Cancel an execution",
@@ -115,7 +115,7 @@ class ExecutionCancel(Door):
         return Response(answer(execution.pk), status=202)
 
 
-class ExecutionRerun(Door):
+class ExecutionRerun(BaseView):
     @described(
         "rerun_execution",
         "Run an execution again",

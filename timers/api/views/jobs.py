@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, repeatable
+from timers.api.base import BaseView, body, repeatable
 from timers.api.documents import only, required
 from timers.api.schema import described
 from timers.api.views import timers as views
@@ -30,7 +30,7 @@ OUR_NAMES = {
 }
 
 
-class JobList(Door):
+class JobList(BaseView):
     @described(
         "create_job",
         "Create a timer from a job document",

@@ -14,11 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers.api import openapi
-from timers.api.base import Door
+from timers.api.base import BaseView
 from timers.api.openapi import ERRORS
 
 
-class Schema(Door):
+class Schema(BaseView):
     """The OpenAPI document."""
 
     authentication_classes: list[Any] = []

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, repeatable
+from timers.api.base import BaseView, body, repeatable
 from timers.api.documents import only, read_flag, read_object, read_optional_instant, read_text
 from timers.api.schema import LIMIT, described
 from timers.api.views import timers as views
@@ -19,7 +19,7 @@ from timers.services.timers import schedules
 DEFAULT_INSTANTS = 10
 
 
-class TimerPause(Door):
+class TimerPause(BaseView):
     @described(
         "pause_timer",
         "Pause a timer",
@@ -39,7 +39,7 @@ class TimerPause(Door):
         return Response(views.answer(timer.pk))
 
 
-class TimerResume(Door):
+class TimerResume(BaseView):
     @described(
         "resume_timer",
         "Resume a timer",
@@ -57,7 +57,7 @@ class TimerResume(Door):
         return Response(views.answer(timer.pk))
 
 
-class TimerRun(Door):
+class TimerRun(BaseView):
     @described(
         "run_timer",
         "Run a timer now",
@@ -74,7 +74,7 @@ class TimerRun(Door):
         return Response({"execution": shapes.ExecutionSerializer(execution).data}, status=202)
 
 
-class TimerNext(Door):
+class TimerNext(BaseView):
     @described(
         "get_next_runs",
         "List the next planned instants",
@@ -91,7 +91,7 @@ class TimerNext(Door):
         return Response({"next": [write_instant(instant) for instant in upcoming]})
 
 
-class SchedulePreview(Door):
+class SchedulePreview(BaseView):
     @described(
         "preview_schedule",
         "Preview a schedule",

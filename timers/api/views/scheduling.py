@@ -11,14 +11,14 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, repeatable
+from timers.api.base import BaseView, body, repeatable
 from timers.api.documents import only, read_flag, read_text
 from timers.api.schema import described
 from timers.queries.timers import pause_all as read
 from timers.services.timers import pause_all
 
 
-class SchedulingDetail(Door):
+class SchedulingDetail(BaseView):
     @described(
         "get_scheduling",
         "Tell whether everything is paused",
@@ -30,7 +30,7 @@ class SchedulingDetail(Door):
         return _answer(request)
 
 
-class PauseAll(Door):
+class PauseAll(BaseView):
     @described(
         "pause_all",
         "Pause all timers of the caller, or everybody's",
@@ -50,7 +50,7 @@ class PauseAll(Door):
         return _answer(request)
 
 
-class ResumeAll(Door):
+class ResumeAll(BaseView):
     @described(
         "resume_all",
         "Resume all timers of the caller, or everybody's",

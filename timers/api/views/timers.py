@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, find, repeatable
+from timers.api.base import BaseView, body, find, repeatable
 from timers.api.documents import only, read_flag, read_object, read_text
 from timers.api.errors import document as error_document
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
@@ -46,7 +46,7 @@ def found(request: Request, timer_id: str) -> Timer:
     return find(Timer.objects.visible_to(request.user), timer_id)
 
 
-class TimerList(Door):
+class TimerList(BaseView):
     @described(
         "list_timers",
         "List timers",
@@ -93,7 +93,7 @@ class TimerList(Door):
         return Response(made, status=201)
 
 
-class TimerBulk(Door):
+class TimerBulk(BaseView):
     @described(
         "create_timers",
         "Create up to 1,000 timers",
@@ -108,11 +108,11 @@ class TimerBulk(Door):
     def post(self, request: Request) -> Response:
         wishes = _wishes(only(body(request), ["timers"]))
         now = clock.now()
-        made = list(batches.each(partial(_create, wish, owner=request.user, now=now) for wish in wishes))
+        made = list(batches.run_each(partial(_create, wish, owner=request.user, now=now) for wish in wishes))
         return Response({"results": _results(made)})
 
 
-class TimerDetail(Door):
+class TimerDetail(BaseView):
     @described(
         "get_timer",
         "Read a timer",
@@ -156,7 +156,7 @@ class TimerDetail(Door):
         return Response(answer(timer.pk))
 
 
-class TimerTags(Door):
+class TimerTags(BaseView):
     @described(
         "get_tags", "Read a timer's tags", tag="timers", answer=shapes.TagsDocument, example={"tags": examples.TAGS}
     )
@@ -179,7 +179,7 @@ class TimerTags(Door):
         return Response({"tags": timers.tags_of(found(request, timer_id))})
 
 
-class TimerSigningSecret(Door):
+class TimerSigningSecret(BaseView):
     @described(
         "rotate_signing_secret",
         "Make a new signing secret",

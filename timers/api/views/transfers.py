@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, filters, manifests, pages, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, find, repeatable
+from timers.api.base import BaseView, body, find, repeatable
 from timers.api.documents import only
 from timers.api.pages import Order, Page
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
@@ -38,7 +38,7 @@ def _page(found: Any, request: Request, order: Order) -> Page[Any]:
     return pages.page(found, order=order, limit=query_parameters.limit(wanted), marker=query_parameters.marker(wanted))
 
 
-class TransferList(Door):
+class TransferList(BaseView):
     @described(
         "list_transfers",
         "List transfers",
@@ -76,7 +76,7 @@ class TransferList(Door):
         return Response(answer(request, transfer.pk), status=201)
 
 
-class TransferDetail(Door):
+class TransferDetail(BaseView):
     @described(
         "get_transfer",
         "Read a transfer",
@@ -88,7 +88,7 @@ class TransferDetail(Door):
         return Response(answer(request, transfer_id))
 
 
-class TransferFiles(Door):
+class TransferFiles(BaseView):
     @described(
         "list_transfer_files",
         "List a transfer's files",
@@ -116,7 +116,7 @@ class TransferFiles(Door):
         return Response({"files": shapes.FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
 
 
-class TransferManifest(Door):
+class TransferManifest(BaseView):
     @described(
         "get_transfer_manifest",
         "Read a transfer's manifest",
@@ -137,7 +137,7 @@ class TransferManifest(Door):
         return response
 
 
-class TransferEvents(Door):
+class TransferEvents(BaseView):
     @described(
         "list_transfer_events",
         "List a transfer's events",
@@ -156,7 +156,7 @@ class TransferEvents(Door):
         return Response({"events": shapes.TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})
 
 
-class TransferCancel(Door):
+class TransferCancel(BaseView):
     @described(
         "cancel_transfer",
         "Cancel a transfer",
@@ -173,7 +173,7 @@ class TransferCancel(Door):
         return Response(answer(request, transfer.pk), status=202)
 
 
-class TransferRerun(Door):
+class TransferRerun(BaseView):
     @described(
         "rerun_transfer",
         "Run a transfer again",

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
 from timers.api import serializers as shapes
-from timers.api.base import Door, body, find, repeatable
+from timers.api.base import BaseView, body, find, repeatable
 from timers.api.documents import only, read_flag, read_object, read_text
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.models import WorkflowDefinition, WorkflowRun
@@ -22,7 +22,7 @@ from timers.services.workflows import runs as workflow_runs
 VERSION = query("version", "The newest where none is named.", type=OpenApiTypes.INT)
 
 
-class WorkflowList(Door):
+class WorkflowList(BaseView):
     @described(
         "list_workflows",
         "List workflows",
@@ -70,7 +70,7 @@ class WorkflowList(Door):
         return Response(shapes.WorkflowSerializer(row).data, status=201)
 
 
-class WorkflowDetail(Door):
+class WorkflowDetail(BaseView):
     @described(
         "get_workflow",
         "Read a workflow",
@@ -112,7 +112,7 @@ def _answer(request: Request, run_id: Any) -> Any:
     return shapes.WorkflowRunWithTasksSerializer(find(_rows(request), str(run_id))).data
 
 
-class WorkflowRunList(Door):
+class WorkflowRunList(BaseView):
     @described(
         "list_workflow_runs",
         "List workflow runs",
@@ -160,7 +160,7 @@ class WorkflowRunList(Door):
         return Response(_answer(request, run.pk), status=201)
 
 
-class WorkflowRunDetail(Door):
+class WorkflowRunDetail(BaseView):
     @described(
         "get_workflow_run",
         "Read a workflow run",
@@ -172,7 +172,7 @@ class WorkflowRunDetail(Door):
         return Response(_answer(request, run_id))
 
 
-class WorkflowRunTerminate(Door):
+class WorkflowRunTerminate(BaseView):
     @described(
         "terminate_workflow_run",
         "Terminate a workflow run",

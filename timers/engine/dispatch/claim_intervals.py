@@ -42,7 +42,7 @@ _COUNT = """
   coalesce(s.max_runs - s.fired_count, 1000000))"""
 
 _COLUMNS = """(id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at, lease_until,
-  attempt, losses, cancel_requested, occurrences)"""
+  attempt, lost_attempts, cancel_requested, occurrences)"""
 
 _FOLLOWING = """case when planned + n * step > due.end_at or due.fired_count + n >= due.max_runs then null
   else planned + n * step end"""

@@ -42,7 +42,7 @@ returning timer_id"""
 
 _INSERT = """
 insert into timers_execution (id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at,
-  lease_until, attempt, losses, cancel_requested, skip_reason, occurrences, scheduled_until, finished_at)
+  lease_until, attempt, lost_attempts, cancel_requested, skip_reason, occurrences, scheduled_until, finished_at)
 select v.id, v.timer_id, v.definition_id, v.cause, 0, v.status, v.scheduled_for, v.run_at, v.created_at, v.lease_until,
   0, 0, {false}, v.skip_reason, v.occurrences, v.scheduled_until, v.finished_at
 from {table} where true

@@ -71,7 +71,7 @@ class Dispatcher:
             skipped += batch.skipped
             if not batch.full or self.clock.stopped.is_set():
                 break
-        reaped = self.reaper.pass_by(now, horizon=now + self.ahead)
+        reaped = self.reaper.run_due(now, horizon=now + self.ahead)
         if self._sign_of_life.is_due(now):
             processes.beat(processes.DISPATCHER, self._name, now=now)
         return Tick(claimed, skipped, reaped, self._next())
@@ -123,7 +123,7 @@ class Dispatcher:
         latest, following = self.clock.monotonic() + MAX_WAIT_SECONDS, tick.next_instant
         while self._bell is not None and (seconds := self._idle_seconds(following, latest)) > 0:
             if self._bell.wait(seconds):
-                self.reaper.hear(self.clock.now())
+                self.reaper.note_change(self.clock.now())
                 return
             following = self._next()
 

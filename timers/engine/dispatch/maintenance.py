@@ -50,19 +50,19 @@ class Reaper:
     next_retry: datetime | None = None
     next_step: datetime | None = None
     next_snooze: datetime | None = None
-    heard: datetime | None = None
+    change_noted_at: datetime | None = None
 
-    def hear(self, now: datetime) -> None:
+    def note_change(self, now: datetime) -> None:
         """Look at what may be due earlier than was known, as a bell has rung: now, or soon after the last time."""
-        if self.heard is None or not now - AGAIN < self.heard <= now + AGAIN:
-            self.heard = now
-        elif self.heard <= now:
-            self.heard += AGAIN
-        self.next_retry = _earliest(self.next_retry, self.heard)
-        self.next_step = _earliest(self.next_step, self.heard)
-        self.next_snooze = _earliest(self.next_snooze, self.heard)
+        if self.change_noted_at is None or not now - AGAIN < self.change_noted_at <= now + AGAIN:
+            self.change_noted_at = now
+        elif self.change_noted_at <= now:
+            self.change_noted_at += AGAIN
+        self.next_retry = _earliest(self.next_retry, self.change_noted_at)
+        self.next_step = _earliest(self.next_step, self.change_noted_at)
+        self.next_snooze = _earliest(self.next_snooze, self.change_noted_at)
 
-    def pass_by(self, now: datetime, *, horizon: datetime) -> Reaped:
+    def run_due(self, now: datetime, *, horizon: datetime) -> Reaped:
         """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
         if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
             _, self.next_retry = execution_leases.release_retries(now=now)

@@ -9,7 +9,7 @@ from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers.progress import Todo
-from timers.storages.base import Done, Lot, Result, SourceFault, part_prefix
+from timers.storages.base import Batch, Done, Result, SourceFault, part_prefix
 
 WITHIN = 2.0
 """How long at most until what was copied so far is synced and moved, in seconds."""
@@ -27,7 +27,7 @@ def together(work: SliceContext, rows: list[Todo], do: Callable[[SliceContext, l
         return rows
     packs = [row for row in rows if row.members is not None]
     for start in range(0, len(packs), at_once):
-        work.breathe()
+        work.checkpoint()
         do(work, packs[start : start + at_once])
         if work.watch.spent():
             return []
@@ -49,10 +49,10 @@ def copy(work: SliceContext, rows: Sequence[Todo]) -> None:
             work.write_bundle(pack, end._replace(verdict=pack.row.verdict))
 
     with work.gathering(gather):
-        lots = [_lot(work, pack) for pack in packs]
-        results = work.destination.copy_lots(
+        batches = [_batch(work, pack) for pack in packs]
+        results = work.destination.copy_batches(
             work.source,
-            lots,
+            batches,
             verify=work.options.verify,
             times=work.options.times,
             within=min(WITHIN, work.watch.left()),
@@ -72,16 +72,16 @@ def compare(work: SliceContext, rows: Sequence[Todo]) -> None:
             work.write_bundle(pack, SAME)
 
     with work.gathering(gather):
-        lots = [_lot(work, pack) for pack in packs]
-        results = work.destination.compare_lots(work.source, lots, within=min(WITHIN, work.watch.left()))
+        batches = [_batch(work, pack) for pack in packs]
+        results = work.destination.compare_batches(work.source, batches, within=min(WITHIN, work.watch.left()))
         for pack, came in zip(packs, results, strict=True):
             _take_compared(work, pack, came)
 
 
-def _lot(work: SliceContext, pack: BundleProgress) -> Lot:
+def _batch(work: SliceContext, pack: BundleProgress) -> Batch:
     head = f"{part_prefix(work.held.transfer_id)}{pack.row.id}m"
     names = [member.name for member in _piece(work, pack)]
-    return Lot(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
+    return Batch(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
 
 
 def _piece(work: SliceContext, pack: BundleProgress) -> Iterator[Member]:
@@ -108,7 +108,7 @@ def _take_copied(work: SliceContext, pack: BundleProgress, results: Sequence[Res
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         elif result is None:
-            pack.by_itself(work.changes, number)
+            pack.move_out(work.changes, number)
         else:
             faults.append((pack.todo(number), result))
     for row, fault in faults:
@@ -140,4 +140,4 @@ def _take_compared(work: SliceContext, pack: BundleProgress, results: Sequence[R
         if isinstance(result, Done):
             pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         else:
-            pack.by_itself(work.changes, number)
+            pack.move_out(work.changes, number)

@@ -61,12 +61,12 @@ class BundleProgress:
         self.waiting.clear()
         self._done += members
 
-    def by_itself(self, changes: Changes, number: int) -> None:
+    def move_out(self, changes: Changes, number: int) -> None:
         """Let a member go on as a row of its own."""
         changes.new.append(alone(self.todo(number)))
-        self.gone(number)
+        self.moved_out(number)
 
-    def gone(self, number: int) -> None:
+    def moved_out(self, number: int) -> None:
         """Note that a member has a row of its own."""
         del self.waiting[number]
         self._moved_out = True

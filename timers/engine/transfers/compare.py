@@ -77,7 +77,7 @@ def _todos(work: SliceContext, rows: list[Todo], packs: dict[int, BundleProgress
             if not first and work.watch.spent():
                 return
             first = False
-            work.breathe()
+            work.checkpoint()
             yield todo
 
 
@@ -100,7 +100,7 @@ def _take(work: SliceContext, row: Todo, result: Result[Comparison], pack: Bundl
 def _differs(work: SliceContext, row: Todo, pack: BundleProgress | None) -> None:
     if pack is not None and row.member is not None:
         work.changes.new.append(alone(row)._replace(step="copy", verdict="change"))
-        pack.gone(row.member)
+        pack.moved_out(row.member)
     else:
         work.changes.different.append(row.id)
 

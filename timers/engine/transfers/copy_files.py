@@ -88,7 +88,7 @@ class _FileBatch:
                 if not first and self._work.watch.spent():
                     return
                 first = False
-                self._work.breathe()
+                self._work.checkpoint()
                 yield todo
 
     def _copy(self, lane: CopyWorker, row: Todo) -> Filled | CopyStopped:
@@ -99,8 +99,8 @@ class _FileBatch:
         if isinstance(filled, CopyStopped):
             return filled
         try:
-            lane.destination.settle([filled.writer])
-            lane.own()
+            lane.destination.seal_all([filled.writer])
+            lane.check_lease()
             filled.writer.commit(modified_ns=filled.source.modified_ns if lane.options.times else None)
             lane.destination.settle_folders([paths.parent(row.destination_path)])
         except BaseException:
@@ -168,11 +168,11 @@ class _Batch:
     def move_into_place(self) -> None:
         """Sync, move, sync; what was done is written down with the next ones, once there are enough."""
         work = self._work
-        work.destination.settle([each.writer for each in self._filled])
+        work.destination.seal_all([each.writer for each in self._filled])
         moved: list[Filled] = []
         try:
             for each in self._filled:
-                work.watch.own()
+                work.watch.check_lease()
                 if self._move(each):
                     moved.append(each)
         finally:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from timers.engine.transfers.parallel_digest import Echo
+from timers.engine.transfers.parallel_digest import ParallelDigest
 from timers.engine.transfers.slice_context import CHECK_SECONDS, Options, SliceContext
 from timers.engine.transfers.slice_monitor import Cancelled
 from timers.errors import ExternalError
@@ -46,7 +46,7 @@ class CopyWorker:
     work: SliceContext
     source: Storage
     destination: Storage
-    echo: Echo
+    echo: ParallelDigest
     stop: threading.Event | None = None
     """Set when the slice ends; None in the slice's own thread."""
     tally: FileTally = field(default_factory=FileTally)
@@ -67,7 +67,7 @@ class CopyWorker:
     def check(self) -> None:
         """Raise what ends the slice, if it is to end."""
         if self.stop is None:
-            self.work.breathe()
+            self.work.checkpoint()
         elif self.stop.is_set():
             raise Cancelled
 
@@ -75,9 +75,9 @@ class CopyWorker:
         """Return whether the slice has had its time."""
         return self.work.watch.spent()
 
-    def own(self) -> None:
+    def check_lease(self) -> None:
         """Raise SliceLost unless the lease surely still holds."""
-        self.work.watch.own()
+        self.work.watch.check_lease()
 
     def pause(self, moved: int) -> None:
         """Wait as long as the limit on the transfer's speed asks for after so many bytes."""
@@ -94,7 +94,7 @@ class CopyWorkers(Generic[J, R]):
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: list[CopyWorker] = []
-        self._own = CopyWorker(work, work.source, work.destination, Echo())
+        self._own = CopyWorker(work, work.source, work.destination, ParallelDigest())
 
     def run(self, jobs: Iterator[J]) -> Iterator[tuple[J, Result[R]]]:
         """Yield each job with its result, or the fault that it met; what is no fault is raised.
@@ -129,7 +129,7 @@ class CopyWorkers(Generic[J, R]):
         while True:
             with suppress(Empty):
                 return self._judged(*self._answers.get(timeout=CHECK_SECONDS))
-            self._work.breathe()
+            self._work.checkpoint()
 
     def _more_threads(self, wanted: int) -> None:
         if len(self._threads) < min(wanted, self._width):
@@ -155,7 +155,7 @@ class CopyWorkers(Generic[J, R]):
                 self._work,
                 stack.enter_context(collections.storage_for(held.source)),
                 stack.enter_context(collections.storage_for(held.destination or held.source)),
-                stack.enter_context(Echo()),
+                stack.enter_context(ParallelDigest()),
                 self._stop,
             )
         except Exception as error:

@@ -18,7 +18,7 @@ def delete(work: SliceContext) -> bool:
     """Delete until the slice's time is used; return whether nothing is left to be deleted. Deepest paths come first."""
     while rows := progress.to_do(work.held, "delete", work.batch, now=work.watch.now(), last_first=True):
         for row in rows:
-            work.breathe()
+            work.checkpoint()
             if row.members is None:
                 _delete_one(work, row)
             else:

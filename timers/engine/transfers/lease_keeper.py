@@ -10,7 +10,7 @@ from typing import Self
 
 from django.db import connections
 
-from timers.engine.transfers.slice_monitor import Watch
+from timers.engine.transfers.slice_monitor import SliceMonitor
 from timers.lifecycle import TransferStatus
 from timers.services.transfers import slices
 from timers.services.transfers.slices import Slice, SliceLost
@@ -24,10 +24,10 @@ MAX_HELD_SECONDS = 120.0
 log = logging.getLogger(__name__)
 
 
-class Guard:
+class LeaseKeeper:
     """A thread beside a slice's own. It does nothing while that one looks after itself; a context manager."""
 
-    def __init__(self, held: Slice, watch: Watch) -> None:
+    def __init__(self, held: Slice, watch: SliceMonitor) -> None:
         self._held, self._watch = held, watch
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._stay_awake, name="guard", daemon=True)
@@ -56,7 +56,7 @@ class Guard:
         """Extend the lease; end the transfer in the slice's stead when somebody cancelled it. Raises SliceLost."""
         now = self._watch.now()
         if not slices.renew(self._held, now=now):
-            self._watch.extended()
+            self._watch.renewed()
             return False
         self._watch.give_up()
         with suppress(SliceLost):  # the slice was quicker

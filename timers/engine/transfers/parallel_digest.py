@@ -11,7 +11,7 @@ from timers.storages.base import Digest, Reader
 _WORTH_A_THREAD = 256 * 1024
 
 
-class Echo:
+class ParallelDigest:
     """A second reader. Each call reads one stretch; the stretches of one file follow each other."""
 
     def __init__(self) -> None:

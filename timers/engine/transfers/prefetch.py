@@ -12,7 +12,7 @@ from timers.storages.base import Listed
 Answer = Callable[[], Listed | None] | None
 
 
-def of(work: SliceContext, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | None]]:
+def listings(work: SliceContext, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | None]]:
     """Yield each folder with what it holds, or None where it is to be listed by who asks.
 
     Every second folder is listed beside the one before it.

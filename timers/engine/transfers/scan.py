@@ -47,7 +47,7 @@ def scan(work: SliceContext) -> bool:
             _expand(work, item)
             _flush_when_full(work)
         folders = [] if todo else progress.folders_to_list(work.held, work.batch)
-        for folder, listed in prefetch.of(work, folders):
+        for folder, listed in prefetch.listings(work, folders):
             work.watch.check()
             if work.watch.spent() and len(work.changes):
                 break

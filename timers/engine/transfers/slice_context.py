@@ -16,7 +16,7 @@ from timers.copying.plan import Links, SyncLevel
 from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.rows import again_at, alone, with_fault
-from timers.engine.transfers.slice_monitor import Watch
+from timers.engine.transfers.slice_monitor import SliceMonitor
 from timers.errors import ExternalError
 from timers.services.transfers import progress, slices
 from timers.services.transfers.progress import Changes, Fault, Todo
@@ -112,7 +112,7 @@ class SliceContext:
     source: Storage
     destination: Storage
     options: Options
-    watch: Watch
+    watch: SliceMonitor
     batch: int
     pace: RateLimiter
     changes: Changes = field(default_factory=Changes)
@@ -124,7 +124,7 @@ class SliceContext:
     def __post_init__(self) -> None:
         self._bytes, self._files = self.held.bytes_transferred, self.held.files_transferred
         self._samples: Sequence[Sequence[int]] = self.held.samples
-        self._breathed = self.watch.now()
+        self._checkpoint_at = self.watch.now()
         self._gather: Callable[[], None] = _nothing
 
     @contextmanager
@@ -141,22 +141,22 @@ class SliceContext:
         """Write down what was done; raises SliceLost when it is no longer ours to write."""
         self._gather()
         changes, self.changes = self.changes, Changes()
-        now = self._breathed = self.watch.now()
+        now = self._checkpoint_at = self.watch.now()
         changes.course |= self._course(changes, now)
         progress.record(self.held, changes, now=now)
-        self.watch.extended()
+        self.watch.renewed()
 
-    def breathe(self) -> None:
+    def checkpoint(self) -> None:
         """Let others see how far it is, once a second, and look whether the slice is to go on."""
         self.watch.check()
-        if (self.watch.now() - self._breathed).total_seconds() >= PROGRESS_SECONDS:
+        if (self.watch.now() - self._checkpoint_at).total_seconds() >= PROGRESS_SECONDS:
             self.flush()
 
     def pause(self, moved: int, check: Callable[[], None] | None = None) -> None:
         """Wait as long as the limit on the transfer's speed asks for after so many bytes; `check` may end it."""
         seconds = self.pace.spend(moved)
         while seconds > 0:
-            (check or self.breathe)()
+            (check or self.checkpoint)()
             time.sleep(min(seconds, CHECK_SECONDS))
             seconds -= CHECK_SECONDS
 
@@ -208,7 +208,7 @@ class SliceContext:
             return
         self.changes.faults.append(fault)
         self.changes.new.append(with_fault(alone(row), fault)._replace(faults=1, retry_us=to_us(at)))
-        pack.gone(row.member)
+        pack.moved_out(row.member)
 
     def _leave_out(self, row: Todo, fault: Fault, pack: BundleProgress | None) -> None:
         if pack is None or row.member is None:
@@ -217,7 +217,7 @@ class SliceContext:
         self.changes.faults.append(fault)
         now_us = to_us(self.watch.now())
         self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
-        pack.gone(row.member)
+        pack.moved_out(row.member)
 
     def write_bundle(self, pack: BundleProgress, end: MemberEnd) -> None:
         """Add to the changes what came of a bundle's members since the last time."""

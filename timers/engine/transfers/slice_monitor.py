@@ -19,7 +19,7 @@ class Cancelled(Exception):
     """Somebody asked the transfer to stop."""
 
 
-class Watch:
+class SliceMonitor:
     """Cheap enough to ask before every file: most answers come from this process's own clock."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Watch:
         self._looked = self._began
         self.looked_at = time.monotonic()
         """When the slice last looked, by this machine's own clock."""
-        self.extended(self._began)
+        self.renewed(self._began)
 
     def now(self) -> datetime:
         """Return the present instant: when the slice began, and what has passed since."""
@@ -57,7 +57,7 @@ class Watch:
             raise SliceLost
         if instant >= self._renew_at:
             cancelled = slices.renew(self._held, now=self.now())
-            self.extended(instant)
+            self.renewed(instant)
         elif instant >= self._looked + LOOK_AFTER:
             cancelled = slices.is_ours(self._held)
         else:
@@ -66,7 +66,7 @@ class Watch:
         if cancelled:
             raise Cancelled
 
-    def own(self) -> None:
+    def check_lease(self) -> None:
         """Raise SliceLost unless the lease surely still holds: asked before each file is moved into place."""
         if self._monotonic() >= self._lost_at:
             raise SliceLost
@@ -75,7 +75,7 @@ class Watch:
         """Let the slice stop at its next look: it is no longer ours."""
         self._renew_at = self._lost_at = float("-inf")
 
-    def extended(self, instant: float | None = None) -> None:
+    def renewed(self, instant: float | None = None) -> None:
         """Note that the lease was extended, at that moment of this process's clock."""
         instant = self._monotonic() if instant is None else instant
         self._renew_at = instant + RENEW_AFTER

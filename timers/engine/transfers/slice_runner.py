@@ -12,10 +12,10 @@ from datetime import datetime
 
 from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers import compare, copy, delete, partial_files, scan, verify
-from timers.engine.transfers.lease_keeper import Guard
+from timers.engine.transfers.lease_keeper import LeaseKeeper
 from timers.engine.transfers.rows import again_at
 from timers.engine.transfers.slice_context import Final, Options, SliceContext, WaitUntil
-from timers.engine.transfers.slice_monitor import Cancelled, Watch
+from timers.engine.transfers.slice_monitor import Cancelled, SliceMonitor
 from timers.errors import ExternalError
 from timers.lifecycle import TransferStatus
 from timers.services.collections import commands as collections
@@ -44,8 +44,8 @@ def run_slice(
     held = slices.take(transfer_id, owner=f"{socket.gethostname()[:40]}:{os.getpid()}", now=now)
     if held is None:
         return False
-    watch = Watch(held, now=now, budget=budget, monotonic=monotonic)
-    with suppress(SliceLost), Guard(held, watch):
+    watch = SliceMonitor(held, now=now, budget=budget, monotonic=monotonic)
+    with suppress(SliceLost), LeaseKeeper(held, watch):
         try:
             _open_and_work(held, watch, batch)
         except SliceLost:
@@ -58,7 +58,7 @@ def run_slice(
     return True
 
 
-def _open_and_work(held: Slice, watch: Watch, batch: int) -> None:
+def _open_and_work(held: Slice, watch: SliceMonitor, batch: int) -> None:
     with ExitStack() as stack:
         source = stack.enter_context(collections.storage_for(held.source))
         destination = stack.enter_context(collections.storage_for(held.destination)) if held.destination else source
@@ -168,7 +168,7 @@ def _tidy(work: SliceContext) -> None:
     partial_files.remove_kept(work)
 
 
-def _fault(held: Slice, watch: Watch, error: ExternalError) -> None:
+def _fault(held: Slice, watch: SliceMonitor, error: ExternalError) -> None:
     """A store failed as a whole: wait and try again, or give up where that cannot help."""
     if not error.retryable:
         slices.end(held, TransferStatus.FAILED, now=watch.now(), message=error.message, reason=error.reason)

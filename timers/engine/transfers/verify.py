@@ -31,7 +31,7 @@ def verify(work: SliceContext) -> bool:
     with _Looking(work) as looking:
         while rows := progress.copied(work.held, after=after, most=work.batch):
             for row in rows:
-                work.breathe()
+                work.checkpoint()
                 _look(work, looking, row)
                 after = work.changes.course["cursor"] = row.id
                 if work.watch.spent():
@@ -100,7 +100,7 @@ def _reopen_member(work: SliceContext, pack: BundleProgress, todo: Todo, found: 
     fault, at = _fault(todo, found), _again_at(work, todo)
     work.changes.new.append(with_fault(alone(todo), fault)._replace(faults=1, retry_us=to_us(at)))
     work.changes.faults.append(fault)
-    pack.gone(todo.member)
+    pack.moved_out(todo.member)
     _uncount(work, todo)
 
 

@@ -38,12 +38,12 @@ PR_SET_TIMERSLACK = 29
 class PreciseTimer(Generic[T]):
     """A heap of pieces by instant (microseconds), and the threads that play them.
 
-    What `play` returns is called when nothing more is due: it may wait, the next piece may not.
+    What `fire` returns is called when nothing more is due: it may wait, the next piece may not.
     """
 
-    def __init__(self, clock: Clock, play: Callable[[T], Callable[[], object] | None]) -> None:
+    def __init__(self, clock: Clock, fire: Callable[[T], Callable[[], object] | None]) -> None:
         self._clock = clock
-        self._play = play
+        self._play = fire
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[int, int, T]] = []
         self._after: deque[Callable[[], object]] = deque()
@@ -55,12 +55,12 @@ class PreciseTimer(Generic[T]):
         self._lookers = 0
         self._ending = False
 
-    def put(self, pieces: Iterable[tuple[int, T]]) -> None:
+    def put(self, callbacks: Iterable[tuple[int, T]]) -> None:
         """Have pieces played, each at its instant."""
         with self._changed:
             first = self._heap[0][0] if self._heap else None
-            for at, piece in pieces:
-                heapq.heappush(self._heap, (at, next(self._numbers), piece))
+            for at, callback in callbacks:
+                heapq.heappush(self._heap, (at, next(self._numbers), callback))
             while self._threads < 2:
                 self._start()
             if self._heap and self._heap[0][0] != first:
@@ -150,9 +150,9 @@ class PreciseTimer(Generic[T]):
         until = time.monotonic() + min(seconds, AWAKE)
         while time.monotonic() < until:
             pass
-        while (piece := self._take_due(me)) is not None:
+        while (callback := self._take_due(me)) is not None:
             try:
-                if (after := self._play(piece)) is not None:
+                if (after := self._play(callback)) is not None:
                     self._after.append(after)
             except Exception:
                 log.exception("A piece could not be played.")

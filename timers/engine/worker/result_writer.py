@@ -63,14 +63,14 @@ class ResultWriter:
         """Have this written soon."""
         self._results.put(finished)
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Say that something runs whose lease is to be kept."""
         self._results.put(None)
 
     def end(self, seconds: float) -> None:
         """Write what there is and stop; wait for that no longer than so many seconds."""
         self._ending.set()
-        self.nudge()
+        self.wake()
         self._thread.join(seconds)
 
     def _live(self) -> None:
@@ -153,12 +153,12 @@ class ResultWriter:
         pairs = [(each.begun.execution_id, each.begun.attempt) for each in running]
         if moment - self._beaten_at >= BEAT_EVERY:
             self._beaten_at = self._looked_at = moment
-            self._heed(running, leases.renew(pairs, owner=self._owner, now=self._clock.now()))
+            self._apply_heartbeat(running, leases.renew(pairs, owner=self._owner, now=self._clock.now()))
         elif moment - self._looked_at >= LOOK_EVERY:
             self._looked_at = moment
-            self._heed(running, leases.check(pairs, owner=self._owner))
+            self._apply_heartbeat(running, leases.check(pairs, owner=self._owner))
 
-    def _heed(self, running: Sequence[RunningAttempt], heartbeat: Heartbeat) -> None:
+    def _apply_heartbeat(self, running: Sequence[RunningAttempt], heartbeat: Heartbeat) -> None:
         for attempt in running:
             attempt.is_lost = attempt.begun.execution_id in heartbeat.lost
             if attempt.is_lost or attempt.begun.execution_id in heartbeat.cancelled:

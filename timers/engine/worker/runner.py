@@ -27,7 +27,7 @@ from timers.actions.base import Outcome, OutcomeKind
 from timers.clock import Clock, to_us
 from timers.engine.worker.execute import RunningAttempt, carry_out, release_connections, timed_out
 from timers.engine.worker.result_writer import ResultWriter
-from timers.engine.worker.subsecond import Keeper
+from timers.engine.worker.subsecond import SubsecondKeeper
 from timers.engine.worker.thread_pool import LOOK_AGAIN, MAX_THREADS, ThreadPool
 from timers.messaging import cluster_name
 from timers.process_name import process_name
@@ -84,7 +84,9 @@ class Runner:
             tell_to_stop=self._tell_to_stop,
             is_behind=self._is_behind,
         )
-        self._keeper = Keeper(clock, self.owner, enter=self._enter, hand_over=self._hand_over, nudge=self._writer.nudge)
+        self._keeper = SubsecondKeeper(
+            clock, self.owner, enter=self._enter, hand_over=self._hand_over, wake=self._writer.wake
+        )
         self._timekeeper = threading.Thread(target=self._keep_time, name="timers-timekeeper", daemon=True)
 
     def start(self) -> None:
@@ -155,7 +157,7 @@ class Runner:
         if self.clock.monotonic() >= self._gives_up_at:
             self._give_up_late_ones()
         if self._pool.has_backlog():
-            self._pool.tend()
+            self._pool.grow()
 
     def _is_behind(self) -> bool:
         """Return whether more is due than was begun, and there is room to begin it."""
@@ -215,8 +217,8 @@ class Runner:
         was_idle = not self._running
         self._running.update((attempt.begun.execution_id, attempt) for attempt in attempts)
         if was_idle:
-            self._writer.nudge()
-        self._keeper.consider(attempts)
+            self._writer.wake()
+        self._keeper.adopt(attempts)
         self._pool.submit(attempts)
 
     def _secrets(self, begun: StartedAttempt) -> tuple[bytes, ...]:

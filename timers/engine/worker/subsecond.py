@@ -41,9 +41,9 @@ SWITCH_INTERVAL = 0.0001
 LEFT_OUT = Outcome.skipped("The run before was still at it.", reason=SkipReason.OVERLAP)
 
 
-class Keeper:
+class SubsecondKeeper:
     """Holds sub-second timers. `enter` carries an attempt's start into the runner's books, runs it in this thread and
-    returns what is left to do, `hand_over` runs it in another one, and `nudge` has the leases of what takes long kept.
+    returns what is left to do, `hand_over` runs it in another one, and `wake` has the leases of what takes long kept.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Keeper:
         *,
         enter: Callable[[RunningAttempt], Callable[[], object] | None],
         hand_over: Callable[[RunningAttempt], None],
-        nudge: Callable[[], None],
+        wake: Callable[[], None],
     ) -> None:
         self._clock, self._owner = clock, owner
-        self._enter, self._hand_over, self._nudge = enter, hand_over, nudge
-        self._metronome: PreciseTimer[RunningAttempt] = PreciseTimer(clock, self._play)
+        self._enter, self._hand_over, self._nudge = enter, hand_over, wake
+        self._metronome: PreciseTimer[RunningAttempt] = PreciseTimer(clock, self._fire)
         self._lock = threading.Lock()
         self._held: dict[UUID, int] = {}
         self._busy: dict[UUID, RunningAttempt] = {}
@@ -68,7 +68,7 @@ class Keeper:
         self._ending = False
         self._thread: threading.Thread | None = None
 
-    def consider(self, begun: Iterable[RunningAttempt]) -> None:
+    def adopt(self, begun: Iterable[RunningAttempt]) -> None:
         """Hold the timers of these attempts from now on, where that is possible."""
         rapid = [
             each for each in begun if each.begun.instructions.is_rapid and each.begun.timer_id not in self._unknown
@@ -119,7 +119,7 @@ class Keeper:
 
     # At the instant
 
-    def _play(self, attempt: RunningAttempt) -> Callable[[], object] | None:
+    def _fire(self, attempt: RunningAttempt) -> Callable[[], object] | None:
         begun = attempt.begun
         if begun.timer_id in self._busy:
             now = self._clock.now()
@@ -188,7 +188,7 @@ class Keeper:
         self._metronome.put((to_us(each.scheduled_for), RunningAttempt(each, is_rapid=True)) for each in done.begun)
         if any(now - started_at > AHEAD for _, started_at in at_work):
             self._nudge()
-        self._let_go(done.let_go)
+        self._release(done.let_go)
 
     def _leave_unknown(self) -> None:
         with self._lock:
@@ -200,7 +200,7 @@ class Keeper:
             ids = [each.begun.execution_id for each in taken]
             requeue.requeue(ids, owner=self._owner, now=self._clock.now())
 
-    def _let_go(self, gone: dict[UUID, str]) -> None:
+    def _release(self, gone: dict[UUID, str]) -> None:
         """Hold these timers no longer; what was begun of those that are paused or over does not run."""
         with self._lock:
             for timer_id in gone:

@@ -41,17 +41,17 @@ class ThreadPool(Generic[T]):
         self._taken_before = 0
         self._members: set[int] = set()
 
-    def submit(self, pieces: Iterable[T]) -> None:
+    def submit(self, callbacks: Iterable[T]) -> None:
         """Have these carried out, in this order as far as there are threads."""
-        for piece in pieces:
-            self._work.put(piece)
+        for callback in callbacks:
+            self._work.put(callback)
         if self._idle == 0 and self._threads < self._most:
             self._start(1 if self._threads else min(4, self._work.qsize()))
 
     def has_backlog(self) -> bool:
         return not self._work.empty()
 
-    def tend(self) -> None:
+    def grow(self) -> None:
         """Start more threads when work waits and the present ones are held up; to be called while work waits."""
         taken, self._taken_before = self._taken - self._taken_before, self._taken
         waiting = self._work.qsize()
@@ -77,7 +77,7 @@ class ThreadPool(Generic[T]):
         with self._lock:
             self._members.add(me)
         try:
-            while (piece := self._take()) is not None and self._carry_out(piece):
+            while (callback := self._take()) is not None and self._carry_out(callback):
                 pass
         except ActionTimedOut:
             pass

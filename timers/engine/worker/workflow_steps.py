@@ -168,7 +168,7 @@ class Steps:
         try:
             held = service.take(wanted, owner=self._owner, now=now)
             if len(held) < len(wanted):
-                wakeups.settle(set(wanted) - {str(each.step_id) for each in held}, now=now)
+                wakeups.advance_woken(set(wanted) - {str(each.step_id) for each in held}, now=now)
         except (DatabaseError, InterfaceError):
             self._waiting.update(dict.fromkeys(wanted))
             raise
@@ -179,7 +179,7 @@ class Steps:
     def _look_after(self) -> None:
         """Keep the leases, stop what is no longer ours, give up what takes too long, add threads."""
         if self._pool.has_backlog():
-            self._pool.tend()
+            self._pool.grow()
         moment = time.monotonic()
         for running in list(self._running.values()):
             if running.gives_up_at <= moment:

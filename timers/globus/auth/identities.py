@@ -14,7 +14,7 @@ from timers.errors import Forbidden, Invalid, NotFound
 from timers.globus import errors
 from timers.globus.auth import id_tokens
 from timers.globus.auth.server import basic
-from timers.globus.base import Door, identifier, token_of
+from timers.globus.base import BaseView, identifier, token_of
 from timers.globus.errors import MISSING, Told
 from timers.models import ClientKey, Consent, Token
 from timers.scheduling.fields import write_instant
@@ -23,7 +23,7 @@ from timers.services.people import consents, identities, oauth_clients
 MAX_LOOKUPS = 1_000
 
 
-class AuthDoor(Door):
+class AuthDoor(BaseView):
     """A view of the Auth service for holders of tokens."""
 
     invalid = HTTPStatus.BAD_REQUEST

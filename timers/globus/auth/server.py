@@ -41,7 +41,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Server(AuthorizationEndpoint, TokenEndpoint):
-    """Answers for one request: `base` is this door's address as the caller knows it."""
+    """Answers for one request: `base` is this interface's address as the caller knows it."""
 
     def __init__(self, *, base: str, now: datetime) -> None:
         validator = Validator(base=base, now=now)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from timers import clock, scopes
 from timers.errors import Invalid, NotFound
 from timers.globus import errors
-from timers.globus.base import Door, identifier, number, token_of
+from timers.globus.base import BaseView, identifier, number, token_of
 from timers.globus.timers import listing, reading
 from timers.globus.timers.reading import JobRequest
 from timers.globus.timers.schedules import MIN_INTERVAL_SECONDS
@@ -33,7 +33,7 @@ RESULTS_SHOWN = 10
 MAX_RESULTS = 100
 
 
-class TimersDoor(Door):
+class TimersDoor(BaseView):
     """A view of the Timers service."""
 
     shape = staticmethod(errors.of_timers)

@@ -9,14 +9,14 @@ from rest_framework.request import Request
 
 from timers import scopes
 from timers.globus import errors
-from timers.globus.base import Door, identifier
+from timers.globus.base import BaseView, identifier
 from timers.globus.errors import Told
 from timers.models import Collection, Transfer
 from timers.services.collections import commands as collections
 from timers.services.people import identities
 
 
-class TransferDoor(Door):
+class TransferDoor(BaseView):
     """A view of the Transfer service."""
 
     invalid = HTTPStatus.BAD_REQUEST

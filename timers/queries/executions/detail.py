@@ -71,7 +71,7 @@ class ExecutionDetail:
     def most_attempts(self) -> int | None:
         """How many attempts there can be: lost ones do not count."""
         most = self.policies.get("max_attempts")
-        return most + self.execution.losses if isinstance(most, int) else None
+        return most + self.execution.lost_attempts if isinstance(most, int) else None
 
     @property
     def next_attempt(self) -> int:

@@ -185,9 +185,9 @@ def _attempts(execution: Execution) -> str:
     if not execution.attempt or execution.status == ExecutionStatus.SKIPPED:
         return ""
     most = (execution.definition.policies or {}).get("max_attempts") if execution.definition else None
-    counted = execution.attempt - execution.losses
+    counted = execution.attempt - execution.lost_attempts
     return (
-        f"{execution.attempt} of {most + execution.losses}"
+        f"{execution.attempt} of {most + execution.lost_attempts}"
         if most and counted >= 1 and most > 1
         else str(execution.attempt)
     )

@@ -1,4 +1,4 @@
-"""What the schedules of the Conductor door have started: the search of their execution records."""
+"""What the schedules of the Conductor interface have started: the search of their execution records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def search(
     now: datetime,
 ) -> RecordPage:
     """Return the records that meet all conditions. Skipped occurrences and those still to come are no records."""
-    timers = dict(Timer.objects.filter(owner=owner, door=CONDUCTOR).values_list("pk", "name"))
+    timers = dict(Timer.objects.filter(owner=owner, interface=CONDUCTOR).values_list("pk", "name"))
     records = Execution.objects.filter(timer_id__in=list(timers)).exclude(status=ExecutionStatus.SKIPPED)
     records = records.filter(Q(started_at__isnull=False) | Q(run_at__lte=now))
     for field, operator, values in clauses:
@@ -100,7 +100,7 @@ def _instant(value: int) -> datetime:
 
 def _of_workflow(owner: Any, part: str) -> Q:
     """Return the condition that the workflow's name holds this, whatever the case."""
-    named = Definition.objects.filter(timer__owner=owner, timer__door=CONDUCTOR, body__name__icontains=part)
+    named = Definition.objects.filter(timer__owner=owner, timer__interface=CONDUCTOR, body__name__icontains=part)
     return Q(definition_id__in=list(named.values_list("pk", flat=True)))
 
 

@@ -129,7 +129,7 @@ def abilities(collection: Collection) -> dict[str, Any]:
     return STORAGES.get(collection.kind).abilities.document()
 
 
-# Browsing: what a storage says is answered with the house's own errors, which doors know
+# Browsing: what a storage says is answered with the service's own errors, which interfaces know
 
 
 def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Folder:

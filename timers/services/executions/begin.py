@@ -68,14 +68,14 @@ where %s and e.status = 'pending' and ((e.serial > 0 and e.cluster is null) or e
       where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and {HERE} and (
         o.started_at is not null
         or (o.status = 'pending' and o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
-returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
+returning id, timer_id, definition_id, trigger, attempt, lost_attempts, scheduled_for, serial"""
 
 START = """
 update timers_execution as e
 set status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, %%s), lease_until = %%s,
   lease_owner = %%s
 where %s and status = 'pending'
-returning id, timer_id, definition_id, trigger, attempt, losses, scheduled_for, serial"""
+returning id, timer_id, definition_id, trigger, attempt, lost_attempts, scheduled_for, serial"""
 
 
 CANCEL_RETRYING = f"""
@@ -218,14 +218,14 @@ def _start(
 
 
 def _begun(row: Sequence[Any], instructions: CachedDefinition) -> StartedAttempt:
-    execution_id, timer_id, _, trigger, attempt, losses, scheduled_for, serial = row
+    execution_id, timer_id, _, trigger, attempt, lost_attempts, scheduled_for, serial = row
     return StartedAttempt(
         rows.as_uuid(execution_id),
         rows.as_uuid(timer_id),
         trigger,
         from_us(scheduled_for),
         attempt,
-        losses,
+        lost_attempts,
         instructions,
         serial,
     )

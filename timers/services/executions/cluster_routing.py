@@ -39,7 +39,7 @@ _CHILD_COLUMNS = {
 
 _CHILDREN = """
 insert into timers_execution (id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at,
-  lease_until, attempt, losses, cancel_requested, occurrences, cluster)
+  lease_until, attempt, lost_attempts, cancel_requested, occurrences, cluster)
 select v.id, v.timer_id, v.definition_id, v.cause, v.serial, 'pending', v.scheduled_for, v.scheduled_for, %s, %s,
   0, 0, {false}, 1, v.cluster
 from {table} where true

@@ -54,7 +54,7 @@ def cancel(execution: Execution, *, by: Any, now: datetime) -> Execution:
         events.record("cancelled", now=now, by=by, owner=timer.owner, timer_id=timer.pk, object_id=execution.pk)
         execution.refresh_from_db()
         if execution.status == ExecutionStatus.CANCELLED:
-            _settle(timer, now=now)
+            _update_timer(timer, now=now)
     return execution
 
 
@@ -67,7 +67,7 @@ def _ask_to_stop(execution: Execution, *, now: datetime) -> bool:
     return True
 
 
-def _settle(timer: Timer, *, now: datetime) -> None:
+def _update_timer(timer: Timer, *, now: datetime) -> None:
     """Let the timer go on after one of its executions was cancelled before it began."""
     if timer.schedule.overlap in overlap_queue.QUEUEING:
         overlap_queue.wake_next([timer.pk], now=now)
@@ -78,7 +78,7 @@ def requeue_stuck(owner: Any, *, now: datetime) -> list[UUID]:
     """Wake again what was taken and not started; return which executions those are."""
     stuck = Execution.objects.filter(
         timer__owner=owner,
-        timer__door=CONDUCTOR,
+        timer__interface=CONDUCTOR,
         status__in=UNFINISHED,
         workflow_id__isnull=True,
         run_at__lte=now - EXECUTION_MESSAGE_LEASE,

@@ -119,8 +119,8 @@ def finish(batch: Sequence[AttemptResult], *, owner: str | None, now: datetime) 
         over = [each for each in ran if statuses[each.begun.execution_id] != "retrying"]
         if skipped:
             counters.lock([each.begun.timer_id for each in [*over, *skipped]])
-        _settle([each for each in over if each.outcome.ending is not OutcomeKind.WAITING], statuses, now=now)
-        _settle_skipped(skipped, now=now)
+        _update_timers([each for each in over if each.outcome.ending is not OutcomeKind.WAITING], statuses, now=now)
+        _refund_skipped(skipped, now=now)
         if len(over) < len(ran):
             queue.wake_dispatchers()
     return set(statuses)
@@ -160,7 +160,7 @@ def _ending(each: AttemptResult, *, now: datetime) -> _RecordedResult:
 
 def _retry_at(each: AttemptResult, *, now: datetime) -> datetime | None:
     """Return when the execution is tried again, None when it is not. Lost attempts do not count."""
-    what, tries = each.begun.instructions, each.begun.attempt - each.begun.losses
+    what, tries = each.begun.instructions, each.begun.attempt - each.begun.lost_attempts
     if not each.outcome.retryable or tries >= what.max_attempts:
         return None
     if each.outcome.retry_after is not None:
@@ -241,7 +241,7 @@ def write_attempts(ended: Iterable[AttemptResult], *, worker: str | None, outcom
     rows.change(_ATTEMPTS.format(table=rows.table("v", **_ATTEMPT_COLUMNS)), rows.rows(values))
 
 
-def _settle(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, now: datetime) -> None:
+def _update_timers(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, now: datetime) -> None:
     """Let the timers know: counters, breaker, the end, and whoever waits behind what has ended."""
     if not over:
         return
@@ -267,7 +267,7 @@ def _settle(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, now: da
         completion.end_finished(finished_schedules, now=now)
 
 
-def _settle_skipped(skipped: Sequence[AttemptResult], *, now: datetime) -> None:
+def _refund_skipped(skipped: Sequence[AttemptResult], *, now: datetime) -> None:
     """Give the runs of these back that were left out at their start, and let go on what waits behind them."""
     if not skipped:
         return

@@ -141,9 +141,9 @@ def _take_back_lost(now: datetime) -> int:
         if not lost:
             return 0
         for each in lost:
-            each.losses += 1
+            each.lost_attempts += 1
         sql.change(
-            f"update timers_execution set losses = losses + 1 where {sql.among('id')}",
+            f"update timers_execution set lost_attempts = lost_attempts + 1 where {sql.among('id')}",
             [sql.listed([each.pk.hex for each in lost])],
         )
         what = read(each.definition_id for each in lost)
@@ -154,7 +154,7 @@ def _take_back_lost(now: datetime) -> int:
 
 
 def _is_repeated(lost: Execution, what: CachedDefinition) -> bool:
-    return lost.losses < MAX_LOST_ATTEMPTS and not lost.cancel_requested and not what.at_most_once
+    return lost.lost_attempts < MAX_LOST_ATTEMPTS and not lost.cancel_requested and not what.at_most_once
 
 
 def _record_losses(lost: Sequence[Execution], now: datetime) -> None:

@@ -60,14 +60,14 @@ where status = 'pending' and id in (
   select id from timers_execution
   where %s and {UNFINISHED_SQL} and status = 'pending' and serial = 0 and started_at is null and attempt = 0
     and scheduled_for > %%s{{locked}})
-returning id, timer_id, definition_id, scheduled_for, attempt, losses"""
+returning id, timer_id, definition_id, scheduled_for, attempt, lost_attempts"""
 
 _INSERT = """
 insert into timers_execution (id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at,
-  lease_until, lease_owner, attempt, losses, cancel_requested, occurrences)
+  lease_until, lease_owner, attempt, lost_attempts, cancel_requested, occurrences)
 select v.id, v.timer_id, v.definition_id, 'schedule', 0, 'running', v.at, v.at, %s, %s, %s, 1, 0, {false}, 1
 from {table} where true
-on conflict do nothing returning id, timer_id, definition_id, scheduled_for, attempt, losses"""
+on conflict do nothing returning id, timer_id, definition_id, scheduled_for, attempt, lost_attempts"""
 
 _INSERT_COLUMNS = {"id": "uuid", "timer_id": "uuid", "definition_id": "bigint", "at": "bigint"}
 

@@ -21,7 +21,7 @@ from timers.models import ClientKey, Token
 from timers.services import events, words
 
 CONDUCTOR_SCOPE = "conductor"
-"""What a token needs for the door of Conductor clients, if it is not for everything."""
+"""What a token needs for the interface of Conductor clients, if it is not for everything."""
 
 API_SCOPE = "api"
 """What a token needs for the native REST API, if it is not for everything."""
@@ -31,7 +31,7 @@ TOKEN_MARK = "tmr_"
 
 PERSONAL, ACCESS, REFRESH, CODE = "personal", "access", "refresh", "code"
 OPENING = (PERSONAL, ACCESS)
-"""The kinds of tokens that open doors; the others are only exchanged for such."""
+"""The kinds of tokens that open interfaces; the others are only exchanged for such."""
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 MAX_DAYS = 36_500
@@ -124,7 +124,7 @@ def issue_for_key(key: ClientKey, *, now: datetime) -> str:
 
 
 def authenticate_token(value: str, *, now: datetime) -> Token | None:
-    """Return the token with this text when it opens doors, is valid and its owner active; notes that it was used."""
+    """Return the token with this text when it is valid and its owner active; notes that it was used."""
     token = find_token(value, kinds=OPENING, now=now)
     if token is not None:
         _note_use(token, now=now)

@@ -16,7 +16,7 @@ PER_TRANSACTION = 50
 """Few enough that nobody waits long for the lock that SQLite gives to one writer at a time."""
 
 
-def each(steps: Iterable[Callable[[], Done]]) -> Iterator[Done | TimersError]:
+def run_each(steps: Iterable[Callable[[], Done]]) -> Iterator[Done | TimersError]:
     """Yield what each step returned, or the error that undid it alone, in order."""
     remaining = iter(steps)
     while batch := list(islice(remaining, PER_TRANSACTION)):

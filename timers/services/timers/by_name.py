@@ -15,14 +15,16 @@ from timers.models.timers import CONDUCTOR, TimerQuerySet
 from timers.services.timers import commands as timers
 
 
-def of(owner: Any) -> TimerQuerySet:
-    """Return the timers of the Conductor door that are not deleted."""
-    return Timer.objects.not_deleted().filter(owner=owner, door=CONDUCTOR, action="workflow", schedule__kind="cron")
+def timers_of(owner: Any) -> TimerQuerySet:
+    """Return the timers of the Conductor interface that are not deleted."""
+    return Timer.objects.not_deleted().filter(
+        owner=owner, interface=CONDUCTOR, action="workflow", schedule__kind="cron"
+    )
 
 
 def find(owner: Any, name: str) -> Timer:
     """Return the timer of that name; raises NotFound."""
-    found = of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
+    found = timers_of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
     if found is None:
         raise NotFound(f"There is no schedule named {name}.")
     return found
@@ -53,9 +55,9 @@ def save(
 
 
 def _save(owner: Any, name: str, wish: dict[str, Any], *, paused: bool, now: datetime) -> Timer:
-    known = Timer.objects.not_deleted().filter(owner=owner, door=CONDUCTOR, name=name).first()
+    known = Timer.objects.not_deleted().filter(owner=owner, interface=CONDUCTOR, name=name).first()
     if known is None:
-        made = {**wish, "action": "workflow", "door": CONDUCTOR, "refuse_never": False, "paused": paused}
+        made = {**wish, "action": "workflow", "interface": CONDUCTOR, "refuse_never": False, "paused": paused}
         return timers.create(owner=owner, name=name, by=owner, now=now, **made)
     changes = {**wish, "timer_type": "workflow"}
     timer = timers.update(known, changes=changes, by=owner, now=now, refuse_never=False)

@@ -42,11 +42,11 @@ def create(
     now: datetime,
     minimum_interval: float = 0.1,
     refuse_never: bool = True,
-    door: str = "",
+    interface: str = "",
 ) -> Timer:
     """Return a new timer, active, paused if so asked, or ended when its schedule is already over.
 
-    `refuse_never` refuses a schedule that can never fire; `door` is the one that shows only timers of its own.
+    `refuse_never` refuses a schedule that can never fire; `interface` is the one that shows only timers of its own.
     `like` is a definition that the reader copies: its secrets stand in where the body has a mask.
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
@@ -73,7 +73,7 @@ def create(
             name=wish.name,
             description=text,
             action=wish.action,
-            door=door,
+            interface=interface,
             status=status,
             status_reason="The schedule was over when the timer was made." if first is None else "",
             status_changed_at=now,
@@ -221,9 +221,11 @@ def _redefine(
 
 
 def _check_name_is_free(timer: Timer, name: str) -> None:
-    """Raise Invalid when the timer is known by its name at its door, and another one has that name."""
-    others = Timer.objects.not_deleted().filter(owner=timer.owner, door=timer.door, name=name).exclude(pk=timer.pk)
-    if timer.door == CONDUCTOR and name != timer.name and others.exists():
+    """Raise Invalid when the timer is known by its name at its interface, and another one has that name."""
+    others = (
+        Timer.objects.not_deleted().filter(owner=timer.owner, interface=timer.interface, name=name).exclude(pk=timer.pk)
+    )
+    if timer.interface == CONDUCTOR and name != timer.name and others.exists():
         raise Invalid({"name": f"There is another schedule named {name}, and Conductor clients know them by name."})
 
 

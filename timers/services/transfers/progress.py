@@ -17,7 +17,7 @@ from timers.models.transfer_files import ChangedPack, DoneFile, NewFile
 from timers.services.transfers import slices
 from timers.services.transfers.slices import LEASE, Slice
 
-__all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "ResumableFile", "NewFile", "Todo", "record"]
+__all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "NewFile", "ResumableFile", "Todo", "record"]
 
 
 class Todo(NamedTuple):

@@ -33,7 +33,7 @@ def locked(run_ids: Iterable[UUID]) -> list[WorkflowRun]:
 
 def begin(run: WorkflowRun, writing: UnitOfWork) -> None:
     """Write the first steps of a new run, which is stored already."""
-    _go_on(run, writing, seq=0)
+    _advance(run, writing, seq=0)
 
 
 def end_step(
@@ -69,7 +69,7 @@ def end_step(
         end(run, verdict.run_status, writing, output={}, reason=f"Task {step.reference}: {why}")
     else:
         run.position = step.position + 1
-        _go_on(run, writing, seq=step.seq)
+        _advance(run, writing, seq=step.seq)
 
 
 def end(
@@ -111,7 +111,7 @@ def outcome_of(run: WorkflowRun) -> Outcome:
 # Steps of it
 
 
-def _go_on(run: WorkflowRun, writing: UnitOfWork, *, seq: int) -> None:
+def _advance(run: WorkflowRun, writing: UnitOfWork, *, seq: int) -> None:
     """Write what follows step `seq`: what is passed at once, then a step to wait for or the end of the run."""
     workflow = definitions.read(run.definition)
     course = steps.advance(workflow, run.position, _known(run, writing))

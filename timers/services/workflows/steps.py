@@ -217,13 +217,13 @@ def requeue(held: Iterable[HeldStep], *, owner: str, now: datetime) -> None:
 
 def lost(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     """Have a step of a locked run repeated whose worker fell silent; after five times it has failed."""
-    if step.losses + 1 >= MAX_LOST_ATTEMPTS:
+    if step.lost_attempts + 1 >= MAX_LOST_ATTEMPTS:
         outcome = Outcome.failed(f"The worker {step.worker} did not report any more.", reason="lost")
         _end(run, step, outcome, writing)
         return
     WorkflowStep.objects.filter(pk=step.pk, status=StepStatus.IN_PROGRESS).update(
         status=StepStatus.SCHEDULED,
-        losses=F("losses") + 1,
+        lost_attempts=F("lost_attempts") + 1,
         lease_owner=None,
         lease_until=writing.now + MESSAGE_LEASE,
         updated_at=writing.now,

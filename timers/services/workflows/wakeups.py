@@ -46,7 +46,7 @@ def _hand_over(lost: Iterable[WorkflowStep], *, now: datetime) -> None:
         send(ids)
 
 
-def settle(ids: Iterable[UUID | str], *, now: datetime) -> None:
+def advance_woken(ids: Iterable[UUID | str], *, now: datetime) -> None:
     """Go on with those of the steps that a worker of ours was woken for but need not be carried out."""
     wanted = {sql.as_uuid(each) for each in ids}
     in_progress = WorkflowStep.objects.filter(pk__in=wanted, status=StepStatus.IN_PROGRESS)

@@ -103,7 +103,7 @@ class S3Storage(Storage):
         self._folder(paths.parent(path))
         writer = S3Writer(self._bucket, path, part, allow=self._refuse_folder)
         if resume is not None:
-            writer.go_on(resume)
+            writer.resume(resume)
         return writer
 
     def _refuse_folder(self, path: str) -> None:

@@ -55,7 +55,7 @@ class S3Writer(Writer):
         self._size, self._expected = PART, False
         self._ended = False
 
-    def go_on(self, older: UnfinishedFile) -> None:
+    def resume(self, older: UnfinishedFile) -> None:
         """Take over what an earlier writer kept; raises `not_found` when the store does not have that."""
         left = unfinished.load(self._bucket, self.path, older)
         self._older, self._upload, self._sent = older.name, left.upload, left.sent

@@ -342,7 +342,7 @@ class _BackReader(SftpReader):
 def is_folder(session: SftpSession, path: bytes) -> bool:
     """Return whether a folder stands at a path."""
     try:
-        return entry("", session.look(path)).kind is Kind.DIR
+        return entry("", session.lstat(path)).kind is Kind.DIR
     except Refused:
         return False
 

@@ -74,7 +74,7 @@ class SftpSession(Wire):
         fields = self._ask(Ask.REALPATH, text(path), kind=Say.NAME)
         return _names(fields)[0].name
 
-    def look(self, path: bytes) -> Attributes:
+    def lstat(self, path: bytes) -> Attributes:
         """Return what stands at a path; a link is a link."""
         return self._ask(Ask.LSTAT, text(path), kind=Say.ATTRS).attributes()
 

@@ -114,7 +114,7 @@ class SftpStorage(Storage):
                 self._session.truncate(handle, resume.size)
             return writer
 
-    def settle(self, writers: Sequence[Writer]) -> None:
+    def seal_all(self, writers: Sequence[Writer]) -> None:
         ours = [writer for writer in writers if isinstance(writer, SftpWriter)]
         for writer, asked in [(writer, writer.begin_seal()) for writer in ours]:
             writer.finish_seal(asked)
@@ -218,7 +218,7 @@ class SftpStorage(Storage):
         return self._folder(paths.parent(path)) + b"/" + encoded(paths.name_of(path))
 
     def _look(self, path: str) -> Entry:
-        return entry(paths.name_of(path), self._session.look(self._place(path)))
+        return entry(paths.name_of(path), self._session.lstat(self._place(path)))
 
     def _there(self, path: str) -> Entry | None:
         try:
@@ -248,7 +248,7 @@ class SftpStorage(Storage):
 
     def _take_over(self, older: bytes, place: bytes, size: int) -> None:
         """Give an unfinished part its new name, if it is there, a file, and has that much."""
-        found = entry("", self._session.look(older))
+        found = entry("", self._session.lstat(older))
         if found.kind is not Kind.FILE or found.size < size:
             raise fault("not_found", "The unfinished part is shorter than it should be.")
         self._session.rename(older, place)
