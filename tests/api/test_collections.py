@@ -12,7 +12,7 @@ from tests.factories import make_collection
 from tests.loopback import free_port
 from tests.storages.sftp_server import Server
 from timers.api import examples
-from timers.api.serializers import CollectionSerializer
+from timers.api.serializers.collections import CollectionSerializer
 from timers.models import Collection, Event
 from timers.services.collections import commands as collections
 from timers.targets import parse_networks

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from tests.api.conftest import BASE, Caller
 from timers.api import errors
 from timers.errors import Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
+from timers.http_api.errors import problem_of
 from timers.models import Timer
 
 
@@ -25,7 +26,8 @@ from timers.models import Timer
     ],
 )
 def test_each_of_our_errors_has_its_status(error: TimersError, status: int, code: str) -> None:
-    answer = errors.answer(error, {})
+    request = RequestFactory().get("/")
+    answer = errors.response(problem_of(error, request), request)
 
     assert answer.status_code == status
     assert answer.data["error"]["code"] == code

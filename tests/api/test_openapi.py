@@ -22,13 +22,9 @@ from timers import clock
 from timers.api import examples, openapi
 from timers.api.openapi import IDEMPOTENCY_KEY
 from timers.api.routes import ROUTES
-from timers.api.serializers import (
-    ExecutionSerializer,
-    FileSerializer,
-    NewTimer,
-    TimerWithResultsSerializer,
-    TransferSerializer,
-)
+from timers.api.serializers.executions import ExecutionSerializer
+from timers.api.serializers.timers import NewTimer, TimerWithResultsSerializer
+from timers.api.serializers.transfers import FileSerializer, TransferSerializer
 from timers.models import Timer, Transfer
 from timersite.wsgi import application
 

@@ -331,7 +331,7 @@ def test_a_job_comes_back_as_it_was_sent(owner_calls: Caller, transfer_body: dic
 def test_the_answer_to_creation_shows_the_timer_before_it_ran(
     owner_calls: Caller, transfer_body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "wake_brokers", lambda _: transaction.on_commit(lambda: run_due(clock.now())))
+    monkeypatch.setattr(queue, "notify", lambda _: transaction.on_commit(lambda: run_due(clock.now())))
     sent = {"start": clock.now().isoformat(), "interval": 60, "callback_url": "https://x.example.org/transfer/run"}
 
     made = create(owner_calls, transfer_body)

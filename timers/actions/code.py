@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from timers import validation
 from timers.actions import run_output, service_instances
 from timers.actions.base import CURRENT, Action, Context, Defaults, Outcome
 from timers.code_timers import ON, DeclarationError, Registered
@@ -45,10 +46,8 @@ class CodeAction(Action):
             raise Invalid({"args": "Arguments are a list of values."})
         if not isinstance(kwargs, Mapping):
             raise Invalid({"kwargs": "Arguments are an object of names and values."})
-        if body.get("on", "one") not in ON:
-            raise Invalid({"on": f"Must be one of {', '.join(ON)}."})
-        if not isinstance(body.get("at_most_once", False), bool):
-            raise Invalid({"at_most_once": "This must be true or false."})
+        validation.one_of(body.get("on", "one"), "on", ON)
+        validation.flag(body.get("at_most_once"), "at_most_once")
         given = {
             "args": list(args),
             "kwargs": dict(kwargs),

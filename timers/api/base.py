@@ -7,77 +7,35 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from timers import clock
-from timers.api import documents, query_parameters
-from timers.api.errors import NO_SUCH_PATH, TooLarge
+from timers import clock, validation
+from timers.api import errors
 from timers.errors import NotFound
+from timers.http_api.bodies import JSONObjectParser
+from timers.http_api.views import BaseView, NoSuchPath
 from timers.services import idempotency
 
 Row = TypeVar("Row", bound=Model)
-View = TypeVar("View", bound="BaseView")
+View = TypeVar("View", bound="ApiView")
 Arguments = ParamSpec("Arguments")
 
-MAX_DRAINED_BYTES = 64 * 1024 * 1024
-_CHUNK = 256 * 1024
+
+class JSONDocumentParser(JSONObjectParser):
+    """Reads a JSON object that is declared as one."""
+
+    media_type = "application/json"
 
 
-class AlwaysJSON(DefaultContentNegotiation):
-    """Answers JSON whatever the caller would accept: an error that cannot be read helps nobody."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
-        return renderers[0], renderers[0].media_type
-
-
-class BaseView(APIView):
+class ApiView(BaseView):
     """A view of the native REST API."""
 
-    parser_classes = [documents.JSONObjectParser]
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJSON
-    metadata_class = None  # OPTIONS has nothing to say that the OpenAPI document does not
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        _read_chunked(request)
-        return super().initialize_request(request, *args, **kwargs)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find out who is calling, then refuse what cannot be read, before the view acts."""
-        if self._length(request) > documents.MAX_BODY_BYTES:
-            _drain(request)
-            raise TooLarge("The body is larger than 10 MiB.")
-        super().initial(request, *args, **kwargs)
-        query_parameters.check(request.query_params)
-        if request.method in {"POST", "PUT", "PATCH"} and hasattr(self, request.method.lower()):
-            request.data  # noqa: B018  reads the body: one that cannot be read is refused where it is not needed, too
-
-    @staticmethod
-    def _length(request: Request) -> int:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        return int(length) if length.isascii() and length.isdigit() else 0
-
-
-def _read_chunked(request: HttpRequest) -> None:
-    """Make a body that came in chunks, without a length, look as if it had said its length."""
-    stream = request.META.get("wsgi.input")
-    if request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH") and stream is not None:
-        request._body = stream.read(documents.MAX_BODY_BYTES + 1)
-        request._read_started = True  # type: ignore[attr-defined]
-        request.META["CONTENT_LENGTH"] = str(len(request._body))
-
-
-def _drain(request: Request) -> None:
-    """Read what will not be used, within reason: who is still sending does not see the answer."""
-    for _ in range(MAX_DRAINED_BYTES // _CHUNK):
-        if not request._request.read(_CHUNK):
-            return
+    parser_classes = [JSONDocumentParser]
+    problem_response = staticmethod(errors.response)
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -87,12 +45,12 @@ def body(request: Request) -> dict[str, Any]:
 
 def find(rows: QuerySet[Row], text: str) -> Row:
     """Return the one row with this id; raises NotFound also for what is no id at all."""
-    wanted = documents.read_id(text)
-    found = None if wanted is None else rows.filter(pk=wanted).first()
-    if found is None:
+    row_id = validation.uuid(text)
+    row = None if row_id is None else rows.filter(pk=row_id).first()
+    if row is None:
         name = rows.model._meta.verbose_name
         raise NotFound(f"There is no {name} with the id {text[:40]}.")
-    return found
+    return row
 
 
 Method = Callable[Concatenate[View, Request, Arguments], HttpResponseBase]
@@ -125,12 +83,5 @@ def _rendered(response: HttpResponseBase) -> idempotency.StoredAnswer:
     return idempotency.StoredAnswer(response.status_code, JSONRenderer().render(response.data).decode())
 
 
-class NothingHere(BaseView):
+class UnknownPath(NoSuchPath, ApiView):
     """Answers for every path that no other view has."""
-
-    authentication_classes: list[Any] = []
-    permission_classes: list[Any] = []
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NotFound(NO_SUCH_PATH)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from timers.api.serializers import FileSerializer
+from timers.api.serializers.transfers import FileSerializer
 from timers.errors import Conflict
 from timers.models import Transfer, TransferFile
 from timers.queries.transfers.files import FileEntry, every

@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 
 from timers.api.routes import described_patterns
+from timers.api.serializers.fields import InputDocument
 
 
 @lru_cache(maxsize=1)
@@ -22,8 +23,10 @@ def document() -> dict[str, Any]:
         found = generator.get_schema(request=None, public=True)
     for _, method, operation in operations(found):
         _complete(method, operation)
-    for name in REFUSING:
-        found["components"]["schemas"][name]["additionalProperties"] = False
+    schemas = found["components"]["schemas"]
+    for serializer in InputDocument.__subclasses__():
+        for name in {serializer.__name__, f"Patched{serializer.__name__}"} & set(schemas):
+            schemas[name]["additionalProperties"] = False
     return found
 
 
@@ -51,14 +54,6 @@ def _error_answer(description: str, code: str) -> dict[str, Any]:
     example = {"error": {"code": code, "message": description, "fields": fields}}
     schema = {"$ref": "#/components/schemas/ErrorAnswer"}
     return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}
-
-
-REFUSING = (
-    *("NewTimer", "NewTimerRequest", "BulkRequest", "PauseRequest", "ResumeRequest", "JobRequest"),
-    *("PreviewRequest", "TagsDocument", "NewCollection", "PatchedCollectionChanges", "RerunRequest"),
-    *("NewWorkflowRequest", "StartWorkflowRequest", "TerminateRequest"),
-)
-"""Documents in which a field that is not described is refused, so that a misspelt one is not lost."""
 
 
 ERRORS = {

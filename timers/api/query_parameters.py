@@ -8,21 +8,13 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from timers.api.documents import read_id
+from timers import validation
 from timers.api.pages import Order
 from timers.errors import Invalid
-from timers.scheduling.fields import read_instant
 
 MAX_ROWS = 1_000
 DEFAULT_ROWS = 50
 MAX_TEXT_LENGTH = 255
-
-
-def check(query: QueryDict) -> None:
-    """Raise Invalid for text that no database can compare."""
-    for name, values in query.lists():
-        if "\0" in name or any("\0" in value for value in values):
-            raise Invalid({name.replace("\0", "?"): "NUL characters are not allowed."})
 
 
 def limit(query: QueryDict, *, usual: int = DEFAULT_ROWS, most: int = MAX_ROWS) -> int:
@@ -91,15 +83,13 @@ def flag(query: QueryDict, name: str) -> bool:
 def instant(query: QueryDict, name: str) -> datetime | None:
     """Return an instant in UTC. A blank after the date stands for the plus sign that it was before it was decoded."""
     value = query.get(name, "").strip()
-    return read_instant(value[:11] + value[11:].replace(" ", "+"), name) if value else None
+    return validation.instant_of_query(value, name) if value else None
 
 
 def uuid(query: QueryDict, name: str) -> UUID | None:
     """Return an id."""
     value = query.get(name)
-    if not value:
-        return None
-    found = read_id(value)
-    if found is None:
+    identifier = validation.uuid(value) if value else None
+    if value and identifier is None:
         raise Invalid({name: "This is no UUID."})
-    return found
+    return identifier

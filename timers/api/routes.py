@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.urls import URLPattern, path
 
-from timers.api.base import BaseView
+from timers.api.base import ApiView
 from timers.api.views import (
     collections,
     executions,
@@ -18,7 +18,7 @@ from timers.api.views import (
     workflows,
 )
 
-ROUTES: tuple[tuple[str, type[BaseView]], ...] = (
+ROUTES: tuple[tuple[str, type[ApiView]], ...] = (
     ("timers", timers.TimerList),
     ("timers/bulk", timers.TimerBulk),
     ("timers/<str:timer_id>", timers.TimerDetail),
@@ -57,7 +57,7 @@ ROUTES: tuple[tuple[str, type[BaseView]], ...] = (
 )
 
 
-def patterns(routes: Iterable[tuple[str, type[BaseView]]], *, end: str = "") -> list[URLPattern]:
+def patterns(routes: Iterable[tuple[str, type[ApiView]]], *, end: str = "") -> list[URLPattern]:
     return [path(route + end, view.as_view()) for route, view in routes]
 
 

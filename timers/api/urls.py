@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from timers.api.base import NothingHere
+from timers.api.base import UnknownPath
 from timers.api.routes import ROUTES, described_patterns, patterns
 from timers.api.views import reference
 
@@ -13,5 +13,5 @@ urlpatterns = [
     *patterns(ROUTES, end="/"),
     *(path("schema" + end, reference.Schema.as_view(), name="api-schema") for end in ("", "/")),
     *(path("docs" + end, reference.page, name="api-docs") for end in ("", "/")),
-    re_path("", NothingHere.as_view()),
+    re_path("", UnknownPath.as_view()),
 ]

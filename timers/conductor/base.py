@@ -1,91 +1,33 @@
-"""Shared parts of all Conductor views: reading requests, who is calling, answers whatever the client accepts."""
+"""Shared parts of all Conductor views: who is calling, answers of single values, reading bodies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import APIException, MethodNotAllowed
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import BaseParser
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from timers import jsontext, storable
 from timers.auth import ConductorAuthentication, conductor_caller
 from timers.conductor import errors
 from timers.errors import Invalid, NotFound
-
-MAX_BODY_BYTES = 10 * 1024 * 1024
-
-
-class TooLarge(APIException):
-    status_code = 413
+from timers.http_api.bodies import JSONParser
+from timers.http_api.views import BaseView, NoSuchPath
 
 
-class AnyJSON(BaseParser):
-    """Reads any JSON value, whatever the content type says; no body is an empty object."""
-
-    media_type = "*/*"
-
-    def parse(
-        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        raw = stream.read(MAX_BODY_BYTES + 1)
-        if len(raw) > MAX_BODY_BYTES:
-            raise TooLarge("The body is larger than 10 MiB.")
-        return loads(raw)
-
-
-def loads(raw: bytes) -> Any:
-    """Return a JSON value that can be stored; raises Invalid."""
-    if not raw.strip():
-        return {}
-    value = jsontext.read(raw)
-    storable.check(value)
-    return value
-
-
-class AlwaysFirst(DefaultContentNegotiation):
-    """Answers JSON, or text where the view says so itself, whatever the client would accept."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
-        return renderers[0], renderers[0].media_type
-
-
-class BaseView(APIView):
+class ConductorView(BaseView):
     """A view of the Conductor interface."""
 
     authentication_classes = [ConductorAuthentication]
     permission_classes = [IsAuthenticated]
-    parser_classes = [AnyJSON]
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysFirst
-    metadata_class = None
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return errors.answer
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        for name, values in request.query_params.lists():
-            if "\0" in name or any("\0" in value for value in values):
-                raise Invalid({name.replace("\0", "?"): "NUL characters are not allowed."})
-        if any("\0" in str(value) for value in kwargs.values()):
-            raise NotFound("There is nothing of this name.")
+    parser_classes = [JSONParser]
+    problem_response = staticmethod(errors.response)
 
 
-class NothingHere(BaseView):
+class UnknownPath(NoSuchPath, ConductorView):
     """Answers for every path that this interface does not have."""
-
-    authentication_classes = []
-    permission_classes = []
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NotFound(f"There is nothing at the path {request.path[:500]}.")
 
 
 def done() -> HttpResponse:
@@ -118,24 +60,6 @@ def listed(request: Request) -> list[Any]:
     return value
 
 
-def flag(query: Mapping[str, str], name: str, *, usual: bool = False) -> bool:
-    """Return true or false, written in any case."""
-    value = query.get(name, "").strip().lower()
-    if value not in ("", "true", "false", "1", "0"):
-        raise Invalid({name: "Give true or false."})
-    return usual if value == "" else value in ("true", "1")
-
-
-def whole(query: Mapping[str, str], name: str, *, usual: int, most: int, least: int = 0) -> int:
-    """Return a whole number; a larger one than `most` counts as that."""
-    value = query.get(name, "").strip()
-    if value in ("", "null", "None"):
-        return usual
-    if not (value.isascii() and value.isdigit()) or int(value[:18]) < least:
-        raise Invalid({name: f"{value[:50]!r} is no whole number from {least}."})
-    return min(int(value[:18]), most)
-
-
 def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
     """Make a view of a function of request, user's number and name, without the framework: it is asked for often."""
 
@@ -148,7 +72,7 @@ def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[...
             caller, _ = conductor_caller(request.META.get("HTTP_X_AUTHORIZATION"))
             return view(request, caller.pk, name)
         except Exception as error:
-            return errors.answer_plainly(error, request)
+            return errors.plain_response(error, request)
 
     answer.csrf_exempt = True  # type: ignore[attr-defined]
     return answer

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from timers import formatting, validation
 from timers.clock import EPOCH, to_us
 from timers.errors import Invalid
 from timers.lifecycle import TimerStatus
 from timers.models import Execution, Timer
 from timers.scheduling.clock_changes import read_zone_name
 from timers.scheduling.cron import CronSchedule
-from timers.scheduling.fields import read_instant, write_instant
 from timers.services.timers import schedules
-from timers.workflow_rules import field_readers, requests
+from timers.workflow_rules import requests
 
 POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit": 1000}
 """What timers of this interface are always made with."""
@@ -43,7 +43,7 @@ def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
     """Return what a SaveScheduleRequest asks for; raises Invalid naming the field."""
     if document.get("cronSchedules"):
         raise Invalid({"cronSchedules": "One cron expression per schedule: give cronExpression and zoneId."})
-    name = field_readers.name(document.get("name"), "name")
+    name = validation.path_name(document.get("name"), "name")
     request = document.get("startWorkflowRequest")
     if not isinstance(request, Mapping):
         raise Invalid({"startWorkflowRequest": "Say which workflow to start."})
@@ -53,14 +53,14 @@ def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
         requests.read(request)
     except Invalid as error:
         raise error.under("startWorkflowRequest") from None
-    catch_up = field_readers.flag(document.get("runCatchupScheduleInstances"), "runCatchupScheduleInstances")
+    catch_up = validation.flag(document.get("runCatchupScheduleInstances"), "runCatchupScheduleInstances")
     return SaveSchedule(
         name=name,
         schedule=_schedule(document),
         body=dict(request),
         policies={**POLICIES, "catch_up": "all" if catch_up else "none"},
-        description=field_readers.text(document.get("description"), "description") or "",
-        paused=field_readers.flag(document.get("paused"), "paused"),
+        description=validation.text(document.get("description"), "description") or "",
+        paused=validation.flag(document.get("paused"), "paused"),
     )
 
 
@@ -77,9 +77,9 @@ def _schedule(document: Mapping[str, Any]) -> dict[str, Any]:
     if start is not None and end is not None and end < start:
         raise Invalid({"scheduleEndTime": "The end lies before the start."})
     if start is not None:
-        schedule["start"] = write_instant(start)
+        schedule["start"] = formatting.iso(start)
     if end is not None:
-        schedule["end"] = {"condition": "time", "datetime": write_instant(end)}  # type: ignore[assignment]
+        schedule["end"] = {"condition": "time", "datetime": formatting.iso(end)}  # type: ignore[assignment]
     return schedule
 
 
@@ -121,7 +121,9 @@ def read_ms(value: object, field: str) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise Invalid({field: "Give a time in milliseconds since 1970."})
     try:
-        return read_instant(datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000), field)
+        return validation.instant(
+            datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000), field
+        )
     except (OverflowError, ValueError, OSError):
         raise Invalid({field: f"{value} milliseconds since 1970 are no date."}) from None
 

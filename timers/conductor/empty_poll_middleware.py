@@ -13,9 +13,9 @@ from django.db import DatabaseError
 
 from timers import clock
 from timers.auth import conductor_caller_in_passing
-from timers.conductor.base import whole
 from timers.conductor.tasks import MAX_WAIT_MS, SHORT_MS
 from timers.errors import Invalid
+from timers.http_api import queries
 from timers.services.workflows.worker_tasks import MAX_BATCH, asks_in_vain
 
 PATH = "/conductor/api/tasks/poll/batch/"
@@ -44,8 +44,8 @@ def _is_vain(environ: dict[str, Any]) -> bool:
         return False
     name, query = path.removeprefix(PATH), dict(parse_qsl(environ.get("QUERY_STRING", "")))
     try:
-        whole(query, "count", usual=1, most=MAX_BATCH)
-        if whole(query, "timeout", usual=0, most=MAX_WAIT_MS) > SHORT_MS or not _is_plain(name):
+        queries.whole(query, "count", default=1, maximum=MAX_BATCH)
+        if queries.whole(query, "timeout", default=0, maximum=MAX_WAIT_MS) > SHORT_MS or not _is_plain(name):
             return False
         return asks_in_vain(conductor_caller_in_passing(environ.get("HTTP_X_AUTHORIZATION")), name, now=clock.now())
     except (Invalid, DatabaseError):

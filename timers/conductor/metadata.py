@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.conductor.base import BaseView, body, done, flag, listed
+from timers.conductor.base import ConductorView, body, done, listed
 from timers.conductor.documents import ms
 from timers.errors import Invalid
+from timers.http_api import queries
 from timers.models import TaskDefinition, WorkflowDefinition
 from timers.services.workflows import definitions as service
 from timers.workflow_rules.definitions import read_version
@@ -37,7 +38,7 @@ def _documents(request: Request) -> list[Mapping[str, Any]]:
     return found
 
 
-class WorkflowDefinitionList(BaseView):
+class WorkflowDefinitionList(ConductorView):
     def get(self, request: Request) -> Response:
         """List the caller's definitions, every version of each."""
         rows = WorkflowDefinition.objects.filter(owner=request.user).order_by("name", "version")
@@ -45,7 +46,7 @@ class WorkflowDefinitionList(BaseView):
 
     def post(self, request: Request) -> HttpResponse:
         """Register one definition; one that exists is kept unless `overwrite` says otherwise."""
-        overwrite = flag(request.query_params, "overwrite")
+        overwrite = queries.flag(request.query_params, "overwrite")
         user = request.user
         service.register(owner=user, document=body(request), overwrite=overwrite, now=clock.now(), by=user)
         return done()
@@ -53,19 +54,19 @@ class WorkflowDefinitionList(BaseView):
     def put(self, request: Request) -> Response:
         """Register definitions, in place of those that exist."""
         documents = _documents(request)
-        overwrite = flag(request.query_params, "overwrite", usual=True)
+        overwrite = queries.flag(request.query_params, "overwrite", default=True)
         service.register_all(owner=request.user, documents=documents, overwrite=overwrite, now=clock.now())
         names = [each["name"] for each in documents]
         return Response({"bulkErrorResults": {}, "bulkSuccessfulResults": names})
 
 
-class WorkflowDefinitionDetail(BaseView):
+class WorkflowDefinitionDetail(ConductorView):
     def get(self, request: Request, name: str) -> Response:
         """Return a definition, of the newest version where none is named."""
         return Response(write_workflow(service.find(request.user, name, _version(request.query_params.get("version")))))
 
 
-class WorkflowVersion(BaseView):
+class WorkflowVersion(ConductorView):
     def delete(self, request: Request, name: str, version: int) -> HttpResponse:
         """Take out one version; its runs go on."""
         found = service.find(request.user, name, read_version(version, "version"))
@@ -79,7 +80,7 @@ def _version(value: str | None) -> int | None:
     return read_version(int(value) if value.isascii() and value.isdigit() else value, "version")
 
 
-class Tasks(BaseView):
+class Tasks(ConductorView):
     def get(self, request: Request) -> Response:
         """List the caller's definitions of tasks."""
         rows = TaskDefinition.objects.filter(owner=request.user).order_by("name")
@@ -93,7 +94,7 @@ class Tasks(BaseView):
     put = post
 
 
-class TaskDefinitionDetail(BaseView):
+class TaskDefinitionDetail(ConductorView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_task(service.find_task(request.user, name)))
 

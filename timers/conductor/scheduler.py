@@ -11,10 +11,11 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor import schedules
-from timers.conductor.base import BaseView, whole
+from timers.conductor.base import ConductorView
 from timers.conductor.documents import ms, read_cron, read_ms, read_zone, write_record
 from timers.conductor.search_query import parse, sort
 from timers.errors import Invalid
+from timers.http_api import queries
 from timers.queries.workflows import schedule_records
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
@@ -28,7 +29,7 @@ FOUND, MOST_FOUND = 100, 1_000
 SAMPLES = 10
 
 
-class PauseAllSchedules(BaseView):
+class PauseAllSchedules(ConductorView):
     """Holds all of the caller's schedules, each keeping its own state."""
 
     def get(self, request: Request) -> Response:
@@ -39,7 +40,7 @@ class PauseAllSchedules(BaseView):
     put = post = get
 
 
-class ResumeAllSchedules(BaseView):
+class ResumeAllSchedules(ConductorView):
     """Lets them go on; what came due meanwhile is not made up."""
 
     def get(self, request: Request) -> Response:
@@ -67,7 +68,7 @@ class ResumeAllOrOne(schedules.ScheduleOne):
     post = put
 
 
-class Requeue(BaseView):
+class Requeue(ConductorView):
     def get(self, request: Request) -> Response:
         """Wake again what was taken and not started; return how many those are."""
         ids = commands.requeue_stuck(request.user, now=clock.now())
@@ -76,7 +77,7 @@ class Requeue(BaseView):
     post = put = get
 
 
-class NextSchedules(BaseView):
+class NextSchedules(ConductorView):
     def get(self, request: Request) -> Response:
         """Return the next slots of an expression, in UTC unless a zone is named, as epoch milliseconds."""
         wanted, now = request.query_params, clock.now()
@@ -88,7 +89,7 @@ class NextSchedules(BaseView):
         )
         start = read_ms(wanted.get("scheduleStartTime"), "scheduleStartTime")
         end = read_ms(wanted.get("scheduleEndTime"), "scheduleEndTime")
-        limit = whole(wanted, "limit", usual=PREVIEWED, most=MOST_PREVIEWED) or PREVIEWED
+        limit = queries.whole(wanted, "limit", default=PREVIEWED, maximum=MOST_PREVIEWED) or PREVIEWED
         begin = now if start is None or start <= now else start - TICK
         slots = _after(BoundedSchedule(rule, end=end), begin)
         return Response([ms(each) for each in islice(slots, limit)])
@@ -99,7 +100,7 @@ def _after(schedule: BoundedSchedule, instant: datetime) -> Iterator[datetime]:
         yield (instant := following)
 
 
-class ExecutionSearch(BaseView):
+class ExecutionSearch(ConductorView):
     def get(self, request: Request) -> Response:
         """Search the records of what the caller's schedules started."""
         wanted = request.query_params
@@ -111,8 +112,8 @@ class ExecutionSearch(BaseView):
             clauses=[(clause.field, clause.operator, clause.values) for clause in clauses],
             text=wanted.get("freeText", "*"),
             order=sort(wanted.get("sort", ""), known=SORTS, usual="scheduled_for"),
-            start=whole(wanted, "start", usual=0, most=10**9),
-            size=whole(wanted, "size", usual=FOUND, most=MOST_FOUND),
+            start=queries.whole(wanted, "start", default=0, maximum=10**9),
+            size=queries.whole(wanted, "size", default=FOUND, maximum=MOST_FOUND),
             now=clock.now(),
         )
         return Response({"totalHits": page.total, "results": [write_record(each) for each in page.rows]})

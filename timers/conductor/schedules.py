@@ -8,9 +8,10 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor import documents
-from timers.conductor.base import BaseView, body, done, flag, listed, whole
+from timers.conductor.base import ConductorView, body, done, listed
 from timers.conductor.documents import read_schedule, read_tags, tags_by_key, write_schedule, write_tags
 from timers.errors import Conflict, NotFound
+from timers.http_api import queries
 from timers.models import Timer
 from timers.models.timers import TimerQuerySet
 from timers.services.timers import by_name
@@ -31,7 +32,7 @@ def found(request: Request, name: str) -> Timer:
     return by_name.find(request.user, name)
 
 
-class Schedules(BaseView):
+class Schedules(ConductorView):
     def get(self, request: Request) -> Response:
         """List schedules, of one workflow where it is named."""
         schedules = rows(request).order_by("name", "id")
@@ -57,7 +58,7 @@ class Schedules(BaseView):
         return Response(write_schedule(found(request, wish.name), now=now))
 
 
-class ScheduleSearch(BaseView):
+class ScheduleSearch(ConductorView):
     def get(self, request: Request) -> Response:
         """List schedules in pages: by a part of the name, workflow and whether paused."""
         wanted, now = request.query_params, clock.now()
@@ -69,15 +70,15 @@ class ScheduleSearch(BaseView):
         if (text := wanted.get("freeText", "*")) not in ("", "*"):
             schedules = schedules.filter(name__icontains=text)
         if "paused" in wanted:
-            status = "paused" if flag(wanted, "paused") else "active"
+            status = "paused" if queries.flag(wanted, "paused") else "active"
             schedules = schedules.filter(status=status)
-        start = whole(wanted, "start", usual=0, most=10**9)
-        size = whole(wanted, "size", usual=100, most=MAX_SCHEDULES)
+        start = queries.whole(wanted, "start", default=0, maximum=10**9)
+        size = queries.whole(wanted, "size", default=100, maximum=MAX_SCHEDULES)
         results = [write_schedule(each, now=now) for each in schedules[start : start + size]]
         return Response({"totalHits": schedules.count(), "results": results})
 
 
-class ScheduleOne(BaseView):
+class ScheduleOne(ConductorView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_schedule(found(request, name), now=clock.now()))
 
@@ -110,7 +111,7 @@ def resume(request: Request, name: str) -> None:
         timers.resume(timer, by=request.user, now=clock.now())
 
 
-class SchedulePause(BaseView):
+class SchedulePause(ConductorView):
     def put(self, request: Request, name: str) -> HttpResponse:
         pause(request, name, request.query_params.get("reason", ""))
         return done()
@@ -118,7 +119,7 @@ class SchedulePause(BaseView):
     get = put
 
 
-class ScheduleResume(BaseView):
+class ScheduleResume(ConductorView):
     def put(self, request: Request, name: str) -> HttpResponse:
         resume(request, name)
         return done()
@@ -126,7 +127,7 @@ class ScheduleResume(BaseView):
     get = put
 
 
-class SchedulesAtOnce(BaseView):
+class SchedulesAtOnce(ConductorView):
     """Pauses or resumes the schedules whose names are sent as an array."""
 
     resumes = False
@@ -142,7 +143,7 @@ class SchedulesAtOnce(BaseView):
         return Response({"bulkErrorResults": failed, "bulkSuccessfulResults": succeeded})
 
 
-class ScheduleTags(BaseView):
+class ScheduleTags(ConductorView):
     def get(self, request: Request, name: str) -> Response:
         return Response(write_tags(found(request, name)))
 

@@ -10,15 +10,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
-from timers.conductor.base import BaseView, body, done, loads, plain, text, whole
+from timers import clock, validation
+from timers.conductor.base import ConductorView, body, done, plain, text
 from timers.conductor.long_poll_slots import turn_to_wait
 from timers.conductor.workflow_documents import read_id, read_result, read_status, write_run, write_task
 from timers.errors import Invalid
+from timers.http_api import bodies, queries
 from timers.models import WorkflowStep
 from timers.services.workflows import worker_tasks as service
 from timers.services.workflows.worker_tasks import WorkerResult
-from timers.workflow_rules import field_readers
 
 MAX_WAIT_MS = 5_000
 SHORT_MS = 100
@@ -30,7 +30,7 @@ MAX_NAMES = 100
 
 def _batch_poll(request: HttpRequest, owner_id: int, name: str) -> HttpResponse:
     """Hand out up to `count` tasks; where there is none, wait up to `timeout` milliseconds for one."""
-    count = whole(request.GET, "count", usual=1, most=service.MAX_BATCH)
+    count = queries.whole(request.GET, "count", default=1, maximum=service.MAX_BATCH)
     steps = _waited_for(request, owner_id, name, count)
     return JsonResponse([write_task(each, each.run) for each in steps], safe=False)
 
@@ -48,7 +48,7 @@ poll = plain(_poll)
 def _waited_for(request: HttpRequest, owner_id: int, name: str, count: int) -> list[WorkflowStep]:
     worker = _clean(request.GET.get("workerid", ""))
     steps = service.poll(owner_id, name, worker=worker, count=count, now=clock.now())
-    milliseconds = whole(request.GET, "timeout", usual=0, most=MAX_WAIT_MS)
+    milliseconds = queries.whole(request.GET, "timeout", default=0, maximum=MAX_WAIT_MS)
     if steps or not count or milliseconds <= SHORT_MS:
         return steps
     ends = time.monotonic() + milliseconds / 1000
@@ -63,13 +63,13 @@ def _clean(worker: str) -> str:
     return worker.replace("\0", "")[:255]
 
 
-class TaskResults(BaseView):
+class TaskResults(ConductorView):
     def post(self, request: Request) -> HttpResponse:
         """Take in a result; the answer is the task's bare id."""
         return text(service.report(request.user, read_result(body(request)), now=clock.now()).pk)
 
 
-class TaskResultsAndNext(BaseView):
+class TaskResultsAndNext(ConductorView):
     def post(self, request: Request) -> HttpResponse:
         """Take in a result, and hand out the next task of that type if there is one."""
         result, now = read_result(body(request)), clock.now()
@@ -81,13 +81,13 @@ class TaskResultsAndNext(BaseView):
         return Response(write_task(following[0], following[0].run)) if following else done()
 
 
-class TaskDetail(BaseView):
+class TaskDetail(ConductorView):
     def get(self, request: Request, task_id: str) -> Response:
         step = service.find(request.user, task_id)
         return Response(write_task(step, step.run))
 
 
-class TaskByReference(BaseView):
+class TaskByReference(ConductorView):
     """Reports on a task by its workflow and reference name; the body is its output."""
 
     answers_run = False
@@ -107,7 +107,7 @@ class TaskByReference(BaseView):
         return Response(write_run(run, run.steps.order_by("seq")))
 
 
-class TaskLog(BaseView):
+class TaskLog(ConductorView):
     """The lines that workers write about a task."""
 
     def get(self, request: Request, task_id: str) -> Response:
@@ -129,15 +129,17 @@ def _line(request: Request) -> str:
     text = request._request.body.decode(errors="replace").replace("\0", "")
     for written in (text, f'"{text}"', f'"{text}""') if request.content_type == "application/json" else (text,):
         with suppress(Invalid):
-            value = loads(written.encode())
+            value = bodies.json_value(written.encode())
             return value if isinstance(value, str) else json.dumps(value)
     return text
 
 
-class QueueSizes(BaseView):
+class QueueSizes(ConductorView):
     def get(self, request: Request) -> Response:
         """Return how many tasks wait for a worker, for each type that is named."""
         names = request.query_params.getlist("taskType")
         if len(names) > MAX_NAMES:
             raise Invalid({"taskType": f"At most {MAX_NAMES} at once."})
-        return Response(service.waiting_counts(request.user, [field_readers.name(each, "taskType") for each in names]))
+        return Response(
+            service.waiting_counts(request.user, [validation.path_name(each, "taskType") for each in names])
+        )

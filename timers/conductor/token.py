@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from timers import auth, clock
 from timers.auth import ConductorAuthentication
-from timers.conductor.base import BaseView, body
+from timers.conductor.base import ConductorView, body
 from timers.errors import Invalid, NotFound
 from timers.services.people import tokens
 
@@ -20,7 +20,7 @@ class Unasked(ConductorAuthentication):
         return None
 
 
-class TokenNew(BaseView):
+class TokenNew(ConductorView):
     authentication_classes = [Unasked]
     permission_classes = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from timers.conductor import metadata, scheduler, schedules, tasks, token, workflows
-from timers.conductor.base import NothingHere
+from timers.conductor.base import UnknownPath
 
 scheduler_urls = [
     path("scheduler/schedules", schedules.Schedules.as_view()),
@@ -62,5 +62,5 @@ urlpatterns: list[URLPattern] = [
     *scheduler_urls,
     *metadata_urls,
     path("token", token.TokenNew.as_view()),
-    re_path("", NothingHere.as_view()),
+    re_path("", UnknownPath.as_view()),
 ]

@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from timers import formatting, validation
 from timers.clock import from_us
 from timers.conductor.documents import ms
 from timers.errors import Invalid, NotFound
 from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep
-from timers.scheduling.fields import write_instant
 from timers.services.workflows.worker_tasks import WorkerResult
-from timers.workflow_rules import field_readers
 
 STATUSES = {StepStatus.CANCELLED: "CANCELED"}
 RESULTS = {
@@ -116,7 +115,7 @@ def _workflow_task(step: WorkflowStep, run: WorkflowRun) -> Any:
 
 
 def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else write_instant(instant)
+    return None if instant is None else formatting.iso(instant)
 
 
 # Read
@@ -124,18 +123,18 @@ def _iso(instant: datetime | None) -> str | None:
 
 def read_result(document: Mapping[str, Any]) -> WorkerResult:
     """Return what a worker reports; raises Invalid, and NotFound for ids that are none."""
-    extend = field_readers.flag(document.get("extendLease"), "extendLease")
+    extend = validation.flag(document.get("extendLease"), "extendLease")
     status = document.get("status") or ("IN_PROGRESS" if extend else None)
     return WorkerResult(
         run_id=_named_id(document, "workflowInstanceId", "workflow run"),
         step_id=_named_id(document, "taskId", "task"),
         status=read_status(status),
-        output=field_readers.mapping(document.get("outputData"), "outputData"),
-        reason=field_readers.text(document.get("reasonForIncompletion"), "reasonForIncompletion", longest=10**6),
-        worker=field_readers.text(document.get("workerId"), "workerId", longest=10_000),
+        output=validation.mapping(document.get("outputData"), "outputData"),
+        reason=validation.text(document.get("reasonForIncompletion"), "reasonForIncompletion", max_length=10**6),
+        worker=validation.text(document.get("workerId"), "workerId", max_length=10_000),
         extend_lease=extend,
-        callback_seconds=field_readers.whole(
-            document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", least=0, most=MAX_CALLBACK_SECONDS
+        callback_seconds=validation.whole(
+            document.get("callbackAfterSeconds") or 0, "callbackAfterSeconds", minimum=0, maximum=MAX_CALLBACK_SECONDS
         ),
         logs=_logs(document.get("logs")),
     )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from fnmatch import translate
 from typing import Any
 
+from timers import validation
 from timers.copying.plan import Kind
 from timers.errors import Invalid
 
@@ -73,16 +74,10 @@ def _rule(document: object, field: str) -> FilterRule:
     if document.get("DATA_TYPE", "filter_rule") != "filter_rule":
         raise Invalid({f"{field}.DATA_TYPE": "A rule is a filter_rule."})
     return FilterRule(
-        _method(document.get("method"), f"{field}.method"),
+        validation.choice(document.get("method"), f"{field}.method", Method),
         _pattern(document.get("name"), f"{field}.name"),
         _type(document.get("type"), f"{field}.type"),
     )
-
-
-def _method(value: object, field: str) -> Method:
-    if not isinstance(value, str) or value not in list(Method):
-        raise Invalid({field: f"Must be one of {', '.join(Method)}."})
-    return Method(value)
 
 
 def _pattern(value: object, field: str) -> str:

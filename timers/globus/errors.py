@@ -1,109 +1,44 @@
-"""Translates every error into the shapes that Globus clients read: one for Timers, one for Transfer, one for Auth."""
+"""The shapes of errors that Globus clients read: one for Timers, one for Transfer, one for Auth."""
 
 from __future__ import annotations
 
-import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.core.signals import got_request_exception
 from django.http import Http404
-from rest_framework import exceptions
-from rest_framework.response import Response
+from rest_framework.exceptions import APIException
 
 from timers.errors import REQUIRED, Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
+from timers.http_api.errors import Problem
 from timers.services.people.consents import ConsentRequired
-
-log = logging.getLogger(__name__)
 
 MISSING = "field required"
 """What is said of a field that has to be there; clients know the words."""
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What went wrong: the status, a word, a sentence, and by dotted path what is wrong with which field."""
-
-    status: int
-    code: str
-    message: str
-    fields: Mapping[str, list[str]] = field(default_factory=dict)
-    required_scopes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Shape = Callable[[Problem, str], dict[str, Any]]
-"""What makes a document of a problem at a path."""
-
-_STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
-    (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR"),
-    (NotFound, HTTPStatus.NOT_FOUND, "NOT_FOUND"),
-    (Forbidden, HTTPStatus.FORBIDDEN, "FORBIDDEN"),
-    (Conflict, HTTPStatus.CONFLICT, "CONFLICT"),
-    (ExternalError, HTTPStatus.BAD_GATEWAY, "EXTERNAL_ERROR"),
-    (TimersError, HTTPStatus.BAD_REQUEST, "BAD_REQUEST"),
-    (Http404, HTTPStatus.NOT_FOUND, "NOT_FOUND"),
-    (PermissionDenied, HTTPStatus.FORBIDDEN, "FORBIDDEN"),
-    (RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE"),
+_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (ConsentRequired, "ConsentRequired"),
+    (Invalid, "VALIDATION_ERROR"),
+    (NotFound, "NOT_FOUND"),
+    (Forbidden, "FORBIDDEN"),
+    (Conflict, "CONFLICT"),
+    (ExternalError, "EXTERNAL_ERROR"),
+    (TimersError, "BAD_REQUEST"),
+    (Http404, "NOT_FOUND"),
+    (PermissionDenied, "FORBIDDEN"),
+    (RequestDataTooBig, "TOO_LARGE"),
 )
 
 
-class Told(Exception):
-    """A problem that a view knows how to word by itself."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.problem = Problem(status, code, message)
-
-
-def answer(error: Exception, context: Mapping[str, Any], shape: Shape, *, invalid: int) -> Response:
-    """Return the answer to an error that a view raised; one that nobody foresaw is logged and is a 500.
-
-    `invalid` is the status by which a service refuses input that cannot work.
-    """
-    problem = _problem(error) or _defect(error, context)
-    if isinstance(error, Invalid):
-        problem = replace(problem, status=invalid)
-    document = shape(problem, resource(context["request"].path))
-    return Response(document, status=problem.status, headers=dict(problem.headers))
-
-
-def _problem(error: Exception) -> Problem | None:
-    if isinstance(error, Told):
-        return error.problem
-    if isinstance(error, exceptions.APIException):
-        return _of_framework(error)
-    for kind, status, code in _STATUSES:
-        if isinstance(error, kind):
-            message = error.message if isinstance(error, TimersError) else HTTPStatus(status).phrase
-            return Problem(
-                status,
-                "ConsentRequired" if isinstance(error, ConsentRequired) else code,
-                message,
-                fields=error.fields if isinstance(error, Invalid) else {},
-                required_scopes=tuple(error.required_scopes) if isinstance(error, ConsentRequired) else (),
-            )
-    return None
-
-
-def _of_framework(error: exceptions.APIException) -> Problem:
-    headers = {"WWW-Authenticate": challenge} if (challenge := getattr(error, "auth_header", None)) else {}
-    code = HTTPStatus(error.status_code).phrase.upper().replace(" ", "_")
-    return Problem(error.status_code, code, str(error.detail), headers=headers)
-
-
-def _defect(error: Exception, context: Mapping[str, Any]) -> Problem:
-    if settings.DEBUG_PROPAGATE_EXCEPTIONS:
-        raise error
-    request = context["request"]
-    got_request_exception.send(sender=None, request=request._request)
-    log.error("A request failed unforeseen.", exc_info=error, extra={"method": request.method, "path": request.path})
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong here; it was logged.")
+def code_of(problem: Problem) -> str:
+    """Return the word for a problem as these services spell it; a view's own word stays."""
+    if problem.cause is None:
+        return problem.code
+    if isinstance(problem.cause, APIException):
+        return HTTPStatus(problem.status).phrase.upper().replace(" ", "_")
+    return next((code for kind, code in _CODES if isinstance(problem.cause, kind)), "INTERNAL_ERROR")
 
 
 # Timers
@@ -111,9 +46,9 @@ def _defect(error: Exception, context: Mapping[str, Any]) -> Problem:
 
 def of_timers(problem: Problem, path: str) -> dict[str, Any]:
     """Return `{"detail": [...]}` for input that cannot work, else `{"error": {...}}`."""
-    if problem.code == "VALIDATION_ERROR":
+    if isinstance(problem.cause, Invalid):
         return {"detail": [_wrong(name, text) for name, texts in problem.fields.items() for text in texts]}
-    error: dict[str, Any] = {"code": problem.code, "detail": problem.message, "status": problem.status}
+    error: dict[str, Any] = {"code": code_of(problem), "detail": problem.message, "status": problem.status}
     return {"error": error, **_gare(problem)}
 
 
@@ -142,8 +77,8 @@ _WORDS = {
 
 def of_transfer(problem: Problem, path: str) -> dict[str, Any]:
     """Return `{"code", "message", "request_id", "resource"}`."""
-    own = "." in problem.code or problem.code not in {code for _, _, code in _STATUSES} | _FRAMEWORK
-    code = problem.code if own else _WORDS.get(HTTPStatus(problem.status), problem.code)
+    own = problem.cause is None or isinstance(problem.cause, ConsentRequired)
+    code = code_of(problem) if own else _WORDS.get(HTTPStatus(problem.status), code_of(problem))
     sentences = [f"{name}: {text}" if name else text for name, texts in problem.fields.items() for text in texts]
     return {
         "code": code,
@@ -152,9 +87,6 @@ def of_transfer(problem: Problem, path: str) -> dict[str, Any]:
         "resource": path,
         **_gare(problem),
     }
-
-
-_FRAMEWORK = {status.phrase.upper().replace(" ", "_") for status in HTTPStatus} | {"INTERNAL_ERROR"}
 
 
 def resource(path: str) -> str:
@@ -179,22 +111,27 @@ def of_auth(problem: Problem, path: str) -> dict[str, Any]:
         {
             "status": str(problem.status),
             "id": request_id(),
-            "code": problem.code,
+            "code": code_of(problem),
             "title": HTTPStatus(problem.status).phrase,
             "detail": sentence,
         }
         for sentence in sentences or [problem.message]
     ]
-    return {"errors": entries, "error": problem.code.lower(), "error_description": problem.message, **_gare(problem)}
+    return {
+        "errors": entries,
+        "error": code_of(problem).lower(),
+        "error_description": problem.message,
+        **_gare(problem),
+    }
 
 
 def _gare(problem: Problem) -> dict[str, Any]:
     """Return what tells an app which consents to ask for, in the newer form and in the older one."""
-    if not problem.required_scopes:
+    if not isinstance(problem.cause, ConsentRequired):
         return {}
-    scopes = list(problem.required_scopes)
+    scopes = list(problem.cause.required_scopes)
     return {
-        "code": problem.code,
+        "code": code_of(problem),
         "required_scopes": scopes,
         "authorization_parameters": {"session_message": problem.message, "required_scopes": scopes},
     }

@@ -7,17 +7,16 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import scopes
+from timers import formatting, scopes, validation
 from timers.errors import NotFound
 from timers.globus import errors
-from timers.globus.base import BaseView, identifier
-from timers.scheduling.fields import write_instant
+from timers.globus.base import GlobusView
 from timers.services.globus import flows
 from timers.services.globus.flows import Flow
 from timers.services.people import identities
 
 
-class FlowsDoor(BaseView):
+class FlowsDoor(GlobusView):
     """A view of the Flows service."""
 
     shape = staticmethod(errors.of_timers)
@@ -36,7 +35,7 @@ class FlowOne(FlowsDoor):
     """GET /flows/{id}"""
 
     def get(self, request: Request, flow_id: str) -> Response:
-        key = identifier(flow_id)
+        key = validation.uuid(flow_id)
         found = flows.find(request.user, key) if key is not None else None
         if found is None:
             raise NotFound(f"There is no flow {flow_id[:40]}.")
@@ -63,6 +62,6 @@ def write_flow(flow: Flow) -> dict[str, Any]:
         "user_role": "flow_owner",
         "globus_auth_scope": scopes.flow_user(flow.id),
         "subscription_id": None,
-        "created_at": write_instant(flow.created_at),
-        "updated_at": write_instant(flow.updated_at),
+        "created_at": formatting.iso(flow.created_at),
+        "updated_at": formatting.iso(flow.updated_at),
     }

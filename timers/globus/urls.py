@@ -12,7 +12,7 @@ from django.urls import path, re_path
 
 from timers.globus import errors, flows
 from timers.globus.auth import discovery, identities, pages, tokens
-from timers.globus.base import NothingHere
+from timers.globus.base import UnknownPath
 from timers.globus.timers import views as timers
 from timers.globus.transfer import endpoints, operations, submissions, tasks
 
@@ -63,7 +63,7 @@ ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
 
 urlpatterns = [
     *(path(route + end, view) for route, view in ROUTES for end in ("", "/")),
-    re_path(r"^v0\.10/", NothingHere.as_view(shape=errors.of_transfer)),
-    re_path(r"^v2/(oauth2|api|web)/", NothingHere.as_view(shape=errors.of_auth)),
-    re_path("", NothingHere.as_view()),
+    re_path(r"^v0\.10/", UnknownPath.as_view(shape=errors.of_transfer)),
+    re_path(r"^v2/(oauth2|api|web)/", UnknownPath.as_view(shape=errors.of_auth)),
+    re_path("", UnknownPath.as_view()),
 ]

@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from timers import formatting, validation
 from timers.clock import to_us
 from timers.errors import Invalid
 from timers.scheduling.base import KINDS, TICK, Schedule
-from timers.scheduling.fields import known_keys, read_instant, read_number, read_whole, read_word, write_instant
 from timers.scheduling.interval import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, IntervalSchedule
 from timers.scheduling.windows import Stretch, Window
 
@@ -154,7 +154,7 @@ class BoundedSchedule:
         """Return the whole wire form; `parse_schedule` makes an equal value of it."""
         document = self.rule.document()
         if self.start is not None:
-            document["start"] = write_instant(self.start)
+            document["start"] = formatting.iso(self.start)
         if self.end is not None or self.max_runs is not None:
             document["end"] = self._end_document()
         if self.window is not None:
@@ -165,7 +165,7 @@ class BoundedSchedule:
         condition = EndCondition.ITERATIONS if self.end is None else EndCondition.TIME
         document: dict[str, Any] = {"condition": condition.value}
         if self.end is not None:
-            document["datetime"] = write_instant(self.end)
+            document["datetime"] = formatting.iso(self.end)
         if self.max_runs is not None:
             document["n"] = self.max_runs
         return document
@@ -204,7 +204,7 @@ def _parse(document: object, now: datetime) -> BoundedSchedule:
     if not rule.repeats:
         return BoundedSchedule(rule)
     given = document.get("start")
-    start = rule.anchor() if given is None else read_instant(given, "start")
+    start = rule.anchor() if given is None else validation.instant(given, "start")
     end, max_runs = _read_end(document.get("end"))
     return BoundedSchedule(rule, start=start, end=end, max_runs=max_runs, window=_read_window(document.get("window")))
 
@@ -229,10 +229,10 @@ def _read_end(value: object) -> tuple[datetime | None, int | None]:
 
 
 def _read_condition(document: Mapping[str, Any]) -> tuple[datetime | None, int | None]:
-    known_keys(document, {"condition", "datetime", *_RUN_KEYS})
-    condition = read_word(document.get("condition"), "condition", EndCondition)
+    validation.only_known(document, {"condition", "datetime", *_RUN_KEYS})
+    condition = validation.choice(document.get("condition"), "condition", EndCondition)
     at = document.get("datetime")
-    end = None if at is None else read_instant(at, "datetime", last=_END_OF_TIME)
+    end = None if at is None else validation.instant(at, "datetime", last=_END_OF_TIME)
     max_runs = _read_runs(document)
     if condition is EndCondition.TIME and end is None:
         raise Invalid({"datetime": "Say when the schedule ends."})
@@ -244,7 +244,7 @@ def _read_condition(document: Mapping[str, Any]) -> tuple[datetime | None, int |
 def _read_runs(document: Mapping[str, Any]) -> int | None:
     """Return the number of runs under any of its three spellings."""
     given = {key: document[key] for key in _RUN_KEYS if document.get(key) is not None}
-    counts = {read_whole(value, key, least=1, most=MAX_RUNS) for key, value in given.items()}
+    counts = {validation.whole(value, key, minimum=1, maximum=MAX_RUNS) for key, value in given.items()}
     if len(counts) > 1:
         raise Invalid({next(iter(given)): f"Give one number of runs, not several: {', '.join(given)}."})
     return counts.pop() if counts else None
@@ -252,7 +252,9 @@ def _read_runs(document: Mapping[str, Any]) -> int | None:
 
 def _check_interval(rule: Schedule, minimum: float) -> None:
     if isinstance(rule, IntervalSchedule):
-        read_number(rule.interval_seconds, rule.main_field, least=minimum, most=MAX_INTERVAL_SECONDS, unit="seconds")
+        validation.number(
+            rule.interval_seconds, rule.main_field, minimum=minimum, maximum=MAX_INTERVAL_SECONDS, unit="seconds"
+        )
 
 
 def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool) -> None:

@@ -14,12 +14,12 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
+from timers import validation
 from timers.errors import Invalid
 from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
 from timers.scheduling.clock_changes import ClockChange, change_at, changes_between, load_zone, read_zone_name
 from timers.scheduling.cron_calendar import GIVE_UP_YEARS
 from timers.scheduling.cron_expression import CronExpression, parse_expression
-from timers.scheduling.fields import FIRST_INSTANT, LAST_INSTANT, known_keys, read_word
 
 _SECOND = timedelta(seconds=1)
 _MAX_OVERLAP = timedelta(days=1)
@@ -60,13 +60,13 @@ class CronSchedule(Schedule):
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        known_keys(document, BOUND_KEYS | {"expression", "timezone", "dst_gap", "dst_overlap"})
+        validation.only_known(document, BOUND_KEYS | {"expression", "timezone", "dst_gap", "dst_overlap"})
         given = {key: value for key, value in document.items() if value is not None}
         return cls(
             expression=_read_expression(given.get("expression")),
             timezone=read_zone_name(given.get("timezone", "UTC"), "timezone"),
-            dst_gap=read_word(given.get("dst_gap", DstGap.SHIFT), "dst_gap", DstGap),
-            dst_overlap=read_word(given.get("dst_overlap", DstOverlap.FIRST), "dst_overlap", DstOverlap),
+            dst_gap=validation.choice(given.get("dst_gap", DstGap.SHIFT), "dst_gap", DstGap),
+            dst_overlap=validation.choice(given.get("dst_overlap", DstOverlap.FIRST), "dst_overlap", DstOverlap),
         )
 
     @property
@@ -102,20 +102,20 @@ class CronSchedule(Schedule):
         The readings before `instant` are behind us, except that a repeated stretch is still ahead for the pass that
         has not come yet. So the search begins at one local time, or at two inside the first pass.
         """
-        if instant >= LAST_INSTANT:
+        if instant >= validation.LAST_INSTANT:
             return None
-        instant = max(instant, FIRST_INSTANT - TICK)
+        instant = max(instant, validation.FIRST_INSTANT - TICK)
         local = _naive(instant, self.zone)
         found = [self._fire_after(begin, instant) for begin in self._read_so_far(local, instant)]
-        return min((fire for fire in found if fire is not None and fire <= LAST_INSTANT), default=None)
+        return min((fire for fire in found if fire is not None and fire <= validation.LAST_INSTANT), default=None)
 
     def last_until(self, instant: datetime) -> datetime | None:
-        instant = min(instant, LAST_INSTANT)
-        if instant < FIRST_INSTANT:
+        instant = min(instant, validation.LAST_INSTANT)
+        if instant < validation.FIRST_INSTANT:
             return None
         local = _naive(instant, self.zone)
         found = [self._fire_until(begin, instant) for begin in self._read_so_far(local, instant)]
-        return max((fire for fire in found if fire is not None and fire >= FIRST_INSTANT), default=None)
+        return max((fire for fire in found if fire is not None and fire >= validation.FIRST_INSTANT), default=None)
 
     def _read_so_far(self, local: datetime, instant: datetime) -> tuple[datetime, ...]:
         """Return up to which local time, inclusive, the clock has been read at `instant`, by each pass that fires.
@@ -134,7 +134,7 @@ class CronSchedule(Schedule):
 
     def _fire_after(self, begin: datetime, instant: datetime) -> datetime | None:
         """Return the first fire after `instant` by a local time after `begin`."""
-        calendar, last_year = self.parsed.calendar, min(begin.year + GIVE_UP_YEARS, LAST_INSTANT.year)
+        calendar, last_year = self.parsed.calendar, min(begin.year + GIVE_UP_YEARS, validation.LAST_INSTANT.year)
         local = calendar.next_after(begin, last_year=last_year)
         while local is not None:
             change = change_at(self.zone, local)
@@ -173,7 +173,7 @@ class CronSchedule(Schedule):
         Local times are counted by the calendar; then every gap takes away what does not fire, and with `both` every
         overlap adds its second pass.
         """
-        after, until = max(after, FIRST_INSTANT - TICK), min(until, LAST_INSTANT)
+        after, until = max(after, validation.FIRST_INSTANT - TICK), min(until, validation.LAST_INSTANT)
         if after >= until:
             return 0
         changes = changes_between(self.timezone, after - _MAX_OVERLAP, until)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
+from timers import formatting
 from timers.errors import Invalid
-from timers.scheduling import bits, words
+from timers.scheduling import bits
 from timers.scheduling.cron_calendar import CronCalendar
 
 MAX_EXPRESSION_LENGTH = 500
@@ -102,7 +103,7 @@ class LastWeekday:
         return length - (_weekday(length, first) - self.weekday) % 7
 
     def in_words(self) -> str:
-        return f"the last {words.WEEKDAYS[self.weekday - 1]}"
+        return f"the last {formatting.WEEKDAYS[self.weekday - 1]}"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class NthWeekday:
         return day if day <= length else None
 
     def in_words(self) -> str:
-        return f"the {words.ordinal(self.nth)} {words.WEEKDAYS[self.weekday - 1]}"
+        return f"the {formatting.ordinal(self.nth)} {formatting.WEEKDAYS[self.weekday - 1]}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from timers.scheduling import bits, words
+from timers import formatting
+from timers.scheduling import bits
 from timers.scheduling.cron_expression import CronExpression, DayField
 
 _MAX_CLOCK_TIMES = 6
@@ -20,9 +21,9 @@ def in_words(expression: CronExpression) -> str:
     days = _days(expression)
     if times:
         on = f"{days or 'every day'}{_in_months(expression)}{',' if ', ' in days else ''}"
-        return words.sentence_case(f"{on} at {words.both(times)}")
+        return formatting.sentence_case(f"{on} at {formatting.joined(times)}")
     often = _often(expression) or _by_fields(expression)
-    return words.sentence_case(f"{often}{', ' + days if days else ''}{_in_months(expression)}")
+    return formatting.sentence_case(f"{often}{', ' + days if days else ''}{_in_months(expression)}")
 
 
 def _clock_times(expression: CronExpression) -> list[str]:
@@ -31,7 +32,7 @@ def _clock_times(expression: CronExpression) -> list[str]:
     if calendar.times_a_day() > _MAX_CLOCK_TIMES:
         return []
     sets = (bits.members(calendar.hours), bits.members(calendar.minutes), bits.members(calendar.seconds))
-    return [words.clock(*time) for time in product(*sets)]
+    return [formatting.time_of_day(*time) for time in product(*sets)]
 
 
 def _often(expression: CronExpression) -> str | None:
@@ -39,16 +40,20 @@ def _often(expression: CronExpression) -> str | None:
     seconds, minutes, hours = _times(expression)
     if minutes == _ALL_SIXTY and hours == _ALL_HOURS and len(seconds) > 1:
         step = _even_step(seconds, 60)
-        return words.every(step) if step else None
+        return formatting.every(step) if step else None
     if len(seconds) > 1:
         return None
     second = seconds[0]
     at_second = f" at second {second}" if second else ""
     step = _even_step(minutes, 60)
     if step and step < 60:
-        return words.every(step * 60) + at_second + _through(hours, minutes[-1])
+        return formatting.every(step * 60) + at_second + _through(hours, minutes[-1])
     if len(minutes) > 1:
-        return f"every hour at minutes {words.both(words.spans(minutes))}{at_second}" if hours == _ALL_HOURS else None
+        return (
+            f"every hour at minutes {formatting.joined(formatting.number_spans(minutes))}{at_second}"
+            if hours == _ALL_HOURS
+            else None
+        )
     return _hourly(hours, minutes[0], at_second)
 
 
@@ -56,9 +61,11 @@ def _hourly(hours: list[int], minute: int, at_second: str) -> str | None:
     at_minute = f" at minute {minute}{at_second and ' and' + at_second[3:]}" if minute else at_second
     step = _even_step(hours, 24)
     if step:
-        return words.every(step * 3_600) + at_minute
+        return formatting.every(step * 3_600) + at_minute
     if _is_run(hours) and len(hours) > 1 and not at_second:
-        return f"every hour from {words.clock(hours[0], minute)} to {words.clock(hours[-1], minute)}"
+        return (
+            f"every hour from {formatting.time_of_day(hours[0], minute)} to {formatting.time_of_day(hours[-1], minute)}"
+        )
     return None
 
 
@@ -67,7 +74,7 @@ def _through(hours: list[int], last_minute: int) -> str:
     if hours == _ALL_HOURS:
         return ""
     if _is_run(hours):
-        return f" from {words.clock(hours[0], 0)} to {words.clock(hours[-1], last_minute)}"
+        return f" from {formatting.time_of_day(hours[0], 0)} to {formatting.time_of_day(hours[-1], last_minute)}"
     return f" of {_numbered('hour', hours)}"
 
 
@@ -94,21 +101,21 @@ def _days_by_number(expression: CronExpression) -> str:
     on = _yearly_date(expression) or f"on {_listed(plain, field)} of {_of_months(expression)}"
     if not expression.weekdays.restricted:
         return on
-    weekdays = [f"a {words.WEEKDAYS[number - 1]}" for number in bits.members(expression.weekdays.plain)]
+    weekdays = [f"a {formatting.WEEKDAYS[number - 1]}" for number in bits.members(expression.weekdays.plain)]
     return f"{on}, if that is {_listed(weekdays, expression.weekdays, 'or')}"
 
 
 def _days_by_weekday(expression: CronExpression) -> str:
     field = expression.weekdays
-    plain = words.spans(bits.members(field.plain), words.WEEKDAYS)
+    plain = formatting.number_spans(bits.members(field.plain), formatting.WEEKDAYS)
     if field.specials:
-        every = [f"every {words.both(plain)}"] if plain else []
+        every = [f"every {formatting.joined(plain)}"] if plain else []
         return f"on {_listed(every, field)} of {_of_months(expression)}"
-    return words.both(plain) if " to " in plain[0] else f"every {words.both(plain)}"
+    return formatting.joined(plain) if " to " in plain[0] else f"every {formatting.joined(plain)}"
 
 
 def _listed(plain: list[str], field: DayField, last: str = "and") -> str:
-    return words.both([*plain, *(special.in_words() for special in field.specials)], last)
+    return formatting.joined([*plain, *(special.in_words() for special in field.specials)], last)
 
 
 def _yearly_date(expression: CronExpression) -> str | None:
@@ -116,13 +123,17 @@ def _yearly_date(expression: CronExpression) -> str | None:
     days, months = bits.members(expression.days.plain), bits.members(expression.calendar.months)
     if len(days) == len(months) == 1 and not expression.days.specials:
         years = "every leap year" if (days, months) == ([29], [2]) else "every year"
-        return f"{years} on {days[0]} {words.MONTHS[months[0] - 1]}"
+        return f"{years} on {days[0]} {formatting.MONTHS[months[0] - 1]}"
     return None
 
 
 def _of_months(expression: CronExpression) -> str:
     months = bits.members(expression.calendar.months)
-    return "every month" if months == _ALL_MONTHS else words.both(words.spans(months, words.MONTHS))
+    return (
+        "every month"
+        if months == _ALL_MONTHS
+        else formatting.joined(formatting.number_spans(months, formatting.MONTHS))
+    )
 
 
 def _in_months(expression: CronExpression) -> str:
@@ -138,7 +149,7 @@ def _times(expression: CronExpression) -> tuple[list[int], list[int], list[int]]
 
 def _numbered(unit: str, numbers: list[int]) -> str:
     """Return "minute 5" or "minutes 5, 10 to 12 and 20"."""
-    return f"{unit}{'s' if len(numbers) > 1 else ''} {words.both(words.spans(numbers))}"
+    return f"{unit}{'s' if len(numbers) > 1 else ''} {formatting.joined(formatting.number_spans(numbers))}"
 
 
 def _even_step(numbers: list[int], size: int) -> int | None:

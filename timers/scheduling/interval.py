@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from timers import formatting, validation
 from timers.clock import from_us, to_us
 from timers.errors import Invalid
 from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
-from timers.scheduling.fields import LAST_INSTANT, known_keys, read_instant, read_number, write_instant, write_number
 
 MIN_INTERVAL_SECONDS = 0.1
 MAX_INTERVAL_SECONDS = 100 * 365.25 * 86_400
 
 _SECOND_US = 1_000_000
-_LAST_US = to_us(LAST_INSTANT)
+_LAST_US = to_us(validation.LAST_INSTANT)
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class IntervalSchedule(Schedule):
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        known_keys(document, BOUND_KEYS | {"interval_seconds"})
+        validation.only_known(document, BOUND_KEYS | {"interval_seconds"})
         start = document.get("start")
         return cls(
             interval_us=_read_interval(document.get("interval_seconds")),
-            start=now if start is None else read_instant(start, "start"),
+            start=now if start is None else validation.instant(start, "start"),
         )
 
     @property
@@ -44,23 +44,23 @@ class IntervalSchedule(Schedule):
 
     @property
     def interval_seconds(self) -> int | float:
-        return write_number(self.interval_us / _SECOND_US)
+        return formatting.plain_number(self.interval_us / _SECOND_US)
 
     def next_after(self, instant: datetime) -> datetime | None:
         return self._at(self._number_until(instant))
 
     def last_until(self, instant: datetime) -> datetime | None:
-        number = self._number_until(min(instant, LAST_INSTANT))
+        number = self._number_until(min(instant, validation.LAST_INSTANT))
         return self._at(number - 1) if number else None
 
     def count_between(self, after: datetime, until: datetime) -> int:
-        return max(0, self._number_until(min(until, LAST_INSTANT)) - self._number_until(after))
+        return max(0, self._number_until(min(until, validation.LAST_INSTANT)) - self._number_until(after))
 
     def document(self) -> dict[str, Any]:
         return {
             "type": self.kind,
             "interval_seconds": self.interval_seconds,
-            "start": write_instant(self.start),
+            "start": formatting.iso(self.start),
         }
 
     def smallest_gap(self) -> timedelta:
@@ -83,7 +83,7 @@ def _read_interval(value: object) -> int:
     """Return whole microseconds; a float is rounded to the nearest one, so 0.1 is exactly 100,000."""
     if value is None:
         raise Invalid({"interval_seconds": "Give the number of seconds from one occurrence to the next."})
-    seconds = read_number(
-        value, "interval_seconds", least=MIN_INTERVAL_SECONDS, most=MAX_INTERVAL_SECONDS, unit="seconds"
+    seconds = validation.number(
+        value, "interval_seconds", minimum=MIN_INTERVAL_SECONDS, maximum=MAX_INTERVAL_SECONDS, unit="seconds"
     )
     return seconds * _SECOND_US if isinstance(seconds, int) else round(seconds * _SECOND_US)

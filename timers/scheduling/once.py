@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+from timers import formatting, validation
 from timers.scheduling.base import Schedule
-from timers.scheduling.fields import known_keys, read_instant, write_instant
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class OnceSchedule(Schedule):
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        known_keys(document, {"type", "datetime"})
+        validation.only_known(document, {"type", "datetime"})
         value = document.get("datetime")
-        return cls(at=now if value is None else read_instant(value, "datetime"))
+        return cls(at=now if value is None else validation.instant(value, "datetime"))
 
     def next_after(self, instant: datetime) -> datetime | None:
         return self.at if self.at > instant else None
@@ -37,4 +37,4 @@ class OnceSchedule(Schedule):
         return int(after < self.at <= until)
 
     def document(self) -> dict[str, Any]:
-        return {"type": self.kind, "datetime": write_instant(self.at)}
+        return {"type": self.kind, "datetime": formatting.iso(self.at)}

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from timers import formatting, validation
 from timers.errors import Invalid
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import DEFAULT_LIMIT, CatchUpPolicy
-from timers.scheduling.fields import known_keys, read_number, read_whole, read_word, write_number
 from timers.scheduling.overlap import OverlapPolicy
 
 DEFAULT_WINDOW_SECONDS = 86_400
@@ -80,7 +80,7 @@ def parse_policies(
     for the window, where it means any age. `schedule` is what jitter is measured against, None to leave that out.
     """
     given = _mapping(document)
-    known_keys(given, _READERS)
+    validation.only_known(given, _READERS)
     values: dict[str, Any] = {
         "overlap": OverlapPolicy.SKIP,
         "catch_up": CatchUpPolicy.LATEST,
@@ -128,11 +128,11 @@ def _read(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seconds(least: float, most: float) -> Callable[[object, str], int | float]:
-    return lambda value, field: write_number(read_number(value, field, least=least, most=most))
+    return lambda value, field: formatting.plain_number(validation.number(value, field, minimum=least, maximum=most))
 
 
 def _whole(least: int, most: int) -> Callable[[object, str], int]:
-    return lambda value, field: read_whole(value, field, least=least, most=most)
+    return lambda value, field: validation.whole(value, field, minimum=least, maximum=most)
 
 
 def _read_names(value: object, field: str) -> tuple[str, ...]:
@@ -152,8 +152,8 @@ def _is_name(text: str) -> bool:
 
 
 _READERS: dict[str, Callable[[object, str], Any]] = {
-    "overlap": lambda value, field: read_word(value, field, OverlapPolicy),
-    "catch_up": lambda value, field: read_word(value, field, CatchUpPolicy),
+    "overlap": lambda value, field: validation.choice(value, field, OverlapPolicy),
+    "catch_up": lambda value, field: validation.choice(value, field, CatchUpPolicy),
     "catch_up_window_seconds": _seconds(0, 100 * _YEAR),
     "catch_up_limit": _whole(1, MAX_CAUGHT_UP),
     "max_attempts": _whole(1, MAX_ATTEMPTS),
@@ -179,5 +179,5 @@ def _check_catch_up(policies: Policies) -> None:
 def _check_jitter(policies: Policies, schedule: BoundedSchedule | None) -> None:
     gap = schedule.smallest_gap() if schedule is not None and policies.jitter_seconds else None
     if gap is not None and policies.jitter >= gap / 2:
-        most = write_number(gap.total_seconds() / 2)
+        most = formatting.plain_number(gap.total_seconds() / 2)
         raise Invalid({"jitter_seconds": f"Must be below {most:,}, half of the time between two occurrences."})

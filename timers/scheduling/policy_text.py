@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from timers import formatting
 from timers.scheduling.catchup import CatchUpPolicy
 from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import Policies
-from timers.scheduling.words import amount, length
 
 _OVERLAPS = {
     OverlapPolicy.SKIP: "A run that comes while the last one still runs is left out",
@@ -29,7 +29,9 @@ def describe(policies: Policies) -> str:
 def _runs(policies: Policies) -> str:
     window = policies.catch_up_window_seconds
     limit = (
-        f", up to {length(window)} late" if window is not None and policies.catch_up is not CatchUpPolicy.NONE else ""
+        f", up to {formatting.duration_words(window)} late"
+        if window is not None and policies.catch_up is not CatchUpPolicy.NONE
+        else ""
     )
     return f"{_OVERLAPS[policies.overlap]}; {_CATCH_UPS[policies.catch_up]}{limit}."
 
@@ -38,26 +40,26 @@ def _attempts(policies: Policies) -> str:
     if policies.max_attempts == 1:
         return f"It is tried once{_time_limit(policies)}."
     pause = (
-        f", {length(policies.backoff_seconds)} apart and then twice as long each time"
+        f", {formatting.duration_words(policies.backoff_seconds)} apart and then twice as long each time"
         if policies.backoff_seconds
         else ""
     )
-    return f"It is tried up to {amount(policies.max_attempts, 'time')}{pause}{_time_limit(policies)}."
+    return f"It is tried up to {formatting.count_of(policies.max_attempts, 'time')}{pause}{_time_limit(policies)}."
 
 
 def _time_limit(policies: Policies) -> str:
     seconds = policies.timeout_seconds
     if seconds is None:
         return ", for as long as it takes"
-    return f", for {length(seconds)} at most" + ("" if policies.max_attempts == 1 else " each")
+    return f", for {formatting.duration_words(seconds)} at most" + ("" if policies.max_attempts == 1 else " each")
 
 
 def _more(policies: Policies) -> list[str]:
     said = []
     if policies.jitter_seconds:
-        said.append(f"The start is spread over {length(policies.jitter_seconds)}.")
+        said.append(f"The start is spread over {formatting.duration_words(policies.jitter_seconds)}.")
     if policies.pause_after_failures:
-        said.append(f"It is paused after {amount(policies.pause_after_failures, 'failure')} in a row.")
+        said.append(f"It is paused after {formatting.count_of(policies.pause_after_failures, 'failure')} in a row.")
     if policies.notify:
         told = len(policies.notify)
         said.append("One address is told how it went." if told == 1 else f"{told} addresses are told how it went.")

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from timers.scheduling import words
+from timers import formatting, validation
 from timers.scheduling.base import Schedule
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.clock_changes import ClockChange, changes_between, load_zone
 from timers.scheduling.cron import CronSchedule, DstOverlap
 from timers.scheduling.cron_text import in_words
-from timers.scheduling.fields import LAST_INSTANT
 from timers.scheduling.interval import IntervalSchedule
 from timers.scheduling.once import OnceSchedule
 
@@ -29,13 +28,13 @@ def describe(schedule: BoundedSchedule) -> str:
 def _rule(rule: Schedule) -> str:
     match rule:
         case OnceSchedule():
-            return f"Once, {words.moment(rule.at)} UTC"
+            return f"Once, {formatting.date_and_time(rule.at)} UTC"
         case IntervalSchedule():
-            return words.sentence_case(words.every(rule.interval_seconds))
+            return formatting.sentence_case(formatting.every(rule.interval_seconds))
         case CronSchedule():
             return f"{in_words(rule.parsed)} ({rule.timezone})"
         case _:
-            return words.sentence_case(rule.kind)
+            return formatting.sentence_case(rule.kind)
 
 
 def _bounds(schedule: BoundedSchedule) -> str:
@@ -43,7 +42,9 @@ def _bounds(schedule: BoundedSchedule) -> str:
     text = "" if schedule.window is None else f", {schedule.window.describe()}"
     if schedule.start is not None and schedule.rule.anchor() is None:
         text += f" from {_instant(schedule.start, schedule)}"
-    ends = schedule.end is not None and schedule.end <= LAST_INSTANT  # the year 9999 is how programs say "for ever"
+    ends = (
+        schedule.end is not None and schedule.end <= validation.LAST_INSTANT
+    )  # the year 9999 is how programs say "for ever"
     if ends and schedule.end is not None:
         text += f" until {_instant(schedule.end, schedule)}"
     if schedule.max_runs is not None:
@@ -56,8 +57,12 @@ def _instant(instant: datetime, schedule: BoundedSchedule) -> str:
     """Return the instant on the schedule's wall clock; midnight goes without saying, and so does the zone of a cron."""
     local = instant.astimezone(load_zone(schedule.timezone))
     if local.time() == local.time().min:
-        return words.day(local)
-    return words.moment(local) if isinstance(schedule.rule, CronSchedule) else f"{words.moment(local)} UTC"
+        return formatting.date_text(local)
+    return (
+        formatting.date_and_time(local)
+        if isinstance(schedule.rule, CronSchedule)
+        else f"{formatting.date_and_time(local)} UTC"
+    )
 
 
 def warnings(schedule: BoundedSchedule, *, now: datetime, limit: int = 10) -> list[str]:
@@ -108,7 +113,7 @@ def _clock_change(rule: CronSchedule, change: ClockChange) -> str | None:
     times = _times_within(rule, change)
     if not times:
         return None
-    begin = f"On {words.day(change.local_start)} the clock in {rule.timezone} goes"
+    begin = f"On {formatting.date_text(change.local_start)} the clock in {rule.timezone} goes"
     one = len(times) == 1
     if change.is_gap:
         what = "does not exist" if one else "do not exist"
@@ -135,8 +140,8 @@ def _times_within(rule: CronSchedule, change: ClockChange) -> list[datetime]:
 def _listed(times: list[datetime], change: ClockChange) -> str:
     if len(times) > _MAX_NAMED_TIMES:
         return f"the times from {_clock(times[0])} to before {_clock(change.local_end)}"
-    return words.both([_clock(time) for time in times])
+    return formatting.joined([_clock(time) for time in times])
 
 
 def _clock(local: datetime) -> str:
-    return words.clock(local.hour, local.minute, local.second)
+    return formatting.time_of_day(local.hour, local.minute, local.second)

@@ -12,10 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any, Self
 
+from timers import formatting, validation
 from timers.errors import Invalid
-from timers.scheduling import words
 from timers.scheduling.clock_changes import changes_between, load_zone, read_zone_name
-from timers.scheduling.fields import known_keys
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _DAY = timedelta(days=1)
@@ -51,7 +50,7 @@ class Window:
         """Return the window of `{"between"?: [from, until], "weekdays"?: "MON-FRI", "timezone"?}`."""
         if not isinstance(document, Mapping):
             raise Invalid({"": "A window is an object with `between`, `weekdays` or both."})
-        known_keys(document, {"between", "weekdays", "timezone"})
+        validation.only_known(document, {"between", "weekdays", "timezone"})
         between, weekdays = document.get("between"), document.get("weekdays")
         if between is None and weekdays is None:
             raise Invalid({"between": "Give `between`, `weekdays` or both."})
@@ -72,7 +71,11 @@ class Window:
         """Return for example "Monday to Friday between 09:00 and 17:00 (Europe/Berlin)"."""
         parts = []
         if len(self.weekdays) < len(DAYS):
-            parts.append(words.both(words.spans([day + 1 for day in sorted(self.weekdays)], words.WEEKDAYS)))
+            parts.append(
+                formatting.joined(
+                    formatting.number_spans([day + 1 for day in sorted(self.weekdays)], formatting.WEEKDAYS)
+                )
+            )
         if self.begin is not None and self.end is not None:
             parts.append(f"between {_write_time(self.begin)} and {_write_time(self.end)}")
         return f"{' '.join(parts) or 'every day'} ({self.timezone})"
@@ -157,7 +160,7 @@ def _read_days(value: object) -> frozenset[int]:
 
 
 def _write_time(value: time) -> str:
-    return words.clock(value.hour, value.minute, value.second)
+    return formatting.time_of_day(value.hour, value.minute, value.second)
 
 
 def _write_days(days: frozenset[int]) -> str:

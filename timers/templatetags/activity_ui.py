@@ -12,8 +12,8 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from timers import formatting
 from timers.queries.executions.load_forecast import Cell, Load
-from timers.queries.words import clock_text, number, zone_name
 
 register = template.Library()
 
@@ -66,7 +66,8 @@ def load_words(context: Mapping[str, Any], load: Load) -> str:
     if busiest is None or busiest.at is None:
         return "No run is planned in the next seven days"
     runs = f"{_runs(load.total)} planned in the next seven days"
-    return f"{runs}; most in the hour from {clock_text(busiest.at, zone, now=now)}: {number(busiest.runs)}"
+    hour = formatting.clock_text(busiest.at, zone, now=now)
+    return f"{runs}; most in the hour from {hour}: {formatting.number(busiest.runs)}"
 
 
 @register.simple_tag(takes_context=True)
@@ -74,11 +75,11 @@ def cell_words(context: Mapping[str, Any], cell: Cell) -> str:
     """Return what one hour of the load says: "Wed 18 14:00 CET, 171 runs"."""
     assert cell.at is not None
     local = cell.at.astimezone(context.get("zone", UTC))
-    return f"{local:%a} {local.day} {local:%H:%M} {zone_name(local)}, {_runs(cell.runs)}"
+    return f"{local:%a} {local.day} {local:%H:%M} {formatting.zone_name(local)}, {_runs(cell.runs)}"
 
 
 def _runs(count: int) -> str:
-    return f"{number(count)} run{'' if count == 1 else 's'}"
+    return f"{formatting.number(count)} run{'' if count == 1 else 's'}"
 
 
 @register.simple_tag(takes_context=True)
@@ -86,7 +87,7 @@ def hour_words(context: Mapping[str, Any], at: datetime) -> str:
     """Return an hour: "Thu 19 Nov 09:00 to 10:00 CET"."""
     zone = context.get("zone", UTC)
     local, until = at.astimezone(zone), (at + timedelta(hours=1)).astimezone(zone)
-    return f"{local:%a} {local.day} {local:%b %H:%M} to {until:%H:%M} {zone_name(until)}"
+    return f"{local:%a} {local.day} {local:%b %H:%M} to {until:%H:%M} {formatting.zone_name(until)}"
 
 
 @register.simple_tag(takes_context=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from django import template
 
+from timers import formatting
 from timers.copying.plan import Kind
 from timers.models import Collection
-from timers.queries.words import TIED, duration
 from timers.services.collections import commands as collections
 
 register = template.Library()
@@ -49,7 +49,7 @@ def entry_word(kind: str) -> str:
 @register.filter
 def answer_words(seconds: float) -> str:
     """Return how long an answer took."""
-    return duration(seconds) if seconds >= 0.001 else f"under 1{TIED}ms"
+    return formatting.duration(seconds) if seconds >= 0.001 else f"under 1{formatting.TIED}ms"
 
 
 @register.filter

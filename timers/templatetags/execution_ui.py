@@ -12,9 +12,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from timers import formatting
 from timers.models import Attempt
 from timers.queries.executions.detail import ExecutionDetail, LogLine
-from timers.queries.words import clock_text, duration, zone_name
 
 register = template.Library()
 
@@ -64,11 +64,11 @@ def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
 
 def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetime) -> str:
     states = [
-        f"attempt {each.number} {each.outcome} after {duration(each.finished_at - each.started_at)}"
+        f"attempt {each.number} {each.outcome} after {formatting.duration(each.finished_at - each.started_at)}"
         for each in shown.attempts
     ]
     if due is not None:
-        states.append(f"attempt {shown.next_attempt} due {clock_text(due, zone, now=now, style='second')}")
+        states.append(f"attempt {shown.next_attempt} due {formatting.clock_text(due, zone, now=now, style='second')}")
     elif shown.at_work:
         states.append(f"attempt {shown.execution.attempt} running")
     return f"Course of the attempts: {'; '.join(states[-MOST_DRAWN:])}"
@@ -88,7 +88,7 @@ def _axis(scale: _Scale, zone: Any) -> SafeString:
         if number > 0 and x < FIRST_WORDS:
             continue
         anchor = "start" if x < 4 else "end" if x > 96 else "middle"
-        words = clock_text(at, zone, style="time") if number == 0 else f"{at.astimezone(zone):%H:%M:%S}"
+        words = formatting.clock_text(at, zone, style="time") if number == 0 else f"{at.astimezone(zone):%H:%M:%S}"
         marks.append((f"{x:.1f}", f"axis{' alt' if number % 2 else ''}", anchor, words))
     return format_html_join(
         "",
@@ -178,7 +178,7 @@ def log_time(context: Mapping[str, Any], at: datetime | None) -> SafeString:
 def zone_of_log(context: Mapping[str, Any], lines: list[LogLine]) -> str:
     """Return the short name of the reader's zone when the log was written."""
     at = next((line.at for line in lines if line.at is not None), context["now"])
-    return zone_name(at.astimezone(context.get("zone", UTC)))
+    return formatting.zone_name(at.astimezone(context.get("zone", UTC)))
 
 
 @register.filter
@@ -199,4 +199,4 @@ def trace_lines(text: str) -> list[tuple[str, bool]]:
 @register.filter
 def since(later: datetime | None, earlier: datetime | None) -> str:
     """Return how long after `earlier` the later instant is, in words."""
-    return duration(later - earlier) if later is not None and earlier is not None else ""
+    return formatting.duration(later - earlier) if later is not None and earlier is not None else ""

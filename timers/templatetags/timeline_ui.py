@@ -10,8 +10,8 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from timers import formatting
 from timers.queries.timers.timeline import Mark, Timeline, TimelineRow
-from timers.queries.words import clock_text, number, zone_name
 from timers.templatetags.timer_charts import CROSS
 
 register = template.Library()
@@ -138,19 +138,19 @@ def timeline_now(context: Mapping[str, Any], shown: Timeline) -> SafeString:
 @register.simple_tag(takes_context=True)
 def timeline_zone(context: Mapping[str, Any]) -> str:
     """Return the short name of the reader's zone."""
-    return zone_name(context["now"].astimezone(context.get("zone", UTC)))
+    return formatting.zone_name(context["now"].astimezone(context.get("zone", UTC)))
 
 
 @register.simple_tag(takes_context=True)
 def lane_words(context: Mapping[str, Any], lane: TimelineRow) -> str:
     """Return what a lane shows, in words."""
-    said = [f"{number(lane.counts[state])} {state}" for state in _TOLD if lane.counts.get(state)]
+    said = [f"{formatting.number(lane.counts[state])} {state}" for state in _TOLD if lane.counts.get(state)]
     if lane.running_since is not None:
         said.append(f"running since {_clock(context, lane.running_since)}")
     if lane.timer.status == "paused":
         said.append(f"{lane.state} since {_clock(context, lane.timer.status_changed_at)}")
     if lane.planned:
-        said.append(f"{number(lane.planned)} planned, the next {_clock(context, lane.next_at)}")
+        said.append(f"{formatting.number(lane.planned)} planned, the next {_clock(context, lane.next_at)}")
     if lane.cut_before is not None:
         said.append(f"counted from {_clock(context, lane.cut_before)} on")
     return ", ".join(said) or "nothing in this time"
@@ -163,7 +163,7 @@ def _clock(context: Mapping[str, Any], instant: datetime | None, *, seconds: boo
     zone, now = context.get("zone", UTC), context["now"]
     is_today = instant.astimezone(zone).date() == now.astimezone(zone).date()
     shown = instant if seconds else instant.replace(second=0, microsecond=0)
-    return clock_text(shown, zone, now=now, style="time" if is_today else "minute")
+    return formatting.clock_text(shown, zone, now=now, style="time" if is_today else "minute")
 
 
 def _percent(share: float) -> str:

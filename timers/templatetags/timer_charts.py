@@ -10,9 +10,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from timers import formatting
 from timers.lifecycle import ExecutionStatus
 from timers.queries.timers.runs import WEEKS, Days, Durations, RunDay, RunDuration
-from timers.queries.words import clock_text, duration, number
 
 register = template.Library()
 
@@ -46,7 +46,7 @@ def durations_words(shown: Durations) -> str:
     states = [run.status for run in shown.runs]
     said = []
     if shown.median is not None and shown.p95 is not None:
-        said.append(f"median {duration(shown.median)}, 95 % within {duration(shown.p95)}")
+        said.append(f"median {formatting.duration(shown.median)}, 95 % within {formatting.duration(shown.p95)}")
     counts = ", ".join(f"{states.count(state)} {state}" for state in _TOLD if state in states)
     return f"Duration of the last {len(states)} runs: {'; '.join([*said, counts or 'all completed'])}"
 
@@ -66,8 +66,8 @@ def _bars(context: Mapping[str, Any], shown: Durations) -> Iterator[SafeString]:
 
 
 def _told(context: Mapping[str, Any], run: RunDuration) -> str:
-    planned = clock_text(run.planned, context.get("zone", UTC), now=context.get("now"))
-    return f"{planned}: {run.status}" + ("" if run.took is None else f", {duration(run.took)}")
+    planned = formatting.clock_text(run.planned, context.get("zone", UTC), now=context.get("now"))
+    return f"{planned}: {run.status}" + ("" if run.took is None else f", {formatting.duration(run.took)}")
 
 
 def _bar(run: RunDuration, x: float, width: float, top: float, told: str) -> SafeString:
@@ -131,7 +131,7 @@ def days_picture(shown: Days) -> SafeString:
 def days_words(shown: Days) -> str:
     """Return the name of the picture: its result in words."""
     failing, runs = len(shown.failing), shown.runs
-    many = f"{number(runs)} run{'' if runs == 1 else 's'}"
+    many = f"{formatting.number(runs)} run{'' if runs == 1 else 's'}"
     said = f"failures on {failing} day{'' if failing == 1 else 's'}" if failing else "no failure"
     return f"Days of the last {WEEKS} weeks: {many}, {said}" if runs else f"No run in the last {WEEKS} weeks"
 
@@ -188,9 +188,9 @@ def day_text(day: date) -> str:
 @register.filter
 def day_words(day: RunDay) -> str:
     """Return how one day went."""
-    parts = [f"{number(day.runs)} run{'' if day.runs == 1 else 's'}"] if day.runs else []
-    parts += [f"{number(day.failed)} failed"] if day.failed else []
-    parts += [f"{number(day.skipped)} skipped"] if day.skipped else []
+    parts = [f"{formatting.number(day.runs)} run{'' if day.runs == 1 else 's'}"] if day.runs else []
+    parts += [f"{formatting.number(day.failed)} failed"] if day.failed else []
+    parts += [f"{formatting.number(day.skipped)} skipped"] if day.skipped else []
     return ", ".join(parts) or "no run"
 
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from timers import formatting
 from timers.models import Event
-from timers.queries.words import clock_text, duration
 from timers.templatetags.timers_ui import event_words
 
 register = template.Library()
@@ -67,7 +67,7 @@ def _until(context: Mapping[str, Any], event: Event) -> str:
         until = datetime.fromisoformat(event.data["until"])
     except (KeyError, TypeError, ValueError):
         return ""
-    return f" until {clock_text(until, context.get('zone', UTC), now=context.get('now'))}"
+    return f" until {formatting.clock_text(until, context.get('zone', UTC), now=context.get('now'))}"
 
 
 def _colon(text: str) -> str:
@@ -85,7 +85,7 @@ def _listed(names: list[str]) -> str:
 @register.filter
 def clock_change(size: Any, forward: bool) -> str:
     """Return what the clocks do: "Clocks go forward by 1 h"."""
-    return f"Clocks go {'forward' if forward else 'back'} by {duration(size)}"
+    return f"Clocks go {'forward' if forward else 'back'} by {formatting.duration(size)}"
 
 
 OVERLAPS: Mapping[str, str] = {

@@ -11,15 +11,15 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from timers import formatting
 from timers.actions.base import ACTIONS, MASK
 from timers.errors import UnknownKind
 from timers.lifecycle import SkipReason
 from timers.models import ClientKey, Collection, Token
 from timers.queries.timers.last_runs import LastRun
-from timers.queries.words import clock_text, duration, number, size
 
 register = template.Library()
-for _words in (duration, number, size):
+for _words in (formatting.duration, formatting.number, formatting.size):
     register.filter(_words.__name__, _words)
 
 STATES: Mapping[str, tuple[str, str]] = {
@@ -142,8 +142,8 @@ def when(context: Mapping[str, Any], instant: datetime | None, style: str = "min
         '<time{} datetime="{}" title="{}">{}</time>',
         format_html(' class="{}"', classes) if classes else "",
         iso(instant),
-        f"{iso(instant)} ({clock_text(instant, UTC, style='second')})",
-        clock_text(instant, zone, now=context.get("now"), style=style),
+        f"{iso(instant)} ({formatting.clock_text(instant, UTC, style='second')})",
+        formatting.clock_text(instant, zone, now=context.get("now"), style=style),
     )
 
 
@@ -159,7 +159,7 @@ def relative(context: Mapping[str, Any], instant: datetime | None) -> SafeString
     if instant is None:
         return mark_safe("")
     away = timedelta(seconds=round((instant - context["now"]).total_seconds()))
-    words = f"in {duration(away)}" if away > timedelta(0) else f"{duration(-away)} ago"
+    words = f"in {formatting.duration(away)}" if away > timedelta(0) else f"{formatting.duration(-away)} ago"
     return format_html('<span data-relative="{}">{}</span>', iso(instant), words if away else "now")
 
 

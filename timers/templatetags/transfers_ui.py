@@ -10,10 +10,10 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from timers import formatting
 from timers.copying.plan import FileVerdict
 from timers.queries.transfers.files import ERROR, FileEntry, Summary
 from timers.queries.transfers.rate_curve import Curve
-from timers.queries.words import clock_text, number, size
 from timers.templatetags.timers_ui import icon
 
 register = template.Library()
@@ -109,7 +109,7 @@ def shares(summary: Summary) -> SafeString:
         x += share
     return format_html(
         '<svg class="share" role="img" aria-label="Of {} files {}">{}</svg>',
-        number(total),
+        formatting.number(total),
         ", ".join(f"{_share_words(counts[each], total)} {_WORDS[each]}" for each in _SHARES if counts[each]),
         format_html_join("", '<rect class="mark is-{}" x="{}%" width="{}%" height="12"/>', marks),
     )
@@ -146,5 +146,6 @@ def speed_picture(context: Mapping[str, Any], curve: Curve) -> SafeString:
 
 
 def _speed_words(context: Mapping[str, Any], curve: Curve) -> str:
-    since = clock_text(curve.began, context.get("zone", UTC), style="time")
-    return f"Throughput since {since}: {size(curve.mean)}/s in the mean, {size(curve.highest)}/s at most"
+    since = formatting.clock_text(curve.began, context.get("zone", UTC), style="time")
+    mean, highest = formatting.size(curve.mean), formatting.size(curve.highest)
+    return f"Throughput since {since}: {mean}/s in the mean, {highest}/s at most"

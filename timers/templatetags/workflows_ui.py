@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 
-from timers.queries.words import clock_text
+from timers import formatting
 
 register = template.Library()
 
@@ -16,4 +16,4 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def clock_words(context: Mapping[str, Any], instant: datetime) -> str:
     """Return an instant of a picture's axis as bare text, in the reader's zone."""
-    return clock_text(instant, context.get("zone", UTC), style="time")
+    return formatting.clock_text(instant, context.get("zone", UTC), style="time")

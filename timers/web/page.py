@@ -21,11 +21,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import Truncator
 from django_htmx.http import HttpResponseClientRedirect
 
+from timers import formatting
 from timers.errors import Forbidden, NotFound, TimersError
 from timers.models import Preference, SchedulingPause
 from timers.queries import page_context as read
 from timers.queries.timers import pause_all as read_pauses
-from timers.queries.words import duration, largest_unit, zone_name
 
 View = Callable[..., HttpResponse]
 ZONE_COOKIE, THEME_COOKIE = "zone", "theme"
@@ -128,7 +128,7 @@ def around(request: HttpRequest, now: datetime) -> dict[str, Any]:
     name = reader_zone(request, chosen)
     zone = ZoneInfo(name)
     health = _health_words(read.health(now))
-    short = zone_name(now.astimezone(zone))
+    short = formatting.zone_name(now.astimezone(zone))
     return {
         "now": now,
         "zone": zone,
@@ -156,7 +156,11 @@ def _banners(health: HealthWords, pause: SchedulingPause | None) -> Iterator[Ban
 def _health_words(health: read.SchedulingHealth) -> HealthWords:
     if health.standing_still:
         what = "no dispatcher is alive" if not health.dispatcher_alive else "no worker is alive"
-        since = f" for {duration(health.silent_for)}" if not health.dispatcher_alive and health.silent_for else ""
+        since = (
+            f" for {formatting.duration(health.silent_for)}"
+            if not health.dispatcher_alive and health.silent_for
+            else ""
+        )
         return HealthWords(
             word="Stopped",
             tone="bad",
@@ -166,7 +170,7 @@ def _health_words(health: read.SchedulingHealth) -> HealthWords:
             sentence=f"Scheduling has stood still{since} – {what}",
         )
     if health.late:
-        word = f"Late {largest_unit(health.late_by)}"
+        word = f"Late {formatting.largest_unit(health.late_by)}"
         return HealthWords(word, "wait", "alert", "The oldest due timer has not been taken yet.", False, "")
     return HealthWords("On time", "ok", "check", "Dispatcher and workers are alive; nothing is late.", False, "")
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from timers import validation
 from timers.errors import Invalid
-from timers.workflow_rules import field_readers, waits
+from timers.workflow_rules import waits
 from timers.workflow_rules.references import has_reference
 
 MAX_TASKS = 1_000
@@ -88,21 +89,21 @@ def read(document: object) -> Workflow:
         raise Invalid({"timeoutPolicy": f"Must be one of {', '.join(TIMEOUT_POLICIES)}."})
     outputs = document.get("outputParameters")
     return Workflow(
-        name=field_readers.name(document.get("name"), "name"),
+        name=validation.path_name(document.get("name"), "name"),
         version=read_version(document.get("version"), "version") or 1,
-        description=field_readers.text(document.get("description"), "description") or "",
+        description=validation.text(document.get("description"), "description") or "",
         tasks=_tasks(document.get("tasks")),
-        inputs=field_readers.names(document.get("inputParameters"), "inputParameters"),
-        template=field_readers.mapping(document.get("inputTemplate"), "inputTemplate"),
-        outputs=field_readers.mapping(outputs, "outputParameters") or None,
-        timeout_seconds=field_readers.whole(document.get("timeoutSeconds") or 0, "timeoutSeconds", least=0),
+        inputs=validation.names(document.get("inputParameters"), "inputParameters"),
+        template=validation.mapping(document.get("inputTemplate"), "inputTemplate"),
+        outputs=validation.mapping(outputs, "outputParameters") or None,
+        timeout_seconds=validation.whole(document.get("timeoutSeconds") or 0, "timeoutSeconds", minimum=0),
         only_alerts=policy == ALERT_ONLY,
     )
 
 
 def read_version(value: object, field: str) -> int | None:
     """Return a version, a whole number from 1; None where none is given."""
-    return None if value is None else field_readers.whole(value, field, least=1)
+    return None if value is None else validation.whole(value, field, minimum=1)
 
 
 def _tasks(value: object) -> tuple[Task, ...]:
@@ -127,16 +128,16 @@ def _tasks(value: object) -> tuple[Task, ...]:
 def _task(document: object) -> Task:
     if not isinstance(document, Mapping):
         raise Invalid({"": "A task is an object with a name, a taskReferenceName and a type."})
-    name = field_readers.name(document.get("name"), "name")
-    reference = field_readers.name(document.get("taskReferenceName"), "taskReferenceName")
+    name = validation.path_name(document.get("name"), "name")
+    reference = validation.path_name(document.get("taskReferenceName"), "taskReferenceName")
     if reference == "workflow":
         raise Invalid({"taskReferenceName": "'workflow' names the run itself."})
     task = Task(
         name=name,
         reference=reference,
         type=_type(document.get("type"), name),
-        inputs=field_readers.mapping(document.get("inputParameters"), "inputParameters"),
-        optional=field_readers.flag(document.get("optional"), "optional"),
+        inputs=validation.mapping(document.get("inputParameters"), "inputParameters"),
+        optional=validation.flag(document.get("optional"), "optional"),
         retries=_retries(document.get("retryCount")),
     )
     _CHECKS.get(task.type, _no_check)(task)
@@ -144,7 +145,7 @@ def _task(document: object) -> Task:
 
 
 def _retries(value: object) -> int | None:
-    return None if value is None else field_readers.whole(value, "retryCount", least=0, most=MAX_RETRIES)
+    return None if value is None else validation.whole(value, "retryCount", minimum=0, maximum=MAX_RETRIES)
 
 
 def _type(value: object, name: str) -> TaskType:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from timers import validation
 from timers.errors import Invalid
-from timers.workflow_rules.field_readers import mapping
 
 DEFAULT_SECONDS = 30.0
 MAX_TIMEOUT_SECONDS = 600.0
@@ -21,7 +21,7 @@ def webhook_body(inputs: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(request, Mapping):
         raise Invalid({"http_request": "An HTTP task needs an http_request object."})
     body: dict[str, Any] = {"url": request.get("uri"), "method": request.get("method") or "GET"}
-    given = mapping(request.get("headers"), "http_request.headers")
+    given = validation.mapping(request.get("headers"), "http_request.headers")
     headers = {str(name): _header(value) for name, value in given.items() if value is not None}
     present = {name.lower() for name in headers}
     for key, header in (("accept", "Accept"), ("contentType", "Content-Type")):

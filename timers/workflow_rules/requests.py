@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from timers import validation
 from timers.errors import Invalid
-from timers.scheduling.fields import known_keys
-from timers.workflow_rules import definitions, field_readers
+from timers.workflow_rules import definitions
 
 KEYS = (
     *("name", "version", "correlationId", "input", "priority", "taskToDomain", "workflowDef"),
@@ -33,7 +33,7 @@ class StartRequest:
 
 def read(document: Mapping[str, Any]) -> StartRequest:
     """Return the request of a document; raises Invalid naming the field."""
-    known_keys(document, KEYS)
+    validation.only_known(document, KEYS)
     inline = document.get("workflowDef")
     if inline is not None:
         try:
@@ -41,14 +41,14 @@ def read(document: Mapping[str, Any]) -> StartRequest:
         except Invalid as error:
             raise error.under("workflowDef") from None
     for name in ("idempotencyKey", "idempotencyStrategy", "createdBy", "externalInputPayloadStoragePath"):
-        field_readers.text(document.get(name), name, longest=255)
-    field_readers.mapping(document.get("taskToDomain"), "taskToDomain")
+        validation.text(document.get(name), name, max_length=255)
+    validation.mapping(document.get("taskToDomain"), "taskToDomain")
     return StartRequest(
-        name=field_readers.name(document.get("name"), "name"),
+        name=validation.path_name(document.get("name"), "name"),
         version=definitions.read_version(document.get("version") or None, "version"),
-        correlation_id=field_readers.text(document.get("correlationId"), "correlationId", longest=255),
-        input=field_readers.mapping(document.get("input"), "input"),
-        priority=field_readers.whole(document.get("priority") or 0, "priority", least=0, most=99),
+        correlation_id=validation.text(document.get("correlationId"), "correlationId", max_length=255),
+        input=validation.mapping(document.get("input"), "input"),
+        priority=validation.whole(document.get("priority") or 0, "priority", minimum=0, maximum=99),
         definition=inline,
         kept={name: document[name] for name in KEPT if document.get(name) is not None},
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from timers import validation
 from timers.errors import Invalid
-from timers.workflow_rules import field_readers
 
 MAX_RETRIES = 10_000
 MAX_DELAY_SECONDS = 30 * 86_400
@@ -63,25 +63,23 @@ def read(document: object) -> tuple[str, RetryRule]:
     """Return the name that a document defines, and its patience; raises Invalid naming the field."""
     if not isinstance(document, Mapping):
         raise Invalid({"": "A task definition is an object with a name."})
-    name = field_readers.name(document.get("name"), "name")
+    name = validation.path_name(document.get("name"), "name")
     given = {key: value for key, value in document.items() if value is not None}
     return name, RetryRule(
-        retries=field_readers.whole(given.get("retryCount", DEFAULT_RETRIES), "retryCount", least=0, most=MAX_RETRIES),
-        delay_seconds=field_readers.whole(
-            given.get("retryDelaySeconds", DEFAULT_DELAY), "retryDelaySeconds", least=0, most=MAX_DELAY_SECONDS
+        retries=validation.whole(
+            given.get("retryCount", DEFAULT_RETRIES), "retryCount", minimum=0, maximum=MAX_RETRIES
         ),
-        logic=_word(given.get("retryLogic", RetryLogic.FIXED), "retryLogic", RetryLogic),
-        scale=field_readers.whole(given.get("backoffScaleFactor", 1), "backoffScaleFactor", least=1),
-        response_timeout_seconds=field_readers.whole(
-            given.get("responseTimeoutSeconds") or DEFAULT_RESPONSE_TIMEOUT, "responseTimeoutSeconds", least=1
+        delay_seconds=validation.whole(
+            given.get("retryDelaySeconds", DEFAULT_DELAY), "retryDelaySeconds", minimum=0, maximum=MAX_DELAY_SECONDS
         ),
-        timeout_seconds=field_readers.whole(given.get("timeoutSeconds", 0), "timeoutSeconds", least=0),
-        timeout_policy=_word(given.get("timeoutPolicy", TimeoutPolicy.TIME_OUT_WF), "timeoutPolicy", TimeoutPolicy),
-        template=field_readers.mapping(given.get("inputTemplate"), "inputTemplate"),
+        logic=validation.choice(given.get("retryLogic", RetryLogic.FIXED), "retryLogic", RetryLogic),
+        scale=validation.whole(given.get("backoffScaleFactor", 1), "backoffScaleFactor", minimum=1),
+        response_timeout_seconds=validation.whole(
+            given.get("responseTimeoutSeconds") or DEFAULT_RESPONSE_TIMEOUT, "responseTimeoutSeconds", minimum=1
+        ),
+        timeout_seconds=validation.whole(given.get("timeoutSeconds", 0), "timeoutSeconds", minimum=0),
+        timeout_policy=validation.choice(
+            given.get("timeoutPolicy", TimeoutPolicy.TIME_OUT_WF), "timeoutPolicy", TimeoutPolicy
+        ),
+        template=validation.mapping(given.get("inputTemplate"), "inputTemplate"),
     )
-
-
-def _word(value: object, field: str, known: Any) -> Any:
-    if value not in list(known):
-        raise Invalid({field: f"Must be one of {', '.join(known)}."})
-    return known(value)

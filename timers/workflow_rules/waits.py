@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from timers import validation
 from timers.errors import Invalid
 from timers.scheduling.clock_changes import zone_names
-from timers.scheduling.fields import read_instant
 
 MAX_WAIT = timedelta(days=36_525)
 
@@ -67,14 +67,14 @@ def duration(value: object, field: str) -> timedelta:
 def moment(value: object, field: str) -> datetime:
     """Return the instant of "2026-12-24", "2026-12-24 18:00", the same with a zone, ISO text or epoch milliseconds."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return read_instant(_from_ms(value, field), field)
+        return validation.instant(_from_ms(value, field), field)
     if not isinstance(value, str):
         raise Invalid({field: "Give a date and time, such as 2026-12-24 18:00 Europe/Berlin."})
     parts = _MOMENT.fullmatch(value.strip())
     if parts is None:
-        return read_instant(value, field)
+        return validation.instant(value, field)
     local = datetime.fromisoformat(_valid(f"{parts[1]}T{parts[2] or '00:00'}", field))
-    return read_instant(local.replace(tzinfo=_zone(parts[3], field)), field)
+    return validation.instant(local.replace(tzinfo=_zone(parts[3], field)), field)
 
 
 def _from_ms(value: int, field: str) -> datetime:

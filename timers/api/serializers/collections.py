@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import ANY_OBJECT, Document, Instant, Object, one_of
+from timers.api.serializers.fields import ANY_OBJECT, Document, InputDocument, Instant, Object, one_of
 from timers.copying.plan import Kind
 from timers.models import Collection
 from timers.services.collections import commands as collections
@@ -86,7 +86,7 @@ class ListingSerializer(Document):
     truncated = serializers.BooleanField(help_text="Whether there is more than was asked for.")
 
 
-class NewCollection(Document):
+class NewCollection(InputDocument):
     display_name = serializers.CharField(max_length=255)
     storage = Object(help_text="A kind (local, s3, sftp) and what belongs to it.")
     description = serializers.CharField(required=False)

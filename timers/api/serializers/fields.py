@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.scheduling.fields import write_instant
+from timers import formatting, validation
 
 ANY_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": {}}
 
@@ -20,7 +20,7 @@ class Instant(serializers.Field):
     """An instant as ISO 8601 text with +00:00."""
 
     def to_representation(self, value: datetime) -> str:
-        return write_instant(value)
+        return formatting.iso(value)
 
 
 @extend_schema_field(ANY_OBJECT)
@@ -62,3 +62,13 @@ class Document(serializers.Serializer):
     def names(cls) -> list[str]:
         """Return the names of all fields, in their order."""
         return list(cls._declared_fields)
+
+
+class InputDocument(Document):
+    """A document that callers send: a field that it does not describe is refused, not lost."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the document; raises Invalid naming every field that is not described."""
+        validation.only_known(document, cls.names())
+        return document

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import Document, Instant
+from timers.api.serializers.fields import InputDocument, Instant
 
 _INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
 _END: dict[str, Any] = {
@@ -75,7 +75,7 @@ class ScheduleField(serializers.JSONField):
     """A schedule: once, recurring or cron."""
 
 
-class PreviewRequest(Document):
+class PreviewRequest(InputDocument):
     schedule = ScheduleField()
     limit = serializers.IntegerField(required=False, min_value=1, max_value=1000)
     after = Instant(required=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from timers.api.serializers.fields import Document, Instant
+from timers.api.serializers.fields import Document, InputDocument, Instant
 
 
 class PauseOfAll(Document):
@@ -19,10 +19,10 @@ class SchedulingAnswer(Document):
     everybody = PauseOfAll(allow_null=True, help_text="The pause of everybody's timers.")
 
 
-class PauseAllRequest(Document):
+class PauseAllRequest(InputDocument):
     reason = serializers.CharField(required=False)
     everybody = serializers.BooleanField(required=False, help_text="For all owners; administrators only.")
 
 
-class ResumeAllRequest(Document):
+class ResumeAllRequest(InputDocument):
     everybody = serializers.BooleanField(required=False, help_text="For all owners; administrators only.")

@@ -7,13 +7,13 @@ from datetime import datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from timers import formatting
 from timers.api.serializers.errors import ErrorBody
 from timers.api.serializers.executions import ExecutionSerializer
-from timers.api.serializers.fields import Document, Instant, Object, Tags, one_of
+from timers.api.serializers.fields import Document, InputDocument, Instant, Object, Tags, one_of
 from timers.api.serializers.schedules import ScheduleField
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
-from timers.scheduling.fields import write_instant
 from timers.services.timers import commands as timers
 
 ONE_OF_ACTIONS = one_of(["transfer", "webhook", "workflow", "code"])
@@ -52,7 +52,7 @@ class TimerSerializer(Document):
     @extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
     def get_next_run(self, timer: Timer) -> str | None:
         planned: datetime | None = timer.schedule.next_planned_at
-        return None if planned is None or timer.schedule.next_run_at is None else write_instant(planned)
+        return None if planned is None or timer.schedule.next_run_at is None else formatting.iso(planned)
 
 
 class TimerWithResultsSerializer(TimerSerializer):
@@ -83,7 +83,7 @@ class BulkAnswer(serializers.Serializer):
     results = BulkResult(many=True)
 
 
-class TagsDocument(serializers.Serializer):
+class TagsDocument(InputDocument):
     tags = Tags()
 
 
@@ -94,7 +94,7 @@ class SecretAnswer(serializers.Serializer):
 # What callers send. Services check the content; these name the fields and describe them.
 
 
-class NewTimer(Document):
+class NewTimer(InputDocument):
     timer_type = ONE_OF_ACTIONS()
     name = serializers.CharField(max_length=255)
     schedule = ScheduleField()
@@ -105,11 +105,11 @@ class NewTimer(Document):
     description = serializers.CharField(required=False)
 
 
-class NewTimerRequest(serializers.Serializer):
+class NewTimerRequest(InputDocument):
     timer = NewTimer()
 
 
-class BulkRequest(Document):
+class BulkRequest(InputDocument):
     timers = NewTimer(many=True)
 
 
@@ -123,16 +123,16 @@ class TimerChanges(NewTimer):
         return fields
 
 
-class PauseRequest(Document):
+class PauseRequest(InputDocument):
     reason = serializers.CharField(required=False)
     until = Instant(required=False, help_text="When the timer resumes by itself.")
 
 
-class ResumeRequest(Document):
+class ResumeRequest(InputDocument):
     run_missed = serializers.BooleanField(required=False, help_text="Run the last occurrence missed in the pause.")
 
 
-class JobRequest(Document):
+class JobRequest(InputDocument):
     name = serializers.CharField(max_length=255)
     callback_url = serializers.CharField()
     callback_body = Object(required=False)

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import Document, Instant, Object, one_of
+from timers.api.serializers.fields import Document, InputDocument, Instant, Object, one_of
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer
 from timers.queries.transfers.files import STATES, VERDICTS, Amount, summary
@@ -187,7 +187,7 @@ class TransferRequest(Document):
     )
 
 
-class RerunRequest(Document):
+class RerunRequest(InputDocument):
     """What is to be different this time."""
 
     dry_run = serializers.BooleanField(required=False, allow_null=True)

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import Document, Instant, Object, one_of
+from timers.api.serializers.fields import Document, InputDocument, Instant, Object, one_of
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.models import WorkflowDefinition, WorkflowRun
 from timers.workflow_rules.definitions import TaskType
@@ -36,7 +36,7 @@ class WorkflowPage(serializers.Serializer):
     marker = serializers.CharField(allow_null=True, help_text="Of the next page; null on the last one.")
 
 
-class NewWorkflowRequest(Document):
+class NewWorkflowRequest(InputDocument):
     definition = Object(help_text="A WorkflowDef of Conductor: name, version, tasks, inputParameters, ...")
     overwrite = serializers.BooleanField(required=False, help_text="Replace one of that name and version.")
 
@@ -93,7 +93,7 @@ class WorkflowRunPage(serializers.Serializer):
     marker = serializers.CharField(allow_null=True, help_text="Of the next page; null on the last one.")
 
 
-class StartWorkflowRequest(Document):
+class StartWorkflowRequest(InputDocument):
     name = serializers.CharField()  # type: ignore[assignment]
     version = serializers.IntegerField(required=False, allow_null=True, help_text="The newest where none is named.")
     input = Object(required=False)
@@ -109,5 +109,5 @@ class StartWorkflowRequest(Document):
     externalInputPayloadStoragePath = serializers.CharField(required=False, allow_null=True)
 
 
-class TerminateRequest(Document):
+class TerminateRequest(InputDocument):
     reason = serializers.CharField(required=False)

@@ -12,10 +12,16 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, find, repeatable
-from timers.api.documents import only
+from timers.api.base import ApiView, body, find, repeatable
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.serializers.collections import (
+    CollectionChanges,
+    CollectionPage,
+    CollectionSerializer,
+    HealthSerializer,
+    ListingSerializer,
+    NewCollection,
+)
 from timers.models import Collection
 from timers.services import idempotency
 from timers.services.collections import checks
@@ -30,29 +36,29 @@ def found(request: Request, collection_id: str) -> Collection:
 
 def answer(collection: Collection) -> Any:
     """Return the document of a collection."""
-    return shapes.CollectionSerializer(collection).data
+    return CollectionSerializer(collection).data
 
 
-class CollectionList(BaseView):
+class CollectionList(ApiView):
     @described(
         "list_collections",
         "List collections",
         tag="collections",
-        answer=shapes.CollectionPage,
+        answer=CollectionPage,
         example=examples.COLLECTION_PAGE,
         parameters=[LIMIT, MARKER, FIELDS],
         description="Newest first.",
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", shapes.CollectionSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", CollectionSerializer.names()) or None
         page = pages.page(
             Collection.objects.visible_to(request.user).select_related("owner"),
             order=filters.COLLECTION_ORDER,
             limit=query_parameters.limit(wanted),
             marker=query_parameters.marker(wanted),
         )
-        shown = shapes.CollectionSerializer(page.rows, many=True, only=only).data
+        shown = CollectionSerializer(page.rows, many=True, only=only).data
         return Response({"collections": shown, "marker": page.marker})
 
     @described(
@@ -60,25 +66,25 @@ class CollectionList(BaseView):
         "Create a collection",
         tag="collections",
         status=201,
-        request=shapes.NewCollection,
+        request=NewCollection,
         sends=examples.NEW_COLLECTION,
-        answer=shapes.CollectionSerializer,
+        answer=CollectionSerializer,
         example=examples.COLLECTION,
         description="Only administrators may create local ones, inside TIMERS_LOCAL_ROOTS.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        fields = only(body(request), shapes.NewCollection.names())
+        fields = NewCollection.read(body(request))
         collection = collections.create(owner=request.user, by=request.user, fields=fields, now=clock.now())
         return Response(answer(collection), status=201)
 
 
-class CollectionDetail(BaseView):
+class CollectionDetail(ApiView):
     @described(
         "get_collection",
         "Read a collection",
         tag="collections",
-        answer=shapes.CollectionSerializer,
+        answer=CollectionSerializer,
         example=examples.COLLECTION,
     )
     def get(self, request: Request, collection_id: str) -> Response:
@@ -88,15 +94,15 @@ class CollectionDetail(BaseView):
         "update_collection",
         "Change a collection",
         tag="collections",
-        request=shapes.CollectionChanges,
+        request=CollectionChanges,
         sends={"display_name": "Archive of 2026"},
-        answer=shapes.CollectionSerializer,
+        answer=CollectionSerializer,
         example=examples.COLLECTION,
         description="`storage` is replaced as a whole; a secret sent as *** stays as it is, unless the host changes.",
     )
     def patch(self, request: Request, collection_id: str) -> Response:
         collection = found(request, collection_id)
-        changes = only(body(request), shapes.NewCollection.names())
+        changes = NewCollection.read(body(request))
         collections.update(collection, changes=changes, by=request.user, now=clock.now())
         return Response(answer(found(request, collection_id)))
 
@@ -104,7 +110,7 @@ class CollectionDetail(BaseView):
         "delete_collection",
         "Delete a collection",
         tag="collections",
-        answer=shapes.CollectionSerializer,
+        answer=CollectionSerializer,
         example=examples.COLLECTION,
         description="Its files and finished transfers are left alone.",
     )
@@ -113,12 +119,12 @@ class CollectionDetail(BaseView):
         return Response(answer(collections.delete(collection, by=request.user, now=clock.now())))
 
 
-class CollectionFolder(BaseView):
+class CollectionFolder(ApiView):
     @described(
         "list_directory",
         "List a folder of a collection",
         tag="collections",
-        answer=shapes.ListingSerializer,
+        answer=ListingSerializer,
         example=examples.LISTING,
         parameters=[
             query("path", "The folder; the default directory if left out."),
@@ -132,7 +138,7 @@ class CollectionFolder(BaseView):
         most = collections.MAX_LISTED
         limit = query_parameters.limit(request.query_params, usual=most, most=most)
         listing = collections.list_directory(collection, request.query_params.get("path"), limit=limit)
-        return Response(shapes.ListingSerializer(listing).data)
+        return Response(ListingSerializer(listing).data)
 
 
 Test = Callable[["CollectionTest", Request, str], HttpResponseBase]
@@ -154,14 +160,14 @@ def _try_out(request: Request, collection_id: str) -> tuple[Collection, Collecti
     return collection, checks.measure(collection, now=clock.now())
 
 
-class CollectionTest(BaseView):
+class CollectionTest(ApiView):
     tried: tuple[Collection, CollectionHealth] | None
 
     @described(
         "test_collection",
         "Test a collection",
         tag="collections",
-        answer=shapes.HealthSerializer,
+        answer=HealthSerializer,
         example=examples.HEALTH,
         description=(
             "Lists the default directory, writes a hidden file of at most 4 MiB there, reads it back and deletes it. "

@@ -9,10 +9,10 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.api import examples, filters, pages, query_parameters
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, find, repeatable
+from timers.api.base import ApiView, find, repeatable
 from timers.api.pages import Order
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.serializers.executions import ExecutionPage, ExecutionSerializer
 from timers.api.views import timers as views
 from timers.models import Execution
 from timers.models.executions import ExecutionQuerySet
@@ -36,28 +36,28 @@ def found(request: Request, execution_id: str) -> Execution:
 
 def answer(execution_id: UUID) -> dict[str, object]:
     """Return the document of an execution as it is now."""
-    return shapes.ExecutionSerializer(Execution.objects.get(pk=execution_id)).data
+    return ExecutionSerializer(Execution.objects.get(pk=execution_id)).data
 
 
 def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
     wanted = request.query_params
-    only = query_parameters.words(wanted, "fields", shapes.ExecutionSerializer.names()) or None
+    only = query_parameters.words(wanted, "fields", ExecutionSerializer.names()) or None
     page = pages.page(
         filters.executions(rows, wanted),
         order=order,
         limit=query_parameters.limit(wanted),
         marker=query_parameters.marker(wanted),
     )
-    shown = shapes.ExecutionSerializer(page.rows, many=True, only=only).data
+    shown = ExecutionSerializer(page.rows, many=True, only=only).data
     return Response({"executions": shown, "marker": page.marker})
 
 
-class ExecutionList(BaseView):
+class ExecutionList(ApiView):
     @described(
         "list_executions",
         "List executions",
         tag="executions",
-        answer=shapes.ExecutionPage,
+        answer=ExecutionPage,
         example=examples.EXECUTION_PAGE,
         parameters=[
             *FILTERS,
@@ -71,12 +71,12 @@ class ExecutionList(BaseView):
         return _page(Execution.objects.visible_to(request.user), request, filters.EXECUTION_ORDER)
 
 
-class TimerExecutions(BaseView):
+class TimerExecutions(ApiView):
     @described(
         "list_timer_executions",
         "List a timer's executions",
         tag="executions",
-        answer=shapes.ExecutionPage,
+        answer=ExecutionPage,
         example=examples.EXECUTION_PAGE,
         parameters=FILTERS,
         description="Newest first, by planned instant; skipped occurrences included. Also after the timer was deleted.",
@@ -86,25 +86,25 @@ class TimerExecutions(BaseView):
         return _page(Execution.objects.filter(timer=timer), request, filters.HISTORY_ORDER)
 
 
-class ExecutionDetail(BaseView):
+class ExecutionDetail(ApiView):
     @described(
         "get_execution",
         "Read an execution",
         tag="executions",
-        answer=shapes.ExecutionSerializer,
+        answer=ExecutionSerializer,
         example=examples.EXECUTION,
     )
     def get(self, request: Request, execution_id: str) -> Response:
-        return Response(shapes.ExecutionSerializer(found(request, execution_id)).data)
+        return Response(ExecutionSerializer(found(request, execution_id)).data)
 
 
-class ExecutionCancel(BaseView):
+class ExecutionCancel(ApiView):
     @described(
         "cancel_execution",
         "Cancel an execution",
         tag="executions",
         status=202,
-        answer=shapes.ExecutionSerializer,
+        answer=ExecutionSerializer,
         example=examples.EXECUTION,
         description="What waits is cancelled at once; what runs is asked to stop. A finished one: 409.",
     )
@@ -115,13 +115,13 @@ class ExecutionCancel(BaseView):
         return Response(answer(execution.pk), status=202)
 
 
-class ExecutionRerun(BaseView):
+class ExecutionRerun(ApiView):
     @described(
         "rerun_execution",
         "Run an execution again",
         tag="executions",
         status=202,
-        answer=shapes.ExecutionSerializer,
+        answer=ExecutionSerializer,
         example=examples.MANUAL_EXECUTION,
         description="A new execution of what the timer is told to do now, with the trigger `rerun`.",
     )

@@ -9,12 +9,11 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.api import examples
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, repeatable
-from timers.api.documents import only, required
+from timers.api.base import ApiView, body, repeatable
 from timers.api.schema import described
+from timers.api.serializers.timers import JobRequest, TimerAnswer
 from timers.api.views import timers as views
 from timers.errors import Invalid
 from timers.services.timers import commands as timers
@@ -30,23 +29,23 @@ OUR_NAMES = {
 }
 
 
-class JobList(BaseView):
+class JobList(ApiView):
     @described(
         "create_job",
         "Create a timer from a job document",
         tag="timers",
         status=201,
-        request=shapes.JobRequest,
+        request=JobRequest,
         sends=examples.NEW_JOB,
-        answer=shapes.TimerAnswer,
+        answer=TimerAnswer,
         example=examples.TIMER_ANSWER,
         description="A webhook timer that POSTs `callback_body` as JSON to `callback_url`: every `interval` seconds "
         "from `start_time` on, or once when there is no interval.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        job = only(body(request), shapes.JobRequest.names())
-        required(job, ["name", "callback_url"])
+        job = JobRequest.read(body(request))
+        validation.required(job, ["name", "callback_url"])
         try:
             with transaction.atomic():
                 timer = timers.create(

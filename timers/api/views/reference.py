@@ -14,11 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers.api import openapi
-from timers.api.base import BaseView
+from timers.api.base import ApiView
 from timers.api.openapi import ERRORS
 
 
-class Schema(BaseView):
+class Schema(ApiView):
     """The OpenAPI document."""
 
     authentication_classes: list[Any] = []

@@ -8,69 +8,68 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.api import examples
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, repeatable
-from timers.api.documents import only, read_flag, read_text
+from timers.api.base import ApiView, body, repeatable
 from timers.api.schema import described
+from timers.api.serializers.scheduling import PauseAllRequest, ResumeAllRequest, SchedulingAnswer
 from timers.queries.timers import pause_all as read
 from timers.services.timers import pause_all
 
 
-class SchedulingDetail(BaseView):
+class SchedulingDetail(ApiView):
     @described(
         "get_scheduling",
         "Tell whether everything is paused",
         tag="timers",
-        answer=shapes.SchedulingAnswer,
+        answer=SchedulingAnswer,
         example=examples.SCHEDULING,
     )
     def get(self, request: Request) -> Response:
         return _answer(request)
 
 
-class PauseAll(BaseView):
+class PauseAll(ApiView):
     @described(
         "pause_all",
         "Pause all timers of the caller, or everybody's",
         tag="timers",
-        request=shapes.PauseAllRequest,
+        request=PauseAllRequest,
         sends={"reason": "The network is being rebuilt."},
-        answer=shapes.SchedulingAnswer,
+        answer=SchedulingAnswer,
         example=examples.SCHEDULING,
         description="Occurrences are skipped until it ends; what runs goes on, and so do runs by hand. No timer's own "
         "status changes. Repeated, nothing changes.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        document = only(body(request), shapes.PauseAllRequest.names())
-        reason, owner = read_text(document, "reason"), _whose(request, document)
+        document = PauseAllRequest.read(body(request))
+        reason, owner = (validation.text(document.get("reason"), "reason") or ""), _whose(request, document)
         pause_all.pause_all(owner=owner, by=request.user, reason=reason, now=clock.now())
         return _answer(request)
 
 
-class ResumeAll(BaseView):
+class ResumeAll(ApiView):
     @described(
         "resume_all",
         "Resume all timers of the caller, or everybody's",
         tag="timers",
-        request=shapes.ResumeAllRequest,
+        request=ResumeAllRequest,
         sends={"everybody": True},
-        answer=shapes.SchedulingAnswer,
+        answer=SchedulingAnswer,
         example={"paused": False, "own": None, "everybody": None},
         description="What came due meanwhile is not made up. A timer that is paused by itself stays paused.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        document = only(body(request), shapes.ResumeAllRequest.names())
+        document = ResumeAllRequest.read(body(request))
         pause_all.resume_all(owner=_whose(request, document), by=request.user, now=clock.now())
         return _answer(request)
 
 
 def _whose(request: Request, document: Mapping[str, Any]) -> Any | None:
-    return None if read_flag(document, "everybody") else request.user
+    return None if validation.flag(document.get("everybody"), "everybody") else request.user
 
 
 def _answer(request: Request) -> Response:
-    return Response(shapes.SchedulingAnswer(read.pauses(request.user)).data)
+    return Response(SchedulingAnswer(read.pauses(request.user)).data)

@@ -12,13 +12,24 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.api import examples, filters, pages, query_parameters
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, find, repeatable
-from timers.api.documents import only, read_flag, read_object, read_text
+from timers.api.base import ApiView, body, find, repeatable
 from timers.api.errors import document as error_document
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.serializers.timers import (
+    BulkAnswer,
+    BulkRequest,
+    NewTimer,
+    NewTimerRequest,
+    SecretAnswer,
+    TagsDocument,
+    TimerAnswer,
+    TimerChanges,
+    TimerPage,
+    TimerSerializer,
+    TimerWithResultsSerializer,
+)
 from timers.errors import Invalid, TimersError
 from timers.models import Execution, Timer
 from timers.models.timers import TimerQuerySet
@@ -38,7 +49,7 @@ def answer(timer_id: UUID) -> dict[str, Any]:
     """Return the document of a timer as it is now, with its last results."""
     results = Execution.objects.filter(timer_id=timer_id, started_at__isnull=False)
     newest = results.order_by("-scheduled_for", "-serial")[:RESULTS_SHOWN]
-    return {"timer": shapes.TimerWithResultsSerializer(rows().get(pk=timer_id), context={"results": newest}).data}
+    return {"timer": TimerWithResultsSerializer(rows().get(pk=timer_id), context={"results": newest}).data}
 
 
 def found(request: Request, timer_id: str) -> Timer:
@@ -46,12 +57,12 @@ def found(request: Request, timer_id: str) -> Timer:
     return find(Timer.objects.visible_to(request.user), timer_id)
 
 
-class TimerList(BaseView):
+class TimerList(ApiView):
     @described(
         "list_timers",
         "List timers",
         tag="timers",
-        answer=shapes.TimerPage,
+        answer=TimerPage,
         example=examples.TIMER_PAGE,
         parameters=[
             LIMIT,
@@ -66,23 +77,23 @@ class TimerList(BaseView):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", shapes.TimerSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", TimerSerializer.names()) or None
         page = pages.page(
             filters.timers(rows().visible_to(request.user), wanted),
             order=query_parameters.order(wanted, filters.TIMER_ORDERS),
             limit=query_parameters.limit(wanted),
             marker=query_parameters.marker(wanted),
         )
-        return Response({"timers": shapes.TimerSerializer(page.rows, many=True, only=only).data, "marker": page.marker})
+        return Response({"timers": TimerSerializer(page.rows, many=True, only=only).data, "marker": page.marker})
 
     @described(
         "create_timer",
         "Create a timer",
         tag="timers",
         status=201,
-        request=shapes.NewTimerRequest,
+        request=NewTimerRequest,
         sends=examples.NEW_TIMER,
-        answer=shapes.TimerAnswer,
+        answer=TimerAnswer,
         example=examples.TIMER_ANSWER,
     )
     @repeatable
@@ -93,31 +104,31 @@ class TimerList(BaseView):
         return Response(made, status=201)
 
 
-class TimerBulk(BaseView):
+class TimerBulk(ApiView):
     @described(
         "create_timers",
         "Create up to 1,000 timers",
         tag="timers",
-        request=shapes.BulkRequest,
+        request=BulkRequest,
         sends={"timers": [examples.NEW_TIMER["timer"]]},
-        answer=shapes.BulkAnswer,
+        answer=BulkAnswer,
         example=examples.BULK_ANSWER,
         description="Each one succeeds or fails by itself; the results are in the order of the request.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wishes = _wishes(only(body(request), ["timers"]))
+        wishes = _wishes(BulkRequest.read(body(request)))
         now = clock.now()
         made = list(batches.run_each(partial(_create, wish, owner=request.user, now=now) for wish in wishes))
         return Response({"results": _results(made)})
 
 
-class TimerDetail(BaseView):
+class TimerDetail(ApiView):
     @described(
         "get_timer",
         "Read a timer",
         tag="timers",
-        answer=shapes.TimerAnswer,
+        answer=TimerAnswer,
         example=examples.TIMER_ANSWER,
         description="The timer with its last 10 executions that ran; also after it was deleted.",
     )
@@ -128,9 +139,9 @@ class TimerDetail(BaseView):
         "update_timer",
         "Change a timer",
         tag="timers",
-        request=shapes.TimerChanges,
+        request=TimerChanges,
         sends={"name": "Nightly copy", "policies": {"max_attempts": 5}},
-        answer=shapes.TimerAnswer,
+        answer=TimerAnswer,
         example=examples.TIMER_ANSWER,
         description="Any of the fields that a timer is made of, bare or inside `timer`. Policies are merged by key, "
         "the rest is replaced. Changes count from now on.",
@@ -145,7 +156,7 @@ class TimerDetail(BaseView):
         "delete_timer",
         "Delete a timer",
         tag="timers",
-        answer=shapes.TimerAnswer,
+        answer=TimerAnswer,
         example=examples.DELETED_TIMER,
         description="It is gone from lists and never runs again; its history stays readable by id. "
         "What runs goes on, what waits is cancelled.",
@@ -156,10 +167,8 @@ class TimerDetail(BaseView):
         return Response(answer(timer.pk))
 
 
-class TimerTags(BaseView):
-    @described(
-        "get_tags", "Read a timer's tags", tag="timers", answer=shapes.TagsDocument, example={"tags": examples.TAGS}
-    )
+class TimerTags(ApiView):
+    @described("get_tags", "Read a timer's tags", tag="timers", answer=TagsDocument, example={"tags": examples.TAGS})
     def get(self, request: Request, timer_id: str) -> Response:
         return Response({"tags": timers.tags_of(found(request, timer_id))})
 
@@ -167,24 +176,24 @@ class TimerTags(BaseView):
         "set_tags",
         "Replace a timer's tags",
         tag="timers",
-        request=shapes.TagsDocument,
+        request=TagsDocument,
         sends={"tags": examples.TAGS},
-        answer=shapes.TagsDocument,
+        answer=TagsDocument,
         example={"tags": examples.TAGS},
     )
     def put(self, request: Request, timer_id: str) -> Response:
         timer = found(request, timer_id)
-        tags = read_object(only(body(request), ["tags"]), "tags")
+        tags = validation.required_mapping(TagsDocument.read(body(request)), "tags")
         timers.set_tags(timer, tags=tags, by=request.user, now=clock.now())
         return Response({"tags": timers.tags_of(found(request, timer_id))})
 
 
-class TimerSigningSecret(BaseView):
+class TimerSigningSecret(ApiView):
     @described(
         "rotate_signing_secret",
         "Make a new signing secret",
         tag="timers",
-        answer=shapes.SecretAnswer,
+        answer=SecretAnswer,
         example={"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwZ2w1x0VY3fI="},
         description="The key that signs webhook deliveries (Standard Webhooks), shown this once. "
         "Deliveries are signed with the one before, too, for 24 hours.",
@@ -203,9 +212,9 @@ def _inside(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise Invalid({"timer": "This must be an object."})
     if "timer" in document:
-        document = read_object(only(document, ["timer"]), "timer")
-    read_text(document, "timer_type")
-    return only(document, shapes.NewTimer.names())
+        document = validation.required_mapping(NewTimerRequest.read(document), "timer")
+    validation.text(document.get("timer_type"), "timer_type")
+    return NewTimer.read(document)
 
 
 def _create(document: Mapping[str, Any], *, owner: Any, now: datetime) -> Timer:
@@ -219,7 +228,7 @@ def _create(document: Mapping[str, Any], *, owner: Any, now: datetime) -> Timer:
         policies=wish.get("policies"),
         tags=wish.get("tags"),
         description=wish.get("description") or "",
-        paused=read_flag(wish, "paused"),
+        paused=validation.flag(wish.get("paused"), "paused"),
         by=owner,
         now=now,
     )
@@ -230,7 +239,7 @@ def _checked_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
     empty = [name for name, value in changes.items() if value is None]
     if empty:
         raise Invalid(dict.fromkeys(empty, "This must not be null; leave it out to keep what is there."))
-    read_flag(changes, "paused")
+    validation.flag(changes.get("paused"), "paused")
     return changes
 
 
@@ -246,5 +255,5 @@ def _wishes(document: Mapping[str, Any]) -> list[Any]:
 def _results(made: Sequence[Timer | TimersError]) -> list[dict[str, Any]]:
     """Return the document of each timer or error, in order."""
     fresh = rows().in_bulk([each.pk for each in made if isinstance(each, Timer)])
-    write = shapes.TimerSerializer().to_representation
+    write = TimerSerializer().to_representation
     return [{"timer": write(fresh[each.pk])} if isinstance(each, Timer) else error_document(each) for each in made]

@@ -11,11 +11,21 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.api import examples, filters, manifests, pages, query_parameters
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, find, repeatable
-from timers.api.documents import only
+from timers.api.base import ApiView, body, find, repeatable
 from timers.api.pages import Order, Page
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.serializers.transfers import (
+    EventPage,
+    FilePage,
+    FileSerializer,
+    ManifestAnswer,
+    RerunRequest,
+    TransferEventSerializer,
+    TransferPage,
+    TransferRequest,
+    TransferSerializer,
+    TransferWithPlanSerializer,
+)
 from timers.models import Transfer
 from timers.models.transfers import TransferQuerySet
 from timers.queries.transfers import files as transfer_files
@@ -30,7 +40,7 @@ def rows(request: Request) -> TransferQuerySet:
 def answer(request: Request, transfer_id: Any) -> Any:
     """Return the document of a transfer as it is now."""
     found = find(rows(request), str(transfer_id))
-    return shapes.TransferWithPlanSerializer(found, context={"now": clock.now()}).data
+    return TransferWithPlanSerializer(found, context={"now": clock.now()}).data
 
 
 def _page(found: Any, request: Request, order: Order) -> Page[Any]:
@@ -38,12 +48,12 @@ def _page(found: Any, request: Request, order: Order) -> Page[Any]:
     return pages.page(found, order=order, limit=query_parameters.limit(wanted), marker=query_parameters.marker(wanted))
 
 
-class TransferList(BaseView):
+class TransferList(ApiView):
     @described(
         "list_transfers",
         "List transfers",
         tag="transfers",
-        answer=shapes.TransferPage,
+        answer=TransferPage,
         example=examples.TRANSFER_PAGE,
         parameters=[
             LIMIT,
@@ -55,9 +65,9 @@ class TransferList(BaseView):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", shapes.TransferSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", TransferSerializer.names()) or None
         page = _page(filters.transfers(rows(request), wanted), request, filters.TRANSFER_ORDER)
-        shown = shapes.TransferSerializer(page.rows, many=True, only=only, context={"now": clock.now()}).data
+        shown = TransferSerializer(page.rows, many=True, only=only, context={"now": clock.now()}).data
         return Response({"transfers": shown, "marker": page.marker})
 
     @described(
@@ -65,9 +75,9 @@ class TransferList(BaseView):
         "Submit a transfer or a deletion",
         tag="transfers",
         status=201,
-        request=shapes.TransferRequest,
+        request=TransferRequest,
         sends=examples.NEW_TRANSFER,
-        answer=shapes.TransferWithPlanSerializer,
+        answer=TransferWithPlanSerializer,
         example=examples.TRANSFER_WITH_PLAN,
     )
     @repeatable
@@ -76,24 +86,24 @@ class TransferList(BaseView):
         return Response(answer(request, transfer.pk), status=201)
 
 
-class TransferDetail(BaseView):
+class TransferDetail(ApiView):
     @described(
         "get_transfer",
         "Read a transfer",
         tag="transfers",
-        answer=shapes.TransferWithPlanSerializer,
+        answer=TransferWithPlanSerializer,
         example=examples.TRANSFER_WITH_PLAN,
     )
     def get(self, request: Request, transfer_id: str) -> Response:
         return Response(answer(request, transfer_id))
 
 
-class TransferFiles(BaseView):
+class TransferFiles(ApiView):
     @described(
         "list_transfer_files",
         "List a transfer's files",
         tag="transfers",
-        answer=shapes.FilePage,
+        answer=FilePage,
         example=examples.FILE_PAGE,
         parameters=[
             LIMIT,
@@ -113,15 +123,15 @@ class TransferFiles(BaseView):
             limit=query_parameters.limit(wanted),
             after=filters.place(wanted),
         )
-        return Response({"files": shapes.FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
+        return Response({"files": FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
 
 
-class TransferManifest(BaseView):
+class TransferManifest(ApiView):
     @described(
         "get_transfer_manifest",
         "Read a transfer's manifest",
         tag="transfers",
-        answer=shapes.ManifestAnswer,
+        answer=ManifestAnswer,
         example=examples.MANIFEST,
         parameters=[query("as", "json (default), csv or sha256.", enum=list(manifests.TYPES))],
         also=("text/csv", "text/plain"),
@@ -131,18 +141,18 @@ class TransferManifest(BaseView):
     def get(self, request: Request, transfer_id: str) -> StreamingHttpResponse:
         transfer = find(rows(request), transfer_id)
         way = query_parameters.one_of(request.query_params.get("as") or "json", "as", manifests.TYPES)
-        document = shapes.TransferSerializer(transfer, context={"now": clock.now()}).data
+        document = TransferSerializer(transfer, context={"now": clock.now()}).data
         response = StreamingHttpResponse(manifests.write(transfer, document, way), content_type=manifests.TYPES[way])
         response["Content-Disposition"] = f'attachment; filename="transfer-{transfer.pk}.{way}"'
         return response
 
 
-class TransferEvents(BaseView):
+class TransferEvents(ApiView):
     @described(
         "list_transfer_events",
         "List a transfer's events",
         tag="transfers",
-        answer=shapes.EventPage,
+        answer=EventPage,
         example=examples.EVENT_PAGE,
         parameters=[LIMIT, MARKER, query("faults", "true: faults only.", type=OpenApiTypes.BOOL)],
         description="Newest first: phases, faults and how it ended.",
@@ -153,16 +163,16 @@ class TransferEvents(BaseView):
         if query_parameters.flag(request.query_params, "faults"):
             events = events.filter(is_fault=True)
         page = _page(events, request, filters.EVENT_ORDER)
-        return Response({"events": shapes.TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})
+        return Response({"events": TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})
 
 
-class TransferCancel(BaseView):
+class TransferCancel(ApiView):
     @described(
         "cancel_transfer",
         "Cancel a transfer",
         tag="transfers",
         status=202,
-        answer=shapes.TransferWithPlanSerializer,
+        answer=TransferWithPlanSerializer,
         example=examples.TRANSFER_WITH_PLAN,
         description="It stops between two files. A finished one: 409.",
     )
@@ -173,15 +183,15 @@ class TransferCancel(BaseView):
         return Response(answer(request, transfer.pk), status=202)
 
 
-class TransferRerun(BaseView):
+class TransferRerun(ApiView):
     @described(
         "rerun_transfer",
         "Run a transfer again",
         tag="transfers",
         status=201,
-        request=shapes.RerunRequest,
+        request=RerunRequest,
         sends={"dry_run": False, "max_delete": 1312},
-        answer=shapes.TransferWithPlanSerializer,
+        answer=TransferWithPlanSerializer,
         example=examples.TRANSFER_WITH_PLAN,
         description="A new one of what was asked for, with these changes; of a dry run, another dry run unless "
         "`dry_run` is false. A deadline that has passed is left out.",
@@ -189,6 +199,6 @@ class TransferRerun(BaseView):
     @repeatable
     def post(self, request: Request, transfer_id: str) -> Response:
         transfer = find(rows(request), transfer_id)
-        changes = only(body(request), shapes.RerunRequest.names())
+        changes = RerunRequest.read(body(request))
         new = transfers.rerun(transfer, by=request.user, now=clock.now(), changes=changes)
         return Response(answer(request, new.pk), status=201)

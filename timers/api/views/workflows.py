@@ -8,12 +8,20 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.api import examples, filters, pages, query_parameters
-from timers.api import serializers as shapes
-from timers.api.base import BaseView, body, find, repeatable
-from timers.api.documents import only, read_flag, read_object, read_text
+from timers.api.base import ApiView, body, find, repeatable
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
+from timers.api.serializers.workflows import (
+    NewWorkflowRequest,
+    StartWorkflowRequest,
+    TerminateRequest,
+    WorkflowPage,
+    WorkflowRunPage,
+    WorkflowRunSerializer,
+    WorkflowRunWithTasksSerializer,
+    WorkflowSerializer,
+)
 from timers.models import WorkflowDefinition, WorkflowRun
 from timers.models.workflows import WorkflowRunQuerySet
 from timers.services.workflows import definitions as workflow_definitions
@@ -22,12 +30,12 @@ from timers.services.workflows import runs as workflow_runs
 VERSION = query("version", "The newest where none is named.", type=OpenApiTypes.INT)
 
 
-class WorkflowList(BaseView):
+class WorkflowList(ApiView):
     @described(
         "list_workflows",
         "List workflows",
         tag="workflows",
-        answer=shapes.WorkflowPage,
+        answer=WorkflowPage,
         example=examples.WORKFLOW_PAGE,
         parameters=[LIMIT, MARKER, query("q", "Part of the name, whatever the case.")],
         description="All versions, by name, newest version first.",
@@ -43,57 +51,57 @@ class WorkflowList(BaseView):
             limit=query_parameters.limit(wanted),
             marker=query_parameters.marker(wanted),
         )
-        return Response({"workflows": shapes.WorkflowSerializer(page.rows, many=True).data, "marker": page.marker})
+        return Response({"workflows": WorkflowSerializer(page.rows, many=True).data, "marker": page.marker})
 
     @described(
         "register_workflow",
         "Register a workflow",
         tag="workflows",
         status=201,
-        request=shapes.NewWorkflowRequest,
+        request=NewWorkflowRequest,
         sends=examples.NEW_WORKFLOW,
-        answer=shapes.WorkflowSerializer,
+        answer=WorkflowSerializer,
         example=examples.WORKFLOW,
         description="Tasks run one after the other. Types: SIMPLE, HTTP, SET_VARIABLE, WAIT, TERMINATE, TRANSFER, "
         "CODE; any other is refused. One that exists is replaced with `overwrite`, else 409.",
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        document = only(body(request), shapes.NewWorkflowRequest.names())
+        document = NewWorkflowRequest.read(body(request))
         row = workflow_definitions.register(
             owner=request.user,
-            document=read_object(document, "definition"),
-            overwrite=read_flag(document, "overwrite"),
+            document=validation.required_mapping(document, "definition"),
+            overwrite=validation.flag(document.get("overwrite"), "overwrite"),
             now=clock.now(),
             by=request.user,
         )
-        return Response(shapes.WorkflowSerializer(row).data, status=201)
+        return Response(WorkflowSerializer(row).data, status=201)
 
 
-class WorkflowDetail(BaseView):
+class WorkflowDetail(ApiView):
     @described(
         "get_workflow",
         "Read a workflow",
         tag="workflows",
-        answer=shapes.WorkflowSerializer,
+        answer=WorkflowSerializer,
         example=examples.WORKFLOW,
         parameters=[VERSION],
     )
     def get(self, request: Request, name: str) -> Response:
-        return Response(shapes.WorkflowSerializer(_found(request, name)).data)
+        return Response(WorkflowSerializer(_found(request, name)).data)
 
     @described(
         "unregister_workflow",
         "Take out a workflow",
         tag="workflows",
-        answer=shapes.WorkflowSerializer,
+        answer=WorkflowSerializer,
         example=examples.WORKFLOW,
         parameters=[VERSION],
         description="One version. Runs of it go on, as each keeps its own copy.",
     )
     def delete(self, request: Request, name: str) -> Response:
         row = _found(request, name)
-        shown = shapes.WorkflowSerializer(row).data
+        shown = WorkflowSerializer(row).data
         workflow_definitions.unregister(row, by=request.user, now=clock.now())
         return Response(shown)
 
@@ -109,15 +117,15 @@ def _rows(request: Request) -> WorkflowRunQuerySet:
 
 
 def _answer(request: Request, run_id: Any) -> Any:
-    return shapes.WorkflowRunWithTasksSerializer(find(_rows(request), str(run_id))).data
+    return WorkflowRunWithTasksSerializer(find(_rows(request), str(run_id))).data
 
 
-class WorkflowRunList(BaseView):
+class WorkflowRunList(ApiView):
     @described(
         "list_workflow_runs",
         "List workflow runs",
         tag="workflows",
-        answer=shapes.WorkflowRunPage,
+        answer=WorkflowRunPage,
         example=examples.WORKFLOW_RUN_PAGE,
         parameters=[
             LIMIT,
@@ -132,14 +140,14 @@ class WorkflowRunList(BaseView):
     )
     def get(self, request: Request) -> Response:
         wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", shapes.WorkflowRunSerializer.names()) or None
+        only = query_parameters.words(wanted, "fields", WorkflowRunSerializer.names()) or None
         page = pages.page(
             filters.workflow_runs(_rows(request), wanted),
             order=filters.WORKFLOW_RUN_ORDER,
             limit=query_parameters.limit(wanted),
             marker=query_parameters.marker(wanted),
         )
-        shown = shapes.WorkflowRunSerializer(page.rows, many=True, only=only).data
+        shown = WorkflowRunSerializer(page.rows, many=True, only=only).data
         return Response({"workflow_runs": shown, "marker": page.marker})
 
     @described(
@@ -147,9 +155,9 @@ class WorkflowRunList(BaseView):
         "Start a workflow",
         tag="workflows",
         status=201,
-        request=shapes.StartWorkflowRequest,
+        request=StartWorkflowRequest,
         sends={"name": "order_processing", "input": {"region": "eu"}},
-        answer=shapes.WorkflowRunWithTasksSerializer,
+        answer=WorkflowRunWithTasksSerializer,
         example=examples.WORKFLOW_RUN_WITH_TASKS,
         description="Now, without a timer. There is no such workflow: 404.",
     )
@@ -160,33 +168,33 @@ class WorkflowRunList(BaseView):
         return Response(_answer(request, run.pk), status=201)
 
 
-class WorkflowRunDetail(BaseView):
+class WorkflowRunDetail(ApiView):
     @described(
         "get_workflow_run",
         "Read a workflow run",
         tag="workflows",
-        answer=shapes.WorkflowRunWithTasksSerializer,
+        answer=WorkflowRunWithTasksSerializer,
         example=examples.WORKFLOW_RUN_WITH_TASKS,
     )
     def get(self, request: Request, run_id: str) -> Response:
         return Response(_answer(request, run_id))
 
 
-class WorkflowRunTerminate(BaseView):
+class WorkflowRunTerminate(ApiView):
     @described(
         "terminate_workflow_run",
         "Terminate a workflow run",
         tag="workflows",
         status=202,
-        request=shapes.TerminateRequest,
+        request=TerminateRequest,
         sends={"reason": "Wrong day"},
-        answer=shapes.WorkflowRunWithTasksSerializer,
+        answer=WorkflowRunWithTasksSerializer,
         example=examples.WORKFLOW_RUN_WITH_TASKS,
         description="Its unfinished tasks are cancelled. One that has ended: 409.",
     )
     @repeatable
     def post(self, request: Request, run_id: str) -> Response:
         run = find(_rows(request), run_id)
-        reason = read_text(only(body(request), shapes.TerminateRequest.names()), "reason") or None
+        reason = validation.text(TerminateRequest.read(body(request)).get("reason"), "reason") or None
         workflow_runs.terminate(run, by=request.user, reason=reason, now=clock.now())
         return Response(_answer(request, run.pk), status=202)

@@ -9,11 +9,11 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.globus.auth import id_tokens
-from timers.globus.auth.identities import AuthDoor
+from timers.globus.auth.identities import AuthView
 from timers.globus.base import base_url
 
 
-class Published(AuthDoor):
+class Published(AuthView):
     """A document that needs no token."""
 
     authentication_classes: list[Any] = []

@@ -9,21 +9,21 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock, scopes
+from timers import clock, formatting, scopes, validation
 from timers.errors import Forbidden, Invalid, NotFound
 from timers.globus import errors
 from timers.globus.auth import id_tokens
 from timers.globus.auth.server import basic
-from timers.globus.base import BaseView, identifier, token_of
-from timers.globus.errors import MISSING, Told
+from timers.globus.base import GlobusView, token_of
+from timers.globus.errors import MISSING
+from timers.http_api.errors import ProblemRaised
 from timers.models import ClientKey, Consent, Token
-from timers.scheduling.fields import write_instant
 from timers.services.people import consents, identities, oauth_clients
 
 MAX_LOOKUPS = 1_000
 
 
-class AuthDoor(BaseView):
+class AuthView(GlobusView):
     """A view of the Auth service for holders of tokens."""
 
     invalid = HTTPStatus.BAD_REQUEST
@@ -31,7 +31,7 @@ class AuthDoor(BaseView):
     opens = staticmethod(lambda scope: scopes.server_of(scope) == scopes.AUTH_SERVER)
 
 
-class UserInfo(AuthDoor):
+class UserInfo(AuthView):
     """GET /v2/oauth2/userinfo"""
 
     def get(self, request: Request) -> Response:
@@ -47,7 +47,7 @@ class UserInfo(AuthDoor):
     post = get
 
 
-class Identities(AuthDoor):
+class Identities(AuthView):
     """GET /v2/api/identities"""
 
     def get(self, request: Request) -> Response:
@@ -65,7 +65,7 @@ class Identities(AuthDoor):
         return Response({"identities": found, "included": {"identity_providers": []}})
 
 
-class IdentityOne(AuthDoor):
+class IdentityOne(AuthView):
     """GET /v2/api/identities/{id}"""
 
     def get(self, request: Request, identity_id: str) -> Response:
@@ -75,19 +75,19 @@ class IdentityOne(AuthDoor):
         return Response({"identity": _identity(id_tokens.person(found[0]))})
 
 
-class Consents(AuthDoor):
+class Consents(AuthView):
     """GET /v2/api/identities/{id}/consents: what the caller's app was let do"""
 
     def get(self, request: Request, identity_id: str) -> Response:
         token = token_of(request)
-        if token is None or identifier(identity_id) not in {identity_of(token), identities.id_of(request.user)}:
+        if token is None or validation.uuid(identity_id) not in {identity_of(token), identities.id_of(request.user)}:
             raise NotFound("There is no such identity.")
         granted = consents.granted_to(request.user, token.client_id)
         numbers = {(each.client_id, each.path): each.pk for each in granted}
         return Response({"consents": [_consent(each, numbers) for each in granted]})
 
 
-class Clients(AuthDoor):
+class Clients(AuthView):
     """POST /v2/api/clients: an app registers itself"""
 
     authentication_classes: list[Any] = []
@@ -98,7 +98,7 @@ class Clients(AuthDoor):
         if not isinstance(asked, dict):
             raise Invalid({"client": MISSING if asked is None else "This must be an object."})
         template = asked.get("template_id")
-        if template is not None and identifier(template) is None:
+        if template is not None and validation.uuid(template) is None:
             raise Invalid({"client.template_id": "This is no UUID."})
         app, secret = oauth_clients.register(name=asked.get("name"), template_id=str(template or ""), now=clock.now())
         client = {
@@ -116,12 +116,12 @@ class Clients(AuthDoor):
             "client": str(app.client_id),
             "name": app.name,
             "secret": secret,
-            "created": write_instant(app.created_at),
+            "created": formatting.iso(app.created_at),
         }
         return Response({"client": client, "included": {"client_credential": credential}}, status=201)
 
 
-class ClientOne(AuthDoor):
+class ClientOne(AuthView):
     """DELETE /v2/api/clients/{id}: an app that registered itself goes away"""
 
     authentication_classes: list[Any] = []
@@ -131,8 +131,8 @@ class ClientOne(AuthDoor):
         given, secret = basic(request.headers.get("Authorization", ""))
         app = oauth_clients.authenticate(given, secret, now=clock.now())
         if app is None:
-            raise Told(401, "UNAUTHORIZED", "The app's id and secret do not fit.")
-        if identifier(client_id) != UUID(app.client_id) or not oauth_clients.forget(UUID(app.client_id)):
+            raise ProblemRaised(401, "UNAUTHORIZED", "The app's id and secret do not fit.")
+        if validation.uuid(client_id) != UUID(app.client_id) or not oauth_clients.forget(UUID(app.client_id)):
             raise NotFound("There is no such app.")
         return Response({"client": {"id": app.client_id}})
 
@@ -185,9 +185,9 @@ def _consent(consent: Consent, numbers: dict[tuple[UUID, str], int]) -> dict[str
         "dependency_path": [numbers[consent.client_id, path] for path in above],
         "effective_identity": str(identities.id_of(consent.owner)),
         "status": "approved",
-        "created": write_instant(consent.created_at),
-        "updated": write_instant(consent.updated_at),
-        "last_used": write_instant(consent.last_used_at),
+        "created": formatting.iso(consent.created_at),
+        "updated": formatting.iso(consent.updated_at),
+        "last_used": formatting.iso(consent.last_used_at),
         "allows_refresh": consent.allows_refresh,
         "auto_approved": False,
         "atomically_revocable": False,

@@ -23,7 +23,8 @@ from oauthlib.oauth2 import OAuth2Error
 from timers import clock, scopes
 from timers.errors import Invalid
 from timers.globus.auth.server import Server
-from timers.globus.base import base_url, check_query
+from timers.globus.base import base_url
+from timers.http_api import queries
 from timers.models import Collection
 
 LOGIN_IS_FRESH = timedelta(minutes=15)
@@ -48,7 +49,7 @@ def authorize(request: HttpRequest) -> HttpResponseBase:
     server = Server(base=base_url(request), now=now)
     uri = f"{base_url(request)}v2/oauth2/authorize?{request.GET.urlencode()}"
     try:
-        check_query(request.GET)
+        queries.check(request.GET)
         _, asked = server.validate_authorization_request(uri)
     except OAuth2Error as error:
         return _refused(request, error)

@@ -7,10 +7,11 @@ from datetime import datetime
 from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
+from timers import validation
 from timers.errors import Invalid
+from timers.http_api import queries
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
-from timers.scheduling.fields import read_instant
 
 EXPRESSIBLE = Q(schedule__kind__in=("once", "recurring")) & (
     Q(action__in=("transfer", "webhook")) | Q(action="workflow", origin__isnull=False)
@@ -62,22 +63,14 @@ def _read_statuses(text: str) -> set[str]:
 
 
 def _flagged(rows: QuerySet[Timer], query: QueryDict, name: str, status: TimerStatus) -> QuerySet[Timer]:
-    value = query.get(name, "").lower()
-    if value in ("true", "1", "yes"):
-        return rows.filter(status=status)
-    if value in ("false", "0", "no"):
-        return rows.exclude(status=status)
-    if value:
-        raise Invalid({f"query.{name}": "Must be true or false."})
-    return rows
+    is_wanted = validation.under("query", lambda: queries.optional_flag(query, name))
+    if is_wanted is None:
+        return rows
+    return rows.filter(status=status) if is_wanted else rows.exclude(status=status)
 
 
 def _instant(query: QueryDict, name: str) -> datetime:
-    text = query.get(name, "")
-    try:  # a plus sign that was not encoded arrives as a blank
-        return read_instant(text[:11] + text[11:].replace(" ", "+"), name)
-    except Invalid as error:
-        raise error.under("query") from None
+    return validation.under("query", lambda: validation.instant_of_query(query.get(name, ""), name))
 
 
 def _ordered(rows: QuerySet[Timer], text: str) -> QuerySet[Timer]:

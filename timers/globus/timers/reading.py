@@ -10,13 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from timers import scopes
+from timers import scopes, validation
 from timers.errors import Invalid
 from timers.globus import bodies
-from timers.globus.base import identifier
 from timers.globus.errors import MISSING
 from timers.globus.timers.schedules import read_job_schedule, read_schedule
-from timers.scheduling.fields import known_keys
 
 NAMELESS = "Timer without a name"
 POLICIES = {"overlap": "skip", "catch_up": "latest", "catch_up_window_seconds": None, "pause_after_failures": 0}
@@ -63,20 +61,20 @@ def read_timer(document: object, *, now: datetime) -> JobRequest:
     if kind not in ("transfer", "flow"):
         raise Invalid({"timer_type": MISSING if kind is None else "Must be transfer or flow."})
     known = {"timer_type", "name", "schedule", "body"}
-    known_keys(document, known | {"flow_id"} if kind == "flow" else known)
+    validation.only_known(document, known | {"flow_id"} if kind == "flow" else known)
     name = _name(document.get("name"))
-    schedule = _under("schedule", lambda: read_schedule(document.get("schedule"), now=now))
-    body = _object(document, "body")
+    schedule = validation.under("schedule", lambda: read_schedule(document.get("schedule"), now=now))
+    body = validation.required_mapping(document, "body", missing=MISSING)
     if kind == "transfer":
         return JobRequest(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
-    flow_id = identifier(document.get("flow_id"))
+    flow_id = validation.uuid(document.get("flow_id"))
     if flow_id is None:
         raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is no UUID."})
     return JobRequest(
         name=name,
         action="flow",
         schedule=schedule,
-        body=_under("body", lambda: _input(body)),
+        body=validation.under("body", lambda: _input(body)),
         flow_id=flow_id,
         document=_flow_document(flow_id, url=FLOW_URL.format(flow_id), content=body, scope=None),
         spelled=_spelled_flow,
@@ -85,14 +83,14 @@ def read_timer(document: object, *, now: datetime) -> JobRequest:
 
 def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """Return what is to be changed of a timer: its name, and (an extension) schedule and transfer."""
-    known_keys(document, {"name", "schedule", "body"})
+    validation.only_known(document, {"name", "schedule", "body"})
     changes: dict[str, Any] = {}
     if document.get("name") is not None:
         changes["name"] = _name(document["name"])
     if document.get("schedule") is not None:
-        changes["schedule"] = _under("schedule", lambda: read_schedule(document["schedule"], now=now))
+        changes["schedule"] = validation.under("schedule", lambda: read_schedule(document["schedule"], now=now))
     if document.get("body") is not None:
-        changes["body"] = bodies.read_timer_body(_object(document, "body"))
+        changes["body"] = bodies.read_timer_body(validation.required_mapping(document, "body", missing=MISSING))
     return changes
 
 
@@ -104,14 +102,13 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
     missing = [name for name in ("start", "callback_url") if job.get(name) is None]
     if missing:
         raise Invalid(dict.fromkeys(missing, MISSING))
-    known_keys(job, _JOB_FIELDS)
+    validation.only_known(job, _JOB_FIELDS)
     url, content = job["callback_url"], job.get("callback_body")
     if not isinstance(url, str):
         raise Invalid({"callback_url": "This must be text."})
-    if content is not None and not isinstance(content, Mapping):
-        raise Invalid({"callback_body": "This must be an object."})
-    if not isinstance(job.get("scope"), str | None):
-        raise Invalid({"scope": "This must be text."})
+    if content is not None:
+        validation.mapping(content, "callback_body")
+    validation.text(job.get("scope"), "scope")
     name, schedule = _name(job.get("name")), read_job_schedule(job, now=now)
     flow_id = _flow_of(url)
     if flow_id is not None:
@@ -119,7 +116,7 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
             name=name,
             action="flow",
             schedule=schedule,
-            body=_under("callback_body", lambda: _input(content or {})),
+            body=validation.under("callback_body", lambda: _input(content or {})),
             flow_id=flow_id,
             document=_flow_document(flow_id, url=url, content=content, scope=job.get("scope")),
             spelled=_spelled_job_flow,
@@ -137,8 +134,11 @@ def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any])
     content = document["callback_body"] or {}
     inner, prefix = content, "callback_body"
     if "body" in content:
-        inner, prefix = _under("callback_body", lambda: _object(content, "body")), "callback_body.body"
-    body = _under(prefix, lambda: bodies.read_action_body(inner))
+        inner, prefix = (
+            validation.under("callback_body", lambda: validation.required_mapping(content, "body", missing=MISSING)),
+            "callback_body.body",
+        )
+    body = validation.under(prefix, lambda: bodies.read_action_body(inner))
 
     def spelled(field: str) -> str:
         first, _, rest = field.partition(".")
@@ -149,10 +149,7 @@ def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any])
 
 def _input(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a flow is started with."""
-    given = body.get("body")
-    if given is not None and not isinstance(given, Mapping):
-        raise Invalid({"body": "This must be an object."})
-    return dict(given or {})
+    return dict(validation.mapping(body.get("body"), "body"))
 
 
 def _flow_document(flow_id: UUID, *, url: str, content: Mapping[str, Any] | None, scope: str | None) -> dict[str, Any]:
@@ -169,7 +166,7 @@ def _flow_of(url: str) -> UUID | None:
     """Return the flow that a callback starts, None for another callback."""
     parts = _split(url)
     found = _FLOW_PATH.fullmatch(parts[1])
-    return identifier(found[1]) if found and parts[0].endswith("flows.automate.globus.org") else None
+    return validation.uuid(found[1]) if found and parts[0].endswith("flows.automate.globus.org") else None
 
 
 def _path(url: str) -> str:
@@ -210,22 +207,4 @@ def _spelled_webhook(field: str) -> str:
 
 
 def _name(value: object) -> str:
-    if value is None or value == "":
-        return NAMELESS
-    if not isinstance(value, str):
-        raise Invalid({"name": "This must be text."})
-    return value
-
-
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    if not isinstance(value, Mapping):
-        raise Invalid({name: MISSING if value is None else "This must be an object."})
-    return value
-
-
-def _under(name: str, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Invalid as error:
-        raise error.under(name) from None
+    return validation.text(value, "name") or NAMELESS

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from timers import validation
 from timers.errors import Invalid
 from timers.globus.errors import MISSING
-from timers.scheduling.fields import known_keys, read_instant, read_whole
 
 MIN_INTERVAL_SECONDS = 60
 MAX_INTERVAL_SECONDS = 365 * 86_400
@@ -25,10 +25,10 @@ def read_schedule(document: object, *, now: datetime) -> dict[str, Any]:
         raise Invalid({"": MISSING if document is None else "A schedule is an object with a type."})
     kind = document.get("type")
     if kind == "once":
-        known_keys(document, {"type", "datetime"})
+        validation.only_known(document, {"type", "datetime"})
         return _once(document.get("datetime"), "datetime", now=now)
     if kind == "recurring":
-        known_keys(document, {"type", "interval_seconds", "start", "end"})
+        validation.only_known(document, {"type", "interval_seconds", "start", "end"})
         end = _read_end(document.get("end"))
         interval = _interval(document.get("interval_seconds"), "interval_seconds")
         return _recurring(interval, document.get("start"), end, now=now)
@@ -41,8 +41,12 @@ def _read_end(value: object) -> dict[str, Any] | None:
     if not isinstance(value, Mapping):
         raise Invalid({"end": "An end is an object with a condition."})
     try:
-        known_keys(value, {"condition", "datetime", *_RUNS})
-        runs = [read_whole(value[name], name, least=1, most=MAX_RUNS) for name in _RUNS if value.get(name) is not None]
+        validation.only_known(value, {"condition", "datetime", *_RUNS})
+        runs = [
+            validation.whole(value[name], name, minimum=1, maximum=MAX_RUNS)
+            for name in _RUNS
+            if value.get(name) is not None
+        ]
         condition = value.get("condition")
         if condition == "time":
             return {"condition": "time", "datetime": _instant(value.get("datetime"), "datetime")}
@@ -71,7 +75,7 @@ def _read_stop(value: object, runs: object) -> dict[str, Any] | None:
     date: object = value
     if isinstance(value, Mapping):
         try:
-            known_keys(value, {"date", "n_runs"})
+            validation.only_known(value, {"date", "n_runs"})
         except Invalid as error:
             raise error.under("stop_after") from None
         date = value.get("date")
@@ -80,7 +84,7 @@ def _read_stop(value: object, runs: object) -> dict[str, Any] | None:
     if date is not None:
         found |= {"condition": "time", "datetime": _instant(date, "stop_after")}
     if runs is not None:
-        counted = read_whole(runs, "stop_after_n", least=1, most=MAX_RUNS)
+        counted = validation.whole(runs, "stop_after_n", minimum=1, maximum=MAX_RUNS)
         found = {"condition": "iterations", **found, "n": counted}
     return found or None
 
@@ -103,11 +107,11 @@ def _interval(value: object, name: str) -> int:
     if value is None:
         raise Invalid({name: MISSING})
     whole = math.floor(value) if isinstance(value, float) and math.isfinite(value) else value
-    return read_whole(whole, name, least=MIN_INTERVAL_SECONDS, most=MAX_INTERVAL_SECONDS)
+    return validation.whole(whole, name, minimum=MIN_INTERVAL_SECONDS, maximum=MAX_INTERVAL_SECONDS)
 
 
 def _start(value: object, name: str, *, now: datetime) -> str:
-    instant = read_instant(value, name)
+    instant = validation.instant(value, name)
     if instant > now + FARTHEST_START:
         raise Invalid({name: "This lies more than a year ahead."})
     return instant.isoformat()
@@ -116,7 +120,7 @@ def _start(value: object, name: str, *, now: datetime) -> str:
 def _instant(value: object, name: str) -> str:
     if value is None:
         raise Invalid({name: MISSING})
-    return read_instant(value, name).isoformat()
+    return validation.instant(value, name).isoformat()
 
 
 # Writing

@@ -11,10 +11,10 @@ from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock, scopes
+from timers import clock, scopes, validation
 from timers.errors import Invalid, NotFound
 from timers.globus import errors
-from timers.globus.base import BaseView, identifier, number, token_of
+from timers.globus.base import GlobusView, number, token_of
 from timers.globus.timers import listing, reading
 from timers.globus.timers.reading import JobRequest
 from timers.globus.timers.schedules import MIN_INTERVAL_SECONDS
@@ -33,7 +33,7 @@ RESULTS_SHOWN = 10
 MAX_RESULTS = 100
 
 
-class TimersDoor(BaseView):
+class TimersDoor(GlobusView):
     """A view of the Timers service."""
 
     shape = staticmethod(errors.of_timers)
@@ -55,7 +55,7 @@ def rows() -> TimerQuerySet:
 def found(request: Request, timer_id: str) -> Timer:
     """Return the timer of that id that the caller may know of; a deleted one is gone."""
     known = rows().visible_to(request.user).filter(listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
-    key = identifier(timer_id)
+    key = validation.uuid(timer_id)
     timer = known.filter(pk=key).first() if key is not None else None
     if timer is None:
         raise NotFound(f"There is no timer {timer_id[:40]}.")
@@ -79,7 +79,7 @@ class JobCollection(TimersDoor):
     """GET and POST /jobs/"""
 
     def get(self, request: Request) -> Response:
-        limit = number(request.query_params, "result_count", usual=RESULTS_SHOWN, least=0, most=MAX_RESULTS)
+        limit = number(request.query_params, "result_count", default=RESULTS_SHOWN, minimum=0, maximum=MAX_RESULTS)
         shown = list(listing.wanted(rows().visible_to(request.user), request.query_params))
         runs = results.runs_of(shown, limit=limit)
         return Response({"jobs": [write_job(timer, runs[timer.pk]) for timer in shown]})
@@ -99,7 +99,7 @@ class JobOne(TimersDoor):
 
     def get(self, request: Request, timer_id: str) -> Response:
         timer = found(request, timer_id)
-        limit = number(request.query_params, "page_size", usual=RESULTS_SHOWN, least=1, most=MAX_RESULTS)
+        limit = number(request.query_params, "page_size", default=RESULTS_SHOWN, minimum=1, maximum=MAX_RESULTS)
         runs, marker = results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
         return Response(write_job(timer, runs, marker=marker))
 
@@ -194,6 +194,4 @@ def _update_credentials(request: Request) -> bool | None:
     value = request.data.get("update_credentials", request.query_params.get("update_credentials"))
     if isinstance(value, str):
         value = {"true": True, "1": True, "false": False, "0": False, "": None}.get(value.lower(), value)
-    if value is not None and not isinstance(value, bool):
-        raise Invalid({"body.update_credentials": "Must be true or false."})
-    return value
+    return None if value is None else validation.flag(value, "body.update_credentials")

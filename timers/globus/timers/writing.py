@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from timers import formatting
 from timers.globus import bodies
 from timers.globus.timers.reading import TRANSFER_URL
 from timers.globus.timers.schedules import start_of, write_schedule, write_stop
@@ -13,7 +14,6 @@ from timers.globus.transfer.tasks import write_task
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer
 from timers.queries.timers.results import Runs
-from timers.scheduling.fields import write_instant
 from timers.services.globus import origins
 from timers.services.people import consents
 
@@ -79,7 +79,7 @@ def _common(timer: Timer, runs: Runs) -> dict[str, Any]:
         "timer_type": _kind(timer),
         "status": _STATUSES[TimerStatus(timer.status)],
         "inactive_reason": _inactive_reason(timer),
-        "submitted_at": write_instant(timer.created_at),
+        "submitted_at": formatting.iso(timer.created_at),
         "last_ran_at": _instant(_last_ran(timer, runs)),
         "next_run": _instant(planned),
         "schedule": write_schedule(_definition(timer)["schedule"]),
@@ -129,14 +129,14 @@ def _inactive_reason(timer: Timer) -> dict[str, Any] | None:
 
 def _activity(timer: Timer, runs: Runs) -> dict[str, Any] | None:
     if timer.status == TimerStatus.PAUSED:
-        return {"code": "paused", "start_timestamp": write_instant(timer.status_changed_at)}
+        return {"code": "paused", "start_timestamp": formatting.iso(timer.status_changed_at)}
     if timer.status != TimerStatus.ACTIVE:
         return None
     for each in runs.unfinished:
         if each.status == ExecutionStatus.RETRYING:
             return {"code": "retrying", "start_timestamp": _instant(each.started_at)}
         if each.started_at is not None:
-            return {"code": "run_in_progress", "start_timestamp": write_instant(each.started_at)}
+            return {"code": "run_in_progress", "start_timestamp": formatting.iso(each.started_at)}
     return {"code": "awaiting_next_run", "start_timestamp": _instant(_last_ran(timer, runs) or timer.status_changed_at)}
 
 
@@ -195,4 +195,4 @@ def _data(execution: Execution, task: Mapping[str, Any] | None) -> dict[str, Any
 
 
 def _instant(value: datetime | None) -> str | None:
-    return None if value is None else write_instant(value)
+    return None if value is None else formatting.iso(value)

@@ -7,16 +7,16 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from timers import scopes
+from timers import scopes, validation
 from timers.globus import errors
-from timers.globus.base import BaseView, identifier
-from timers.globus.errors import Told
+from timers.globus.base import GlobusView
+from timers.http_api.errors import ProblemRaised
 from timers.models import Collection, Transfer
 from timers.services.collections import commands as collections
 from timers.services.people import identities
 
 
-class TransferDoor(BaseView):
+class TransferDoor(GlobusView):
     """A view of the Transfer service."""
 
     invalid = HTTPStatus.BAD_REQUEST
@@ -28,17 +28,17 @@ def endpoint(request: Request, endpoint_id: object) -> Collection:
     """Return the collection of that id that the caller may know of."""
     found = collections.find(request.user, endpoint_id)
     if found is None:
-        raise Told(404, "EndpointNotFound", f"No such endpoint '{str(endpoint_id)[:100]}'.")
+        raise ProblemRaised(404, "EndpointNotFound", f"No such endpoint '{str(endpoint_id)[:100]}'.")
     return found
 
 
 def task(request: Request, task_id: str) -> Transfer:
     """Return the transfer of that id that the caller may know of."""
     known = Transfer.objects.visible_to(request.user).select_related("owner", "source", "destination")
-    key = identifier(task_id)
+    key = validation.uuid(task_id)
     found = known.filter(pk=key).first() if key is not None else None
     if found is None:
-        raise Told(404, "ClientError.NotFound", f"No such task '{task_id[:100]}'.")
+        raise ProblemRaised(404, "ClientError.NotFound", f"No such task '{task_id[:100]}'.")
     return found
 
 

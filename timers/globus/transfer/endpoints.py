@@ -8,7 +8,8 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers.globus.base import identifier, number
+from timers import validation
+from timers.globus.base import number
 from timers.globus.transfer.base import TransferDoor, account_of, endpoint, result
 from timers.models import Collection
 from timers.services.people import identities
@@ -39,8 +40,8 @@ class EndpointSearch(TransferDoor):
 
     def get(self, request: Request) -> Response:
         query = request.query_params
-        limit = number(query, "limit", usual=MAX_ENDPOINTS, least=1, most=MAX_ENDPOINTS)
-        offset = number(query, "offset", usual=0, least=0, most=1_000_000)
+        limit = number(query, "limit", default=MAX_ENDPOINTS, minimum=1, maximum=MAX_ENDPOINTS)
+        offset = number(query, "offset", default=0, minimum=0, maximum=1_000_000)
         found = list(_wanted(request).order_by("display_name", "pk")[offset : offset + limit + 1])
         return Response(
             {
@@ -58,7 +59,7 @@ def _wanted(request: Request) -> Any:
     rows = Collection.objects.visible_to(request.user).select_related("owner")
     for word in query.get("filter_fulltext", "").split():
         named = Q(display_name__icontains=word) | Q(description__icontains=word) | Q(owner__username__icontains=word)
-        key = identifier(word)
+        key = validation.uuid(word)
         rows = rows.filter(named if key is None else named | Q(pk=key))
     scope = query.get("filter_scope", "all")
     if scope in _OWN_SCOPES:

@@ -11,10 +11,9 @@ from fnmatch import translate
 from django.db.models import F, Q
 from django.db.models.expressions import OrderBy
 
+from timers import validation
 from timers.errors import Invalid
-from timers.globus.base import identifier
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
-from timers.scheduling.fields import read_instant
 
 MAX_PATTERN_LENGTH = 4_096
 
@@ -65,7 +64,7 @@ def tasks(text: str) -> Q:
 
 
 def _ids(values: Iterable[str]) -> Q:
-    return Q(pk__in=[key for value in values if (key := identifier(value)) is not None])
+    return Q(pk__in=[key for value in values if (key := validation.uuid(value)) is not None])
 
 
 def _status(values: Iterable[str]) -> Q:
@@ -111,7 +110,7 @@ def _time(column: str, values: list[str]) -> Q:
 
 def instant(text: str) -> datetime:
     """Return the instant of a filter; raises Invalid."""
-    return read_instant(text[:11] + text[11:].replace(" ", "+"), "filter")
+    return validation.instant(text[:11] + text[11:].replace(" ", "+"), "filter")
 
 
 _TASK_KEYS = {

@@ -14,9 +14,10 @@ from timers.copying import paths
 from timers.copying.plan import Entry, Kind
 from timers.errors import ExternalError, Forbidden, Invalid, NotFound
 from timers.globus.base import number, token_of
-from timers.globus.errors import MISSING, Told
+from timers.globus.errors import MISSING
 from timers.globus.transfer import filters
 from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.http_api.errors import ProblemRaised
 from timers.models import Collection
 from timers.services.collections import commands as collections
 from timers.services.people import consents
@@ -42,13 +43,13 @@ class FileOperation(TransferDoor):
         try:
             yield collection
         except NotFound as error:
-            raise Told(404, self.missing, error.message) from error
+            raise ProblemRaised(404, self.missing, error.message) from error
         except ConsentRequired:
             raise
         except Forbidden as error:
-            raise Told(403, "EndpointPermissionDenied", error.message) from error
+            raise ProblemRaised(403, "EndpointPermissionDenied", error.message) from error
         except ExternalError as error:
-            raise Told(502, f"ExternalError.{error.reason}", error.message) from error
+            raise ProblemRaised(502, f"ExternalError.{error.reason}", error.message) from error
 
 
 class FolderListing(FileOperation):
@@ -56,8 +57,8 @@ class FolderListing(FileOperation):
 
     def get(self, request: Request, endpoint_id: str) -> Response:
         query = request.query_params
-        limit = number(query, "limit", usual=MAX_LISTED, least=0, most=MAX_LISTED)
-        offset = number(query, "offset", usual=0, least=0, most=MAX_LISTED)
+        limit = number(query, "limit", default=MAX_LISTED, minimum=0, maximum=MAX_LISTED)
+        offset = number(query, "offset", default=0, minimum=0, maximum=MAX_LISTED)
         path = query.get("path") or None
         with self.at(request, endpoint_id) as collection:
             listed = collections.list_directory(collection, path)
@@ -103,7 +104,7 @@ class MakeDirectory(FileOperation):
                 collections.make_directory(collection, path)
             except Invalid as error:
                 if _exists(error):
-                    raise Told(502, "ExternalError.MkdirFailed.Exists", error.message) from error
+                    raise ProblemRaised(502, "ExternalError.MkdirFailed.Exists", error.message) from error
                 raise
         said = result(request, "mkdir_result", "DirectoryCreated", "The directory was created successfully.")
         return Response(said, status=202)
@@ -119,7 +120,7 @@ class Rename(FileOperation):
                 collections.rename(collection, old, new)
             except Invalid as error:
                 if _exists(error):
-                    raise Told(409, "ExternalError.RenameFailed.Exists", error.message) from error
+                    raise ProblemRaised(409, "ExternalError.RenameFailed.Exists", error.message) from error
                 raise
         return Response(result(request, "result", "FileRenamed", "File or directory renamed successfully."))
 

@@ -9,11 +9,11 @@ from uuid import uuid4
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.globus import bodies
-from timers.globus.base import identifier, token_of
-from timers.globus.errors import Told
+from timers.globus.base import token_of
 from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.http_api.errors import ProblemRaised
 from timers.models import Transfer
 from timers.services.people import consents
 from timers.services.transfers import commands as transfers
@@ -36,13 +36,13 @@ class SubmissionView(TransferDoor):
     def post(self, request: Request) -> Response:
         document = request.data
         if document.get("DATA_TYPE") not in (None, self.kind):
-            raise Told(400, "ClientError.BadRequest", f"DATA_TYPE: this takes a {self.kind}.")
+            raise ProblemRaised(400, "ClientError.BadRequest", f"DATA_TYPE: this takes a {self.kind}.")
         before = _before(request, document)
         if before is not None:
             return Response(self._answer(request, before, "Duplicate"), status=202)
         ends = [endpoint(request, document[name]) for name in self.ends if document.get(name) is not None]
         if not document.get("DATA") and len(ends) == len(self.ends):
-            raise Told(400, self.nothing, f"A {self.kind} needs at least one item in DATA.")
+            raise ProblemRaised(400, self.nothing, f"A {self.kind} needs at least one item in DATA.")
         consents.require_for_transfer(token_of(request), ends)
         body = self._body(document)
         transfer = transfers.submit(owner=request.user, body=body, now=clock.now())
@@ -81,5 +81,5 @@ class Deletion(SubmissionView):
 
 def _before(request: Request, document: Mapping[str, Any]) -> Transfer | None:
     """Return the transfer that was made of this submission before."""
-    key = identifier(document["submission_id"]) if document.get("submission_id") is not None else None
+    key = validation.uuid(document["submission_id"]) if document.get("submission_id") is not None else None
     return transfers.find_submission(request.user, key) if key is not None else None

@@ -12,18 +12,17 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, formatting, validation
 from timers.errors import Conflict, Invalid
 from timers.globus.base import number
-from timers.globus.errors import Told
 from timers.globus.transfer import filters
 from timers.globus.transfer.base import TransferDoor, account_of, result, task
+from timers.http_api.errors import ProblemRaised
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Collection, Transfer, TransferEvent
 from timers.queries.transfers import files as transfer_files
 from timers.queries.transfers.files import FileEntry, FileFilters
 from timers.queries.transfers.listing import bytes_per_second
-from timers.scheduling.fields import known_keys, write_instant
 from timers.services.people import identities
 from timers.services.transfers import commands as transfers
 
@@ -76,7 +75,7 @@ class TransferTask(TransferDoor):
 
     def put(self, request: Request, task_id: str) -> Response:
         found = task(request, task_id)
-        known_keys(request.data, {"DATA_TYPE", "label", "deadline"})
+        validation.only_known(request.data, {"DATA_TYPE", "label", "deadline"})
         changes = {name: request.data[name] for name in ("label", "deadline") if name in request.data}
         transfers.change(found, changes=changes, now=clock.now())
         return Response(result(request, "result", "Updated", "The task has been updated successfully."))
@@ -147,7 +146,7 @@ class TaskSuccessfulTransfers(TransferDoor):
         marker = request.query_params.get("marker", "")
         place = transfer_files.read_place(marker) if marker not in ("", "0") else None
         if marker not in ("", "0") and place is None:
-            raise Told(400, "ClientError.BadRequest", "marker: this is no marker of this list.")
+            raise ProblemRaised(400, "ClientError.BadRequest", "marker: this is no marker of this list.")
         page = transfer_files.page(found.pk, wanted=self.wanted, limit=FILES_AT_ONCE, after=place)
         return Response(
             {
@@ -192,7 +191,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
             "destination_path": entry.destination_path,
             "error_code": _word(entry.failure_reason),
             "error_details": entry.error_message,
-            "error_time": None if entry.finished_at is None else write_instant(entry.finished_at),
+            "error_time": None if entry.finished_at is None else formatting.iso(entry.finished_at),
             "is_directory": entry.step == "mkdir",
             "is_symlink": entry.step == "link",
             "is_delete_destination_extra": entry.step == "delete",
@@ -203,8 +202,8 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
 
 def _page(request: Request, kind: str, rows: Any, write: Any) -> dict[str, Any]:
     query = request.query_params
-    limit = number(query, "limit", usual=10, least=0, most=MAX_TASKS)
-    offset = number(query, "offset", usual=0, least=0, most=1_000_000_000)
+    limit = number(query, "limit", default=10, minimum=0, maximum=MAX_TASKS)
+    offset = number(query, "offset", default=0, minimum=0, maximum=1_000_000_000)
     shown = [write(each) for each in rows[offset : offset + limit]]
     return {
         "DATA_TYPE": kind,
@@ -240,7 +239,7 @@ def write_task(transfer: Transfer, *, trouble: TransferEvent | None = None) -> d
         "type": "DELETE" if deletes else "TRANSFER",
         "status": _STATUSES[TransferStatus(transfer.status)],
         "label": transfer.label or None,
-        "request_time": write_instant(transfer.requested_at),
+        "request_time": formatting.iso(transfer.requested_at),
         "completion_time": _instant(transfer.finished_at),
         "deadline": _instant(transfer.deadline_at),
         "owner_id": str(identities.id_of(transfer.owner)),
@@ -334,7 +333,7 @@ def write_event(event: TransferEvent) -> dict[str, Any]:
     details = {"phase": event.phase, "path": event.path, "message": event.text}
     return {
         "DATA_TYPE": "event",
-        "time": write_instant(event.at),
+        "time": formatting.iso(event.at),
         "code": word,
         "description": word.replace("_", " ").lower(),
         "details": json.dumps({name: value for name, value in details.items() if value}),
@@ -347,4 +346,4 @@ def _word(reason: str | None) -> str:
 
 
 def _instant(value: datetime | None) -> str | None:
-    return None if value is None else write_instant(value)
+    return None if value is None else formatting.iso(value)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from timers import formatting
 from timers.models import Execution
-from timers.scheduling.fields import write_instant
 
 MAX_ROWS = 100_000
 COLUMNS = (
@@ -103,4 +103,4 @@ def document(execution: Execution) -> dict[str, Any]:
 
 
 def _instant(instant: datetime | None) -> str | None:
-    return None if instant is None else write_instant(instant)
+    return None if instant is None else formatting.iso(instant)

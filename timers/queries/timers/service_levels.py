@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from timers import formatting
 from timers.lifecycle import ExecutionStatus, Trigger
 from timers.models import Execution, Process, Transfer
 from timers.queries.page_context import CLUSTER_SILENCE
-from timers.queries.words import TIED, largest_unit, share
 
 DAY = timedelta(hours=24)
 NEWEST = 1_000
@@ -32,8 +32,12 @@ class ServiceLevel:
     @property
     def words(self) -> str:
         """What of the runs completed, for people."""
-        time = f"24{TIED}h" if self.length == DAY else largest_unit(self.length)
-        return f"{share(self.completed, self.ended)} of {time} completed" if self.ended else f"no run ended in {time}"
+        time = f"24{formatting.TIED}h" if self.length == DAY else formatting.largest_unit(self.length)
+        return (
+            f"{formatting.share(self.completed, self.ended)} of {time} completed"
+            if self.ended
+            else f"no run ended in {time}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timers import clock
+from timers import clock, formatting
 from timers.lifecycle import UNFINISHED_STEP, StepStatus, WorkflowStatus
 from timers.models import Timer, WorkflowRun, WorkflowStep
 from timers.queries.paging import Page, after, read_marker, write_marker
-from timers.queries.words import duration
 
 PAGE_SIZE = 50
 MIN_WIDTH_PERCENT = 0.6
@@ -163,7 +162,7 @@ def _said(step: WorkflowStep, *, now: datetime) -> str:
         return f"{step.reason}{again}"
     if step.status == StepStatus.SCHEDULED:
         if step.run_at is not None and step.run_at > now:
-            return f"is tried again in {duration(step.run_at - now)}"
+            return f"is tried again in {formatting.duration(step.run_at - now)}"
         return f"waits for a worker that polls for {step.name}" if step.type == "SIMPLE" else "waits for a free worker"
     if step.status == StepStatus.IN_PROGRESS:
         return _said_of_running(step, now=now)
@@ -172,10 +171,10 @@ def _said(step: WorkflowStep, *, now: datetime) -> str:
 
 def _said_of_running(step: WorkflowStep, *, now: datetime) -> str:
     if step.type == "SIMPLE":
-        answers = f"answers within {duration(step.response_timeout_seconds)}"
-        return f"worker {step.worker}, heard {duration(now - step.updated_at)} ago, {answers}"
+        answers = f"answers within {formatting.duration(step.response_timeout_seconds)}"
+        return f"worker {step.worker}, heard {formatting.duration(now - step.updated_at)} ago, {answers}"
     if step.type == "WAIT" and step.run_at is not None:
-        return f"waits for another {duration(max(timedelta(), step.run_at - now))}"
+        return f"waits for another {formatting.duration(max(timedelta(), step.run_at - now))}"
     return "waits for a result from outside" if step.type == "WAIT" else ""
 
 

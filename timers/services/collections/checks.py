@@ -12,11 +12,10 @@ from typing import Any
 
 from django.db import transaction
 
-from timers import clock
+from timers import clock, formatting
 from timers.copying import paths
 from timers.errors import ExternalError
 from timers.models import Collection
-from timers.scheduling.fields import write_instant
 from timers.services import events
 from timers.services.collections import commands as collections
 from timers.storages.base import Entry, Kind, Storage, fault, is_part, part_name, part_prefix
@@ -65,7 +64,7 @@ class CollectionHealth:
         """Return what is stored and answered."""
         return {
             "status": str(self.status),
-            "checked_at": write_instant(self.checked_at),
+            "checked_at": formatting.iso(self.checked_at),
             "message": self.message,
             "reason": self.reason,
             "readable": self.readable,

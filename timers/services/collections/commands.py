@@ -11,11 +11,11 @@ from uuid import UUID
 
 from django.db import transaction
 
+from timers import validation
 from timers.copying import paths
 from timers.errors import REQUIRED, ExternalError, Forbidden, Invalid, NotFound, UnknownKind
 from timers.models import Collection
-from timers.scheduling.fields import known_keys
-from timers.services import events, words
+from timers.services import events
 from timers.storages.base import STORAGES, Entry, Storage, is_part
 
 ENTITY_TYPES = (
@@ -109,7 +109,7 @@ def get_for(user: Any, id: UUID | str) -> Collection:
 
 def find(user: Any, id: object) -> Collection | None:
     """Return a collection that the user may know of, None for anything else, also for what is no id."""
-    key = _uuid(id)
+    key = validation.uuid(id)
     return Collection.objects.visible_to(user).filter(pk=key).first() if key else None
 
 
@@ -194,7 +194,7 @@ def _place(collection: Collection, path: str | None, *, field: str = "path") -> 
 
 def _apply(collection: Collection, fields: Mapping[str, Any], *, by: Any) -> None:
     """Set the fields; raises one Invalid that names every field that cannot work."""
-    known_keys(fields, _FIELDS)
+    validation.only_known(fields, _FIELDS)
     problems: dict[str, Any] = {}
     for name in _FIELDS.keys() & fields.keys():
         try:
@@ -258,33 +258,14 @@ def _directory(value: object) -> str:
     return place if place == paths.ROOT else f"{place}/"
 
 
-def _entity_type(value: object) -> str:
-    if value not in ENTITY_TYPES:
-        raise Invalid({"entity_type": f"Must be one of {', '.join(ENTITY_TYPES)}."})
-    return str(value)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Invalid({"high_assurance": "Must be true or false."})
-    return value
-
-
 _FIELDS: dict[str, Any] = {
-    "display_name": lambda value: words.name(value, "display_name"),
-    "description": lambda value: words.paragraph(value, "description"),
+    "display_name": lambda value: validation.name(value, "display_name"),
+    "description": lambda value: validation.paragraph(value, "description"),
     "storage": None,
     "default_directory": _directory,
-    "entity_type": _entity_type,
-    "high_assurance": _flag,
+    "entity_type": lambda value: validation.one_of(value, "entity_type", ENTITY_TYPES),
+    "high_assurance": lambda value: validation.flag(value, "high_assurance"),
 }
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None
 
 
 def _record(verb: str, collection: Collection, *, by: Any, now: datetime, **data: Any) -> None:

@@ -17,10 +17,9 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.dispatch import receiver
 
-from timers.copying.words import size
+from timers import formatting
 from timers.lifecycle import ExecutionStatus, TransferStatus
 from timers.models import Execution, Transfer, TransferItem
-from timers.scheduling.words import amount, length
 from timers.services import signals
 from timers.services.attempt_values import EndedExecution
 from timers.services.notifications import delivery
@@ -102,7 +101,8 @@ def _news_of_transfer(transfer: Transfer, *, figures: Mapping[str, Any]) -> News
 def _counted(transfer: Transfer) -> str:
     if transfer.kind == "delete":
         return f"{transfer.files_transferred:,} deleted"
-    return f"{amount(transfer.files_transferred, 'file')}, {size(transfer.bytes_transferred)}"
+    files = formatting.count_of(transfer.files_transferred, "file")
+    return f"{files}, {formatting.plain_size(transfer.bytes_transferred)}"
 
 
 def _places(transfer: Transfer) -> list[tuple[str, str]]:
@@ -170,7 +170,7 @@ def _transfer_tells(transfer_id: UUID | None) -> bool:
 
 def _failed(each: EndedExecution, failures: int) -> News:
     name, error = _short(each.begun.instructions.name), each.outcome.error_message
-    first = f"The timer {name} failed after {amount(each.begun.attempt, 'attempt')}."
+    first = f"The timer {name} failed after {formatting.count_of(each.begun.attempt, 'attempt')}."
     last = "Further failures in a row are not told; that it works again is."
     return _news(each, "failed", f"Timer {name} failed: {_first_line(error)}", first, last, failures=failures)
 
@@ -182,13 +182,14 @@ def _paused(each: EndedExecution, failures: int, reason: str) -> News:
     if cooldown is None or each.outcome.pause_timer is not None:
         last = "It starts nothing more until somebody resumes it."
     else:
-        last = f"After {length(cooldown)} one run is let through to try; its success lets the timer go on."
+        rest = formatting.duration_words(cooldown)
+        last = f"After {rest} one run is let through to try; its success lets the timer go on."
     return _news(each, "paused", f"Timer {name} is paused: {reason}", first, last, failures=failures, reason=reason)
 
 
 def _works_again(each: EndedExecution, failures: int) -> News:
     name = _short(each.begun.instructions.name)
-    first = f"The timer {name} works again, after {amount(failures, 'failure')} in a row."
+    first = f"The timer {name} works again, after {formatting.count_of(failures, 'failure')} in a row."
     return _news(each, "works_again", f"Timer {name} works again", first, "", failures=0, failures_before=failures)
 
 

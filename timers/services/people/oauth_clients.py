@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from timers import validation
 from timers.errors import Conflict
 from timers.models import ClientKey, Consent, RegisteredApp, Token
-from timers.services import words
 from timers.services.people import tokens
 
 KNOWN = {
@@ -42,7 +42,7 @@ def find(client_id: object) -> App | None:
 
     None for what is no UUID, and for keys that were revoked.
     """
-    key = _uuid(client_id)
+    key = validation.uuid(client_id)
     if key is None:
         return None
     if key in KNOWN:
@@ -59,7 +59,7 @@ def find(client_id: object) -> App | None:
 
 def authenticate(client_id: object, secret: str, *, now: datetime) -> App | None:
     """Return the app when the pair fits."""
-    key = _uuid(client_id)
+    key = validation.uuid(client_id)
     if key is None or not secret:
         return None
     held = tokens.authenticate_key(key, secret, now=now)
@@ -81,7 +81,7 @@ def register(*, name: object, template_id: str, now: datetime) -> tuple[Register
         raise Conflict("Too many apps registered within an hour; try again later.", code="too_many_apps")
     secret = secrets.token_urlsafe(32)
     app = RegisteredApp.objects.create(
-        name=words.name(name), template_id=template_id[:36], digest=tokens.digest(secret), created_at=now
+        name=validation.name(name), template_id=template_id[:36], digest=tokens.digest(secret), created_at=now
     )
     return app, secret
 
@@ -94,10 +94,3 @@ def forget(client_id: UUID) -> bool:
             Token.objects.filter(client_id=client_id).delete()
             Consent.objects.filter(client_id=client_id).delete()
     return bool(gone)
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

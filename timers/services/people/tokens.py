@@ -15,10 +15,11 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from timers import validation
 from timers.clock import to_us
 from timers.errors import Conflict, Invalid
 from timers.models import ClientKey, Token
-from timers.services import events, words
+from timers.services import events
 
 CONDUCTOR_SCOPE = "conductor"
 """What a token needs for the interface of Conductor clients, if it is not for everything."""
@@ -58,7 +59,7 @@ def create_token(
     text = TOKEN_MARK + secrets.token_urlsafe(32) if value is None else _usable(value)
     token = Token(
         owner=owner,
-        name=words.name(name),
+        name=validation.name(name),
         digest=digest(text),
         prefix=text[: min(12, len(text) // 3)],
         kind=kind,
@@ -76,7 +77,7 @@ def create_key(*, owner: Any, name: str, now: datetime) -> tuple[ClientKey, str]
     """Return a new client key and its secret, which is shown this once. Raises Invalid naming name."""
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
-        key = ClientKey.objects.create(owner=owner, name=words.name(name), digest=digest(secret), created_at=now)
+        key = ClientKey.objects.create(owner=owner, name=validation.name(name), digest=digest(secret), created_at=now)
         events.record("key_created", now=now, by=owner, owner=owner, object_id=key.pk, text=key.name)
     return key, secret
 
@@ -170,11 +171,9 @@ def has_expired(value: str, *, now: datetime) -> bool:
 
 def authenticate_key(client_id: str | UUID, secret: str, *, now: datetime) -> ClientKey | None:
     """Return the client key when the pair fits, it is not revoked and its owner active; notes that it was used."""
-    try:
-        wanted = client_id if isinstance(client_id, UUID) else UUID(client_id)
-    except ValueError:
-        return None
-    key = ClientKey.objects.select_related("owner").filter(client_id=wanted, revoked_at__isnull=True).first()
+    known = ClientKey.objects.select_related("owner").filter(revoked_at__isnull=True)
+    identifier = validation.uuid(client_id)
+    key = None if identifier is None else known.filter(client_id=identifier).first()
     if key is None or not hmac.compare_digest(key.digest, digest(secret)) or not key.owner.is_active:
         return None
     _note_use(key, now=now)

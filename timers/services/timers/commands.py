@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from timers import validation
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import TimerStatus
 from timers.messaging import queue
@@ -20,7 +21,7 @@ from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.catchup import SkippedRun, missed_in_pause
 from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import merge_policies
-from timers.services import events, occurrences, words
+from timers.services import events, occurrences
 from timers.services.timers import completion, definitions, schedules, signing_secrets, window_skips
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ def create(
 
     Raises Invalid naming name, timer_type, schedule.*, body.*, policies.*, tags.* or description.
     """
-    pairs = words.tags({} if tags is None else tags)
-    text = words.paragraph(description, "description")
+    pairs = validation.tags({} if tags is None else tags)
+    text = validation.paragraph(description, "description")
     wish = definitions.check(
         owner=owner,
         name=name,
@@ -140,20 +141,19 @@ def _only_known(changes: Mapping[str, Any]) -> None:
     unknown = sorted(set(changes) - CHANGEABLE)
     if unknown:
         raise Invalid(dict.fromkeys(unknown, f"Unknown field; known: {', '.join(sorted(CHANGEABLE))}."))
-    if changes.get("paused") not in (None, True, False):
-        raise Invalid({"paused": "This must be true or false."})
+    validation.flag(changes.get("paused"), "paused")
 
 
 def _retag_and_describe(timer: Timer, changes: Mapping[str, Any]) -> list[str]:
     """Give the timer its new tags and description; return which of the two differ."""
     changed = []
     if "tags" in changes:
-        tags = words.tags(changes["tags"])
+        tags = validation.tags(changes["tags"])
         if set(tags) != set(timer.tag_rows.values_list("key", "value")):
             _write_tags(timer, tags)
             changed.append("tags")
     if "description" in changes:
-        description = words.paragraph(changes["description"], "description")
+        description = validation.paragraph(changes["description"], "description")
         if description != timer.description:
             timer.description = description
             changed.append("description")
@@ -237,7 +237,7 @@ def pause(timer: Timer, *, by: Any, now: datetime, reason: str = "", until: date
     """
     if until is not None and until <= now:
         raise Invalid({"until": "This must lie in the future."})
-    reason = words.paragraph(reason or "", "reason")
+    reason = validation.paragraph(reason or "", "reason")
     with transaction.atomic():
         timer = _locked(timer)
         if timer.status == TimerStatus.PAUSED:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from timers import validation
 from timers.actions.base import ACTIONS, MASK
 from timers.channels import base
 from timers.errors import Invalid
 from timers.models import Definition, Timer
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 from timers.scheduling.policies import Policies, parse_policies
-from timers.services import words
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -60,7 +60,7 @@ def check(
     `old` is the definition that is being edited: its secrets stand in where the new body has a mask.
     """
     problems: dict[str, list[str]] = {}
-    checked_name = _collect(problems, lambda: words.name(name))
+    checked_name = _collect(problems, lambda: validation.name(name))
     rule = _collect(
         problems,
         lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never),

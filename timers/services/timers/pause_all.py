@@ -11,13 +11,14 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from timers import validation
 from timers.clock import to_us
 from timers.errors import Forbidden
 from timers.lifecycle import SkipReason
 from timers.messaging import queue
 from timers.models import SchedulingPause
 from timers.models import sql as rows
-from timers.services import events, words
+from timers.services import events
 from timers.services.attempt_values import UNFINISHED_SQL
 from timers.services.timers import run_budget
 
@@ -43,7 +44,7 @@ def pause_all(*, owner: Any | None, by: Any, reason: str = "", now: datetime) ->
     nothing changes. Raises Forbidden when `by` may not do that, Invalid naming reason.
     """
     _check_right(owner, by)
-    reason = words.paragraph(reason or "", "reason")
+    reason = validation.paragraph(reason or "", "reason")
     try:
         with transaction.atomic():
             if rows.on_postgresql():

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from timers import validation
 from timers.actions.base import Outcome
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
@@ -108,15 +109,12 @@ def find_submission(owner: Any, submission_id: UUID) -> Transfer | None:
 
 def get_for(user: Any, id: UUID | str) -> Transfer:
     """Return a transfer that the user may know of; raises NotFound."""
-    try:
-        found = (
-            Transfer.objects.visible_to(user).select_related("source", "destination").filter(pk=UUID(str(id))).first()
-        )
-    except ValueError:
-        found = None
-    if found is None:
+    visible = Transfer.objects.visible_to(user).select_related("source", "destination")
+    identifier = validation.uuid(id)
+    transfer = None if identifier is None else visible.filter(pk=identifier).first()
+    if transfer is None:
         raise NotFound(f"There is no transfer {id}.")
-    return found
+    return transfer
 
 
 def change(transfer: Transfer, *, changes: Mapping[str, Any], now: datetime) -> Transfer:

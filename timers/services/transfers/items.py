@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from timers import validation
 from timers.copying import checksums, paths
 from timers.copying.filters import Filter
 from timers.copying.plan import Kind
 from timers.errors import Invalid
 from timers.models import Collection
-from timers.scheduling.fields import known_keys
 from timers.services.collections import commands as collections
 
 MAX_ITEMS = 10_000
@@ -82,7 +82,7 @@ def _object(document: object, name: str, known: set[str], kind: str) -> Mapping[
     if not isinstance(document, Mapping):
         raise Invalid({name: f"An item is an object with {' and '.join(sorted(known & _PATHS, reverse=True))}."})
     try:
-        known_keys(document, known)
+        validation.only_known(document, known)
     except Invalid as error:
         raise error.under(name) from error
     if document.get("DATA_TYPE") not in (None, kind):

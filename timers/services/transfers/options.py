@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from timers import validation
 from timers.copying import filters
 from timers.copying.plan import SyncLevel
 from timers.errors import Invalid
 from timers.models import Collection
-from timers.scheduling.fields import read_whole
 from timers.services.transfers.items import ItemPaths
 from timers.storages.base import STORAGES
 
@@ -53,8 +53,8 @@ def read(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a transfer, all of them; raises Invalid naming the option."""
     rules = filters.parse_rules(body.get("filter_rules"))
     return {
-        **{name: _switch(body.get(name), name, absent) for name, absent in SWITCHES.items()},
-        **{name: _text(body.get(name), name) for name in _TEXTS},
+        **{name: validation.flag(body.get(name), name, default=absent) for name, absent in SWITCHES.items()},
+        **{name: _line(body, name) for name in _TEXTS},
         "sync_level": sync_level(body.get("sync_level")),
         "filter_rules": [rule.document() for rule in rules] or None,
         "recursive_symlinks": _links(body.get("recursive_symlinks")),
@@ -67,8 +67,10 @@ def read(body: Mapping[str, Any]) -> dict[str, Any]:
 def read_of_deletion(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a deletion, all of them; raises Invalid naming the option."""
     return {
-        **{name: _switch(body.get(name), name, absent) for name, absent in SWITCHES_OF_DELETION.items()},
-        "local_user": _text(body.get("local_user"), "local_user"),
+        **{
+            name: validation.flag(body.get(name), name, default=absent) for name, absent in SWITCHES_OF_DELETION.items()
+        },
+        "local_user": _line(body, "local_user"),
     }
 
 
@@ -94,27 +96,13 @@ def sync_level(value: object, *, name: str = "sync_level") -> int | None:
     raise Invalid({name: "Must be 0 (exists), 1 (size), 2 (mtime), 3 (checksum), or null to copy always."})
 
 
-def _switch(value: object, name: str, absent: bool) -> bool:
-    if value is None:
-        return absent
-    if not isinstance(value, bool):
-        raise Invalid({name: "Must be true or false."})
-    return value
-
-
-def _text(value: object, name: str) -> str | None:
-    if value is None or (isinstance(value, str) and len(value) <= 255 and value.isprintable()):
-        return value
-    raise Invalid({name: "Give text of at most 255 characters."})
+def _line(body: Mapping[str, Any], name: str) -> str | None:
+    return None if body.get(name) is None else validation.line(body[name], name)
 
 
 def _links(value: object) -> str:
-    if value is None:
-        return LINKS[0]
-    if isinstance(value, str) and value in LINKS:
-        return value
-    raise Invalid({"recursive_symlinks": f"Must be one of {', '.join(LINKS)}."})
+    return LINKS[0] if value is None else validation.one_of(value, "recursive_symlinks", LINKS)
 
 
 def _whole(body: Mapping[str, Any], name: str, *, least: int, most: int) -> int | None:
-    return None if body.get(name) is None else read_whole(body[name], name, least=least, most=most)
+    return None if body.get(name) is None else validation.whole(body[name], name, minimum=least, maximum=most)

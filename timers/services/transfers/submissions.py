@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from timers import validation
 from timers.copying.filters import Filter, parse_rules
 from timers.errors import REQUIRED, Invalid
 from timers.models import Collection
-from timers.scheduling.fields import known_keys, read_instant
 from timers.services.collections import commands as collections
 from timers.services.transfers import items as transfer_items
 from timers.services.transfers import options as transfer_options
@@ -71,7 +71,7 @@ def _kind(body: Mapping[str, Any]) -> str:
 
 
 def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
-    known_keys(body, _KNOWN)
+    validation.only_known(body, _KNOWN)
     source = _collection(body, "source_endpoint", owner)
     destination = _collection(body, "destination_endpoint", owner)
     deadline = read_deadline(body)
@@ -96,7 +96,7 @@ def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
     foreign = sorted((_KNOWN - _KNOWN_OF_DELETION) & body.keys())
     if foreign:
         raise Invalid(dict.fromkeys(foreign, "This belongs to a transfer; a deletion has no such field."))
-    known_keys(body, _KNOWN_OF_DELETION)
+    validation.only_known(body, _KNOWN_OF_DELETION)
     collection = _collection(body, "endpoint", owner)
     deadline = read_deadline(body)
     return Submission(
@@ -122,16 +122,14 @@ def _collection(body: Mapping[str, Any], name: str, owner: Any) -> Collection:
 
 def read_deadline(body: Mapping[str, Any]) -> datetime | None:
     """Return the deadline of a document, None without one; raises Invalid naming deadline."""
-    return None if body.get("deadline") is None else read_instant(body["deadline"], "deadline")
+    return None if body.get("deadline") is None else validation.instant(body["deadline"], "deadline")
 
 
 def _id(value: object) -> UUID | None:
-    if value is None:
-        return None
-    try:
-        return UUID(str(value))
-    except ValueError:
-        raise Invalid({"submission_id": "Must be a UUID."}) from None
+    identifier = validation.uuid(value)
+    if value is not None and identifier is None:
+        raise Invalid({"submission_id": "This is no UUID."})
+    return identifier
 
 
 def read_label(value: object) -> str:

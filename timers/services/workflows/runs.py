@@ -12,6 +12,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, InterfaceError, transaction
 
+from timers import validation
 from timers.actions.base import Outcome
 from timers.clock import to_us
 from timers.errors import Conflict, Invalid, NotFound
@@ -235,13 +236,11 @@ def terminate_of_execution(execution_id: UUID, *, now: datetime) -> None:
 
 def get_for(user: Any, id: UUID | str) -> WorkflowRun:
     """Return a run that the user may know of; raises NotFound."""
-    try:
-        found = WorkflowRun.objects.visible_to(user).select_related("owner").filter(pk=UUID(str(id))).first()
-    except ValueError:
-        found = None
-    if found is None:
+    identifier, visible = validation.uuid(id), WorkflowRun.objects.visible_to(user).select_related("owner")
+    run = None if identifier is None else visible.filter(pk=identifier).first()
+    if run is None:
         raise NotFound(f"There is no workflow run {str(id)[:100]}.")
-    return found
+    return run
 
 
 def terminate(run: WorkflowRun, *, by: Any, reason: str | None = None, now: datetime) -> WorkflowRun:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from timers import validation
 from timers.clock import to_us
 from timers.errors import Conflict, NotFound
 from timers.lifecycle import StepStatus, WorkflowStatus
@@ -153,10 +154,7 @@ def _goes_on(step: WorkflowStep, result: WorkerResult, *, now: datetime) -> None
 
 def find(user: Any, step_id: str) -> WorkflowStep:
     """Return a step that the user may know of; raises NotFound."""
-    try:
-        wanted = UUID(step_id)
-    except ValueError:
-        wanted = None
+    wanted = validation.uuid(step_id)
     steps = WorkflowStep.objects.select_related("run")
     if not user.is_staff:
         steps = steps.filter(owner_id=user.pk)

@@ -12,10 +12,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 from icalendar import Calendar, Event
 
-from timers import clock
+from timers import clock, formatting
 from timers.queries import page_context as read
 from timers.queries.executions import upcoming
-from timers.queries.words import number
 from timers.services.timers import calendar_feed
 
 FRESH_FOR = timedelta(hours=1)
@@ -57,7 +56,9 @@ def _event(entry: upcoming.CalendarEntry, now: datetime) -> Event:
     event.add("uid", f"{entry.timer.pk}-{entry.on or clock.to_us(entry.at)}@timers")
     event.add("dtstamp", now)
     event.add("dtstart", entry.on or entry.at)
-    event.add("summary", entry.timer.name if entry.on is None else f"{entry.timer.name}: {number(entry.runs)} runs")
+    event.add(
+        "summary", entry.timer.name if entry.on is None else f"{entry.timer.name}: {formatting.number(entry.runs)} runs"
+    )
     event.add("description", entry.schedule)
     event.add("url", settings.TIMERS_BASE_URL.rstrip("/") + reverse("timer", args=[entry.timer.pk]))
     event.add("transp", "TRANSPARENT")

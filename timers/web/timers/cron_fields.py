@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from timers import formatting
 from timers.errors import Invalid
-from timers.scheduling import cron_patterns, words
+from timers.scheduling import cron_patterns
 from timers.scheduling.cron_expression import parse_expression
 from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronShape, Picked
 
@@ -52,11 +53,13 @@ class CronBuilder:
 
     @property
     def steps(self) -> list[tuple[int, str]]:
-        return [(step, words.length(step * 3600)) for step in STEPS]
+        return [(step, formatting.duration_words(step * 3600)) for step in STEPS]
 
     @property
     def weekdays(self) -> list[tuple[str, str, bool]]:
-        return [(day, name, day in self.picked.weekdays) for day, name in zip(WEEKDAYS, words.WEEKDAYS, strict=True)]
+        return [
+            (day, name, day in self.picked.weekdays) for day, name in zip(WEEKDAYS, formatting.WEEKDAYS, strict=True)
+        ]
 
     @property
     def days_of_month(self) -> Iterator[tuple[str, str]]:

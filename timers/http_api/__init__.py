@@ -1,0 +1,1 @@
+"""Parts that the three machine interfaces share: reading requests, one view to inherit, the skeleton of errors."""
