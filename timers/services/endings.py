@@ -6,13 +6,17 @@ An attempt that was given up meanwhile (its lease ran out, it was cancelled) cha
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
+
+from django.db import transaction
 
 from timers import queue
 from timers.actions.base import Ending, Outcome
@@ -24,6 +28,8 @@ from timers.scheduling.overlap import OverlapPolicy
 from timers.services import announcements, breakers, counters, elsewhere, handovers, iterations, queues, timer_ends
 from timers.services.attempts import Begun
 from timers.services.instructions import Instructions, read
+
+log = logging.getLogger(__name__)
 
 LOST = "lost"
 """Why an execution failed whose workers died again and again."""
@@ -265,6 +271,8 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
             for each in over
         ]
     )
+    if failed := [each for each in over if statuses[each.begun.execution_id] == ExecutionStatus.FAILED]:
+        transaction.on_commit(partial(_log_failures, failed))
     paused = breakers.judge(over, standing, counts=_counts, now=now)
     watched = {each.begun.timer_id for each in over if each.begun.instructions.notify}
     _announce([each for each in over if each.begun.timer_id in watched], statuses, standing, paused, now=now)
@@ -273,6 +281,19 @@ def _settle(over: Sequence[Finished], statuses: dict[UUID, str], *, now: datetim
     queues.wake_next(waking, now=now)
     if finished_schedules:
         timer_ends.end_finished(finished_schedules, now=now)
+
+
+def _log_failures(failed: Iterable[Finished]) -> None:
+    """Tell operators of executions that failed for good; what was wrong is with the execution, as it may be private."""
+    for each in failed:
+        about = {
+            "event": "execution.failed",
+            "execution_id": str(each.begun.execution_id),
+            "timer_id": str(each.begun.timer_id),
+            "attempt": each.begun.attempt,
+            "reason": each.outcome.failure_reason,
+        }
+        log.info("An execution failed.", extra=about)
 
 
 def _settle_skipped(skipped: Sequence[Finished], *, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from timers.models import Preference
 from timers.services import accounts, notifications
 from timers.web import shell
 from timers.web.forms import AccountForm, AddressForm, LoginForm, PasswordForm
+
+log = logging.getLogger(__name__)
 
 MOST_FAILURES = 10
 FAILURES_COUNT_FOR = 5 * 60
@@ -50,6 +53,7 @@ class LogIn(LoginView):
         return response
 
     def _too_many(self) -> HttpResponse:
+        log.info("A limit was reached.", extra={"event": "limit.reached", "limit": "logins"})
         form = LoginForm(self.request)
         context = self.get_context_data(form=form, too_many="Too many attempts. Wait five minutes and try again.")
         return self.render_to_response(context, status=429)
