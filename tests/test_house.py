@@ -239,6 +239,7 @@ def test_only_env_reads_the_environment() -> None:
     # the client reads TIMERS_URL and TIMERS_TOKEN where there is no Django
     assert readers <= {
         "timersite/env.py",
+        "timersite/command.py",
         "timersite/wsgi.py",
         "timersite/asgi.py",
         "timers/engine/supervision/supervisor.py",

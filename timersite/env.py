@@ -33,6 +33,14 @@ def flag(name: str, default: bool = False) -> bool:
     raise SettingError(f"{name} must be one of 1, true, yes, on, 0, false, no, off; it is {value!r}.")
 
 
+def choice(name: str, default: str, *, among: tuple[str, ...]) -> str:
+    """Return one of a few words."""
+    value = text(name, default).lower()
+    if value not in among:
+        raise SettingError(f"{name} must be one of {', '.join(among)}; it is {value!r}.")
+    return value
+
+
 def number(name: str, default: int, *, least: int, most: int) -> int:
     """Return a whole number within the bounds."""
     value = text(name)
@@ -43,14 +51,22 @@ def number(name: str, default: int, *, least: int, most: int) -> int:
     return int(value)
 
 
-def folder(name: str, default: str) -> Path:
-    """Return an absolute folder; makes it when missing."""
-    path = Path(text(name, default)).expanduser().resolve()
+def folder(name: str, default: Path) -> Path:
+    """Return an absolute folder; makes it when missing, for its owner alone."""
+    value = text(name, str(default))
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"{name} names a folder that cannot be made: {path} ({error.strerror}).") from error
+        path = Path(value).expanduser().resolve()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"{name} names a folder that cannot be made: {value} ({reason}).") from error
     return path
+
+
+def state_folder(name: str) -> Path:
+    """Return where a program keeps its state for this user: $XDG_STATE_HOME/NAME or ~/.local/state/NAME."""
+    base = text("XDG_STATE_HOME")
+    return (Path(base) if base.startswith("/") else Path("~/.local/state")) / name
 
 
 def folders(name: str, default: Path) -> tuple[Path, ...]:

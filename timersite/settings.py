@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 
 from timers.targets import parse_networks
-from timersite import env
+from timersite import env, logs
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+_ASSETS = Path(__file__).resolve().parent / "assets"
+_IS_INSTALLED = _ASSETS.is_dir()  # a package carries templates and static files inside, a checkout beside
+BASE_DIR = _ASSETS if _IS_INSTALLED else Path(__file__).resolve().parent.parent
 
 # Where things are kept
 
-TIMERS_DATA_DIR = env.folder("TIMERS_DATA_DIR", str(BASE_DIR / "data"))
+TIMERS_DATA_DIR = env.folder("TIMERS_DATA_DIR", env.state_folder("timers") if _IS_INSTALLED else BASE_DIR / "data")
 DATABASES = {"default": env.database("DATABASE_URL", TIMERS_DATA_DIR / "timers.sqlite3")}
 _ON_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 SECRET_KEY = env.secret("TIMERS_SECRET_KEY", kept_in=TIMERS_DATA_DIR / "secret_key" if _ON_SQLITE else None)
@@ -187,11 +189,18 @@ else:
 
 # Logs are for operators; what users look at are events and executions
 
+TIMERS_LOG_FORMAT = logs.chosen_format()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": "timersite.logs.formatter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.__stderr__",  # past whatever stands before it: lines that are printed are marked so
+        }
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "timers": {"level": "INFO"},

@@ -5,10 +5,12 @@ import sys
 
 from django.core.wsgi import get_wsgi_application
 
+from timersite import logs
 from timersite.env import SettingError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timersite.settings")
 try:
+    logs.keep_printed_lines()
     site = get_wsgi_application()
 except SettingError as error:
     sys.exit(f"timersite: {error}")

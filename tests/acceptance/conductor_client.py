@@ -1,18 +1,18 @@
-"""The real client packages, each in an environment of its own, kept outside the repository for the next time."""
+"""The real client packages, each in an environment of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
-import tempfile
 import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.acceptance.globus.packages import kept_folder
 
 PROGRAMS = Path(__file__).parent / "conductor_programs"
 NEWEST, NEWEST_OF_OLD = "conductor-python==2.0.0", "conductor-python<2"
@@ -48,9 +48,7 @@ class ConductorClient:
 
 def environment(requirement: str) -> ConductorClient:
     """Return the client, installed unless it is there already; skips the test where packages cannot be had."""
-    name = "".join(character if character.isalnum() else "-" for character in requirement)
-    version = f"{sys.version_info.major}{sys.version_info.minor}"
-    folder = Path(tempfile.gettempdir()) / f"timers-tests-{name}-py{version}-{os.getuid()}"
+    folder = kept_folder("conductor", requirement)
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         venv.create(folder, with_pip=True, clear=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from tests.acceptance.running import ROOT, SECRET_KEY
+from tests.acceptance.running import ROOT, SECRET_KEY, bare_environment
 
 _FILL = """
 import sys, django
@@ -52,7 +51,7 @@ class Engine:
         self.trace = folder / "trace.txt"
         self._log = folder / "log.txt"
         self._variables = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("TIMERS_", "DATABASE_"))},
+            **bare_environment(),
             "DATABASE_URL": database_url,
             "TIMERS_DATA_DIR": str(folder),
             "TIMERS_SECRET_KEY": SECRET_KEY,

@@ -24,6 +24,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-acceptance-tests"
+BARE = ("HOME", "PATH", "TMPDIR")
 SECRET_KEY = "only-for-acceptance-tests-and-long-enough"
 
 
@@ -31,6 +32,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def bare_environment() -> dict[str, str]:
+    """Return what a process needs to run, and nothing of what else this machine has set."""
+    return {name: os.environ[name] for name in BARE if name in os.environ}
 
 
 def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
@@ -54,6 +60,8 @@ class Installation:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     token: str = TOKEN
+    command: list[str] = field(default_factory=lambda: [sys.executable, str(ROOT / "manage.py")])
+    working_folder: Path | None = None
 
     @property
     def base_url(self) -> str:
@@ -64,9 +72,9 @@ class Installation:
         return (self.folder / "output.txt").read_text()
 
     def variables(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("TIMERS_", "DATABASE_"))}
+        """Return the environment of its processes: a bare one, and what the installation is told."""
         return {
-            **{key: value for key, value in kept.items() if key != "DJANGO_SETTINGS_MODULE"},
+            **bare_environment(),
             "TIMERS_DATA_DIR": str(self.folder / "data"),
             "TIMERS_SECRET_KEY": SECRET_KEY,
             "TIMERS_ADMIN_TOKEN": TOKEN,
@@ -79,8 +87,8 @@ class Installation:
     def start(self, *, seconds: float = 60) -> None:
         with (self.folder / "output.txt").open("a") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(self.port), *self.options],
-                cwd=self.folder,  # it starts from any folder
+                [*self.command, "up", "--port", str(self.port), *self.options],
+                cwd=self.working_folder or self.folder,  # it starts from any folder
                 env=self.variables(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -88,16 +96,20 @@ class Installation:
                 start_new_session=True,
             )
         wanted = self.output.count("Ready: ") + 1
-        until(lambda: self.output.count("Ready: ") >= wanted or self._died(), seconds=seconds, what="the ready line")
+        try:
+            until(lambda: self._is_ready(wanted), seconds=seconds, what="the ready line")
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"{error}\n{self.output}") from None
 
     def ensure_running(self) -> None:
         if self.process is None or self.process.poll() is not None:
             self.start()
 
-    def _died(self) -> bool:
+    def _is_ready(self, times: int) -> bool:
         if self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"It ended with {self.process.returncode}:\n{self.output}")
-        return False
+            raise AssertionError(f"It ended with {self.process.returncode}.")
+        return self.output.count("Ready: ") >= times
 
     def part(self, name: str) -> psutil.Process:
         """Return the child process of that name: gunicorn, dispatch or qcluster."""
@@ -123,10 +135,12 @@ class Installation:
 
     def kill(self) -> None:
         """Kill every process at once, as a power cut does."""
+        assert self.process is not None
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # whoever has lost its parent
         self.process.wait(10)
 
     def stop(self) -> float:

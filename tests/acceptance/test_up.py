@@ -81,7 +81,7 @@ def test_a_transfer_copies_and_its_execution_tells(live_timers: Installation) ->
 
 
 def test_it_prints_the_first_account_once(install: Callable[..., Installation]) -> None:
-    installation = install()
+    installation = install(http_proxy="http://127.0.0.1:9")  # nothing that a proxy is asked for answers
     installation.start()
     installation.stop()
     first = installation.output

@@ -87,6 +87,7 @@ def test_a_database_url_that_cannot_work_names_the_variable(
         ("TIMERS_SECRET_KEY", "short"),
         ("TIMERS_ALLOWED_HOSTS", "one two"),
         ("REDIS_URL", "somewhere"),
+        ("TIMERS_LOG_FORMAT", "xml"),
     ],
 )
 def test_a_setting_that_cannot_work_stops_the_start_with_one_sentence(tmp_path: Path, name: str, value: str) -> None:
@@ -101,6 +102,24 @@ def test_a_server_database_needs_a_secret_key_of_its_own(tmp_path: Path) -> None
     outcome = _start({"TIMERS_DATA_DIR": str(tmp_path), "DATABASE_URL": "postgresql://db/timers"})
 
     assert outcome.stderr.startswith("manage.py: TIMERS_SECRET_KEY must be set")
+
+
+def test_the_data_folder_is_made_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_FOLDER", raising=False)
+
+    path = env.folder("SOME_FOLDER", tmp_path / "state" / "timers")
+
+    assert path.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("state_home", "expected"),
+    [("/var/state", "/var/state/timers"), ("", "~/.local/state/timers"), ("not/absolute", "~/.local/state/timers")],
+)
+def test_state_is_kept_where_the_user_keeps_it(monkeypatch: pytest.MonkeyPatch, state_home: str, expected: str) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", state_home)
+
+    assert env.state_folder("timers") == Path(expected)
 
 
 def _start(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

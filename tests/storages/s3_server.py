@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import boto3
 
+from tests import scratch
 from tests.loopback import free_port
 
 KEYS = {"access_key_id": "AKIDTESTS", "secret_access_key": "tests-only-secret"}
@@ -56,10 +58,12 @@ def s3_server(*, page: int = PAGE) -> Iterator[S3Server]:
     command = [sys.executable, "-c", _PROGRAM, "-H", "127.0.0.1", "-p", str(port)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     environment["MOTO_S3_DEFAULT_MAX_KEYS"] = str(page)
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    output = scratch.new_folder("s3") / "output.txt"
+    with output.open("wb") as file:
+        server = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url, server)
+        _wait_for(url, server, output)
         client = boto3.client(
             "s3",
             endpoint_url=url,
@@ -69,11 +73,11 @@ def s3_server(*, page: int = PAGE) -> Iterator[S3Server]:
         )
         yield S3Server(url, client)
     finally:
-        server.terminate()
+        server.kill()
         server.wait(10)
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, server: subprocess.Popen[bytes], output: Path) -> None:
     ends = time.monotonic() + 30
     while server.poll() is None and time.monotonic() < ends:
         try:
@@ -81,4 +85,4 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
             return
         except (URLError, OSError):
             time.sleep(0.05)
-    raise RuntimeError(f"The S3 server did not start (exit status {server.poll()}).")
+    raise RuntimeError(f"The S3 server did not start (exit status {server.poll()}):\n{output.read_text()}")

@@ -10,9 +10,7 @@ SQLite file by named pipes, one per waiting process.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -130,12 +128,12 @@ def notify(channel: str) -> None:
 
 
 def pipe_folder(database: object) -> Path | None:
-    """Return where the pipes of an SQLite file's bells lie, one folder per user and file; None for one in memory."""
+    """Return where the pipes of an notifiers of an SQLite file lie: a folder beside it; None for one in memory."""
     name = str(database)
     if ":memory:" in name or "mode=memory" in name:
         return None
-    which = hashlib.sha256(f"{os.getuid()}:{Path(name).resolve()}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"timers-bells-{which}"
+    path = Path(name).resolve()
+    return path.with_name(f"{path.name}-notify")
 
 
 def _write_to_pipes(folder: Path, channel: str) -> None:

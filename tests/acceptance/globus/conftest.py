@@ -45,9 +45,9 @@ def site(
             url = stack.enter_context(empty_database(request.getfixturevalue("postgresql_server")))
         installation = Installation(tmp_path_factory.mktemp("globus"), url, ("--demo",))
         installation.start()
+        stack.callback(installation.stop)
         manage(installation, "createsuperuser", "--noinput", "--username", "second", "--email", "second@example.org")
         yield installation
-        installation.stop()
 
 
 def manage(site: Installation, *words: str) -> str:

@@ -1,4 +1,7 @@
-"""Released client packages, each in an environment of its own, kept in the user's cache from one run to the next."""
+"""Released client packages, each in an environment of its own.
+
+They are made anew for each run, unless TESTS_CACHE names a folder where they are kept from one run to the next.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import scratch
 
 SETS = {
     "sdk4": ("globus-sdk>=4.2,<5",),
@@ -40,8 +45,7 @@ def environments() -> dict[str, Environment]:
 
 
 def _environment(name: str) -> Environment:
-    wanted = f"{sys.version_info[:2]} {' '.join(SETS[name])}"
-    folder = _cache() / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    folder = kept_folder(name, *SETS[name])
     complete = folder / "complete"
     if not complete.exists():
         _run(sys.executable, "-m", "venv", "--clear", folder)
@@ -50,11 +54,12 @@ def _environment(name: str) -> Environment:
     return Environment(folder)
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "timers-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def kept_folder(name: str, *requirements: str) -> Path:
+    """Return the folder for an environment with these packages for this Python; it may be there already."""
+    wanted = f"{sys.version_info[:2]} {' '.join(requirements)}"
+    cache = Path(os.environ.get("TESTS_CACHE") or scratch.folder() / "packages")
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
 def _run(*command: object) -> None:

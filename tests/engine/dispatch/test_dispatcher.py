@@ -50,6 +50,32 @@ def test_a_tick_repeats_batches_until_one_is_not_full(owner: Any, now: datetime)
     assert Dispatcher(Clock(), batch=2).tick(now).claimed == 5
 
 
+def test_the_log_says_every_ten_seconds_how_many_were_claimed(owner: Any, now: datetime, caplog: Any) -> None:
+    caplog.set_level("INFO", "timers")
+    make_webhook_timer(owner, schedule={"type": "recurring", "interval_seconds": 1})
+    dispatcher = Dispatcher(Clock())
+
+    for number in range(12):
+        dispatcher.tick(now + seconds(number))
+
+    claims = [record for record in caplog.records if getattr(record, "event", "") == "claim"]
+    assert [record.executions for record in claims] == [1, 10]
+    assert {(record.role, record.process_name) for record in claims} == {(processes.DISPATCHER, processes.name())}
+
+
+def test_the_log_says_what_was_taken_over(owner: Any, now: datetime, caplog: Any) -> None:
+    caplog.set_level("INFO", "timers")
+    make_webhook_timer(owner)
+    dispatcher = Dispatcher(Clock())
+    dispatcher.tick(now)
+    (begun,) = begin_due(now)
+
+    dispatcher.tick(now + seconds(60))
+
+    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "take_over"]
+    assert (record.executions, record.execution_ids) == (1, (begun.execution_id,))
+
+
 def test_a_tick_gives_a_sign_of_life(owner: Any, now: datetime) -> None:
     Dispatcher(Clock()).tick(now)
 

@@ -40,6 +40,34 @@ def test_a_completed_attempt_leaves_its_result_and_one_attempt_row(owner: Any, n
     assert (attempt.worker, attempt.details) == ("w1", {"answer": "fine"})
 
 
+def test_the_log_names_an_execution_that_failed_for_good_once_that_is_committed(
+    owner: Any, now: datetime, caplog: Any, on_commit: Any
+) -> None:
+    caplog.set_level("INFO", "timers")
+    (ours,) = begun(owner, now)
+
+    with on_commit():
+        end([ours], HOPELESS, now)
+        assert "execution.failed" not in [getattr(record, "event", "") for record in caplog.records]
+
+    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "execution.failed"]
+    assert (record.execution_id, record.timer_id) == (str(ours.execution_id), str(ours.timer_id))
+    assert (record.attempt, record.reason) == (1, HOPELESS.failure_reason)
+
+
+def test_the_log_does_not_name_an_execution_that_is_tried_again(
+    owner: Any, now: datetime, caplog: Any, on_commit: Any
+) -> None:
+    caplog.set_level("INFO", "timers")
+    ours = begun(owner, now, schedule=HOURLY)
+
+    with on_commit():
+        end(ours, BROKEN, now)
+
+    assert Execution.objects.get().status == "retrying"
+    assert "execution.failed" not in [getattr(record, "event", "") for record in caplog.records]
+
+
 def test_counters_follow_the_ends_of_runs(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(owner, policies={"max_attempts": 1})
     for hour, outcome in enumerate([OK, HOPELESS, HOPELESS]):

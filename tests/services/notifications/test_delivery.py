@@ -20,7 +20,7 @@ from timers.messaging import queue
 from timers.models import Definition, Notice
 from timers.services import retention
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
+from timers.services.delivery.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
 from timers.services.timers import signing_secrets
 from timers.targets import parse_networks
 
@@ -193,6 +193,17 @@ def test_a_refusal_for_good_ends_it(owner: Any, now: datetime) -> None:
 
     notice.refresh_from_db()
     assert (notice.status, notice.attempts, notice.error_message) == ("failed", 1, "Nobody.")
+
+
+def test_the_log_names_one_that_was_given_up(owner: Any, now: datetime, caplog: Any) -> None:
+    (notice,) = tell(owner, now)
+    taken = notifications.take(notice.pk, now=now)
+    assert taken is not None
+
+    notifications.failed(taken, NEVER, now=now)
+
+    (record,) = [record for record in caplog.records if getattr(record, "event", "") == "notification.failed"]
+    assert (record.notification_id, record.channel, record.reason) == (str(notice.pk), "email", "refused")
 
 
 def test_one_that_kills_whoever_sends_it_is_given_up(owner: Any, now: datetime) -> None:

@@ -197,7 +197,8 @@ def _set_aside(move: Move, failures: int, *, now: datetime) -> None:
     )
     if not changed:
         return
-    log.error("A timer could not be planned: %s", move.error, extra={"timer": str(move.timer_id)})
+    about = {"event": "planning.failed", "timer_id": str(move.timer_id)}
+    log.error("A timer could not be planned: %s", move.error, extra=about)
     owner = Timer.objects.select_related("owner").get(pk=move.timer_id).owner
     events.record("planning_failed", now=now, owner=owner, timer_id=move.timer_id, text=move.error or "")
 

@@ -31,6 +31,9 @@ MIN_WAIT_SECONDS = 0.01
 MAX_BATCHES = 20
 """How many batches one tick claims at most, so that chores and signs of life are not put off for long."""
 
+REPORT_EVERY = timedelta(seconds=10)
+"""How often the log says at most how many were claimed."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two attempts to reach a database that went away."""
 
@@ -59,6 +62,8 @@ class Dispatcher:
         self._name = process_name()
         self._sign_of_life = Every(timedelta(seconds=3))
         self._clock_check = Every(timedelta(minutes=1))
+        self._report_due = Every(REPORT_EVERY)
+        self._claimed = self._skipped = 0
         self._bell: notifier.Notifier | None = None
         self._pause = FIRST_PAUSE
 
@@ -71,6 +76,7 @@ class Dispatcher:
             skipped += batch.skipped
             if not batch.full or self.clock.stopped.is_set():
                 break
+        self._count(claimed, skipped, now)
         reaped = self.reaper.run_due(now, horizon=now + self.ahead)
         if self._sign_of_life.is_due(now):
             processes.beat(processes.DISPATCHER, self._name, now=now)
@@ -78,6 +84,7 @@ class Dispatcher:
 
     def run(self) -> None:
         """Tick until stopped. A database that goes away is waited for."""
+        log.info("A dispatcher started.", extra={"event": "service.start", **self._about})
         gc.freeze()  # what is there by now stays: going through it again and again would make ticks late
         while not self.clock.stopped.is_set():
             try:
@@ -98,6 +105,22 @@ class Dispatcher:
         self.clock.stop()
         if self._bell is not None:
             self._bell.interrupt()
+
+    @property
+    def _about(self) -> dict[str, str]:
+        return {"role": processes.DISPATCHER, "process_name": self._name}
+
+    def _count(self, claimed: int, skipped: int, now: datetime) -> None:
+        """Add to what was claimed since the last report, and report that when it is time."""
+        self._claimed += claimed
+        self._skipped += skipped
+        if (self._claimed or self._skipped) and self._report_due.is_due(now):
+            self._report()
+
+    def _report(self) -> None:
+        about = {"event": "claim", "executions": self._claimed, "skipped": self._skipped, **self._about}
+        log.info("Claimed what was due.", extra=about)
+        self._claimed = self._skipped = 0
 
     def _next(self) -> datetime | None:
         """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
@@ -135,7 +158,8 @@ class Dispatcher:
         return seconds if following is None else min(seconds, (following - self.clock.now()).total_seconds())
 
     def _recover(self, error: Exception) -> None:
-        log.warning("The dispatcher lost the database and tries again: %s", error)
+        about = {"event": "database.lost", **self._about}
+        log.warning("The dispatcher lost the database and tries again: %s", error, extra=about)
         if self._bell is not None:
             self._bell.close()
             self._bell = None
@@ -145,6 +169,9 @@ class Dispatcher:
         self._pause = min(LONGEST_PAUSE, self._pause * 2)
 
     def _leave(self) -> None:
+        if self._claimed or self._skipped:
+            self._report()
+        log.info("A dispatcher stopped.", extra={"event": "service.stop", **self._about})
         try:
             processes.leave(processes.DISPATCHER, self._name)
         except DatabaseError:

@@ -77,10 +77,11 @@ class Reaper:
             return Reaped()
         delivery.repeat_due(now=now)
         reaped = execution_leases.reap(now=now)
-        if reaped.lost or reaped.repeated:
-            log.warning(
-                "Took back what was lost.", extra={"repeated_messages": reaped.repeated, "lost_attempts": reaped.lost}
-            )
+        if reaped.lost:
+            about = {"event": "take_over", "executions": reaped.lost, "execution_ids": reaped.lost_ids}
+            log.info("Took over what lost workers had begun.", extra=about)
+        if reaped.repeated:
+            log.warning("Sent messages again that got lost.", extra={"messages": reaped.repeated})
         return reaped
 
 

@@ -45,6 +45,9 @@ MIN_STOP_GRACE_SECONDS = 3.0
 LOOK_EVERY = 1.0
 PROBE_EVERY = 5.0
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks our own web server: no proxy that the environment names."""
+
 
 @dataclass
 class ChildProcess:
@@ -97,9 +100,11 @@ class Supervisor:
                 if not announced and self._is_ready():
                     announced = True
                     ready(self.url)
+                    logger.info("The service started.", extra={"event": "service.start", "role": "up", "url": self.url})
                 self.clock.wait(LOOK_EVERY if announced else 0.2)
         finally:
             self._stop_all()
+            logger.info("The service stopped.", extra={"event": "service.stop", "role": "up"})
 
     # Keeping alive
 
@@ -117,7 +122,8 @@ class Supervisor:
         part.deaths = part.deaths + 1 if lived < START_GRACE else 1
         pause = 0.0 if part.deaths == 1 else min(10.0, 0.5 * 2 ** (part.deaths - 2))
         part.next_start = self.clock.monotonic() + pause
-        logger.warning("%s ended with status %s; starting it again.", part.name, part.process.returncode)
+        about = {"event": "process.lost", "role": part.name, "pid": part.pid, "status": part.process.returncode}
+        logger.warning("A process ended; starting it again.", extra=about)
         part.process = None
         self._end_orphans()
 
@@ -142,7 +148,8 @@ class Supervisor:
                     each.started = self.clock.monotonic()
                 return
             if not alive:
-                logger.error("%s stands still; restarting it.", part.name)
+                about = {"event": "process.stalled", "role": part.name, "pid": part.pid}
+                logger.error("A process stands still; restarting it.", extra=about)
                 self._kill(part)
 
     def _kill(self, part: ChildProcess) -> None:
@@ -206,6 +213,8 @@ def _gunicorn(host: str, port: int) -> Iterator[str]:
         "--log-level",
         "warning",
         "--no-control-socket",
+        "--logger-class",
+        "timersite.gunicorn_logs.GunicornLogger",
     )
 
 
@@ -220,8 +229,8 @@ def _reachable(host: str) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "localhost"}), timeout=5) as answer:
-            return answer.status == 200
+        with _DIRECT.open(urllib.request.Request(url, headers={"Host": "localhost"}), timeout=5) as answer:
+            return bool(answer.status == 200)
     except OSError:
         return False
 

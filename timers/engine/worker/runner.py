@@ -92,6 +92,8 @@ class Runner:
     def start(self) -> None:
         self._writer.start()
         self._timekeeper.start()
+        if self.cluster is not None:
+            log.info("A worker started.", extra={"event": "service.start", **self._about})
 
     def put(self, items: Iterable[Sequence[object]]) -> None:
         """Take executions that a message named. Returns at once unless this process already holds a lot."""
@@ -104,6 +106,10 @@ class Runner:
             self._changed.notify_all()
             if len(self._heap) > MAX_HELD:
                 self._changed.wait_for(lambda: len(self._heap) <= MAX_HELD or self._ending, HOLD_BACK)
+
+    @property
+    def _about(self) -> dict[str, str | None]:
+        return {"role": "worker", "process_name": self.owner, "cluster": self.cluster}
 
     def stop(self) -> None:
         """Hand back what was not begun, let what runs end for some seconds, hand back the rest."""
@@ -347,6 +353,7 @@ class Runner:
     def _leave(self) -> None:
         if self.cluster is None:
             return
+        log.info("A worker stopped.", extra={"event": "service.stop", **self._about})
         try:
             cluster_routing.leave(self.cluster)
         except (DatabaseError, InterfaceError):

@@ -43,9 +43,11 @@ class Command(BaseCommand):
         settings.TIMERS_DEMO_TARGET = environment["TIMERS_DEMO_TARGET"]
         self._prepare(with_demo=demo)
         connections.close_all()
-        Supervisor(host=host, port=port, environment=environment, clock=loop_clock).run(
-            lambda url: self.stdout.write(f"Ready: {url}")
-        )
+        Supervisor(host=host, port=port, environment=environment, clock=loop_clock).run(self._say_ready)
+
+    def _say_ready(self, url: str) -> None:
+        self.stdout.write(f"Ready: {url}")
+        self.stdout.flush()
 
     def _prepare(self, *, with_demo: bool) -> None:
         try:

@@ -6,13 +6,17 @@ An attempt that was given up meanwhile (its lease ran out, it was cancelled) cha
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
+
+from django.db import transaction
 
 from timers.actions.base import Outcome, OutcomeKind
 from timers.clock import to_us
@@ -27,6 +31,8 @@ from timers.services.executions import circuit_breaker, counters, delegated, ove
 from timers.services.signals import executions_ended
 from timers.services.timers import completion, run_budget
 from timers.services.timers.definition_cache import CachedDefinition, read
+
+log = logging.getLogger(__name__)
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 MAX_MESSAGE_LENGTH = 10_000
@@ -257,6 +263,8 @@ def _update_timers(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, 
             for each in over
         ]
     )
+    if failed := [each for each in over if statuses[each.begun.execution_id] == ExecutionStatus.FAILED]:
+        transaction.on_commit(partial(_log_failures, failed))
     paused = circuit_breaker.judge(over, standing, counts=_counts, now=now)
     watched = {each.begun.timer_id for each in over if each.begun.instructions.notify}
     _announce([each for each in over if each.begun.timer_id in watched], statuses, standing, paused, now=now)
@@ -265,6 +273,19 @@ def _update_timers(over: Sequence[AttemptResult], statuses: dict[UUID, str], *, 
     overlap_queue.wake_next(waking, now=now)
     if finished_schedules:
         completion.end_finished(finished_schedules, now=now)
+
+
+def _log_failures(failed: Iterable[AttemptResult]) -> None:
+    """Tell operators of executions that failed for good; what was wrong is with the execution, as it may be private."""
+    for each in failed:
+        about = {
+            "event": "execution.failed",
+            "execution_id": str(each.begun.execution_id),
+            "timer_id": str(each.begun.timer_id),
+            "attempt": each.begun.attempt,
+            "reason": each.outcome.failure_reason,
+        }
+        log.info("An execution failed.", extra=about)
 
 
 def _refund_skipped(skipped: Sequence[AttemptResult], *, now: datetime) -> None:

@@ -22,6 +22,9 @@ from timers.services.executions.begin import LEASE
 from timers.services.timers.definition_cache import CachedDefinition, read
 
 MAX_LOST_ATTEMPTS = 5
+MAX_IDS = 20
+"""How many of the executions that were lost are named."""
+
 REAPED_AT_ONCE = 500
 REPEAT_AFTER = timedelta(seconds=20)
 """How long a repeated message may take; longer than the first one, so that a long queue is not made longer."""
@@ -44,6 +47,7 @@ class Reaped:
 
     repeated: int = 0
     lost: int = 0
+    lost_ids: tuple[UUID, ...] = ()
     woken: int = 0
     slices: int = 0
 
@@ -104,9 +108,11 @@ def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
 def reap(*, now: datetime) -> Reaped:
     """Take back what nobody works on any more, a bounded number at a time; return what that was."""
     cluster_routing.end_orphans(now=now)
+    repeated, lost = _repeat_messages(now), _take_back_lost(now)
     return Reaped(
-        repeated=_repeat_messages(now),
-        lost=_take_back_lost(now),
+        repeated=repeated,
+        lost=len(lost),
+        lost_ids=tuple(lost[:MAX_IDS]),
         woken=_wake_forgotten(now),
         slices=_repeat_slices(now),
     )
@@ -128,7 +134,7 @@ def _repeat_messages(now: datetime) -> int:
     return len(items)
 
 
-def _take_back_lost(now: datetime) -> int:
+def _take_back_lost(now: datetime) -> list[UUID]:
     """Make lost attempts of running executions whose lease ran out, and have those repeated at once."""
     with sql.turn():
         found = (
@@ -139,7 +145,7 @@ def _take_back_lost(now: datetime) -> int:
         )
         lost = list(found)
         if not lost:
-            return 0
+            return []
         for each in lost:
             each.lost_attempts += 1
         sql.change(
@@ -150,7 +156,7 @@ def _take_back_lost(now: datetime) -> int:
         repeated = [each for each in lost if _is_repeated(each, what[each.definition_id])]
         _record_losses(repeated, now)
         _end_lost([each for each in lost if each not in repeated], now)
-    return len(lost)
+    return [each.pk for each in lost]
 
 
 def _is_repeated(lost: Execution, what: CachedDefinition) -> bool:

@@ -183,7 +183,12 @@ def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
         return _write(notice, error_message=message, run_at=at, lease_until=at)
     ours = _write(notice, status=NoticeStatus.FAILED, error_message=message, run_at=None, lease_until=None)
     if ours:
-        about = {"notice": str(notice.pk), "channel": notice.channel, "reason": error.reason}
+        about = {
+            "event": "notification.failed",
+            "notification_id": str(notice.pk),
+            "channel": notice.channel,
+            "reason": error.reason,
+        }
         log.warning("A notice was given up.", extra=about)
     return ours
 
@@ -230,6 +235,9 @@ def _store_test(owner: Any, *, now: datetime) -> Notice:
     with transaction.atomic():
         before = Notice.objects.filter(owner=owner, type="test", created_at__gt=now - TESTS_COUNT_FOR)
         if before.count() >= MAX_TESTS:
+            log.info(
+                "A limit was reached.", extra={"event": "limit.reached", "limit": "test_mails", "user_id": owner.pk}
+            )
             raise Conflict("Those were many tests. Wait ten minutes and try again.")
         return Notice.objects.create(
             owner=owner,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from timers.errors import Conflict, ExternalError
 from timers.models import Definition, Event
 from timers.services import events
 from timers.services.timers import definitions, signing_secrets
+
+log = logging.getLogger(__name__)
 
 MAX_DURATION = timedelta(seconds=15)
 MAX_TESTS = 10
@@ -52,5 +55,6 @@ def _record(*, by: Any, owner: Any, timer_id: UUID | None, text: str, now: datet
     """Write the test down; raises Conflict when somebody sends too many."""
     lately = Event.objects.filter(at__gt=now - TESTS_COUNT_FOR, actor=by, verb="tested")
     if lately.count() >= MAX_TESTS:
+        log.info("A limit was reached.", extra={"event": "limit.reached", "limit": "test_deliveries", "user_id": by.pk})
         raise Conflict("Those were many tests. Wait five minutes and send another.")
     events.record("tested", now=now, by=by, owner=owner, timer_id=timer_id, text=text)

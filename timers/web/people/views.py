@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ from timers.services.notifications import delivery
 from timers.services.people import accounts
 from timers.web import page
 from timers.web.people.forms import AccountForm, AddressForm, LoginForm, PasswordForm
+
+log = logging.getLogger(__name__)
 
 MAX_FAILURES = 10
 FAILURES_COUNT_FOR = 5 * 60
@@ -51,6 +54,7 @@ class LogIn(LoginView):
         return response
 
     def _too_many(self) -> HttpResponse:
+        log.info("A limit was reached.", extra={"event": "limit.reached", "limit": "logins"})
         form = LoginForm(self.request)
         context = self.get_context_data(form=form, too_many="Too many attempts. Wait five minutes and try again.")
         return self.render_to_response(context, status=429)
