@@ -20,7 +20,7 @@ from timers.messaging import queue
 from timers.models import Definition, Notice
 from timers.services import retention
 from timers.services.notifications import delivery
-from timers.services.delivery.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
+from timers.services.notifications.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
 from timers.services.timers import signing_secrets
 from timers.targets import parse_networks
 
@@ -197,10 +197,10 @@ def test_a_refusal_for_good_ends_it(owner: Any, now: datetime) -> None:
 
 def test_the_log_names_one_that_was_given_up(owner: Any, now: datetime, caplog: Any) -> None:
     (notice,) = tell(owner, now)
-    taken = notifications.take(notice.pk, now=now)
+    taken = delivery.take(notice.pk, now=now)
     assert taken is not None
 
-    notifications.failed(taken, NEVER, now=now)
+    delivery.failed(taken, NEVER, now=now)
 
     (record,) = [record for record in caplog.records if getattr(record, "event", "") == "notification.failed"]
     assert (record.notification_id, record.channel, record.reason) == (str(notice.pk), "email", "refused")
