@@ -53,8 +53,11 @@ def create(owner: Any, now: Any) -> Callable[..., Collection]:
 
 @pytest.fixture
 def check(owner: Any, now: Any) -> Callable[..., CollectionHealth]:
-    def _check(collection: Collection, **more: Any) -> CollectionHealth:
-        return checks.test(collection, by=owner, now=now, **more)
+    """Test a collection by a clock that shows a millisecond more each time, however busy this machine is."""
+    seconds = itertools.count(0, 0.001)
+
+    def _check(collection: Collection, timer: Callable[[], float] = lambda: next(seconds)) -> CollectionHealth:
+        return checks.test(collection, by=owner, now=now, timer=timer)
 
     return _check
 
