@@ -13,7 +13,7 @@ from django_q.signing import SignedPackage
 
 from timers.messaging import broker, cluster_name, notifier, queue
 from timers.messaging.broker import DatabaseBroker
-from timers.messaging.cluster_probe import RollCall
+from timers.messaging.cluster_probe import ClusterProbe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,15 +23,15 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(broker, "MAX_WAIT_SECONDS", 0.05)
     made = called_already()
     yield made
-    if made._ear is not None:
-        made._ear[1].close()
+    if made._subscription is not None:
+        made._subscription[1].close()
 
 
 def called_already() -> DatabaseBroker:
-    """A broker whose next roll call is due after the test."""
+    """A broker whose next cluster probe is due after the test."""
     made = DatabaseBroker()
-    made._roll_call = RollCall()
-    made._roll_call.due()
+    made._probe = ClusterProbe()
+    made._probe.due()
     return made
 
 
@@ -49,7 +49,7 @@ def test_two_brokers_share_a_table(made: DatabaseBroker, settings: Any) -> None:
     queue.send(["one"])
 
     taken = [made.dequeue(), other.dequeue()]
-    other._ear[1].close()  # type: ignore[index]
+    other._subscription[1].close()  # type: ignore[index]
 
     assert sorted(taken, key=str) == [None, [(None, "one")]] or taken == [[(None, "one")], None]
 
@@ -72,11 +72,11 @@ def test_messages_for_its_own_cluster_are_taken_and_those_for_others_are_left(ma
 
 
 def test_it_calls_its_own_cluster_at_once_and_now_and_then(made: DatabaseBroker) -> None:
-    made._roll_call = None
+    made._probe = None
 
     ((_, payload),) = made.dequeue() or []
 
-    assert SignedPackage.loads(payload)["func"] == queue.ROLL_CALL
+    assert SignedPackage.loads(payload)["func"] == queue.CLUSTER_PROBE
     assert made.dequeue() is None
     assert OrmQ.objects.count() == 0
 
@@ -132,18 +132,18 @@ def test_a_database_that_goes_away_is_no_exception(made: DatabaseBroker, monkeyp
     assert made.dequeue() == [(None, "back")]
 
 
-def test_a_bell_of_another_process_is_not_used(made: DatabaseBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = made._own_ear()
-    assert made._own_ear() is first
+def test_a_notifier_of_another_process_is_not_used(made: DatabaseBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = made._own_notifier()
+    assert made._own_notifier() is first
 
     monkeypatch.setattr("timers.messaging.broker.os.getpid", lambda: -1)
 
-    second = made._own_ear()
+    second = made._own_notifier()
     assert second is not first
     first.close()
 
 
-def test_a_bell_that_nobody_hears_any_more_is_removed(made: DatabaseBroker) -> None:
+def test_a_pipe_that_no_process_reads_any_more_is_removed(made: DatabaseBroker) -> None:
     folder = queue.pipe_folder(connection.settings_dict["NAME"])
     if connection.vendor == "postgresql":
         return

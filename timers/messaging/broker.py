@@ -1,7 +1,7 @@
-"""django-q's broker over our database: takes messages in batches, is woken by a bell, never raises.
+"""Broker of django-q over our database: takes messages in batches, is woken by notifications, never raises.
 
-A message is deleted when it is taken. It is a mere wake-up: the row that it speaks of is the truth, and the reaper
-repeats what a cluster had taken when it died.
+A message is deleted when it is taken. It only wakes a worker: its row is the truth, and the reaper repeats messages
+that a cluster had taken when it died.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from django_q.brokers import Broker
 from django_q.conf import Conf
 
 from timers.messaging import cluster_name, notifier, queue
-from timers.messaging.cluster_probe import RollCall
+from timers.messaging.cluster_probe import ClusterProbe
 from timers.models import sql as rows
 
 log = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS = 1.0
-"""Seconds after which the table is looked at although no bell rang; also how long a stop may take."""
+"""Time after which the table is read although no notification came; also how long a stop may take."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two attempts to reach a database that went away."""
+INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 2.0
+"""Time between two attempts to reach a database that went away, doubled each time."""
 
 _TAKE = """
 delete from django_q_ormq where id in (
@@ -35,9 +35,9 @@ returning id, payload"""
 class DatabaseBroker(Broker):
     """Messages are rows of django-q's own table: those for any cluster, and those for this broker's own."""
 
-    _ear: tuple[int, notifier.Notifier] | None = None
-    _roll_call: RollCall | None = None
-    _pause = FIRST_PAUSE
+    _subscription: tuple[int, notifier.Notifier] | None = None
+    _probe: ClusterProbe | None = None
+    _pause = INITIAL_PAUSE_SECONDS
 
     def enqueue(self, task: str) -> None:
         queue.send([task])
@@ -45,12 +45,12 @@ class DatabaseBroker(Broker):
     def dequeue(self) -> list[tuple[None, str]] | None:
         """Return the next messages, oldest first; waits a while for some, and answers None when there are none."""
         try:
-            ear = self._own_ear()
-            self._roll_call = self._roll_call or RollCall()
-            taken = [*self._take(), *self._roll_call.due()]
-            if not taken and ear.wait(MAX_WAIT_SECONDS):
+            subscription = self._own_notifier()
+            self._probe = self._probe or ClusterProbe()
+            taken = [*self._take(), *self._probe.due()]
+            if not taken and subscription.wait(MAX_WAIT_SECONDS):
                 taken = self._take()
-            self._pause = FIRST_PAUSE
+            self._pause = INITIAL_PAUSE_SECONDS
             return taken or None
         except (DatabaseError, InterfaceError, OSError) as error:
             self._recover(error)
@@ -75,33 +75,33 @@ class DatabaseBroker(Broker):
         return f"Database ({connection.vendor})"
 
     def _take(self) -> list[tuple[None, str]]:
-        if not rows.on_postgresql() and not self._anything():
+        if not rows.on_postgresql() and not self._has_messages():
             return []
         sql = _TAKE.format(locked=rows.locked("update skip locked"))
         with rows.turn():
             taken = sorted(rows.fetch(sql, [self.list_key, self._own_key(), Conf.BULK]))
         return [(None, payload) for _, payload in taken]
 
-    def _anything(self) -> bool:
-        """Return whether it is worth taking SQLite's one write lock."""
+    def _has_messages(self) -> bool:
+        """Return whether there is a message, so that SQLite's one write lock is worth taking."""
         keys = [self.list_key, self._own_key()]
         return bool(rows.fetch("select 1 from django_q_ormq where key in (%s, %s) limit 1", keys))
 
     def _own_key(self) -> str:
         return queue.key_of(cluster_name.name())
 
-    def _own_ear(self) -> notifier.Notifier:
-        """Return this process's bell; one from before a fork is another process's."""
-        if self._ear is None or self._ear[0] != os.getpid():
-            self._ear = (os.getpid(), notifier.subscribe(queue.CHANNEL))
-        return self._ear[1]
+    def _own_notifier(self) -> notifier.Notifier:
+        """Return the notifier of this process; one from before a fork belongs to its parent."""
+        if self._subscription is None or self._subscription[0] != os.getpid():
+            self._subscription = (os.getpid(), notifier.subscribe(queue.CHANNEL))
+        return self._subscription[1]
 
     def _recover(self, error: Exception) -> None:
         """Drop what may be broken and pause, each time longer, so that a database that went away can come back."""
         log.warning("The broker lost the database and tries again: %s", error)
-        if self._ear is not None:
-            self._ear[1].close()
-            self._ear = None
+        if self._subscription is not None:
+            self._subscription[1].close()
+            self._subscription = None
         connection.close()
         time.sleep(self._pause)
-        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)

@@ -1,6 +1,6 @@
-"""The message that a broker hands to its own cluster, whose worker answers that it lives and what it knows.
+"""Probe of a cluster: a message that a broker hands to its own cluster, whose worker answers with a sign of life.
 
-Messages that any cluster may take say nothing of this one: another may be quicker all the time.
+Messages that any cluster may take prove nothing about this one: another cluster may always be quicker.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import time
 
 from timers.messaging import queue
 
-EVERY = 5.0
-"""Seconds between two messages; the first one is due at once."""
+PROBE_SECONDS = 5.0
+"""Time between two probes; the first one is due at once."""
 
 
-class RollCall:
-    """Comes from no table and no list: it proves the way from the broker over the workers into the database."""
+class ClusterProbe:
+    """Probes of one broker. Their message is in no table and no list: the answer proves broker, worker and database."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
 
     def due(self) -> list[tuple[None, str]]:
-        """Return the message when it is time for it, and take it as sent."""
+        """Return the probe when it is due, and count it as sent."""
         if time.monotonic() < self._at:
             return []
-        self._at = time.monotonic() + EVERY
-        return [(None, queue.package(queue.ROLL_CALL))]
+        self._at = time.monotonic() + PROBE_SECONDS
+        return [(None, queue.package(queue.CLUSTER_PROBE))]

@@ -1,8 +1,8 @@
-"""Waiting until something was committed, or some time has passed, without asking over and over.
+"""Notifiers: let a process wait until another one has committed something, instead of polling.
 
-In PostgreSQL a bell listens on a connection of its own; beside an SQLite file it reads from a named pipe. What rings
-is in `timers.messaging.queue`. A bell may ring for nothing, and who waits must not rely on it alone: the waits are
-bounded.
+In PostgreSQL a notifier listens on a connection of its own; beside an SQLite file it reads from a named pipe.
+`timers.messaging.queue` sends the notifications. One may come without a cause, and one may get lost: callers bound
+their waits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from timers.messaging import queue
 
 
 class Notifier(ABC):
-    """One process's ear for one channel."""
+    """One subscription of this process to one channel."""
 
     def __init__(self) -> None:
         self._interrupted, self._interrupt = os.pipe()
@@ -28,18 +28,18 @@ class Notifier(ABC):
         os.set_blocking(self._interrupt, False)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the bell rings (true), the time is over or somebody interrupts (false)."""
+        """Wait for a notification; return whether one came before the time was over or the wait was interrupted."""
         poll = select.poll()
         poll.register(self._interrupted, select.POLLIN)
-        heard = self._descriptor()
-        if heard is not None:
-            poll.register(heard, select.POLLIN)
+        source = self._descriptor()
+        if source is not None:
+            poll.register(source, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
         if self._interrupted in ready:
             _empty(self._interrupted)
-        if heard in ready:
-            self._listen_to_it()
-        return heard in ready
+        if source in ready:
+            self._drain()
+        return source in ready
 
     def interrupt(self) -> None:
         """End the present wait, or the next one; may be called by a signal handler or another thread."""
@@ -54,7 +54,7 @@ class Notifier(ABC):
     def _descriptor(self) -> int | None: ...
 
     @abstractmethod
-    def _listen_to_it(self) -> None: ...
+    def _drain(self) -> None: ...
 
 
 class PostgresNotifier(Notifier):
@@ -73,7 +73,7 @@ class PostgresNotifier(Notifier):
     def _descriptor(self) -> int:
         return self._wrapper.connection.fileno()
 
-    def _listen_to_it(self) -> None:
+    def _drain(self) -> None:
         for _ in self._wrapper.connection.notifies(timeout=0):
             pass
 
@@ -88,7 +88,7 @@ class PipeNotifier(Notifier):
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         os.mkfifo(self._path, 0o660)
-        # open for writing too: else the pipe is at its end whenever nobody rings
+        # opened for writing too: else the pipe is at its end whenever nobody writes
         self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
 
     def close(self) -> None:
@@ -100,21 +100,21 @@ class PipeNotifier(Notifier):
     def _descriptor(self) -> int:
         return self._pipe
 
-    def _listen_to_it(self) -> None:
+    def _drain(self) -> None:
         _empty(self._pipe)
 
 
 class NullNotifier(Notifier):
-    """For a database in memory, which no other process can see."""
+    """Notifier for a database in memory, which no other process can see."""
 
     def _descriptor(self) -> None:
         return None
 
-    def _listen_to_it(self) -> None: ...
+    def _drain(self) -> None: ...
 
 
 def subscribe(channel: str) -> Notifier:
-    """Return a bell of this process for the channel; it rings from now on."""
+    """Return a notifier of this process for the channel; it hears what is committed from now on."""
     if connection.vendor == "postgresql":
         return PostgresNotifier(channel)
     folder = queue.pipe_folder(connection.settings_dict["NAME"])

@@ -1,10 +1,11 @@
-"""The one place that makes messages and rings bells. A message is a mere wake-up for a row that the reaper knows.
+"""Messages to workers and notifications to waiting processes; nothing else sends either.
 
-With the database broker a message joins the caller's transaction: it exists exactly when the row it speaks of does.
+A message only wakes a worker for a row. It may be lost or come twice: the row is the truth, and the reaper repeats.
+With the database broker a message joins the caller's transaction, so it exists exactly when its row does.
 With Redis it goes out after the commit, and the reaper covers the gap.
 
-A bell tells processes that wait (engine/bell.py) that something was committed: by NOTIFY in PostgreSQL; beside an
-SQLite file by named pipes, one per waiting process.
+A notification says that something was committed: NOTIFY in PostgreSQL; beside an SQLite file a byte in the named pipe
+of each waiting process (`notifier.py`).
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ from django_q.signing import SignedPackage
 RUN_GROUP = "timers.engine.worker.tasks.run_group"
 RUN_SLICE = "timers.engine.worker.tasks.run_slice"
 RUN_STEPS = "timers.engine.worker.tasks.run_steps"
-ROLL_CALL = "timers.engine.worker.tasks.answer_roll_call"
+CLUSTER_PROBE = "timers.engine.worker.tasks.answer_cluster_probe"
 DELIVER_NOTICE = "timers.engine.worker.tasks.deliver_notice"
 
 CHANNEL = "timers_messages"
-"""The bell of brokers: messages were committed."""
+"""Channel of the brokers: messages were committed."""
 
 CHANGES = "timers_changed"
-"""The bell of dispatchers: something may be due earlier than they know."""
+"""Channel of the dispatchers: something may be due earlier than they know."""
 
-GROUP_LIMIT = 50
-"""How many executions travel in one message at most."""
+MAX_GROUP = 50
+"""Executions in one message."""
 
-LONG = 1000
-"""So many waiting messages are a long queue: those that may only be slow are not repeated."""
+LONG_QUEUE = 1000
+"""From so many waiting messages on, a late message counts as waiting, not as lost."""
 
 
 def package(task: str, *args: Any) -> str:
@@ -64,9 +65,9 @@ def enqueue_executions(items: Sequence[tuple[str, int, int]], *, to: str | None 
     firsts: dict[int, int] = {}
     for item in sorted(items, key=lambda item: item[1]):
         firsts.setdefault(item[2], item[1])
-    # those of one timer side by side: a worker that has them all decides by itself whether they overlap
+    # executions of one timer travel together: the worker that has all of them decides alone whether they overlap
     ordered = sorted(items, key=lambda item: (firsts[item[2]], item[2], item[1]))
-    size = max(1, min(GROUP_LIMIT, -(-len(ordered) // (2 * settings.TIMERS_WORKERS))))
+    size = max(1, min(MAX_GROUP, -(-len(ordered) // (2 * settings.TIMERS_WORKERS))))
     packages = [package(RUN_GROUP, ordered[start : start + size]) for start in range(0, len(ordered), size)]
     send(packages, to=to)
     return len(packages)
@@ -97,29 +98,29 @@ def send(packages: Iterable[str], *, to: str | None = None) -> None:
 
 
 def is_long() -> bool:
-    """Return whether many messages wait: nobody takes them, or more than can be done at once."""
+    """Return whether the queue is long: no worker takes messages, or more come than can be carried out."""
     if settings.Q_CLUSTER.get("redis"):
-        return _redis_broker().queue_size() >= LONG
+        return _redis_broker().queue_size() >= LONG_QUEUE
     with connection.cursor() as cursor:
         cursor.execute(
             "select count(*) from (select 1 from django_q_ormq where key = %s limit %s) waiting",
-            [str(settings.Q_CLUSTER["name"]), LONG],
+            [str(settings.Q_CLUSTER["name"]), LONG_QUEUE],
         )
-        return cursor.fetchone()[0] >= LONG
+        return cursor.fetchone()[0] >= LONG_QUEUE
 
 
 def wake_brokers() -> None:
-    """Tell waiting brokers, on commit, that there are messages."""
+    """Notify waiting brokers, on commit, that there are messages."""
     notify(CHANNEL)
 
 
 def wake_dispatchers() -> None:
-    """Tell waiting dispatchers, on commit, that something may be due earlier than they know."""
+    """Notify waiting dispatchers, on commit, that something may be due earlier than they know."""
     notify(CHANGES)
 
 
 def notify(channel: str) -> None:
-    """Ring a bell when the present transaction is committed."""
+    """Notify the subscribers of a channel when the present transaction is committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("select pg_notify(%s, '')", [channel])
@@ -128,7 +129,7 @@ def notify(channel: str) -> None:
 
 
 def pipe_folder(database: object) -> Path | None:
-    """Return where the pipes of an notifiers of an SQLite file lie: a folder beside it; None for one in memory."""
+    """Return the folder with the pipes of an SQLite file, which lies beside it; None for a database in memory."""
     name = str(database)
     if ":memory:" in name or "mode=memory" in name:
         return None
@@ -145,13 +146,13 @@ def _write_to_pipes(folder: Path, channel: str) -> None:
             with contextlib.suppress(OSError):
                 pipe.unlink()
             continue
-        with contextlib.suppress(BlockingIOError):  # full: it has been rung already
+        with contextlib.suppress(BlockingIOError):  # full: its reader has been notified already
             os.write(descriptor, b".")
         os.close(descriptor)
 
 
 def drop_messages(*, but: Iterable[str]) -> int:
-    """Delete the messages that were for one cluster each, but for these clusters; return how many."""
+    """Delete the messages addressed to clusters other than these; return how many."""
     if settings.Q_CLUSTER.get("redis"):
         return 0
     kept = [key_of(cluster) for cluster in but]

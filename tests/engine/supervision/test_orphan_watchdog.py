@@ -12,8 +12,8 @@ from tests.acceptance.running import ROOT
 STUBBORN = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); input()"
 SUPERVISOR = f"""
 import os, subprocess, sys
-from timers.engine.supervision.orphan_watchdog import OrphanWatch
-watch = OrphanWatch(grace=0.1)
+from timers.engine.supervision.orphan_watchdog import OrphanWatchdog
+watch = OrphanWatchdog(grace=0.1)
 watch.keep_running()
 start = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 child = [sys.executable, "-c", start, {STUBBORN!r}]

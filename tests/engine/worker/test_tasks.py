@@ -31,7 +31,7 @@ def test_nothing_that_is_raised_gets_out(error: type[BaseException], monkeypatch
     monkeypatch.setattr(runner, "of_this_process", fail)
 
     tasks.run_group([("ab", 1, 2)])
-    tasks.answer_roll_call()
+    tasks.answer_cluster_probe()
 
 
 def test_a_slice_is_carried_out_by_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,12 +52,12 @@ def test_a_slice_is_carried_out_by_a_thread_of_its_own(monkeypatch: pytest.Monke
 
 
 @pytest.mark.django_db
-def test_a_roll_call_says_that_the_cluster_is_alive_and_what_it_knows(
+def test_a_probe_says_that_the_cluster_is_alive_and_what_it_knows(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "of_this_process", lambda: None)
 
-    tasks.answer_roll_call()
+    tasks.answer_cluster_probe()
 
     alive, member = Process.objects.order_by("role")
     assert (alive.role, alive.name, alive.details) == (

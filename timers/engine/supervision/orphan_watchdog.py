@@ -1,7 +1,7 @@
-"""Ends what is left of an installation whose supervisor was killed: a small process that outlives it.
+"""Watchdog that outlives a killed supervisor and ends the processes that are left of its installation.
 
-The supervisor's children are asked to end then, and do. But a cluster that has just lost one of its processes may wait
-for that one for ever.
+The kernel asks the supervisor's children to end then, and most do. A cluster that has just lost one of its processes
+may wait for that process for ever.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping
 import psutil
 
 MARK = "TIMERS_SUPERVISED_BY"
-"""The variable by which the children are known, and whatever they start."""
+"""Environment variable that marks the children, and every process that they start."""
 
-LOOK_EVERY = 0.5
+CHECK_SECONDS = 0.5
 
 
-class OrphanWatch:
-    """Started by the supervisor, which must keep it: the process takes the end of a pipe for the end of both."""
+class OrphanWatchdog:
+    """Handle of the watchdog process. The supervisor keeps it open: the process takes a closed pipe for its end."""
 
     def __init__(self, *, grace: float) -> None:
         """`grace` is how many seconds children may take to end by themselves."""
@@ -34,7 +34,7 @@ class OrphanWatch:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Return what the children must be given to be found."""
+        """Return the environment that children must be given to be found."""
         return {MARK: self._mark}
 
     @property
@@ -42,28 +42,28 @@ class OrphanWatch:
         return self._process.pid if self._process else 0
 
     def keep_running(self) -> None:
-        """Start the process, or another one when somebody ended it."""
+        """Start the watchdog, again if it has ended."""
         if self._process is None or self._process.poll() is not None:
             command = [sys.executable, __file__, self._mark, str(self._grace)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def end(self) -> None:
-        """End the process: the supervisor has ended its children itself."""
+        """End the watchdog, as the supervisor has ended its children itself."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
 
 def main(mark: str, grace: float) -> None:
-    """Wait for the end of whoever holds the other end of standard input; then see that the marked ones end too."""
+    """Wait until the supervisor, at the other end of standard input, is gone; then end the marked processes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # they come to the whole group
+        signal.signal(number, signal.SIG_IGN)  # these reach the whole process group
     sys.stdin.buffer.read()
     ends = time.monotonic() + grace
     while left := list(_marked(mark)):
         if time.monotonic() >= ends:
             _kill(left)
-        time.sleep(LOOK_EVERY)
+        time.sleep(CHECK_SECONDS)
 
 
 def _marked(mark: str) -> Iterator[psutil.Process]:

@@ -1,4 +1,4 @@
-"""`manage.py up`: web server, dispatcher and cluster as child processes, restarted when they die or stand still."""
+"""Supervisor of `manage.py up`: web server, dispatcher and cluster as child processes, restarted when they fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from timers.clock import Clock
-from timers.engine.supervision.orphan_watchdog import OrphanWatch
+from timers.engine.supervision.orphan_watchdog import OrphanWatchdog
 from timers.process_name import process_name
 from timers.services import processes
 
@@ -30,28 +30,28 @@ logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
-STILL = timedelta(seconds=20)
-"""A part that gave no sign of life for so long stands still (a roll call goes through the cluster every 5 s)."""
+STALLED_AFTER = timedelta(seconds=20)
+"""Silence after which a child counts as stalled; a probe goes through the cluster every 5 s."""
 
-START_GRACE = 30.0
-"""Seconds that a new child has before its silence counts."""
+START_GRACE_SECONDS = 30.0
+"""Time that a new child has before its silence counts."""
 
-STOP_GRACE = 8.0
-"""Seconds from the signal on in which children have to end by themselves; the whole stop takes less than 10."""
+STOP_GRACE_SECONDS = 8.0
+"""Time from the signal on in which children have to end by themselves; the whole stop takes less than 10 s."""
 
 MIN_STOP_GRACE_SECONDS = 3.0
-"""So many of them are left when a probe was under way."""
+"""Part of it that is left even when a probe was under way at the signal."""
 
-LOOK_EVERY = 1.0
-PROBE_EVERY = 5.0
+CHECK_SECONDS = 1.0
+PROBE_SECONDS = 5.0
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks our own web server: no proxy that the environment names."""
+"""Opener for our own web server, past any proxy that the environment names."""
 
 
 @dataclass
 class ChildProcess:
-    """One kind of child: how it is started and how it shows that it is alive."""
+    """A child process: how it is started and how it shows that it is alive."""
 
     name: str
     command: list[str]
@@ -67,7 +67,7 @@ class ChildProcess:
 
 
 class Supervisor:
-    """Keeps the parts alive until the clock is stopped."""
+    """Supervisor of the child processes, until its clock is stopped."""
 
     def __init__(self, *, host: str, port: int, environment: Mapping[str, str], clock: Clock) -> None:
         self.clock = clock
@@ -75,97 +75,101 @@ class Supervisor:
         self._probe_url = f"http://{authority(_reachable(host), port)}"
         manage = str(Path(sys.argv[0]).resolve())
         python = [sys.executable, "-u"]
-        self.parts = [
+        self.children = [
             ChildProcess("web", [*python, "-m", "gunicorn", *_gunicorn(host, port)], self._web_answers),
             ChildProcess("dispatch", [*python, manage, "dispatch"], self._beats(processes.DISPATCHER)),
             ChildProcess("qcluster", [*python, manage, "qcluster"], self._beats(processes.CLUSTER)),
         ]
-        self._orphan_watch = OrphanWatch(grace=STOP_GRACE)
-        found_in = [str(Path(manage).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # whatever the folder
-        self.environment = {**environment, **self._orphan_watch.environment, "PYTHONPATH": os.pathsep.join(found_in)}
+        self._orphan_watchdog = OrphanWatchdog(grace=STOP_GRACE_SECONDS)
+        import_paths = [str(Path(manage).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # whatever the folder
+        self.environment = {
+            **environment,
+            **self._orphan_watchdog.environment,
+            "PYTHONPATH": os.pathsep.join(import_paths),
+        }
 
     def run(self, ready: Callable[[str], None]) -> None:
-        """Start everything, call `ready` once when all parts are alive, watch until stopped, then stop everything."""
+        """Start the children, call `ready` once when all are alive, watch them until stopped, then stop them."""
         _adopt_orphans()
         announced = False
         next_probe = 0.0
         try:
             while not self.clock.stopped.is_set():
-                self._orphan_watch.keep_running()
-                for part in self.parts:
-                    self._keep_running(part)
+                self._orphan_watchdog.keep_running()
+                for child in self.children:
+                    self._keep_running(child)
                 if self.clock.monotonic() >= next_probe:
-                    self._restart_what_stands_still()
-                    next_probe = self.clock.monotonic() + PROBE_EVERY
+                    self._restart_stalled()
+                    next_probe = self.clock.monotonic() + PROBE_SECONDS
                 if not announced and self._is_ready():
                     announced = True
                     ready(self.url)
                     logger.info("The service started.", extra={"event": "service.start", "role": "up", "url": self.url})
-                self.clock.wait(LOOK_EVERY if announced else 0.2)
+                self.clock.wait(CHECK_SECONDS if announced else 0.2)
         finally:
             self._stop_all()
             logger.info("The service stopped.", extra={"event": "service.stop", "role": "up"})
 
     # Keeping alive
 
-    def _keep_running(self, part: ChildProcess) -> None:
-        if part.process is not None and part.process.poll() is None:
+    def _keep_running(self, child: ChildProcess) -> None:
+        if child.process is not None and child.process.poll() is None:
             return
-        if part.process is not None:
-            self._note_death(part)
-        if self.clock.monotonic() >= part.next_start:
-            self._start(part)
+        if child.process is not None:
+            self._note_death(child)
+        if self.clock.monotonic() >= child.next_start:
+            self._start(child)
 
-    def _note_death(self, part: ChildProcess) -> None:
-        assert part.process is not None
-        lived = self.clock.monotonic() - part.started
-        part.deaths = part.deaths + 1 if lived < START_GRACE else 1
-        pause = 0.0 if part.deaths == 1 else min(10.0, 0.5 * 2 ** (part.deaths - 2))
-        part.next_start = self.clock.monotonic() + pause
-        about = {"event": "process.lost", "role": part.name, "pid": part.pid, "status": part.process.returncode}
+    def _note_death(self, child: ChildProcess) -> None:
+        assert child.process is not None
+        lived = self.clock.monotonic() - child.started
+        child.deaths = child.deaths + 1 if lived < START_GRACE_SECONDS else 1
+        pause = 0.0 if child.deaths == 1 else min(10.0, 0.5 * 2 ** (child.deaths - 2))
+        child.next_start = self.clock.monotonic() + pause
+        about = {"event": "process.lost", "role": child.name, "pid": child.pid, "status": child.process.returncode}
         logger.warning("A process ended; starting it again.", extra=about)
-        part.process = None
+        child.process = None
         self._end_orphans()
 
-    def _start(self, part: ChildProcess) -> None:
-        part.process = subprocess.Popen(
-            part.command,
+    def _start(self, child: ChildProcess) -> None:
+        child.process = subprocess.Popen(
+            child.command,
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,  # noqa: PLW1509  the supervisor has no threads
         )
-        part.started = self.clock.monotonic()
+        child.started = self.clock.monotonic()
 
-    def _restart_what_stands_still(self) -> None:
-        for part in self.parts:
-            if part.process is None or self.clock.monotonic() - part.started < START_GRACE:
+    def _restart_stalled(self) -> None:
+        for child in self.children:
+            if child.process is None or self.clock.monotonic() - child.started < START_GRACE_SECONDS:
                 continue
             try:
-                alive = part.alive(part)
+                alive = child.alive(child)
             except DatabaseError:
-                close_old_connections()  # nobody can give a sign of life while the database is away
-                for each in self.parts:
-                    each.started = self.clock.monotonic()
+                close_old_connections()  # no process can give a sign of life while the database is away
+                for other in self.children:
+                    other.started = self.clock.monotonic()
                 return
             if not alive:
-                about = {"event": "process.stalled", "role": part.name, "pid": part.pid}
+                about = {"event": "process.stalled", "role": child.name, "pid": child.pid}
                 logger.error("A process stands still; restarting it.", extra=about)
-                self._kill(part)
+                self._kill(child)
 
-    def _kill(self, part: ChildProcess) -> None:
-        """End one part for good: what stands still often does not hear a polite signal."""
-        if part.process is None:
+    def _kill(self, child: ChildProcess) -> None:
+        """End a child for good: a stalled process often ignores SIGTERM."""
+        if child.process is None:
             return
-        family = _family(part.pid)
-        part.process.terminate()
+        family = _family(child.pid)
+        child.process.terminate()
         _, left = psutil.wait_procs(family, timeout=3)
         for process in left:
             _kill_quietly(process)
-        part.process.wait()
+        child.process.wait()
 
     def _end_orphans(self) -> None:
-        """Kill what a dead child left behind; as sub-reaper we have become its parent."""
-        ours = {self._orphan_watch.pid, *(part.pid for part in self.parts)}
+        """Kill the processes that a dead child left behind; as sub-reaper this process has become their parent."""
+        ours = {self._orphan_watchdog.pid, *(child.pid for child in self.children)}
         for orphan in psutil.Process().children():
             if orphan.pid not in ours:
                 for process in [*orphan.children(recursive=True), orphan]:
@@ -174,32 +178,32 @@ class Supervisor:
 
     # Signs of life
 
-    def _web_answers(self, _part: ChildProcess) -> bool:
+    def _web_answers(self, _child: ChildProcess) -> bool:
         return any(self.clock.stopped.is_set() or _answers(f"{self._probe_url}/healthz") for _ in range(3))
 
     def _beats(self, role: str) -> Callable[[ChildProcess], bool]:
-        def seen(part: ChildProcess) -> bool:
-            return processes.seen_since(role, process_name(part.pid), since=self.clock.now() - STILL)
+        def seen(child: ChildProcess) -> bool:
+            return processes.seen_since(role, process_name(child.pid), since=self.clock.now() - STALLED_AFTER)
 
         return seen
 
     def _is_ready(self) -> bool:
-        return all(part.process is not None for part in self.parts) and _answers(f"{self._probe_url}/readyz")
+        return all(child.process is not None for child in self.children) and _answers(f"{self._probe_url}/readyz")
 
     # The end
 
     def _stop_all(self) -> None:
-        running = [part for part in self.parts if part.process is not None and part.process.poll() is None]
-        families = [process for part in running for process in _family(part.pid)]
-        for part in running:
-            assert part.process is not None
-            part.process.terminate()
-        gone = 0.0 if self.clock.stopped_at is None else self.clock.monotonic() - self.clock.stopped_at
-        _, left = psutil.wait_procs(families, timeout=max(MIN_STOP_GRACE_SECONDS, STOP_GRACE - gone))
+        running = [child for child in self.children if child.process is not None and child.process.poll() is None]
+        families = [process for child in running for process in _family(child.pid)]
+        for child in running:
+            assert child.process is not None
+            child.process.terminate()
+        elapsed = 0.0 if self.clock.stopped_at is None else self.clock.monotonic() - self.clock.stopped_at
+        _, left = psutil.wait_procs(families, timeout=max(MIN_STOP_GRACE_SECONDS, STOP_GRACE_SECONDS - elapsed))
         for process in left:
             _kill_quietly(process)
         self._end_orphans()
-        self._orphan_watch.end()
+        self._orphan_watchdog.end()
 
 
 def _gunicorn(host: str, port: int) -> Iterator[str]:
@@ -249,7 +253,7 @@ def _kill_quietly(process: psutil.Process) -> None:
 
 
 def _reap() -> None:
-    """Collect dead orphans without taking the status of our own children from under subprocess."""
+    """Collect dead orphans; the exit status of our own children is left to `subprocess`."""
     time.sleep(0.05)
     for child in psutil.Process().children():
         try:
@@ -264,7 +268,7 @@ def _adopt_orphans() -> None:
 
 
 def _die_with_parent() -> None:
-    """In the child: end, politely, when the supervisor is killed; orphans.py sees to those that do not."""
+    """Ask for SIGTERM in this child when the supervisor is killed; the orphan watchdog ends children that ignore it."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -61,7 +61,7 @@ def deliver_notice(notice_id: str) -> None:
         log.exception("A notice was not taken.", extra={"notice": notice_id})
 
 
-def answer_roll_call() -> None:
+def answer_cluster_probe() -> None:
     """Say that this cluster carries out what it is sent, with how many workers, and which functions it knows."""
     try:
         runner.of_this_process()
@@ -69,7 +69,7 @@ def answer_roll_call() -> None:
         processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
         cluster_routing.beat(name, functions=_functions(), now=now)
     except BaseException:
-        log.exception("A roll call was not answered.")
+        log.exception("A cluster probe was not answered.")
 
 
 def _functions() -> list[str]:
