@@ -60,7 +60,7 @@ def test_the_log_says_every_ten_seconds_how_many_were_claimed(owner: Any, now: d
 
     claims = [record for record in caplog.records if getattr(record, "event", "") == "claim"]
     assert [record.executions for record in claims] == [1, 10]
-    assert {(record.role, record.process_name) for record in claims} == {(processes.DISPATCHER, processes.name())}
+    assert {(record.role, record.process_name) for record in claims} == {(processes.DISPATCHER, process_name())}
 
 
 def test_the_log_says_what_was_taken_over(owner: Any, now: datetime, caplog: Any) -> None:
