@@ -1,4 +1,4 @@
-"""Doing many small things: a few transactions for all of them, a savepoint for each."""
+"""Batches of many small steps: few transactions for all of them, a savepoint for each step."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from django.db import transaction
 
 from timers.errors import TimersError
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
-PER_TRANSACTION = 50
-"""Few enough that nobody waits long for the lock that SQLite gives to one writer at a time."""
+STEPS_PER_TRANSACTION = 50
+"""Few enough that other writers wait only shortly for the one write lock of SQLite."""
 
 
-def run_each(steps: Iterable[Callable[[], Done]]) -> Iterator[Done | TimersError]:
-    """Yield what each step returned, or the error that undid it alone, in order."""
+def run_each(steps: Iterable[Callable[[], Result]]) -> Iterator[Result | TimersError]:
+    """Yield the result of each step, or the error that undid it alone, in order."""
     remaining = iter(steps)
-    while batch := list(islice(remaining, PER_TRANSACTION)):
+    while batch := list(islice(remaining, STEPS_PER_TRANSACTION)):
         with transaction.atomic():
-            done = [_alone(step) for step in batch]
-        yield from done
+            results = [_run(step) for step in batch]
+        yield from results
 
 
-def _alone(step: Callable[[], Done]) -> Done | TimersError:
+def _run(step: Callable[[], Result]) -> Result | TimersError:
     try:
         with transaction.atomic():
             return step()

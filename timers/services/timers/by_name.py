@@ -1,4 +1,4 @@
-"""Timers that are known by their names: created or replaced, found, and their executions taken up again."""
+"""Timers that Conductor clients know by name: created or replaced, found, paused."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def timers_of(owner: Any) -> TimerQuerySet:
 
 def find(owner: Any, name: str) -> Timer:
     """Return the timer of that name; raises NotFound."""
-    found = timers_of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
-    if found is None:
+    timer = timers_of(owner).select_related("owner", "schedule", "definition__created_by").filter(name=name).first()
+    if timer is None:
         raise NotFound(f"There is no schedule named {name}.")
-    return found
+    return timer
 
 
 def save(
@@ -41,25 +41,25 @@ def save(
     paused: bool,
     now: datetime,
 ) -> Timer:
-    """Return the timer of that name, made or replaced; its tags, and when it was made, stay.
+    """Return the timer of that name, created or replaced; its tags and its time of creation stay.
 
     Raises Invalid, and then nothing is changed.
     """
-    wish = {"schedule": schedule, "body": body, "policies": policies, "description": description}
+    fields = {"schedule": schedule, "body": body, "policies": policies, "description": description}
     try:
         with transaction.atomic():
-            return _save(owner, name, wish, paused=paused, now=now)
-    except IntegrityError:  # made at the same moment by somebody else: replace that one
+            return _save(owner, name, fields, paused=paused, now=now)
+    except IntegrityError:  # another request created it at the same moment: replace that one
         with transaction.atomic():
-            return _save(owner, name, wish, paused=paused, now=now)
+            return _save(owner, name, fields, paused=paused, now=now)
 
 
-def _save(owner: Any, name: str, wish: dict[str, Any], *, paused: bool, now: datetime) -> Timer:
+def _save(owner: Any, name: str, fields: dict[str, Any], *, paused: bool, now: datetime) -> Timer:
     known = Timer.objects.not_deleted().filter(owner=owner, interface=CONDUCTOR, name=name).first()
     if known is None:
-        made = {**wish, "action": "workflow", "interface": CONDUCTOR, "refuse_never": False, "paused": paused}
-        return timers.create(owner=owner, name=name, by=owner, now=now, **made)
-    changes = {**wish, "timer_type": "workflow"}
+        created = {**fields, "action": "workflow", "interface": CONDUCTOR, "refuse_never": False, "paused": paused}
+        return timers.create(owner=owner, name=name, by=owner, now=now, **created)
+    changes = {**fields, "timer_type": "workflow"}
     timer = timers.update(known, changes=changes, by=owner, now=now, refuse_never=False)
     if paused:
         return pause(timer, reason="", by=owner, now=now)

@@ -1,4 +1,4 @@
-"""The secret address of a person's calendar: made, renewed, read, revoked. Only a hash of the secret is kept."""
+"""Secret address of a user's calendar: created, renewed, read, revoked. Only a hash of the secret is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timers.models import CalendarFeed
 from timers.services import events
 from timers.services.people.tokens import digest
 
-READING_IS_NOTED_EVERY = timedelta(minutes=1)
+READ_NOTE_INTERVAL = timedelta(minutes=1)
 
 
 def make(owner: Any, *, now: datetime) -> str:
@@ -27,7 +27,7 @@ def make(owner: Any, *, now: datetime) -> str:
 
 
 def revoke(owner: Any, *, now: datetime) -> None:
-    """Take the address back; without one nothing changes."""
+    """Revoke the address; without one nothing changes."""
     with transaction.atomic():
         deleted, _ = CalendarFeed.objects.filter(owner=owner).delete()
         if deleted:
@@ -35,11 +35,14 @@ def revoke(owner: Any, *, now: datetime) -> None:
 
 
 def owner_of(secret: str, *, now: datetime) -> Any | None:
-    """Return whose calendar the secret opens, None for a wrong one or of somebody inactive; notes the reading."""
+    """Return the owner of the calendar that a secret opens, and note the reading.
+
+    None for a wrong secret and for an inactive owner.
+    """
     feed = CalendarFeed.objects.select_related("owner").filter(digest=digest(secret)).first()
     if feed is None or not feed.owner.is_active:
         return None
-    if feed.last_read_at is None or feed.last_read_at <= now - READING_IS_NOTED_EVERY:
-        unknown_or_older = Q(last_read_at__isnull=True) | Q(last_read_at__lt=now)
-        CalendarFeed.objects.filter(unknown_or_older, pk=feed.pk, digest=feed.digest).update(last_read_at=now)
+    if feed.last_read_at is None or feed.last_read_at <= now - READ_NOTE_INTERVAL:
+        is_older = Q(last_read_at__isnull=True) | Q(last_read_at__lt=now)
+        CalendarFeed.objects.filter(is_older, pk=feed.pk, digest=feed.digest).update(last_read_at=now)
     return feed.owner

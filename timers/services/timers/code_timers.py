@@ -1,4 +1,4 @@
-"""Finds declared code timers in the installed modules, and brings them into the database."""
+"""Code timers: finding declarations in the installed modules and keeping one timer for each."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from timers.services.timers import commands as timers
 from timers.services.timers import definitions
 
 DECLARED = "declared"
-"""Tag of timers that a declaration in code made; its value is the module."""
+"""Tag of timers that come from a declaration in code; its value is the module."""
 
 GONE = "Its declaration is gone from the code."
 
 _LOCK_NUMBER = 7_241_905_331
-"""Two installations that start at the same time must not both make the timer of a new declaration."""
+"""Lock that keeps two installations from creating the timer of a new declaration twice."""
 
 _loading = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """What the modules of this installation declare."""
+    """Declared functions and services of this installation, by name, and the modules that were loaded."""
 
     functions: dict[str, Registered]
     services: dict[str, type]
@@ -47,15 +47,15 @@ class Declarations:
 
 def registered() -> dict[str, Registered]:
     """Return the functions that timers of type `code` can name; raises DeclarationError for two of one name."""
-    return _found().functions
+    return _declarations().functions
 
 
 def services() -> dict[str, type]:
     """Return the services by name, with or without timers; raises DeclarationError for two of one name."""
-    return _found().services
+    return _declarations().services
 
 
-def _found() -> Declarations:
+def _declarations() -> Declarations:
     with _loading:
         return _load()
 
@@ -63,7 +63,7 @@ def _found() -> Declarations:
 @lru_cache(maxsize=1)
 def _load() -> Declarations:
     functions: dict[str, Registered] = {}
-    found: dict[str, type] = {}
+    services: dict[str, type] = {}
     modules = list(_modules())
     for module in modules:
         for entry in declared_in(module):
@@ -73,12 +73,12 @@ def _load() -> Declarations:
                     f"{entry.declaration.place}: the name {entry.name!r} is taken by {other.declaration.place}."
                 )
         for service in services_in(module):
-            same = found.setdefault(service.name, service)  # type: ignore[attr-defined]
+            same = services.setdefault(service.name, service)  # type: ignore[attr-defined]
             if same is not service:
                 raise DeclarationError(
                     f"{place_of(service)}: the service name {service.name!r} is taken by {place_of(same)}."  # type: ignore[attr-defined]
                 )
-    return Declarations(functions, found, frozenset(module.__name__ for module in modules))
+    return Declarations(functions, services, frozenset(module.__name__ for module in modules))
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -103,7 +103,7 @@ def _modules() -> Iterator[ModuleType]:
 
 
 def _place(error: Exception) -> str:
-    """Return where in a module its import failed; nothing where there is no such module."""
+    """Return the place in a module where its import failed; empty where there is no such module."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})"
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -112,7 +112,7 @@ def _place(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Synced:
-    """The timers of the declarations that run on time, and those that ended because theirs is gone."""
+    """Timers of the present declarations, and timers that ended because their declaration is gone."""
 
     declared: list[Timer]
     ended: list[Timer]
@@ -121,26 +121,26 @@ class Synced:
 def sync(*, now: datetime) -> Synced:
     """Bring the declarations into the database: new ones get a timer, changed ones change it, gone ones end it.
 
-    A restart moves no grid and wakes no paused timer. What somebody changed on a page stays until the declaration
-    itself changes. Timers belong to the first administrator; without one there is nothing to do yet. A declaration
-    counts as gone only where the module that had it was loaded. Raises DeclarationError.
+    A restart moves no grid and resumes no paused timer. An edit on a page stays until the declaration itself changes.
+    Timers belong to the first administrator; without one nothing is done. A declaration counts as gone only where its
+    module was loaded. Raises DeclarationError.
     """
-    found = _found()
+    declarations = _declarations()
     owner = get_user_model().objects.filter(is_staff=True, is_active=True).order_by("pk").first()
     if owner is None:
         return Synced([], [])
     with transaction.atomic():
         if sql.on_postgresql():
             sql.fetch("select pg_advisory_xact_lock(%s)", [_LOCK_NUMBER])
-        declared = [entry for entry in found.functions.values() if entry.declaration.runs_on_time]
+        declared = [entry for entry in declarations.functions.values() if entry.declaration.runs_on_time]
         made = [_sync_one(entry, owner=owner, now=now) for entry in declared]
-        return Synced(made, _end_gone(found, {entry.name for entry in declared}, now=now))
+        return Synced(made, _end_gone(declarations, {entry.name for entry in declared}, now=now))
 
 
 def timer_of(name: str) -> Timer | None:
     """Return the timer that the declaration of that name has made; None for a function that is registered only."""
-    found: Timer | None = _declared().filter(definition__body__function=name).first()
-    return found
+    timer: Timer | None = _declared().filter(definition__body__function=name).first()
+    return timer
 
 
 def _declared() -> Any:
@@ -154,7 +154,7 @@ def _declared() -> Any:
 
 def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
     existing = timer_of(entry.name)
-    wanted = {
+    fields = {
         "name": entry.name,
         "schedule": entry.declaration.schedule(now=now),
         "body": entry.declaration.body(entry.name),
@@ -162,8 +162,8 @@ def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
     }
     try:
         if existing is None:
-            return _make(entry, wanted, owner=owner, now=now)
-        changes = _changes(existing, wanted, now=now)
+            return _make(entry, fields, owner=owner, now=now)
+        changes = _changes(existing, fields, now=now)
         if timers.tags_of(existing).get(DECLARED) != entry.module:
             changes["tags"] = {**timers.tags_of(existing), DECLARED: entry.module}
         return timers.update(existing, changes=changes, by=None, now=now) if changes else existing
@@ -171,37 +171,37 @@ def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
         raise DeclarationError(f"{entry.declaration.place}: {error.message}") from error
 
 
-def _make(entry: Registered, wanted: dict[str, Any], *, owner: Any, now: datetime) -> Timer:
-    made = timers.create(owner=owner, action="code", tags={DECLARED: entry.module}, now=now, **wanted)
+def _make(entry: Registered, fields: dict[str, Any], *, owner: Any, now: datetime) -> Timer:
+    timer = timers.create(owner=owner, action="code", tags={DECLARED: entry.module}, now=now, **fields)
     if entry.declaration.eager and entry.declaration.cron is not None:
-        timers.run_now(made, by=None, now=now)
-    return made
+        timers.run_now(timer, by=None, now=now)
+    return timer
 
 
-def _changes(existing: Timer, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Return what the declaration says otherwise than at the last time that it was read."""
+def _changes(existing: Timer, fields: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return the fields in which the declaration differs from the one that was read last."""
     before = Definition.objects.filter(timer=existing, created_by=None).order_by("-number").first()
     if before is None:
-        return dict(wanted)
-    if existing.status == TimerStatus.ENDED:  # its declaration is back: it begins anew
-        return {**wanted, "schedule": {"start": now.isoformat(), **wanted["schedule"]}}
-    wish = definitions.check(
+        return dict(fields)
+    if existing.status == TimerStatus.ENDED:  # its declaration is back: the schedule begins anew
+        return {**fields, "schedule": {"start": now.isoformat(), **fields["schedule"]}}
+    declared = definitions.check(
         owner=existing.owner,
         action="code",
         old=None,
         now=now,
         minimum_interval=0.1,
-        refuse_never=False,  # a grid that began now would perhaps never meet the window: the old one counts
-        **wanted,
+        refuse_never=False,  # a grid that began now might never meet the window: the old grid counts
+        **fields,
     )
     changes: dict[str, Any] = {}
-    if _rule(wish.schedule.document()) != _rule(before.schedule):
-        changes["schedule"] = wanted["schedule"]
-    if wish.body != before.body:
-        changes["body"] = wanted["body"]
+    if _rule(declared.schedule.document()) != _rule(before.schedule):
+        changes["schedule"] = fields["schedule"]
+    if declared.body != before.body:
+        changes["body"] = fields["body"]
     policies = {
         name: value
-        for name, value in wish.policies.document().items()
+        for name, value in declared.policies.document().items()
         if name in before.policies and before.policies[name] != value
     }
     if policies:
@@ -210,14 +210,14 @@ def _changes(existing: Timer, wanted: dict[str, Any], *, now: datetime) -> dict[
 
 
 def _rule(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return what a schedule says but for its start, which is where the grid once began."""
+    """Return a schedule without its start, which is where the grid once began."""
     return {name: value for name, value in schedule.items() if name != "start"}
 
 
-def _end_gone(found: Declarations, names: set[str], *, now: datetime) -> list[Timer]:
-    gone = [
-        timer
-        for timer in _declared().filter(status__in=[TimerStatus.ACTIVE, TimerStatus.PAUSED])
-        if timer.definition.body.get("function") not in names and timers.tags_of(timer).get(DECLARED) in found.modules
-    ]
-    return [timers.end(timer, reason=GONE, now=now) for timer in gone]
+def _end_gone(declarations: Declarations, names: set[str], *, now: datetime) -> list[Timer]:
+    ended = []
+    for timer in _declared().filter(status__in=[TimerStatus.ACTIVE, TimerStatus.PAUSED]):
+        module_is_loaded = timers.tags_of(timer).get(DECLARED) in declarations.modules
+        if module_is_loaded and timer.definition.body.get("function") not in names:
+            ended.append(timers.end(timer, reason=GONE, now=now))
+    return ended

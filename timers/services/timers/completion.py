@@ -1,4 +1,4 @@
-"""Timers that are over: nothing follows, and the last execution has finished."""
+"""The end of timers: no occurrence follows and the last execution has finished."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from timers.services import events
 
 
 def end_finished(timer_ids: Iterable[UUID], *, now: datetime) -> None:
-    """End those of the timers that are active, have no next run, and nothing unfinished."""
+    """End those of the timers that are active, have no next run and no unfinished execution."""
     unfinished = Execution.objects.unfinished().filter(timer=OuterRef("pk"))
     ending = Timer.objects.filter(
         ~Exists(unfinished),

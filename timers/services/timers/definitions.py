@@ -1,4 +1,4 @@
-"""What a timer is told to do: checked, its secrets set apart, kept as an immutable numbered row."""
+"""Definitions of timers: checked, secrets kept apart, stored as immutable numbered rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from timers import validation
 from timers.actions.base import ACTIONS, MASK
-from timers.channels import base
+from timers.channels import base as channels
 from timers.errors import Invalid
 from timers.models import Definition, Timer
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedDefinition:
-    """A checked definition that is not stored yet."""
+    """Checked definition that is not stored yet."""
 
     name: str
     action: str
@@ -31,7 +31,7 @@ class CheckedDefinition:
     policies: Policies
 
     def changed(self, old: Definition) -> list[str]:
-        """Return the creation fields in which it says something else than a stored definition."""
+        """Return the names of the creation fields that differ from a stored definition."""
         fields = {
             "name": self.name,
             "timer_type": self.action,
@@ -55,9 +55,9 @@ def check(
     minimum_interval: float,
     refuse_never: bool = True,
 ) -> CheckedDefinition:
-    """Return the wish, checked as a whole; raises one Invalid that names every field that cannot work.
+    """Return the checked definition; raises one Invalid that names every field that cannot work.
 
-    `old` is the definition that is being edited: its secrets stand in where the new body has a mask.
+    `old` is the definition that is edited: its secrets replace masks in the new body.
     """
     problems: dict[str, list[str]] = {}
     checked_name = _collect(problems, lambda: validation.name(name))
@@ -65,15 +65,15 @@ def check(
         problems,
         lambda: parse_schedule(schedule, now=now, minimum_interval=minimum_interval, refuse_never=refuse_never),
     )
-    parts = _collect(problems, lambda: check_body(action, body, owner=owner, old=old))
-    promises = None
+    checked_body = _collect(problems, lambda: check_body(action, body, owner=owner, old=old))
+    checked_policies = None
     if action in ACTIONS:
-        promises = _collect(problems, lambda: _check_policies(action, policies, rule, owner=owner))
-    if problems or checked_name is None or rule is None or parts is None or promises is None:
+        checked_policies = _collect(problems, lambda: _check_policies(action, policies, rule, owner=owner))
+    if problems or checked_name is None or rule is None or checked_body is None or checked_policies is None:
         raise Invalid(problems)
-    public, secrets = parts
+    public, secrets = checked_body
     return CheckedDefinition(
-        name=checked_name, action=str(action), schedule=rule, body=public, secrets=secrets, policies=promises
+        name=checked_name, action=str(action), schedule=rule, body=public, secrets=secrets, policies=checked_policies
     )
 
 
@@ -104,7 +104,7 @@ def check_body(
 
 
 def _unmask(secrets: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """Return the secrets with masks replaced by what was stored under the same path, whatever its case."""
+    """Return the secrets with each mask replaced by the value stored under the same path, whatever its case."""
     stored = {path.casefold(): value for path, value in known.items()}
     unknown = [path for path, value in secrets.items() if value == MASK and path.casefold() not in stored]
     if unknown:
@@ -121,22 +121,22 @@ def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | 
             timeout_seconds=defaults.timeout_seconds,
             schedule=schedule,
         )
-        return replace(parsed, notify=base.clean_words(parsed.notify, owner=owner))
+        return replace(parsed, notify=channels.clean_words(parsed.notify, owner=owner))
     except Invalid as error:
         raise error.under("policies") from None
 
 
-def store(timer: Timer, wish: CheckedDefinition, *, number: int, by: Any, now: datetime) -> Definition:
-    """Keep the wish as the timer's definition of that number."""
+def store(timer: Timer, definition: CheckedDefinition, *, number: int, by: Any, now: datetime) -> Definition:
+    """Store a checked definition as the timer's definition of that number."""
     return Definition.objects.create(
         timer=timer,
         number=number,
-        name=wish.name,
-        action=wish.action,
-        schedule=wish.schedule.document(),
-        body=wish.body,
-        secrets=wish.secrets,
-        policies=wish.policies.document(),
+        name=definition.name,
+        action=definition.action,
+        schedule=definition.schedule.document(),
+        body=definition.body,
+        secrets=definition.secrets,
+        policies=definition.policies.document(),
         created_at=now,
         created_by=by,
     )

@@ -1,4 +1,4 @@
-"""Counted runs that go back to their schedules, because their occurrences were left out or taken back."""
+"""Budget of runs of schedules that end after a number: refunds for occurrences that were left out or withdrawn."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from timers.services.timers import completion, schedules
 
 
 def refund(timer_ids: Iterable[UUID], *, now: datetime) -> None:
-    """Give one run back per timer named. A schedule that had used up its runs goes on; one that is over ends."""
-    counted = Counter(timer_ids)
-    for timer_id in sorted(counted):
+    """Refund one run for each mention of a timer.
+
+    A schedule that had used up its runs goes on; a timer that is over ends.
+    """
+    refunds = Counter(timer_ids)
+    for timer_id in sorted(refunds):
         row = Schedule.objects.select_for_update().get(pk=timer_id)
-        Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - counted[timer_id], 0))
+        Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - refunds[timer_id], 0))
         if row.next_planned_at is None and row.max_runs is not None and row.fired_count >= row.max_runs:
             _resume_schedule(row)
-    completion.end_finished(counted, now=now)
+    completion.end_finished(refunds, now=now)
 
 
 def _resume_schedule(row: Schedule) -> None:
-    """Plan the occurrence after the last one that was dealt with, if the schedule has one."""
+    """Plan the occurrence after the watermark, if the schedule has one."""
     document = Definition.objects.values_list("schedule", flat=True).get(pk=row.definition_id)
     planned = None if row.watermark_at is None else schedules.stored(document).next_after(row.watermark_at)
     if planned is None:

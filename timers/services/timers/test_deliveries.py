@@ -1,4 +1,4 @@
-"""A test delivery of a webhook: sent at once under the rules of all deliveries, and no execution of any timer."""
+"""Test deliveries of webhooks: sent at once by the rules of all deliveries, without an execution."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 MAX_DURATION = timedelta(seconds=15)
 MAX_TESTS = 10
-TESTS_COUNT_FOR = timedelta(minutes=5)
+TESTS_WINDOW = timedelta(minutes=5)
 
 
 def send(
     body: Mapping[str, Any], *, owner: Any, by: Any, now: datetime, like: Definition | None = None, timer_id: Any = None
 ) -> Outcome:
-    """Send what a webhook would send and return what came of it, secrets masked.
+    """Send the request of a webhook and return its outcome, secrets masked.
 
-    `like` is the definition whose secrets stand in where the body has a mask, `timer_id` the timer that is edited.
+    `like` is the definition whose secrets replace masks in the body; `timer_id` is the timer that is edited.
     It may take some seconds and must not run in a transaction. Raises Invalid naming body.*, Conflict after too many.
     """
     public, hidden = definitions.check_body("webhook", body, owner=owner, old=like)
@@ -52,9 +52,9 @@ def send(
 
 
 def _record(*, by: Any, owner: Any, timer_id: UUID | None, text: str, now: datetime) -> None:
-    """Write the test down; raises Conflict when somebody sends too many."""
-    lately = Event.objects.filter(at__gt=now - TESTS_COUNT_FOR, actor=by, verb="tested")
-    if lately.count() >= MAX_TESTS:
+    """Record the test as an event; raises Conflict after too many."""
+    recent = Event.objects.filter(at__gt=now - TESTS_WINDOW, actor=by, verb="tested")
+    if recent.count() >= MAX_TESTS:
         log.info("A limit was reached.", extra={"event": "limit.reached", "limit": "test_deliveries", "user_id": by.pk})
-        raise Conflict("Those were many tests. Wait five minutes and send another.")
+        raise Conflict(f"At most {MAX_TESTS} test deliveries in five minutes. Wait and try again.")
     events.record("tested", now=now, by=by, owner=owner, timer_id=timer_id, text=text)

@@ -1,4 +1,4 @@
-"""Takes up an earlier version of a timer's definition again: as a new version, so that nothing is lost by it."""
+"""Restoring an earlier version of a timer's definition, as a new version, so that no version is lost."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from timers.services.timers import commands as timers
 def restore(timer: Timer, *, number: int, by: Any, now: datetime) -> Timer:
     """Return the timer with the definition of an earlier version; it counts from now on, as any change does.
 
-    Secrets that the timer has now stay, one that it no longer has comes back. Raises NotFound without such a version,
-    Conflict when it says what the present one does or the timer is deleted, Invalid when it cannot work any more.
+    Secrets that the timer has now stay; one that it no longer has is restored. Raises NotFound without such a version,
+    Conflict when it equals the present one or the timer is deleted, Invalid when it cannot work any more.
     """
-    wanted = Definition.objects.filter(timer=timer, number=number).first()
+    version = Definition.objects.filter(timer=timer, number=number).first()
     present = Definition.objects.filter(timer=timer, timer__definition=F("pk")).first()
-    if wanted is None or present is None:
+    if version is None or present is None:
         raise NotFound("There is no such version.")
-    changes = _changes(wanted, present)
+    changes = _changes(version, present)
     if not changes:
         raise Conflict(f"Version {number} says the same as the present one.")
     with transaction.atomic():
@@ -36,17 +36,17 @@ def restore(timer: Timer, *, number: int, by: Any, now: datetime) -> Timer:
     return restored
 
 
-def _changes(wanted: Definition, present: Definition) -> dict[str, Any]:
-    """Return what `timers.update` is asked for: the fields that differ. A kind goes with its body."""
-    there = present.fields()
-    changes = {name: value for name, value in wanted.fields().items() if value != there[name]}
+def _changes(version: Definition, present: Definition) -> dict[str, Any]:
+    """Return the changes for `timers.update`: the fields that differ. An action goes with its body."""
+    current = present.fields()
+    changes = {name: value for name, value in version.fields().items() if value != current[name]}
     if changes.keys() & {"timer_type", "body"}:
-        changes["body"] = _body(wanted, present)
+        changes["body"] = _body(version, present)
     return changes
 
 
-def _body(wanted: Definition, present: Definition) -> dict[str, Any]:
+def _body(version: Definition, present: Definition) -> dict[str, Any]:
     """Return the body with masks for the secrets that the timer has, and the others in clear."""
-    kept = {path.casefold() for path in present.secrets} if wanted.action == present.action else set()
-    gone = {path: secret for path, secret in wanted.secrets.items() if path.casefold() not in kept}
-    return ACTIONS.get(wanted.action).join_secrets(wanted.body, gone) if gone else wanted.body
+    kept = {path.casefold() for path in present.secrets} if version.action == present.action else set()
+    lost = {path: secret for path, secret in version.secrets.items() if path.casefold() not in kept}
+    return ACTIONS.get(version.action).join_secrets(version.body, lost) if lost else version.body

@@ -1,6 +1,6 @@
-"""Occurrences that a schedule's window leaves out: recorded as soon as the schedule moves past the last open one.
+"""Rows of occurrences that a schedule's window leaves out, written when the schedule moves past the last open one.
 
-Such a row may reach into the future, up to the next opening; who changes the schedule cuts it off at the present.
+Such a row may reach into the future, up to the next opening. A change of the schedule cuts it off at the present.
 """
 
 from __future__ import annotations
@@ -16,29 +16,32 @@ from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.left_out import between
 from timers.services import occurrences
 
-AHEAD = timedelta(seconds=2)
-"""How far ahead of its first occurrence such a row may have been written: by the claim."""
+MAX_AHEAD = timedelta(seconds=2)
+"""Time by which the claim may have written such a row ahead of its first occurrence."""
 
 
 def record(timer: Timer, rule: BoundedSchedule, *, after: datetime, before: datetime | None, now: datetime) -> None:
-    """Write the rows of what is left out strictly between two instants."""
+    """Write the rows of the occurrences that are left out strictly between two instants."""
     for run in between(rule, after=after, before=before):
         occurrences.record_skipped(timer.pk, timer.definition_id or 0, run, now=now)
 
 
 def record_first(timer: Timer, rule: BoundedSchedule, *, now: datetime) -> None:
-    """Write the rows of what is left out before the first occurrence of a schedule that begins now."""
+    """Write the rows of the occurrences that are left out before the first one of a schedule that begins now."""
     first = replace(rule, window=None).first(created=now) if rule.window is not None else None
     if first is not None:
         record(timer, rule, after=first - TICK, before=rule.first(created=now), now=now)
 
 
 def cut(timer_id: UUID, rule: BoundedSchedule, *, now: datetime) -> None:
-    """Let the row that reaches beyond now end with the last occurrence that was left out."""
+    """Shorten the row that reaches beyond now to the last occurrence before now."""
     if rule.window is None:
         return
     reaching = Execution.objects.filter(
-        timer_id=timer_id, skip_reason=SkipReason.EXCLUDED_DATE, scheduled_until__gt=now, scheduled_for__lte=now + AHEAD
+        timer_id=timer_id,
+        skip_reason=SkipReason.EXCLUDED_DATE,
+        scheduled_until__gt=now,
+        scheduled_for__lte=now + MAX_AHEAD,
     )
     for execution in reaching:
         last = replace(rule, window=None).last_until(now)
