@@ -27,7 +27,7 @@ class TimersError(Exception):
 
 
 REQUIRED = "This field is required."
-"""What is said of a field that has to be there."""
+"""Sentence about a required field that is missing."""
 
 
 class Invalid(TimersError):

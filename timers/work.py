@@ -1,4 +1,4 @@
-"""What a code timer asks for to share out work: `from timers.work import claim_work`. Needs Django."""
+"""Sharing work between runs of code timers: `from timers.work import claim_work`. Needs Django."""
 
 from timers.services.executions.work_items import Item, claim_work
 

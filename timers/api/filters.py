@@ -1,4 +1,4 @@
-"""What the query parameters of lists leave over, and the orders that lists can have."""
+"""Filters of lists by their query parameters, and the orders of lists."""
 
 from __future__ import annotations
 

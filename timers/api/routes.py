@@ -62,4 +62,4 @@ def patterns(routes: Iterable[tuple[str, type[ApiView]]], *, end: str = "") -> l
 
 
 described_patterns = patterns(ROUTES)
-"""What the OpenAPI document describes: every path once."""
+"""Patterns of the OpenAPI document: every path once."""

@@ -1,4 +1,4 @@
-"""Who may call: hashed tokens, client keys, calendars, answers to repeated requests, and what a person prefers."""
+"""Tables of callers: hashed tokens, client keys, calendar feeds, answers to repeated requests, preferences."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ class IdempotentAnswer(models.Model):
 
 
 class Preference(models.Model):
-    """How one person wants to see the pages."""
+    """Preferences of one user for pages."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preference")
     timezone = models.CharField(max_length=60, blank=True, default="")
     theme = models.CharField(max_length=10, blank=True, default="")
     keyboard = models.BooleanField(default=True)
-    """Whether single keys do something on the pages."""
+    """True when single keys are shortcuts on pages."""
 
     def __str__(self) -> str:
         return f"preferences of {self.owner_id}"

@@ -97,7 +97,7 @@ class TimerOrigin(models.Model):
 
 
 class Definition(models.Model):
-    """What a timer is told to do, as of one edit: immutable and numbered; executions name the one they carried out."""
+    """Definition of a timer as of one edit, immutable and numbered; an execution names the one it carried out."""
 
     timer = models.ForeignKey(Timer, on_delete=models.CASCADE, related_name="definitions")
     number = models.PositiveIntegerField()

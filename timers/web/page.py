@@ -1,4 +1,4 @@
-"""What every page needs around its content: the reader's zone and theme, the state of scheduling, and login."""
+"""The frame of every page: the reader's zone and theme, the state of scheduling, and log-in."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Banner:
 
 @dataclass(frozen=True)
 class Shell:
-    """What surrounds the content of a page."""
+    """Context of a page around its content."""
 
     health: HealthWords
     zone_words: str

@@ -15,7 +15,7 @@ from timers.services.collections.checks import CheckStatus
 
 
 class AbilitiesSerializer(Document):
-    """What a collection's storage is able to do beyond listing, reading, writing and deleting."""
+    """Capabilities of a collection's storage beyond listing, reading, writing and deleting."""
 
     rename = serializers.BooleanField(help_text="An entry can be moved without copying it.")
     times = serializers.BooleanField(help_text="A file keeps the modification time that it is given.")
@@ -28,7 +28,7 @@ class AbilitiesSerializer(Document):
 
 
 class HealthSerializer(Document):
-    """What a test found."""
+    """Result of a test of a collection."""
 
     status = one_of(CheckStatus)()
     checked_at = serializers.DateTimeField()

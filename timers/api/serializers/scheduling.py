@@ -1,4 +1,4 @@
-"""Whether everything is paused, and the requests that change it."""
+"""The pause of all timers, and the requests that change it."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class TransferRequest(Document):
 
 
 class RerunRequest(InputDocument):
-    """What is to be different this time."""
+    """Options that a rerun changes."""
 
     dry_run = serializers.BooleanField(required=False, allow_null=True)
     max_delete = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=1_000_000_000)

@@ -1,4 +1,4 @@
-"""What makes a timer run or rest: pause, resume, run now, its next instants; and what a schedule would do."""
+"""Operations of a timer: pause, resume, run now, next instants; and previews of schedules."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _password(label: str, **more: Any) -> forms.CharField:
 
 
 class CollectionForm(PlainForm):
-    """What all collections have. Below it the form of each kind adds the parameters of its storage."""
+    """Fields of all collections; the form of each storage adds its parameters."""
 
     kind = ""
     heading = ""
@@ -63,7 +63,7 @@ class CollectionForm(PlainForm):
 
     @property
     def places(self) -> dict[str, str]:
-        """Where complaints about the storage are shown."""
+        """Return the field at which errors of the storage are shown."""
         named = {f"storage.{name}": name for name in (*self.PARAMETERS, *self.SECRETS)}
         return {**named, "storage": self.PARAMETERS[0]} if self.PARAMETERS else named
 

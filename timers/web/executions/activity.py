@@ -45,7 +45,7 @@ _EXPORTS: dict[str, tuple[Callable[[Iterable[Any]], Iterator[str]], str]] = {
 
 @dataclass(frozen=True)
 class ActivityQuery:
-    """What an address asks for: the filters that could be read, the others as sentences by name."""
+    """Filters of an address: those that could be read, and errors by name for the others."""
 
     filters: queries.ExecutionFilters
     oops: dict[str, str] = field(default_factory=dict)

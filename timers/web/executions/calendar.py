@@ -18,7 +18,7 @@ from timers.queries.executions import upcoming
 from timers.services.timers import calendar_feed
 
 FRESH_FOR = timedelta(hours=1)
-"""How often programs are asked to look again."""
+"""Refresh interval suggested to calendar programs."""
 
 
 @require_safe

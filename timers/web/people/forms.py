@@ -59,7 +59,7 @@ def zone_choices() -> list[tuple[str, str]]:
 
 
 class AccountForm(PlainForm):
-    """How the reader wants to see the pages."""
+    """Form of the reader's preferences for pages."""
 
     timezone = forms.ChoiceField(required=False, label="Time zone", help_text="All times on the pages are shown in it.")
     theme = forms.ChoiceField(
@@ -76,7 +76,7 @@ class AccountForm(PlainForm):
 
 
 class AddressForm(PlainForm):
-    """Where the reader is told things."""
+    """Form of the address that notifications go to."""
 
     email = forms.CharField(
         required=False,

@@ -1,4 +1,4 @@
-"""What operators and load balancers ask: is the process up, is the service ready."""
+"""Health checks for operators and load balancers: the process is up, the service is ready."""
 
 from __future__ import annotations
 

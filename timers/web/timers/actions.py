@@ -1,4 +1,4 @@
-"""What the buttons of one timer do."""
+"""Views behind the buttons of one timer."""
 
 from __future__ import annotations
 

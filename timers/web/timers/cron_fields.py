@@ -34,9 +34,9 @@ class CronBuilder:
     shown_for: str
     picked: Picked
     stands: bool = False
-    """Whether the choices were sent with the text that they were shown for: then they count."""
+    """True when the choices came with the expression that they were shown for; only then do they count."""
     changed: bool = False
-    """Whether they count, and no longer are what the text says."""
+    """True when the choices count and differ from the expression."""
 
     @property
     def expression(self) -> str:

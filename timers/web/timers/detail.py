@@ -30,7 +30,7 @@ VERSIONS = 4
 
 @dataclass(frozen=True)
 class Visit:
-    """Who looks at what, when, and on which clock."""
+    """The reader, the timer, the instant and the zone of one page."""
 
     request: HttpRequest
     timer: Timer

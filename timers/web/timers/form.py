@@ -31,7 +31,7 @@ AT_FIRST = {
     "unit": "3600",
     "expression": cron_fields.DEFAULT,
 }
-"""What the form of a new timer holds."""
+"""Initial values of the form of a new timer."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class TimerForm(ScheduleFields, PolicyFields):
         return self.refused[kind] if kind in self.refused else why_not(kind, self.reader)
 
     def _is_old(self, kind: str) -> bool:
-        """Whether a kind is the one that the timer has: it can stay so whatever else."""
+        """Return whether this is the timer's present action, which is always offered."""
         return self.like is not None and self.like.action == kind
 
     @property
@@ -146,7 +146,7 @@ class TimerForm(ScheduleFields, PolicyFields):
 
     @property
     def policy_sentences(self) -> str:
-        """What the policies come to, in words."""
+        """Return the effect of the policies in words."""
         return self.policy_words(self.chosen_kind, self.old_policies if self.editing else {})
 
     # What was sent, and what it means

@@ -34,7 +34,7 @@ _OF_A_KIND = {
     "recurring": ("interval_seconds", "start", "end"),
     "cron": ("expression", "timezone", "dst_gap", "dst_overlap", "start", "end"),
 }
-"""What the form knows of a schedule; whatever else is stored with one stays as long as its kind does."""
+"""Keys of a schedule that the form edits; other stored keys stay as long as the kind does."""
 
 
 class ScheduleFields(PlainForm):
@@ -101,7 +101,7 @@ class ScheduleFields(PlainForm):
 
     @property
     def expression_shown(self) -> str:
-        """What stands in the field of the expression."""
+        """Return the text in the expression's field."""
         if not self.is_bound:
             return str(self.initial.get("expression") or "")
         cron = self.cron
