@@ -25,6 +25,10 @@ WORKFLOW = {
     ],
 }
 """A workflow whose runs wait for a worker that never comes."""
+LONG_NAME = ("Measurement" * 24)[:255]
+LONG_TAG = ("instrument" * 6)[:60]
+LONG_PATH = f"/{('spectrometer' * 17)[:198]}/"
+"""The longest name, a long tag and a long path, all without a place to break at."""
 
 
 @contextmanager
@@ -62,6 +66,7 @@ def _make_history(site: Installation, board: str) -> None:
         "works": _make(site, "Nightly report", "code", {"function": "reports.nightly", "kwargs": {"pages": 3}}),
         "told": _make(site, "Tell the board", "webhook", {"url": f"{board}/hook", "json": {}}, tags={"team": "data"}),
     }
+    _make_long(site)
     flow = _make(site, "Count the readings", "workflow", {"name": WORKFLOW["name"], "input": {"day": "today"}})
     site.call("POST", f"/timers/{flow}/run")
     runs = [site.call("POST", f"/timers/{timer}/run")["execution"] for timer in timers.values() for _ in range(3)]
@@ -76,6 +81,29 @@ def _make_history(site: Installation, board: str) -> None:
     site.call("POST", f"/timers/{timers['told']}/pause", {"reason": "The board is being rebuilt"})
     until(lambda: all(_is_over(site, run["id"]) for run in runs), seconds=30, what="the executions")
     until(lambda: all(_has_ended(site, each["id"]) for each in made), seconds=30, what="the transfers")
+
+
+def _make_long(site: Installation) -> None:
+    """Make a timer, a collection and two transfers whose names and paths have no place to break at."""
+    timer = _make(
+        site, LONG_NAME, "code", {"function": "orders.import"}, policies={"max_attempts": 1}, tags={LONG_TAG: "x"}
+    )
+    run = site.call("POST", f"/timers/{timer}/run")["execution"]["id"]
+    bucket = {
+        "kind": "s3",
+        "bucket": "spectra",
+        "prefix": LONG_PATH.strip("/"),
+        "endpoint_url": "http://127.0.0.1:1029",
+        "access_key_id": "nobody",
+        "secret_access_key": "nothing",
+    }
+    collection = site.call("POST", "/collections", {"display_name": LONG_NAME, "storage": bucket})["id"]
+    items = [{"source_path": LONG_PATH, "destination_path": f"/home{LONG_PATH}", "recursive": True}]
+    copy = {"source_endpoint": collection, "destination_endpoint": ARCHIVE, "label": LONG_NAME[:128], "DATA": items}
+    _make(site, f"{LONG_NAME[:-4]}Copy", "transfer", copy)
+    site.call("POST", "/transfers", {**copy, "label": ""})
+    site.call("POST", "/transfers", {**copy, "source_endpoint": INSTRUMENT, "dry_run": True})
+    until(lambda: _is_over(site, run), seconds=30, what="the execution of the long name")
 
 
 def _define(site: Installation, workflow: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.running import Installation
-from tests.browser.site import ARCHIVE, INSTRUMENT
+from tests.browser.site import ARCHIVE, INSTRUMENT, LONG_NAME
 from tests.browser.walking import AXE, BUTTONS, LOOKS, OTHER_LOOKS, Walk, kind
 
 MOST_PAGES = 80
@@ -108,6 +109,32 @@ def test_every_page_fits_at_every_width(
     walk.end()
 
 
+def test_the_longest_names_tags_and_paths_break_no_page_at_any_width(
+    chromium: Browser, site: Installation, logged_in: Path
+) -> None:
+    walk = Walk(chromium, site, logged_in)
+    for path in _pages_of_long_names(site):
+        walk.fit(path)
+    walk.end()
+
+
+def _pages_of_long_names(site: Installation) -> Iterator[str]:
+    """Yield every page that shows the longest name, tag or path."""
+    yield from ("/", "/activity/", "/transfers/", "/collections/")
+    for page in ("/", "/activity/", "/find/"):
+        yield f"{page}?q={LONG_NAME[:60]}"
+    for timer in site.call("GET", "/timers?limit=100")["timers"]:
+        if timer["name"].startswith(LONG_NAME[:60]):
+            yield f"/timers/new/?from={timer['id']}"
+            yield from (f"/timers/{timer['id']}/{page}" for page in ("", "edit/", "delete/", "versions/"))
+            executions = site.call("GET", f"/timers/{timer['id']}/executions?limit=1")["executions"]
+            yield from (f"/executions/{execution['id']}/" for execution in executions)
+    for collection in site.call("GET", "/collections")["collections"]:
+        if collection["display_name"] == LONG_NAME:
+            yield from (f"/collections/{collection['id']}/{page}" for page in ("", "edit/", "delete/"))
+    yield from _transfers(site)
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_every_button_can_be_pressed(
     chromium: Browser, site: Installation, logged_in: Path, pages: dict[str, str], scripts: bool
@@ -180,7 +207,7 @@ def test_a_timer_is_made_with_all_that_the_form_offers(chromium: Browser, site: 
     page.get_by_role("button", name="Add runs").click()
     expect(page.get_by_label("Source path 2")).to_have_value("/runs/")
     expect(page.get_by_label("Source path", exact=True)).to_have_value("/typed/")
-    page.get_by_role("button", name="Take off the list: /typed/").click()
+    page.get_by_role("button", name="Remove: /typed/").click()
     expect(page.get_by_label("Source path", exact=True)).to_have_value("/runs/")
     page.get_by_label("To", exact=True).select_option(ARCHIVE)
     page.get_by_role("button", name="Use this folder").click()
@@ -215,7 +242,7 @@ def test_what_an_execution_does_is_followed_to_its_end(chromium: Browser, site: 
 
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.locator("#execution-badge")).to_have_text("completed", timeout=15000)
-    expect(page.locator("#execution-said")).to_have_text("The execution is completed.")
+    expect(page.locator("#execution-said")).to_have_text("The run is completed.")
     expect(page.locator("#execution-body")).to_contain_text('"waited": 3')
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     walk.end()

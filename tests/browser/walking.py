@@ -37,13 +37,14 @@ FIND_BUTTONS = """buttons => {
 }"""
 
 OVERHANGS = """() => [...document.querySelectorAll('main .card *')].filter(each => {
-  const box = each.getBoundingClientRect(), card = each.closest('.card'), edge = card.getBoundingClientRect();
-  if (!box.width || each.closest('svg') || box.right <= edge.right + 1 && box.left >= edge.left - 1) return false;
-  for (let above = each.parentElement; above !== card; above = above.parentElement)
+  const cell = each.parentElement.closest('td, .card'), box = each.getBoundingClientRect();
+  const edge = cell.getBoundingClientRect(), slack = cell.matches('td') ? 4 : 1;
+  if (!box.width || each.closest('svg') || box.right <= edge.right + 1 && box.left >= edge.left - slack) return false;
+  for (let above = each.parentElement; above !== cell.parentElement; above = above.parentElement)
     if (getComputedStyle(above).overflowX !== 'visible') return false;
   return true;
 }).slice(0, 3).map(each => each.outerHTML.slice(0, 120))"""
-"""What hangs out of its card and cannot be scrolled to."""
+"""What hangs out of its cell or its card and cannot be scrolled to."""
 
 
 class Walk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,8 +32,32 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
 
 
+class Browser(Client):
+    """A client that reads a page as it is laid out: where the templates break a line beside a tag says nothing."""
+
+    def request(self, **request: Any) -> Any:
+        response = super().request(**request)
+        if not response.streaming and "html" in response.get("Content-Type", ""):
+            response.content = _without_line_breaks(response.content.decode()).encode()
+        return response
+
+
+_WITHIN_TEXT = r"(?:time|b|strong|code|a|span data-relative)\b"
+
+
+def _without_line_breaks(html: str) -> str:
+    """Return the markup with no line breaks beside tags, and with a space for each within a text."""
+    kept = re.split(r"(<(pre|textarea)\b.*?</\2>)", html, flags=re.DOTALL)
+    for number in range(0, len(kept), 3):
+        around = re.sub(rf"(?<=[^\s>])\s*\n\s*(?=<(?:{_WITHIN_TEXT}|span\b))", " ", kept[number])
+        around = re.sub(rf"(</{_WITHIN_TEXT}[^>]*>)\s*\n\s*(?=[^\s<]|<{_WITHIN_TEXT})", r"\1 ", around)
+        beside_tags = re.sub(r"(?<=>)\s*\n\s*|\s*\n\s*(?=<)", "", around)
+        kept[number] = re.sub(r"\s*\n\s*", " ", beside_tags)
+    return "".join(part for number, part in enumerate(kept) if number % 3 < 2)
+
+
 def _browser(user: Any) -> Client:
-    client = Client()
+    client = Browser()
     client.force_login(user)
     return client
 

@@ -226,7 +226,7 @@ def test_the_list_is_used_by_keyboard_and_many_at_once(chromium: Browser, live_s
 
     page.get_by_label("Select all on this page").check()
     page.locator("#bulk").get_by_role("button", name="Delete").click()
-    page.get_by_label("How many are they?").fill("2")
+    page.get_by_label("Number of timers").fill("2")
     page.locator("#bulk-result").get_by_role("button", name="Delete 3 timers").click()
     expect(page.locator("#bulk-result").get_by_role("alert")).to_contain_text("Nothing was deleted.")
 
@@ -240,7 +240,7 @@ def test_the_list_is_used_by_keyboard_and_many_at_once(chromium: Browser, live_s
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     press("Escape")
     press("Control+k")
-    page.get_by_role("textbox", name="Find or do").fill("run gam")
+    page.get_by_role("textbox", name="Search").fill("run gam")
     expect(page.locator("#found")).to_contain_text("Run now: gamma")
     press("Enter")
     expect(page.get_by_role("heading", name="gamma", exact=True)).to_be_visible()
@@ -252,7 +252,7 @@ def test_the_list_is_used_by_keyboard_and_many_at_once(chromium: Browser, live_s
     press("c")
     page.wait_for_url("**/timers/new/")
     page.goto(f"{live_server.url}/account/")
-    page.get_by_label("Single keys do something").uncheck()
+    page.get_by_label("Keyboard shortcuts").uncheck()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("Saved.")
     press("c")

@@ -57,7 +57,7 @@ def find(request: HttpRequest) -> HttpResponse:
     verb, _, name = words.partition(" ")
     verb, name = verb.casefold(), name.strip()
     found = [
-        ("Do", list(_deeds(request, verb, name))),
+        ("Actions", list(_deeds(request, verb, name))),
         *(_things(request.user, words) if words else ()),
         ("Pages", list(_pages(request, words))),
     ]
@@ -108,7 +108,7 @@ def _entry(thing: Any) -> PaletteEntry:
         case Timer():
             return PaletteEntry(thing.name, reverse("timer", args=[thing.pk]), thing.action, state=thing.status)
         case Execution():
-            words = f"An execution of {thing.timer.name}"
+            words = f"A run of {thing.timer.name}"
             return PaletteEntry(words, reverse("execution", args=[thing.pk]), "clock", state=thing.status)
         case Transfer():
             words = thing.label or "A transfer without a label"

@@ -172,7 +172,7 @@ def test_every_field_that_cannot_work_is_named_and_secrets_are_not_sent_back(
         assert f'href="#{name}"' in page
         assert f'id="{name}_error"' in page
     assert "The collection was not created." in page
-    assert "give them again" in page
+    assert "Enter them again" in page
     assert "sftp://x/" in page
     assert "battery staple" not in page
     assert "PRIVATE KEY-----" not in page
@@ -318,14 +318,19 @@ def test_a_long_folder_is_shown_page_by_page(owners_browser: Client, places: Pla
     assert "Page 1 of 2" in first
     assert 'page=2">Next</a>' in first
     last = text(owners_browser, address, path="/home", page="2")
-    assert 'page=1">Before</a>' in last
+    assert 'page=1">Previous</a>' in last
     assert "501 items" in last
     assert "Page 1 of 2" in text(owners_browser, address, path="/home", page="odd")
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("new", "/home/new was made."), ("run-1.h5", "is not a folder"), ("", "Give the folder a name"), ("a/b", "slash")],
+    [
+        ("new", "/home/new was created."),
+        ("run-1.h5", "is not a folder"),
+        ("", "Give the folder a name"),
+        ("a/b", "slash"),
+    ],
 )
 def test_a_folder_is_made_where_one_looks(
     owners_browser: Client, places: Places, tmp_path: Path, name: str, said: str

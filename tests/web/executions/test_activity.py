@@ -119,7 +119,7 @@ def test_a_text_is_sought_in_names_and_else_in_errors(owners_browser: Client, ow
     assert "of timers named “night”" in named
     assert "Night has fallen" not in named
     assert "Night has fallen" in said
-    assert "errors that say it" in said
+    assert "runs whose error contains it" in said
 
 
 def test_what_is_rare_is_looked_for_step_by_step(
@@ -140,11 +140,11 @@ def test_what_is_rare_is_looked_for_step_by_step(
     while address:
         page = text_of(admins_browser.get(address))
         seen, steps = seen + page.count('aria-label="Details:'), steps + 1
-        more = re.search(r'href="(/activity/\?[^"]*)">Look further back', page)
+        more = re.search(r'href="(/activity/\?[^"]*)">Search further back', page)
         address = more[1].replace("&amp;", "&") if more else ""
 
     assert (seen, steps) == (1, 3)
-    assert "No execution since <time" in text_of(admins_browser.get("/activity/?q=no+route"))
+    assert "No run since <time" in text_of(admins_browser.get("/activity/?q=no+route"))
     assert rows(owners_browser.get("/activity/?status=failed")) == 1  # few timers are found at once
 
 
@@ -286,7 +286,7 @@ def test_a_renewed_or_revoked_address_opens_nothing(owners_browser: Client, clie
 
     assert client.get(second).status_code == 404
     assert not CalendarFeed.objects.exists()
-    assert "Make address" in text_of(owners_browser.get("/activity/"))
+    assert "Create address" in text_of(owners_browser.get("/activity/"))
 
 
 def test_nobody_reads_the_calendar_of_somebody_who_left(owners_browser: Client, client: Client, owner: Any) -> None:
@@ -320,7 +320,7 @@ def test_chosen_executions_run_again_with_a_result_each(
     page = text_of(response)
     again = Execution.objects.get(trigger="rerun")
     assert "Run again: 1 done, 1 not" in page
-    assert f'href="/executions/{again.pk}/">kept</a>' in page
+    assert f'href="/executions/{again.pk}/" title="kept">kept</a>' in page
     assert 'href="/activity/?status=failed">Back to the activity</a>' in page
     assert owners_browser.post("/executions/rerun/").status_code == 400
 

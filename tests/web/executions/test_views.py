@@ -16,7 +16,7 @@ from tests.web.conftest import ran
 from timers.lifecycle import SkipReason
 from timers.models import Attempt, Execution
 from timers.queries.executions import listing as queries
-from timers.templatetags.timers_ui import SKIP_REASONS
+from timers.templatetags.labels import SKIP_REASONS
 
 pytestmark = pytest.mark.django_db
 
@@ -308,7 +308,7 @@ def test_what_waits_for_another_attempt_says_when_and_whether_it_is_the_last(
     page = owners_browser.get(f"/executions/{execution.pk}/").content.decode()
 
     assert "Attempt 2 of 2 starts in 45\xa0s, at " in re.sub("<[^>]*>", "", page)
-    assert "If it fails too, this execution has failed; the timer pauses after 5 in a row." in page
+    assert "If it fails too, this run has failed; the timer pauses after 5 in a row." in page
     assert "Retry-After: 45" in page
     assert "attempt 2 due Mon 2 Mar 12:00:45 UTC" in page
     assert 'class="mark plan"' in page
@@ -354,7 +354,7 @@ def test_a_run_that_was_asked_for_was_not_planned(owners_browser: Client, owner:
 
     page = owners_browser.get(f"/executions/{execution.pk}/").content.decode()
 
-    assert "Asked for <span" in page
+    assert "Requested <span" in page
     assert "<span>Planned</span>" not in page
 
 
@@ -371,7 +371,7 @@ def test_following_swaps_the_rest_only_when_it_changed(owners_browser: Client, o
     assert "execution-body" not in same
     assert "data-live" in same
     assert 'id="execution-body" hx-swap-oob="true"' in ended
-    assert "The execution is completed." in ended
+    assert "The run is completed." in ended
     assert 'aria-disabled="true">Ended</span>' in ended
     assert "data-live" not in ended
 

@@ -16,7 +16,7 @@ from timers.models import Definition, Event, Timer
 pytestmark = pytest.mark.django_db
 
 HOOK = "https://hooks.example.org/told"
-BUTTON = "Send a test notice"
+BUTTON = "Send a test notification"
 
 
 def test_the_address_is_shown_and_can_be_changed(owners_browser: Client, owner: Any) -> None:

@@ -75,7 +75,7 @@ def test_an_app_that_was_let_in_is_listed_and_revoked_with_its_tokens(
     assert page.count("manage your timers") == 1  # tokens of apps are not among those made by hand
     assert refused.status_code == 404
     assert tokens.authenticate_token(issued.access, now=now) is None
-    assert "Apps that you let in" not in owners_browser.get("/tokens/").content.decode()
+    assert "Authorized apps" not in owners_browser.get("/tokens/").content.decode()
 
 
 def test_a_client_key_is_made_shown_once_and_revoked(owners_browser: Client, now: datetime) -> None:

@@ -95,7 +95,7 @@ def test_missing_pages_help(owners_browser: Client) -> None:
     response = owners_browser.get("/nothing-here/")
 
     assert response.status_code == 404
-    assert "There is nothing here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
 
 
 def test_a_defect_shows_a_page_that_helps_and_no_stack(owners_browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:

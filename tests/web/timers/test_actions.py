@@ -36,14 +36,14 @@ def test_it_shows_executions_next_runs_definition_and_activity(
     page = owners_browser.get(f"/timers/{timer.pk}/").content.decode()
 
     assert "HTTP 204" in page
-    assert "The last one still ran (overlap: skip): 3 occurrences until" in page
+    assert "The previous run was still running (overlap: skip): 3 occurrences until" in page
     assert "hooks.example.org answered 503." in page
     assert "9\u00a0ms" in page
     assert "3 of 3" in page
     assert "Mon 2 Mar 13:00 UTC" in page, "the next runs"
     assert "Every hour" in page
     assert "&quot;interval_seconds&quot;: 3600" in page, "the definition as JSON"
-    assert "made it" in page
+    assert "created it" in page
 
 
 @pytest.mark.parametrize("word", ["Run now", "Pause", "Edit", "Duplicate", "Delete"])

@@ -41,7 +41,7 @@ def test_a_test_is_sent_and_its_answer_shown_without_secrets(owners_browser: Cli
     assert target.head()["authorization"] == SECRET
     assert json.loads(target.body()) == {"hello": "there"}
     assert target.head()["webhook-signature"].startswith("v1,")
-    assert "The test was taken." in part
+    assert "The test was accepted." in part
     assert "Answered 200" in part
     assert '"took": true' in part
     assert SECRET not in part
@@ -85,7 +85,7 @@ def test_stored_secrets_are_used_when_a_timer_is_edited_or_copied(
     assert values["headers"] == ["Authorization: ***"]
 
     for query in (f"?timer={timer.pk}", f"?from={timer.pk}"):
-        assert "The test was taken." in send(owners_browser, query, **values)
+        assert "The test was accepted." in send(owners_browser, query, **values)
         assert target.head()["authorization"] == SECRET
     copied = owners_browser.post(f"/timers/new/?from={timer.pk}", values)
 
@@ -109,7 +109,7 @@ def test_many_tests_have_to_wait(owners_browser: Client, target: Scripted, monke
 
     said = [send(owners_browser, url=target.url("/hook")) for _ in range(3)]
 
-    assert ["The test was taken." in each for each in said] == [True, True, False]
+    assert ["The test was accepted." in each for each in said] == [True, True, False]
     assert "test deliveries in five minutes" in said[2]
     assert Event.objects.filter(verb="tested").count() == 2
 
@@ -117,6 +117,6 @@ def test_many_tests_have_to_wait(owners_browser: Client, target: Scripted, monke
 def test_without_a_script_the_page_comes_back_with_the_answer(owners_browser: Client, target: Scripted) -> None:
     page = text_of(owners_browser.post("/timers/new/", fields_of_webhook(url=target.url("/hook"), test="1", name="")))
 
-    assert "The test was taken." in page
+    assert "The test was accepted." in page
     assert "was not created" not in page
     assert not Timer.objects.exists()

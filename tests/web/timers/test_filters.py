@@ -24,7 +24,8 @@ HTMX = {"HX-Request": "true"}
 
 
 def names(response: Any) -> list[str]:
-    return re.findall(r'<a class="name" href="/timers/[^"]+">([^<]*)</a>', response.content.decode())
+    page = response.content.decode()
+    return re.findall(r'<a class="name clamp" href="/timers/[^"]+" title="[^"]*">([^<]*)</a>', page)
 
 
 def test_an_empty_list_says_what_a_timer_is_and_offers_a_new_one(owners_browser: Client) -> None:
@@ -304,7 +305,7 @@ def test_a_button_needs_the_token_of_the_page(owner: Any) -> None:
     response = careful.post(f"/timers/{make_webhook_timer(owner).pk}/pause/")
 
     assert response.status_code == 403
-    assert "The form was too old" in response.content.decode()
+    assert "This form has expired" in response.content.decode()
 
 
 def test_buttons_do_nothing_on_get(owners_browser: Client, owner: Any) -> None:

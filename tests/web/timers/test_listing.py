@@ -183,7 +183,7 @@ def test_the_list_can_be_ordered_by_next_run(owners_browser: Client, owner: Any)
 
     page = owners_browser.get("/?order=next").content.decode()
 
-    assert re.findall(r'<a class="name"[^>]*>([^<]*)</a>', page) == ["soon", "later", "never"]
+    assert re.findall(r'<a class="name clamp"[^>]*>([^<]*)</a>', page) == ["soon", "later", "never"]
     assert 'aria-sort="ascending"><a href="/?order=next" title="Order by next run">' in page
 
 
@@ -257,7 +257,7 @@ def test_deleting_many_asks_for_their_number(owners_browser: Client, owner: Any)
     assert "Delete 3 timers?" in asking
     wrong = send(owners_browser, "delete", *chosen, count="2")
     assert wrong.status_code == 400
-    assert "Write the number 3 to delete them." in wrong.content.decode()
+    assert "Type 3 to delete them." in wrong.content.decode()
     assert Timer.objects.not_deleted().count() == 3
 
     assert told(send(owners_browser, "delete", *chosen, count=" 3 ")) == [
@@ -269,10 +269,10 @@ def test_deleting_many_asks_for_their_number(owners_browser: Client, owner: Any)
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"do": "pause"}, "No timer is chosen."),
+        ({"do": "pause"}, "No timer is selected."),
         ({"do": "explode"}, "Choose what to do with the timers."),
         ({}, "Choose what to do with the timers."),
-        ({"do": "pause", "timer": "nonsense"}, "No timer is chosen."),
+        ({"do": "pause", "timer": "nonsense"}, "No timer is selected."),
     ],
 )
 def test_a_bulk_form_that_says_nothing_useful_does_nothing(
@@ -351,7 +351,7 @@ def test_the_palette_knows_ids_and_keeps_secrets(
     execution = ran(timer, now)
 
     assert found(owners_browser, str(timer.pk)) == ["Nightly copy"]
-    assert found(owners_browser, str(execution.pk)) == ["An execution of Nightly copy"]
+    assert found(owners_browser, str(execution.pk)) == ["A run of Nightly copy"]
     assert found(strangers_browser, str(execution.pk)) == found(strangers_browser, "night") == []
     assert "Administration" not in found(strangers_browser, "")
     assert found(owners_browser, str(uuid4())) == []

@@ -94,7 +94,7 @@ def test_an_edit_shows_old_runs_beside_new_ones_and_what_becomes_of_the_running_
     assert "Tue 3 Mar 10:00 UTC" in part
     assert "Until now" in part
     assert "Tue 3 Mar 09:00 UTC" in part
-    assert f'<a href="/executions/{running.pk}/">One execution</a> has begun. It goes on' in part
+    assert f'<a href="/executions/{running.pk}/">One run</a> has started. It continues' in part
 
 
 def test_an_edit_of_a_paused_timer_says_that_it_stays_so(owners_browser: Client, owner: Any, now: datetime) -> None:

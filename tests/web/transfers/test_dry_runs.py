@@ -38,7 +38,7 @@ def test_a_dry_run_shows_numbers_shares_and_why(
     assert "errors and deletions first" in page
     for words in ("Not at the destination", "Content differs", "Content agrees", "Not at the source", "denied"):
         assert words in page
-    assert 'Delete<span class="n">3</span>' in page
+    assert 'Delete <span class="n">3</span>' in page
 
 
 def test_the_table_can_be_narrowed_to_a_verdict(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_an_empty_list_says_what_a_transfer_is(owners_browser: Client) -> None:
-    assert "A transfer makes a folder match another one" in owners_browser.get("/transfers/").content.decode()
+    assert "A transfer copies what is new or changed" in owners_browser.get("/transfers/").content.decode()
 
 
 def test_the_list_shows_progress_to_its_owner_alone(
@@ -28,7 +28,7 @@ def test_the_list_shows_progress_to_its_owner_alone(
     page = owners_browser.get("/transfers/").content.decode()
 
     assert "raw → archive" in page
-    assert f'href="/transfers/{transfer.pk}/">Nightly</a>' in page
+    assert f'href="/transfers/{transfer.pk}/" title="Nightly">Nightly</a>' in page
     assert '<progress class="thin" max="100" value="62"' in page
     assert "10.3\u00a0kB/s" in page
     assert str(transfer.pk) not in strangers_browser.get("/transfers/").content.decode()
@@ -79,7 +79,7 @@ def test_the_list_can_be_narrowed_to_a_state(
     page = owners_browser.get(f"/transfers/?status={status}").content.decode()
 
     assert f">The {status} one</a>" in page
-    assert page.count('class="name break"') == 1
+    assert page.count('class="name clamp"') == 1
 
 
 def test_the_list_takes_the_same_few_queries_for_many_rows(

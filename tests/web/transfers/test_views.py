@@ -70,8 +70,8 @@ def test_files_are_shown_by_what_became_of_them(
     assert [name for name in shown if "/copy/kept" in shown[name]] == ["all", "skipped"]
     assert [name for name in shown if "No space is left." in shown[name]] == ["all", "faults"]
     assert "copied, checksum agrees" in shown["done"]
-    assert 'Done<span class="n">2</span>' in shown["all"]
-    assert 'Unchanged<span class="n">1</span>' in shown["all"]
+    assert 'Done <span class="n">2</span>' in shown["all"]
+    assert 'Unchanged <span class="n">1</span>' in shown["all"]
 
 
 def test_many_files_come_in_pages(owners_browser: Client, owner: Any, places: Places, now: datetime) -> None:
@@ -153,7 +153,7 @@ def test_what_a_failed_transfer_left_is_called_not_done(
 
     page = page_of(owners_browser, transfer, "?files=pending")
 
-    assert 'Not done<span class="n">1</span>' in page
+    assert 'Not done <span class="n">1</span>' in page
     assert "to be copied" not in page
     assert '<progress max="100" value="0"' in page
 

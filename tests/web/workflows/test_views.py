@@ -24,7 +24,7 @@ def text(answer: Any) -> str:
 
 
 def test_an_empty_list_says_what_a_workflow_is(owners_browser: Client) -> None:
-    assert "several things one after the other" in text(owners_browser.get("/workflows/"))
+    assert "runs tasks in order" in text(owners_browser.get("/workflows/"))
 
 
 def test_the_list_shows_definitions_and_runs_to_their_owner_alone(

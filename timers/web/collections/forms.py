@@ -45,7 +45,13 @@ class CollectionForm(PlainForm):
     display_name = forms.CharField(
         label="Name", required=False, max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    default_directory = _text("Opens at", required=False, initial="/", max_length=1024, help_text="What /~/ means.")
+    default_directory = _text(
+        "Default directory",
+        required=False,
+        initial="/",
+        max_length=1024,
+        help_text="The folder it opens at; what /~/ means.",
+    )
     description = forms.CharField(label="Description", required=False)
 
     def __init__(self, *args: Any, collection: Collection | None = None, by: Any, **kwargs: Any) -> None:
@@ -138,7 +144,7 @@ class S3Form(CollectionForm):
     )
     region = _text("Region", required=False, help_text="Like eu-central-1; empty for us-east-1.")
     addressing = forms.ChoiceField(
-        label="The bucket's name stands",
+        label="Bucket addressing",
         required=False,
         choices=[("", "where the store expects it"), ("path", "in the path"), ("virtual", "in the host's name")],
     )
@@ -161,7 +167,7 @@ class SftpForm(CollectionForm):
     )
     username = _text("User name", required=False)
     host_key = forms.CharField(
-        label="The server's public key",
+        label="Host key",
         required=False,
         help_text=(
             "How the server is known; another one is refused. Get it with: ssh-keyscan -t ed25519 HOST "

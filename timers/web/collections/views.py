@@ -76,7 +76,7 @@ def delete(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     collection = service.get_for(request.user, collection_id)
     if request.method == "POST":
         service.delete(collection, by=request.user, now=now)
-        messages.success(request, f"{collection.display_name} was deleted. Its files are where they were.")
+        messages.success(request, f"{collection.display_name} was deleted. Its files were not touched.")
         return HttpResponseRedirect(reverse("collections"))
     users = queries.users_of(collection, reader=request.user)
     context = {"collection": collection, "users": users, "current": "collections"}
@@ -104,7 +104,7 @@ def make_folder(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
         if not paths.is_name(name):
             raise Invalid({"": "Give the folder a name, without a slash."})
         made = service.make_directory(collection, f"{path.rstrip('/')}/{name}")
-        messages.success(request, f"{made} was made.")
+        messages.success(request, f"{made} was created.")
     except TimersError as error:
         messages.error(request, error.message.removeprefix("path: "))
     return page.back(request, _address(collection))

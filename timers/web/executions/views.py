@@ -87,7 +87,7 @@ def rerun(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     except TimersError as error:
         messages.error(request, error.message)
         return page.back(request, reverse("execution", args=[execution.pk]))
-    messages.success(request, "It runs again; this is the new execution.")
+    messages.success(request, "It runs again; this is the new run.")
     return HttpResponseRedirect(reverse("execution", args=[again.pk]))
 
 

@@ -66,7 +66,7 @@ class AccountForm(PlainForm):
         required=False, label="Theme", choices=[("", "as the system"), ("light", "light"), ("dark", "dark")]
     )
 
-    keyboard = forms.BooleanField(required=False, label="Single keys do something (press ? to see which)")
+    keyboard = forms.BooleanField(required=False, label="Keyboard shortcuts (press ? for the list)")
 
     def __init__(self, *args: Any, preference: Preference | None, **kwargs: Any) -> None:
         known = preference or Preference()
@@ -108,7 +108,7 @@ class TokenForm(PlainForm):
     )
 
     may = forms.ChoiceField(
-        label="May",
+        label="Scope",
         choices=[("", "all that I may"), (tokens.API_SCOPE, "the REST API only")],
         required=False,
     )
@@ -118,7 +118,7 @@ class PasswordForm(PlainForm):
     """A new password; the present one is asked for, as somebody else may sit at the screen."""
 
     prefix = "password"
-    present = forms.CharField(label="Present password", strip=False, widget=_password("current-password"))
+    present = forms.CharField(label="Current password", strip=False, widget=_password("current-password"))
     new = forms.CharField(label="New password", strip=False, widget=_password("new-password"))
     again = forms.CharField(label="New password again", strip=False, widget=_password("new-password"))
 

@@ -95,7 +95,7 @@ def revoke_app(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
     """Take back what the reader let an app do."""
     app = page.found(next((each for each in apps_of(request.user) if each.client_id == client_id), None))
     consents.withdraw(owner=request.user, client_id=client_id, now=clock.now())
-    messages.success(request, f"“{app.name}” is let in no more.")
+    messages.success(request, f"“{app.name}” is no longer authorized.")
     return HttpResponseRedirect(reverse("tokens"))
 
 

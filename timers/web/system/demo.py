@@ -22,7 +22,7 @@ def load(request: HttpRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise Forbidden("Only administrators can load the demo.")
     made = len(demo.load(now=clock.now()))
-    messages.success(request, f"The demo is loaded: {made} timers." if made else "The demo was there already.")
+    messages.success(request, f"The demo is loaded: {made} timers." if made else "The demo was already loaded.")
     return HttpResponseRedirect(reverse("timers"))
 
 

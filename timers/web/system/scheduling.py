@@ -47,8 +47,8 @@ def resume(request: HttpRequest) -> HttpResponse:
         request,
         lambda owner: pause_all.resume_all(owner=owner, by=request.user, now=clock.now()),
         (
-            "Your timers go on with their next occurrences.",
-            "The timers of everybody go on with their next occurrences.",
+            "Your timers resume with their next runs.",
+            "The timers of everybody resume with their next runs.",
         ),
     )
 

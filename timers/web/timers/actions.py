@@ -97,7 +97,7 @@ def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
     text = read_instant(given, ZoneInfo(page.zone_of(request)), "")
     if text is None:
         if choice:
-            raise Invalid({"": "Say until when it is paused, with a date and a time."})
+            raise Invalid({"": "Give the date and the time until which it is paused."})
         return None
     end = datetime.fromisoformat(text)
     if end > now + MAX_PAUSE:

@@ -46,7 +46,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if wanted == "delete" and "count" not in request.POST:
         return _answer(request, {"chosen": chosen, "asks": True}, now=now)
     if wanted == "delete" and _number(request.POST["count"]) != len(chosen):
-        words = f"Write the number {len(chosen)} to delete them."
+        words = f"Type {len(chosen)} to delete them."
         return _answer(request, {"chosen": chosen, "asks": True, "count_oops": words}, now=now, status=400)
     deed, label = DEEDS[wanted]
     if wanted in ("tag", "untag"):
@@ -63,12 +63,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
 def rerun(request: HttpRequest) -> HttpResponse:
     """Run each chosen execution again and say how each went."""
     now = clock.now()
-    around = {"noun": "execution", "current": "activity"}
+    around = {"noun": "run", "current": "activity"}
     chosen = execution_queries.find_executions(request.user, _ids(request, "execution"))
     if not chosen or len(request.POST.getlist("execution")) > service.MAX_AT_ONCE:
-        words = (
-            f"These are too many at once; {service.MAX_AT_ONCE} are possible." if chosen else "No execution is chosen."
-        )
+        words = f"Too many at once; at most {service.MAX_AT_ONCE} are possible." if chosen else "No run is selected."
         return _answer(request, around | {"oops": words}, now=now, status=400)
     results = service.rerun(chosen, by=request.user, now=now)
     return _told(request, around | {"results": results, "label": "Run again"}, now=now)
@@ -95,9 +93,9 @@ def _oops(request: HttpRequest, wanted: str, chosen: list[Timer]) -> str:
     if wanted not in DEEDS:
         return "Choose what to do with the timers."
     if not chosen:
-        return "No timer is chosen. Tick the boxes of those that you mean."
+        return "No timer is selected. Tick the boxes of the timers."
     if len(request.POST.getlist("timer")) > service.MAX_AT_ONCE:
-        return f"These are too many at once; {service.MAX_AT_ONCE} are possible."
+        return f"Too many at once; at most {service.MAX_AT_ONCE} are possible."
     return ""
 
 

@@ -72,7 +72,7 @@ def edit(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     )
     if saved is None:
         return _page(request, form, now=now, timer=timer)
-    messages.success(request, "Saved. The changes count from now on.")
+    messages.success(request, "Saved. The changes apply from now on.")
     return HttpResponseRedirect(_address(timer))
 
 

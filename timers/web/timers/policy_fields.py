@@ -32,8 +32,9 @@ class PolicyFields(PlainForm):
     """One field for each policy; an empty one leaves the default."""
 
     overlap = forms.ChoiceField(
-        label="Still running at the next run",
+        label="Overlap policy",
         required=False,
+        help_text="When a run is due while the last one still runs.",
         choices=[
             ("skip", "skip that run"),
             ("queue_one", "queue one"),
@@ -43,19 +44,26 @@ class PolicyFields(PlainForm):
         ],
     )
     catch_up = forms.ChoiceField(
-        label="Missed while down",
+        label="Catch-up",
         required=False,
+        help_text="Which runs start that were missed while the service was down.",
         choices=[("latest", "run the last one"), ("all", "run all"), ("none", "run none")],
     )
-    catch_up_window_seconds = DurationField(label="Make up for runs as old as", help_text="Empty: 1 d")
+    catch_up_window_seconds = DurationField(
+        label="Catch-up window", help_text="How old a missed run may be to start late. Empty: 1 d"
+    )
     max_attempts = forms.IntegerField(
         label="Attempts", required=False, help_text="Empty: 3; code 1", widget=forms.NumberInput(attrs={"min": "1"})
     )
-    backoff_seconds = DurationField(label="Wait before the second", help_text="Empty: 30 s; doubles each time")
-    timeout_seconds = DurationField(
-        label="Time limit of an attempt", help_text="Empty: webhook 30 s, code 1 h, transfer 1 d"
+    backoff_seconds = DurationField(
+        label="Initial backoff", help_text="Wait before the second attempt; doubles each time. Empty: 30 s"
     )
-    jitter_seconds = DurationField(label="Spread the start over", help_text="Empty: start on time")
+    timeout_seconds = DurationField(
+        label="Timeout", help_text="Time limit of an attempt. Empty: webhook 30 s, code 1 h, transfer 1 d"
+    )
+    jitter_seconds = DurationField(
+        label="Jitter", help_text="Starts are spread at random over this time. Empty: start on time"
+    )
     pause_after_failures = forms.IntegerField(
         label="Pause after failures in a row",
         required=False,
@@ -63,9 +71,9 @@ class PolicyFields(PlainForm):
         widget=forms.NumberInput(attrs={"min": "0"}),
     )
     notify = forms.CharField(
-        label="Tell",
+        label="Notify",
         required=False,
-        help_text="One to a line: email (you), email:ana@example.org, or a URL. When it fails, is paused, works again.",
+        help_text="One a line: email (you), email:ana@example.org, or a URL. On failure, pause and recovery.",
         widget=forms.Textarea(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false", "rows": 2}),
     )
 

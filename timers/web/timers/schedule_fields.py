@@ -57,12 +57,12 @@ class ScheduleFields(PlainForm):
     )
     timezone = forms.ChoiceField(label="Time zone", required=False)
     dst_gap = forms.ChoiceField(
-        label="A time that the clock change leaves out",
+        label="Time skipped by a clock change",
         required=False,
         choices=[("shift", "runs at the first valid time after it"), ("skip", "is skipped")],
     )
     dst_overlap = forms.ChoiceField(
-        label="A time that comes twice",
+        label="Time repeated by a clock change",
         required=False,
         choices=[("first", "runs the first time"), ("second", "runs the second time"), ("both", "runs both times")],
     )

@@ -107,7 +107,7 @@ def start(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     """Start what a dry run showed; more deletions than usual only when their number was typed."""
     transfer = _find(request, transfer_id)
     if not _may_start(transfer):
-        messages.error(request, "Only what a dry run that has succeeded showed can be started.")
+        messages.error(request, "Only a successful dry run can be started.")
         return HttpResponseRedirect(reverse("transfer", args=[transfer.pk]))
     found = transfer_detail.gate(transfer, transfer_files.summary(transfer.pk))
     if request.POST.get("keep"):

@@ -49,7 +49,7 @@ def read(post: Mapping[str, Any]) -> dict[str, Any]:
     try:
         more = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Invalid({REST: f"This is no JSON: {error}."}) from error
+        raise Invalid({REST: f"This is not JSON: {error}."}) from error
     if not isinstance(more, dict):
         raise Invalid({REST: 'Give a JSON object, such as {"region": "eu"}.'})
     return {**more, **found}

@@ -170,7 +170,7 @@ def _register(request: HttpRequest, text: str, oops: list[str]) -> WorkflowDefin
     except TimersError as error:
         oops.append(error.message)
     except (ValueError, RecursionError) as error:
-        oops.append(f"This is no JSON: {error}.")
+        oops.append(f"This is not JSON: {error}.")
     return None
 
 
@@ -180,7 +180,7 @@ def unregister(request: HttpRequest, definition_id: int) -> HttpResponse:
     """Take out one version of a workflow; its runs stay."""
     row = _find(request, definition_id)
     workflow_definitions.unregister(row, by=request.user, now=clock.now())
-    messages.success(request, f"{row.name} v{row.version} was taken out; its runs stay.")
+    messages.success(request, f"{row.name} v{row.version} was unregistered; its runs stay.")
     return HttpResponseRedirect(reverse("workflows"))
 
 

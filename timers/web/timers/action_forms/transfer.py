@@ -79,32 +79,34 @@ class TransferForm(ActionForm):
     source = forms.ChoiceField(label="From", required=False)
     destination = forms.ChoiceField(label="To", required=False)
     paths = forms.CharField(label="Paths", required=False, widget=forms.HiddenInput)
-    sync_level = forms.ChoiceField(label="Copy when", required=False, choices=SYNC_LEVELS)
+    sync_level = forms.ChoiceField(
+        label="Sync level", required=False, choices=SYNC_LEVELS, help_text="When a file is copied."
+    )
     verify_checksum = forms.BooleanField(label="Verify checksums after copying", required=False, initial=True)
     delete_destination_extra = forms.BooleanField(
-        label="Delete what is only at the destination",
+        label="Delete extra files at the destination",
         required=False,
         help_text="Never for a source that is empty or cannot be read in full.",
     )
     max_delete = forms.IntegerField(
-        label="Most deletions at once",
+        label="Maximum deletions",
         required=False,
         help_text="A run that would delete more deletes nothing and fails. Empty: 1,000, or a quarter of all.",
         widget=forms.NumberInput(attrs={"min": "0"}),
     )
     label = forms.CharField(
-        label="Label of its transfers", required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label="Transfer label", required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     filter_rules = forms.CharField(
         label="Filter rules",
         required=False,
-        help_text="One to a line, as exclude *.tmp or include dir raw*. The first that matches a name decides.",
+        help_text="One a line, as exclude *.tmp or include dir raw*. The first that matches a name decides.",
         widget=forms.Textarea(attrs={**MONO, "rows": 3}),
     )
     links = forms.ChoiceField(label="Symbolic links", required=False, choices=LINKS)
     preserve_timestamp = forms.BooleanField(label="Keep the files' times", required=False)
-    skip_source_errors = forms.BooleanField(label="Go on past files that cannot be read", required=False)
-    fail_on_quota_errors = forms.BooleanField(label="Give up at once when the destination is full", required=False)
+    skip_source_errors = forms.BooleanField(label="Skip files that cannot be read", required=False)
+    fail_on_quota_errors = forms.BooleanField(label="Fail at once when the destination is full", required=False)
     speed = forms.FloatField(
         label="Speed limit, MB/s",
         required=False,
@@ -112,7 +114,7 @@ class TransferForm(ActionForm):
         widget=forms.NumberInput(attrs={"min": "0", "step": "any"}),
     )
     max_concurrency = forms.IntegerField(
-        label="Files at the same time",
+        label="Concurrent files",
         required=False,
         help_text="Empty: what suits the collections",
         widget=forms.NumberInput(attrs={"min": "1"}),

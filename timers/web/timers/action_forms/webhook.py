@@ -31,17 +31,17 @@ class WebhookForm(ActionForm):
     headers = forms.CharField(
         label="Headers",
         required=False,
-        help_text="One to a line, as Accept: text/plain. Secret ones are kept encrypted and shown as ***.",
+        help_text="One a line, as Accept: text/plain. Secret ones are kept encrypted and shown as ***.",
         widget=forms.Textarea(attrs={**MONO, "rows": 3}),
     )
-    content_kind = forms.ChoiceField(label="Body is", required=False, choices=[("json", "JSON"), ("text", "text")])
+    content_kind = forms.ChoiceField(label="Body type", required=False, choices=[("json", "JSON"), ("text", "text")])
     content = forms.CharField(
         label="Body", required=False, strip=False, widget=forms.Textarea(attrs={**MONO, "rows": 4})
     )
     expect = forms.CharField(
-        label="Good answers",
+        label="Expected status",
         required=False,
-        help_text="Status codes or classes, like 200, 204 or 2xx. Empty: 2xx.",
+        help_text="What counts as success: codes or classes, like 200, 204 or 2xx. Empty: 2xx.",
         widget=forms.TextInput(attrs=MONO),
     )
 

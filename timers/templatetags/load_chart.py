@@ -1,11 +1,9 @@
-"""How the load to come looks, and how lists of instants fall into days."""
+"""The load to come as a picture, and its hours in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from django import template
@@ -18,26 +16,6 @@ from timers.queries.executions.load_forecast import Cell, Load
 register = template.Library()
 
 HEIGHT = 48
-_INSTANTS: Mapping[str, Callable[[Any], datetime]] = {
-    "planned": lambda row: row.execution.scheduled_for,
-    "run": lambda run: run.at,
-}
-
-
-@dataclass(frozen=True)
-class DayOf:
-    """Things that belong to one day of the reader."""
-
-    name: str
-    things: list[Any]
-
-
-@register.simple_tag(takes_context=True)
-def by_day(context: Mapping[str, Any], things: Iterable[Any], which: str) -> list[DayOf]:
-    """Return the things, which stand in order of time, day by day: "Wednesday 18 November 2026"."""
-    zone, instant = context.get("zone", UTC), _INSTANTS[which]
-    days = groupby(things, key=lambda each: instant(each).astimezone(zone).date())
-    return [DayOf(f"{day:%A} {day.day} {day:%B %Y}", list(each)) for day, each in days]
 
 
 @register.simple_tag(takes_context=True)
@@ -80,23 +58,3 @@ def cell_words(context: Mapping[str, Any], cell: Cell) -> str:
 
 def _runs(count: int) -> str:
     return f"{formatting.number(count)} run{'' if count == 1 else 's'}"
-
-
-@register.simple_tag(takes_context=True)
-def hour_words(context: Mapping[str, Any], at: datetime) -> str:
-    """Return an hour: "Thu 19 Nov 09:00 to 10:00 CET"."""
-    zone = context.get("zone", UTC)
-    local, until = at.astimezone(zone), (at + timedelta(hours=1)).astimezone(zone)
-    return f"{local:%a} {local.day} {local:%b %H:%M} to {until:%H:%M} {formatting.zone_name(until)}"
-
-
-@register.simple_tag(takes_context=True)
-def field_time(context: Mapping[str, Any], instant: datetime | None) -> str:
-    """Return an instant as a field for a day and a time holds it, on the reader's clock."""
-    return "" if instant is None else f"{instant.astimezone(context.get('zone', UTC)):%Y-%m-%dT%H:%M}"
-
-
-@register.filter
-def day_name(at: datetime) -> str:
-    """Return the name of a row of the load: "Wed 18"."""
-    return f"{at:%a} {at.day}"

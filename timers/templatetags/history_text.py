@@ -13,22 +13,24 @@ from django.utils.safestring import SafeString
 
 from timers import formatting
 from timers.models import Event
-from timers.templatetags.timers_ui import event_words
+from timers.templatetags.labels import event_words
 
 register = template.Library()
 
 SENTENCES: Mapping[str, str] = {
-    "created": "made it",
+    "created": "created it",
     "resumed": "resumed it",
     "deleted": "deleted it",
     "ended": "ended it",
-    "signing_secret_rotated": "made a new signing secret",
+    "signing_secret_rotated": "renewed the signing secret",
 }
+
 ON_EXECUTIONS: Mapping[str, str] = {
-    "ran": "ran it by hand",
-    "reran": "ran an execution again",
-    "cancelled": "cancelled an execution",
+    "ran": "ran it manually",
+    "reran": "started a run again",
+    "cancelled": "cancelled a run",
 }
+
 FIELDS: Mapping[str, str] = {
     "timer_type": "what runs",
     "body": "what it does",
@@ -53,7 +55,7 @@ def _did(context: Mapping[str, Any], event: Event) -> str:
         case "paused":
             did = f"paused it{_until(context, event)}{_colon(event.text)}"
         case "restored":
-            did = f"took up {event.text or 'an earlier version'} again"
+            did = f"restored {event.text or 'an earlier version'}"
         case verb if verb in ON_EXECUTIONS and event.object_id:
             address = reverse("execution", args=[event.object_id])
             did = format_html('<a class="link" href="{}">{}</a>', address, ON_EXECUTIONS[verb])
@@ -80,35 +82,3 @@ def _listed(names: list[str]) -> str:
     if len(words) < 2:
         return words[0] if words else "it"
     return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-@register.filter
-def clock_change(size: Any, forward: bool) -> str:
-    """Return what the clocks do: "Clocks go forward by 1 h"."""
-    return f"Clocks go {'forward' if forward else 'back'} by {formatting.duration(size)}"
-
-
-OVERLAPS: Mapping[str, str] = {
-    "skip": "left out while the last one runs",
-    "queue_one": "one waits while the last one runs",
-    "queue_all": "all wait while the last one runs",
-    "cancel_previous": "the last one is stopped",
-    "allow": "runs beside the last one",
-}
-CATCH_UPS: Mapping[str, str] = {
-    "none": "left out",
-    "latest": "the last one is made up for",
-    "all": "all are made up for",
-}
-
-
-@register.filter
-def overlap_words(policy: str) -> str:
-    """Return what becomes of a run while the last one still runs."""
-    return OVERLAPS.get(policy, policy)
-
-
-@register.filter
-def catch_up_words(policy: str) -> str:
-    """Return what becomes of missed runs."""
-    return CATCH_UPS.get(policy, policy)

@@ -1,11 +1,10 @@
-"""The course of one execution as a picture, and the looks of its log."""
+"""The attempts of one run as a picture along the time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 from django import template
@@ -13,19 +12,23 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
-from timers.models import Attempt
-from timers.queries.executions.detail import ExecutionDetail, LogLine
+from timers.queries.executions.detail import ExecutionDetail
 
 register = template.Library()
 
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
 """Seconds between two marks on the axis."""
+
 MOST_MARKS = 6
+
 FIRST_WORDS = 27
 """Per cent that the first time with its zone takes in a narrow picture."""
+
 CROSS = mark_safe('<g transform="translate(9)"><path class="mark cross" d="M-4-4 4 4M4-4-4 4"/></g>')
+
 LEAST_WIDTH = 0.8
 """Per cent that even the shortest attempt takes."""
+
 MOST_DRAWN = 30
 
 
@@ -64,8 +67,9 @@ def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
 
 def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetime) -> str:
     states = [
-        f"attempt {each.number} {each.outcome} after {formatting.duration(each.finished_at - each.started_at)}"
-        for each in shown.attempts
+        f"attempt {attempt.number} {attempt.outcome} after"
+        f" {formatting.duration(attempt.finished_at - attempt.started_at)}"
+        for attempt in shown.attempts
     ]
     if due is not None:
         states.append(f"attempt {shown.next_attempt} due {formatting.clock_text(due, zone, now=now, style='second')}")
@@ -77,7 +81,7 @@ def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetim
 def _axis(scale: _Scale, zone: Any) -> SafeString:
     seconds = scale.length.total_seconds()
     step = next(
-        (each for each in STEPS if seconds / each <= MOST_MARKS),
+        (step for step in STEPS if seconds / step <= MOST_MARKS),
         STEPS[-1] * (1 + int(seconds / STEPS[-1] / MOST_MARKS)),
     )
     first = scale.begin.replace(microsecond=0)
@@ -146,57 +150,3 @@ def _now(scale: _Scale, now: datetime) -> SafeString:
         f"{x:.2f}",
         anchor,
     )
-
-
-@register.filter
-def status_words(code: Any) -> str:
-    """Return an HTTP status with its phrase: "503 Service Unavailable"."""
-    try:
-        return f"{code} {HTTPStatus(int(code)).phrase}"
-    except (ValueError, TypeError):
-        return str(code)
-
-
-@register.filter
-def retry_after(attempt: Attempt) -> str:
-    """Return what the answer to an attempt asked to wait, empty when it asked for nothing."""
-    answer = (attempt.details or {}).get("answer") or {}
-    return str((answer.get("headers") or {}).get("retry-after", ""))
-
-
-@register.simple_tag(takes_context=True)
-def log_time(context: Mapping[str, Any], at: datetime | None) -> SafeString:
-    """Return when a line was written, to the millisecond; its zone stands in the head of the log."""
-    if at is None:
-        return mark_safe("")
-    local = at.astimezone(context.get("zone", UTC))
-    moment = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), at.isoformat(), moment)
-
-
-@register.simple_tag(takes_context=True)
-def zone_of_log(context: Mapping[str, Any], lines: list[LogLine]) -> str:
-    """Return the short name of the reader's zone when the log was written."""
-    at = next((line.at for line in lines if line.at is not None), context["now"])
-    return formatting.zone_name(at.astimezone(context.get("zone", UTC)))
-
-
-@register.filter
-def rank_tone(rank: int) -> str:
-    """Return the class of a log line's level."""
-    return "is-bad" if rank >= 40 else "is-wait" if rank >= 30 else ""
-
-
-@register.filter
-def trace_lines(text: str) -> list[tuple[str, bool]]:
-    """Return the lines of a traceback, and of each whether it says what went wrong: those after the last frame."""
-    lines = str(text).rstrip().splitlines()
-    frames = [number for number, line in enumerate(lines) if line.lstrip().startswith("File ")]
-    here = frames[-1] if frames else len(lines)
-    return [(line, number > here) for number, line in enumerate(lines)]
-
-
-@register.filter
-def since(later: datetime | None, earlier: datetime | None) -> str:
-    """Return how long after `earlier` the later instant is, in words."""
-    return formatting.duration(later - earlier) if later is not None and earlier is not None else ""
