@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from urllib.parse import quote
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
 from timers.queries.executions.load_forecast import Cell, Load
+from timers.templatetags.formatting import iso
 
 register = template.Library()
 
@@ -49,11 +52,28 @@ def load_words(context: Mapping[str, Any], load: Load) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def cell_words(context: Mapping[str, Any], cell: Cell) -> str:
+def load_cell(context: Mapping[str, Any], cell: Cell) -> SafeString:
+    """Return one hour of the load as a cell of its table: a link to its timers when it has runs."""
+    return format_html(
+        "<td{}>{}</td>", mark_safe(' class="current"' if cell.current else ""), _hour(cell, context.get("zone", UTC))
+    )
+
+
+def _hour(cell: Cell, zone: tzinfo) -> SafeString:
+    if cell.at is None:
+        return mark_safe('<span class="cell past">·</span>')
+    if not cell.runs:
+        return mark_safe('<span class="cell h0">0</span>')
+    address = f"{reverse('activity')}?hour={quote(iso(cell.at))}#hour"
+    name = cell_words(cell.at.astimezone(zone), cell.runs)
+    return format_html(
+        '<a class="h{}" href="{}" aria-label="{}">{}</a>', cell.level, address, name, formatting.number(cell.runs)
+    )
+
+
+def cell_words(local: datetime, runs: int) -> str:
     """Return what one hour of the load says: "Wed 18 14:00 CET, 171 runs"."""
-    assert cell.at is not None
-    local = cell.at.astimezone(context.get("zone", UTC))
-    return f"{local:%a} {local.day} {local:%H:%M} {formatting.zone_name(local)}, {_runs(cell.runs)}"
+    return f"{local:%a} {local.day} {local:%H:%M} {formatting.zone_name(local)}, {_runs(runs)}"
 
 
 def _runs(count: int) -> str:
