@@ -1,4 +1,4 @@
-"""Notices: what somebody is told over a channel, kept until it was handed over or given up."""
+"""Notices: messages to one recipient over a channel, kept until they are sent or given up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from django.db.models import Q
 
 from timers.lifecycle import NoticeStatus
 from timers.models.fields import InstantField
+from timers.models.leases import LeasedQuerySet
+
+
+class NoticeQuerySet(LeasedQuerySet["Notice"]):
+    lease_columns = ("lease_until", "run_at")
+    owner_column = None
 
 
 class Notice(models.Model):
-    """One thing that one recipient is told. `target` is an address or a URL, empty for the owner's own address.
+    """One message to one recipient. `target` is an address or a URL, empty for the owner's own address.
 
     `type` is a stable word for programs ("timer.failed"); `object_kind` and `object_id` say what it is about. While it
     is pending, `run_at` is when it may be sent, or when the one who sends it now counts as gone; `lease_until` the
@@ -37,6 +43,8 @@ class Notice(models.Model):
     lease_until = InstantField(null=True)
     error_message = models.TextField(null=True)
     sent_at = InstantField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(status__in=list(NoticeStatus)), name="notice_status_known")]

@@ -8,27 +8,25 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from timers.lifecycle import EXECUTION_MOVES, PLANNED_TRIGGERS, UNFINISHED, ExecutionStatus, Trigger, check_move
+from timers.lifecycle import PLANNED_TRIGGERS, UNFINISHED, ExecutionStatus, Trigger
 from timers.models.fields import InstantField
+from timers.models.leases import LeasedQuerySet
 from timers.models.timers import Definition, Timer
 
 
-class ExecutionQuerySet(models.QuerySet["Execution"]):
+class ExecutionQuerySet(LeasedQuerySet["Execution"]):
+    """Executions. Their states are changed by `models/execution_sql/` alone."""
+
     def visible_to(self, user: Any) -> ExecutionQuerySet:
-        """Executions of timers that the user may know of."""
+        """Return the executions of timers that the user may know of."""
         return self if user.is_staff else self.filter(timer__owner=user)
 
     def unfinished(self) -> ExecutionQuerySet:
         return self.filter(status__in=UNFINISHED)
 
     def that_ran(self) -> ExecutionQuerySet:
-        """Those that were begun or will be: all but skipped occurrences."""
+        """Return those that were begun or will be: all but skipped occurrences."""
         return self.exclude(status=ExecutionStatus.SKIPPED)
-
-    def move(self, pk: uuid.UUID, source: str, target: str, **changes: Any) -> bool:
-        """Change the state of one execution if it still is `source`; return whether we did it."""
-        check_move(EXECUTION_MOVES, source, target)
-        return self.filter(pk=pk, status=source).update(status=target, **changes) == 1
 
 
 class Execution(models.Model):

@@ -1,17 +1,12 @@
-"""Many rows as one parameter of hand-written SQL, in both dialects.
-
-Identifiers are 32 hex characters in both.
-"""
+"""Hand-written SQL in both dialects: transactions that take turns, and how statements reach the database."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,35 +16,6 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 def on_postgresql() -> bool:
     return connection.vendor == "postgresql"
-
-
-def among(column: str, kind: str = "uuid") -> str:
-    """Return the condition that the column is one of the values of the parameter, which `listed` makes."""
-    return f"{column} = any(%s::{kind}[])" if on_postgresql() else f"{column} in (select value from json_each(%s))"
-
-
-def listed(values: Iterable[Any]) -> Any:
-    """Return values (UUIDs as hex) as the one parameter of `among`."""
-    return list(values) if on_postgresql() else json.dumps(list(values))
-
-
-def table(alias: str, **columns: str) -> str:
-    """Return a table of the given rows for a FROM clause; `columns` maps names to PostgreSQL types."""
-    return _table(connection.vendor, alias, tuple(columns.items()))
-
-
-@lru_cache(maxsize=64)
-def _table(vendor: str, alias: str, columns: tuple[tuple[str, str], ...]) -> str:
-    if vendor == "postgresql":  # a third of the time that an array per column takes
-        parts = ", ".join(f"(value->>{index})::{kind} as {name}" for index, (name, kind) in enumerate(columns))
-        return f"(select {parts} from jsonb_array_elements(%s::jsonb)) as {alias}"
-    parts = ", ".join(f"json_extract(value, '$[{index}]') as {name}" for index, (name, _) in enumerate(columns))
-    return f"(select {parts} from json_each(%s)) as {alias}"
-
-
-def rows(values: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return rows as the parameters of `table`."""
-    return [json.dumps(values)]
 
 
 def locked(how: str) -> str:
@@ -71,7 +37,7 @@ def as_hex(value: UUID | str) -> str:
 def turn() -> Iterator[None]:
     """A transaction of a process that writes all the time.
 
-    Writers of one SQLite file find it locked and sleep for up to 100 ms before they look again. Those that take turns
+    Writers of one SQLite file find it locked and sleep for up to 100 ms before they try again. Those that take turns
     by a lock on its folder are woken at once. Within another transaction it is a part of that one.
     """
     descriptor = None if connection.in_atomic_block else _folder()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
 from timers.models import sql
+from timers.models.statement import Statement
 
 
 class NewFile(NamedTuple):
@@ -79,24 +80,24 @@ def insert(transfer_id: UUID, files: Sequence[NewFile]) -> None:
     with connection.cursor() as cursor:
         if sql.on_postgresql():
             with cursor.copy(f"copy {_TABLE} ({_COLUMNS}) from stdin") as copy:
-                for each in files:
-                    copy.write_row((transfer_id, *each))
+                for file in files:
+                    copy.write_row((transfer_id, *file))
         else:
             key = transfer_id.hex
-            cursor.executemany(_INSERT_ONE, [(key, *each) for each in files])
+            cursor.executemany(_INSERT_ONE, [(key, *file) for file in files])
 
 
 def mark_done(files: Sequence[DoneFile], *, finished_us: int) -> None:
     """Record files as copied: their final size, time, how that was checked, and digest."""
     if files:
-        sql.change(_mark_done(), [finished_us, *sql.rows(files)])
+        _MARK_DONE.change(finished_us=finished_us, rows=files)
 
 
 def change_packs(packs: Sequence[ChangedPack]) -> None:
     """Record what became of packs."""
     if packs:
         with connection.cursor() as cursor:
-            cursor.executemany(_CHANGE_PACK, [(*each[1:], each.id) for each in packs])
+            cursor.executemany(_CHANGE_PACK, [(*pack[1:], pack.id) for pack in packs])
 
 
 _INSERT_ONE = f"insert into {_TABLE} ({_COLUMNS}) values (%s, {', '.join(['%s'] * len(NewFile._fields))})"
@@ -108,14 +109,13 @@ _CHANGE_PACK = f"""
     where id = %s
 """
 
-
-def _mark_done() -> str:
-    given = sql.table("v", id="bigint", size="bigint", modified_at="bigint", verified="text", checksum="text")
-    return f"""
-        update {_TABLE} as t
-        set state = 'done', step = 'copy', size = v.size, bytes_done = v.size, modified_at = v.modified_at,
-            verified = v.verified, checksum = v.checksum, part = null, retry_at = null, error_message = null,
-            failure_reason = null, finished_at = %s
-        from {given}
-        where t.id = v.id
-    """
+_MARK_DONE = Statement[Any](
+    f"""
+    update {_TABLE} as t
+    set state = 'done', step = 'copy', size = v.size, bytes_done = v.size, modified_at = v.modified_at,
+        verified = v.verified, checksum = v.checksum, part = null, retry_at = null, error_message = null,
+        failure_reason = null, finished_at = %(finished_us)s
+    from {{rows[id bigint, size bigint, modified_at bigint, verified text, checksum text]}}
+    where t.id = v.id
+    """,
+)

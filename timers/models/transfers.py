@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from timers.lifecycle import TRANSFER_MOVES, UNFINISHED_TRANSFER, TransferStatus, check_move
 from timers.models.fields import EncryptedJSONField, InstantField
+from timers.models.leases import LeasedQuerySet
 
 
 class CollectionQuerySet(models.QuerySet["Collection"]):
@@ -48,7 +49,9 @@ class Collection(models.Model):
         return self.display_name
 
 
-class TransferQuerySet(models.QuerySet["Transfer"]):
+class TransferQuerySet(LeasedQuerySet["Transfer"]):
+    lease_columns = ("lease_until", "busy_until")
+
     def visible_to(self, user: Any) -> TransferQuerySet:
         return self if user.is_staff else self.filter(owner=user)
 

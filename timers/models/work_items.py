@@ -1,4 +1,4 @@
-"""Work items that code timers have taken on: which row, for which function, and what became of it."""
+"""Work items that code timers have taken on: the row, the function, and the state of the work."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from django.db import models
 from django.db.models import Q
 
 from timers.models.fields import InstantField
+from timers.models.leases import LeasedQuerySet
+
+
+class WorkItemQuerySet(LeasedQuerySet["WorkItem"]):
+    owner_column = None  # the execution that has worked on a row stays on record
 
 
 class WorkItem(models.Model):
-    """One row of somebody's table that was dealt out: held until `lease_until`, then done or failed.
+    """One row of somebody's table that a run has taken: held until `lease_until`, then done or failed.
 
     `name` is who shares the work, by default the function; `key` is the row's primary key as the database writes it.
     """
@@ -23,6 +28,8 @@ class WorkItem(models.Model):
     lease_until = InstantField(null=True)
     updated_at = InstantField()
     error_message = models.TextField(null=True)
+
+    objects = WorkItemQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -9,19 +9,20 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from timers.lifecycle import STEP_MOVES, UNFINISHED_STEP, WORKFLOW_MOVES, StepStatus, WorkflowStatus, check_move
+from timers.lifecycle import UNFINISHED_STEP, StepStatus, WorkflowStatus
 from timers.models.fields import InstantField
+from timers.models.leases import LeasedQuerySet
 
 
 class OwnedQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
-        """Those that the user may know of: their own; all for administrators."""
+        """Return those that the user may know of: their own; all for administrators."""
         return self if user.is_staff else self.filter(owner=user)
 
 
 class WorkflowDefinitionQuerySet(OwnedQuerySet):
     def newest(self) -> WorkflowDefinitionQuerySet:
-        """Those that no later version of the same workflow follows."""
+        """Return the definitions that no later version of the same workflow follows."""
         later = WorkflowDefinition.objects.filter(
             owner=OuterRef("owner"), name=OuterRef("name"), version__gt=OuterRef("version")
         )
@@ -73,11 +74,6 @@ class WorkflowRunQuerySet(models.QuerySet["WorkflowRun"]):
 
     def running(self) -> WorkflowRunQuerySet:
         return self.filter(status=WorkflowStatus.RUNNING)
-
-    def move(self, pk: uuid.UUID, source: str, target: str, **changes: Any) -> bool:
-        """Change the state of one run if it still is `source`; return whether we did it."""
-        check_move(WORKFLOW_MOVES, source, target)
-        return self.filter(pk=pk, status=source).update(status=target, **changes) == 1
 
 
 class WorkflowRun(models.Model):
@@ -135,14 +131,9 @@ class WorkflowRun(models.Model):
         return f"{self.name} v{self.version} of {self.created_at:%Y-%m-%d %H:%M:%S} UTC: {self.status}"
 
 
-class WorkflowStepQuerySet(models.QuerySet["WorkflowStep"]):
+class WorkflowStepQuerySet(LeasedQuerySet["WorkflowStep"]):
     def unfinished(self) -> WorkflowStepQuerySet:
         return self.filter(status__in=UNFINISHED_STEP)
-
-    def move(self, pk: uuid.UUID, source: str, target: str, **changes: Any) -> bool:
-        """Change the state of one step if it still is `source`; return whether we did it."""
-        check_move(STEP_MOVES, source, target)
-        return self.filter(pk=pk, status=source).update(status=target, **changes) == 1
 
 
 class WorkflowStep(models.Model):

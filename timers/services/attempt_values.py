@@ -1,4 +1,4 @@
-"""Values that the services of executions hand to one another: an attempt that has started, and how one ended."""
+"""Values that the services of executions exchange: an attempt that has started, and the end of one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from timers.actions.base import Outcome
+from timers.clock import from_us
 from timers.lifecycle import ExecutionStatus
-from timers.models import Execution
+from timers.models import Execution, sql
+from timers.models.execution_sql.inserts import StartedExecution
 from timers.services.timers.definition_cache import CachedDefinition
 
 
@@ -26,6 +28,20 @@ class StartedAttempt:
     serial: int = 0
 
     @classmethod
+    def of_row(cls, row: StartedExecution, instructions: CachedDefinition) -> StartedAttempt:
+        """Return the attempt of an execution that a statement has started."""
+        return cls(
+            sql.as_uuid(row.id),
+            sql.as_uuid(row.timer_id),
+            row.trigger,
+            from_us(row.scheduled_for),
+            row.attempt,
+            row.lost_attempts,
+            instructions,
+            row.serial,
+        )
+
+    @classmethod
     def of(cls, execution: Execution, instructions: CachedDefinition) -> StartedAttempt:
         """Return the attempt that an execution is at."""
         return cls(
@@ -37,10 +53,6 @@ class StartedAttempt:
             execution.lost_attempts,
             instructions,
         )
-
-
-UNFINISHED_SQL = "status in ('pending', 'running', 'retrying')"
-"""Word for word the condition of the index `execution_unfinished`, which SQLite else does not use."""
 
 
 LOST = "lost"

@@ -1,21 +1,23 @@
-"""Occurrences and other runs as rows: made, cancelled while they wait, taken back, recorded as left out."""
+"""Executions as rows of a timer: created, cancelled while they wait, withdrawn, recorded as left out."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Greatest
 
 from timers.clock import to_us
 from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, Trigger
 from timers.messaging import queue
 from timers.models import Execution, Schedule, Timer
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.models.execution_sql import inserts, moves
+from timers.models.execution_sql.inserts import NewPlannedExecution
+from timers.models.leases import EXECUTIONS
 from timers.scheduling.catchup import SkippedRun
 
 
@@ -34,7 +36,7 @@ def create_caught_up(timer: Timer, *, planned: datetime, now: datetime) -> Execu
 
 def cancel_waiting(timer_id: UUID, *, by: Any, now: datetime) -> int:
     """Cancel what waits to begin or to be tried again; return how many those were. What runs goes on."""
-    return cancel_waiting_where(Q(timer_id=timer_id), now=now)
+    return moves.CANCEL_WAITING.change(now=to_us(now), timer_id=timer_id.hex)
 
 
 def withdraw(timer_id: UUID, *, now: datetime) -> list[datetime]:
@@ -58,23 +60,24 @@ def withdraw(timer_id: UUID, *, now: datetime) -> list[datetime]:
 
 def record_skipped(timer_id: UUID, definition_id: int, run: SkippedRun, *, now: datetime) -> None:
     """Write one row for neighbouring occurrences that were left out for one reason."""
-    Execution.objects.bulk_create(
-        [
-            Execution(
-                timer_id=timer_id,
-                definition_id=definition_id,
-                trigger=Trigger.SCHEDULE,
-                status=ExecutionStatus.SKIPPED,
-                scheduled_for=run.first,
-                run_at=run.first,
-                created_at=now,
-                finished_at=now,
-                skip_reason=run.reason,
-                occurrences=run.count,
-                scheduled_until=run.last if run.count > 1 else None,
-            )
-        ],
-        ignore_conflicts=True,
+    inserts.PLANNED.change(rows=[skipped(timer_id, definition_id, run, now=now)])
+
+
+def skipped(timer_id: UUID, definition_id: int, run: SkippedRun, *, now: datetime) -> NewPlannedExecution:
+    """Return the row of such occurrences."""
+    return NewPlannedExecution(
+        id=uuid4().hex,
+        timer_id=timer_id.hex,
+        definition_id=definition_id,
+        trigger=Trigger.SCHEDULE,
+        status=ExecutionStatus.SKIPPED,
+        scheduled_for=to_us(run.first),
+        run_at=to_us(run.first),
+        created_at=to_us(now),
+        finished_at=to_us(now),
+        skip_reason=run.reason,
+        occurrences=run.count,
+        scheduled_until=to_us(run.last) if run.count > 1 else None,
     )
 
 
@@ -95,21 +98,8 @@ def create(
             scheduled_for=scheduled_for,
             run_at=now,
             created_at=now,
-            lease_until=now + EXECUTION_MESSAGE_LEASE,
+            lease_until=now + EXECUTIONS.message_lease,
         )
         if send:
             queue.enqueue_executions([(made.pk.hex, to_us(now), made.definition_id)])
     return made
-
-
-def cancel_waiting_where(which: Q, *, now: datetime) -> int:
-    waiting = Execution.objects.unfinished().filter(
-        which, status__in=[ExecutionStatus.PENDING, ExecutionStatus.RETRYING]
-    )
-    return waiting.update(
-        status=ExecutionStatus.CANCELLED,
-        finished_at=now,
-        lease_until=None,
-        error_message="Cancelled before it began, or before its next attempt.",
-        failure_reason="cancelled",
-    )

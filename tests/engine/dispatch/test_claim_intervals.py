@@ -282,6 +282,7 @@ def test_a_message_names_id_instant_and_definition(owner: Any, now: datetime) ->
 
     execution = Execution.objects.get()
     ((item,),) = (message["args"][0] for message in messages())
+    assert type(item) is tuple  # a class of ours would have to be imported to read the message
     assert item[0] == execution.pk.hex
     assert item[2] == execution.definition_id
 

@@ -157,7 +157,7 @@ def test_the_loop_ends_when_it_is_stopped(owner: Any, monkeypatch: pytest.Monkey
 
 def test_the_loop_outlives_a_database_that_goes_away(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     dispatcher = Dispatcher(Clock())
-    monkeypatch.setattr(room, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(room, "INITIAL_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(dispatcher, "_recover", lambda error: reasons.append(str(error)))
     reasons: list[str] = []
     failures = iter([DatabaseError("gone"), ValueError("odd")])

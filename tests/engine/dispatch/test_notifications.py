@@ -18,6 +18,7 @@ from timers.engine.dispatch.dispatcher import Dispatcher
 from timers.engine.worker import tasks
 from timers.messaging import queue
 from timers.models import Notice
+from timers.models.leases import NOTICES
 from timers.services.notifications import delivery
 
 PATIENCE = 8.0
@@ -66,9 +67,9 @@ def test_a_tick_repeats_the_message_of_a_notice_whose_worker_died(owner: Any, no
     assert delivery.take(Notice.objects.get().pk, now=now) is not None
     OrmQ.objects.all().delete()
 
-    Dispatcher(Clock()).tick(now + delivery.LEASE - seconds(1))
+    Dispatcher(Clock()).tick(now + NOTICES.lease - seconds(1))
     assert queue.DELIVER_NOTICE not in {message.func() for message in OrmQ.objects.all()}
-    Dispatcher(Clock()).tick(now + delivery.LEASE)
+    Dispatcher(Clock()).tick(now + NOTICES.lease)
 
     assert queue.DELIVER_NOTICE in {message.func() for message in OrmQ.objects.all()}
 

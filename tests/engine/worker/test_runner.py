@@ -191,7 +191,7 @@ def test_the_late_end_of_a_timed_out_action_changes_nothing(owner: Any, runner: 
 def test_a_cancelled_action_is_told_and_recorded_as_cancelled(
     owner: Any, runner: Runner, probe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result_writer, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(result_writer, "CHECK_SECONDS", 0.05)
     probe.doings["obey"] = lambda context: eventually(context.cancelled) and None
     execution = run_now(make(owner, "obey"), owner, runner)
     eventually(lambda: Execution.objects.filter(status="running").exists())
@@ -204,7 +204,7 @@ def test_a_cancelled_action_is_told_and_recorded_as_cancelled(
 def test_an_action_that_does_not_stop_is_given_up(
     owner: Any, runner: Runner, probe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result_writer, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(result_writer, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(room, "STOP_GRACE", 0.1)
     gate = threading.Event()
     probe.doings["ignore"] = lambda context: gate.wait(PATIENCE) and None
@@ -218,8 +218,8 @@ def test_an_action_that_does_not_stop_is_given_up(
 
 
 def test_a_long_action_keeps_its_lease(owner: Any, runner: Runner, probe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_writer, "BEAT_EVERY", 0.1)
-    monkeypatch.setattr(result_writer, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(result_writer, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(result_writer, "CHECK_SECONDS", 0.05)
     gate = threading.Event()
     probe.doings["wait"] = lambda context: gate.wait(PATIENCE) and None
     execution = run_now(make(owner, "wait"), owner, runner)

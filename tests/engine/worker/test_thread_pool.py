@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from timers.engine.worker.thread_pool import ActionTimedOut, ThreadPool
+from timers.engine.worker.thread_group import ActionTimedOut
+from timers.engine.worker.thread_pool import ThreadPool
 
 PATIENCE = 8.0
 
@@ -32,7 +33,7 @@ def test_quick_work_is_done_by_few_threads() -> None:
 
     assert finished.wait(PATIENCE)
     assert sorted(done) == list(range(1000))
-    assert pool._threads <= 16
+    assert pool._threads.number <= 16
 
 
 def test_slow_work_gets_more_threads_up_to_the_limit() -> None:
@@ -50,7 +51,7 @@ def test_slow_work_gets_more_threads_up_to_the_limit() -> None:
 
     assert tend_until(pool, all_there)  # type: ignore[arg-type]
     pool.grow()
-    assert (pool._threads, pool.has_backlog()) == (20, True)
+    assert (pool._threads.number, pool.has_backlog()) == (20, True)
     gate.set()
 
 
@@ -94,12 +95,12 @@ def test_a_thread_that_has_left_is_not_stopped() -> None:
     pool: ThreadPool[int] = ThreadPool(work, most=1)
     pool.submit([1])
     assert done.wait(PATIENCE)
-    while pool._threads:
+    while pool._threads.number:
         time.sleep(0.002)
 
     pool.give_up(threads[0])
 
-    assert pool._threads == 0
+    assert pool._threads.number == 0
 
 
 def test_a_defect_in_one_piece_does_not_stop_the_next() -> None:
@@ -113,7 +114,7 @@ def test_a_defect_in_one_piece_does_not_stop_the_next() -> None:
 
     pool: ThreadPool[int] = ThreadPool(work, most=1)
     pool.submit([1])
-    while pool._threads:
+    while pool._threads.number:
         time.sleep(0.002)
     pool.submit([2])
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.engine.steps import BROKEN, HOPELESS, OK, begin_due, claim_at, end, reloaded, run_due, seconds, statuses
+from tests.engine.steps import BROKEN, HOPELESS, OK, begin_due, claim_at, end, reloaded, seconds, statuses
 from tests.factories import make_webhook_timer
 from timers.actions.base import Outcome
 from timers.models import Attempt, Execution, Schedule, Timer
@@ -66,27 +66,6 @@ def test_the_log_does_not_name_an_execution_that_is_tried_again(
 
     assert Execution.objects.get().status == "retrying"
     assert "execution.failed" not in [getattr(record, "event", "") for record in caplog.records]
-
-
-def test_counters_follow_the_ends_of_runs(owner: Any, now: datetime) -> None:
-    timer = make_webhook_timer(owner, policies={"max_attempts": 1})
-    for hour, outcome in enumerate([OK, HOPELESS, HOPELESS]):
-        run_due(now + seconds(3600 * hour), outcome)
-
-    row = Schedule.objects.get(pk=timer.pk)
-    assert (row.run_count, row.failure_count, row.consecutive_failures) == (3, 2, 2)
-    assert row.last_run_at == now + seconds(7200)
-    run_due(now + seconds(3600 * 3), OK)
-    assert Schedule.objects.get(pk=timer.pk).consecutive_failures == 0
-
-
-def test_manual_runs_say_nothing_about_failures_in_a_row(owner: Any, now: datetime) -> None:
-    timer = make_webhook_timer(owner)
-    timers.run_now(timer, by=owner, now=now)
-    end(begin_due(now), HOPELESS, now)
-
-    row = Schedule.objects.get(pk=timer.pk)
-    assert (row.failure_count, row.consecutive_failures) == (1, 0)
 
 
 def test_a_result_of_an_attempt_that_was_given_up_changes_nothing(owner: Any, now: datetime) -> None:
@@ -208,26 +187,6 @@ def test_a_cancel_that_comes_while_it_fails_leaves_no_retry(owner: Any, now: dat
 
     execution = Execution.objects.get()
     assert (execution.status, execution.finished_at, execution.lease_until) == ("cancelled", now, None)
-
-
-def test_too_many_failures_in_a_row_pause_the_timer(owner: Any, now: datetime) -> None:
-    timer = make_webhook_timer(owner, policies={"pause_after_failures": 2, "max_attempts": 1})
-    run_due(now, HOPELESS)
-    assert Timer.objects.get().status == "active"
-
-    run_due(now + seconds(3600), HOPELESS)
-
-    timer.refresh_from_db()
-    assert timer.status == "paused"
-    assert "2 times" in timer.status_reason
-
-
-def test_an_outcome_may_pause_the_timer(owner: Any, now: datetime) -> None:
-    ours = begun(owner, now)
-
-    end(ours, Outcome.failed("Gone.", reason="http_410", pause_timer="The target is gone for good."), now)
-
-    assert Timer.objects.get().status_reason == "The target is gone for good."
 
 
 def test_a_timer_ends_with_its_last_execution(owner: Any, now: datetime) -> None:

@@ -16,7 +16,7 @@ from timers.messaging import queue
 from timers.models import Attempt, Execution, Schedule, Transfer
 from timers.services.attempt_values import StartedAttempt
 from timers.services.executions import commands as executions
-from timers.services.executions import leases, requeue
+from timers.services.executions import leases
 
 pytestmark = pytest.mark.django_db
 
@@ -161,39 +161,6 @@ def test_a_retry_is_released_when_it_is_due(owner: Any, now: datetime) -> None:
     assert leases.release_retries(now=due) == (0, None)
     assert Execution.objects.get().status == "pending"
     assert OrmQ.objects.count() == 1
-
-
-def test_a_worker_that_stops_hands_back_what_it_began(owner: Any, now: datetime) -> None:
-    ours = begun(owner, now)
-
-    assert requeue.requeue([ours[0].execution_id], owner="w1", now=now) == 1
-
-    execution = Execution.objects.get()
-    assert (execution.status, execution.attempt, execution.lost_attempts, execution.lease_owner) == (
-        "pending",
-        0,
-        0,
-        None,
-    )
-    assert OrmQ.objects.count() == 1
-    assert [each.attempt for each in begin_due(now, owner="w2")] == [1]
-
-
-def test_a_worker_cannot_hand_back_what_is_not_its_own(owner: Any, now: datetime) -> None:
-    ours = begun(owner, now)
-
-    assert requeue.requeue([ours[0].execution_id], owner="w2", now=now) == 0
-    assert Execution.objects.get().status == "running"
-
-
-def test_what_was_handed_back_after_it_began_is_not_left_out(owner: Any, now: datetime) -> None:
-    ours = begun(owner, now, schedule={"type": "recurring", "interval_seconds": 60})
-    requeue.requeue([ours[0].execution_id], owner="w1", now=now)
-    claim_at(now + seconds(60))
-
-    begin_due(now + seconds(60), owner="w2")
-
-    assert list(Execution.objects.order_by("scheduled_for").values_list("status", flat=True)) == ["running", "skipped"]
 
 
 def test_a_transfer_whose_slice_nobody_began_gets_a_message(owner: Any, now: datetime, tmp_path: Any) -> None:

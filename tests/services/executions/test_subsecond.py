@@ -90,11 +90,11 @@ def test_two_workers_never_hold_one_timer(made: Timer, now: datetime) -> None:
 
     other = step(made, now + timedelta(milliseconds=500), owner="w2")
 
-    assert (other.begun, other.let_go) == ([], {made.pk: "active"})
+    assert (other.begun, other.released) == ([], {made.pk: "active"})
 
 
 @pytest.mark.parametrize("what", ["pause", "delete"])
-def test_a_timer_that_is_stopped_is_let_go_and_what_was_begun_ahead_does_not_run(
+def test_a_timer_that_is_stopped_is_released_and_what_was_begun_ahead_does_not_run(
     made: Timer, owner: Any, now: datetime, what: str
 ) -> None:
     first = step(made, now - timedelta(milliseconds=50))
@@ -103,7 +103,7 @@ def test_a_timer_that_is_stopped_is_let_go_and_what_was_begun_ahead_does_not_run
     getattr(timers, what)(made, by=owner, now=later)
 
     done = step(made, later, finished=[AttemptResult(each, OK, later, later) for each in ran])
-    subsecond.withdraw(waiting, status=done.let_go[made.pk], owner="w1", now=later)
+    subsecond.withdraw(waiting, status=done.released[made.pk], owner="w1", now=later)
 
     reason = {"pause": "paused", "delete": "ended"}[what]
     assert instants(made, status="completed") == [0.0, 0.1, 0.2, 0.3, 0.4]
@@ -112,7 +112,7 @@ def test_a_timer_that_is_stopped_is_let_go_and_what_was_begun_ahead_does_not_run
     assert made.schedule.fired_count == 5
 
 
-def test_when_everything_is_paused_it_is_let_go_and_what_was_begun_ahead_does_not_run(
+def test_when_everything_is_paused_it_is_released_and_what_was_begun_ahead_does_not_run(
     made: Timer, owner: Any, now: datetime
 ) -> None:
     first = step(made, now - timedelta(milliseconds=50))
@@ -120,7 +120,7 @@ def test_when_everything_is_paused_it_is_let_go_and_what_was_begun_ahead_does_no
     pause_all.pause_all(owner=owner, by=owner, now=later)
 
     done = step(made, later, finished=[AttemptResult(each, OK, later, later) for each in first.begun[:5]])
-    subsecond.withdraw(first.begun[5:], status=done.let_go[made.pk], owner="w1", now=later)
+    subsecond.withdraw(first.begun[5:], status=done.released[made.pk], owner="w1", now=later)
     claim_at(now + timedelta(seconds=2.1), ahead=0)
 
     assert done.begun == []
@@ -130,13 +130,13 @@ def test_when_everything_is_paused_it_is_let_go_and_what_was_begun_ahead_does_no
     assert Execution.objects.filter(timer=made).count() == 5 + left_out.count()
 
 
-def test_a_changed_timer_is_let_go_and_what_was_begun_goes_on(made: Timer, owner: Any, now: datetime) -> None:
+def test_a_changed_timer_is_released_and_what_was_begun_goes_on(made: Timer, owner: Any, now: datetime) -> None:
     step(made, now - timedelta(milliseconds=50))
     timers.update(made, changes={"name": "other"}, by=owner, now=now)
 
     done = step(made, now + timedelta(milliseconds=450))
 
-    assert (done.begun, done.let_go) == ([], {made.pk: "active"})
+    assert (done.begun, done.released) == ([], {made.pk: "active"})
     assert len(instants(made, status="running")) == 20
 
 

@@ -18,9 +18,10 @@ from tests.loopback import answers, free_port, scripted
 from timers.errors import Conflict, ExternalError, Invalid
 from timers.messaging import queue
 from timers.models import Definition, Notice
+from timers.models.leases import NOTICES
 from timers.services import retention
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import LEASE, MAX_ATTEMPTS, MAX_TESTS, News
+from timers.services.notifications.delivery import MAX_ATTEMPTS, MAX_TESTS, News
 from timers.services.timers import signing_secrets
 from timers.targets import parse_networks
 
@@ -150,16 +151,16 @@ def test_what_a_dead_worker_had_taken_is_repeated_and_sent_by_another(owner: Any
     dead = delivery.take(notice.pk, now=now)
     OrmQ.objects.all().delete()
 
-    assert delivery.repeat_due(now=now + LEASE - minutes(0.1)) == 0
-    assert delivery.repeat_due(now=now + LEASE) == 1
+    assert delivery.repeat_due(now=now + NOTICES.lease - minutes(0.1)) == 0
+    assert delivery.repeat_due(now=now + NOTICES.lease) == 1
     assert OrmQ.objects.count() == 1
-    second = delivery.take(notice.pk, now=now + LEASE)
+    second = delivery.take(notice.pk, now=now + NOTICES.lease)
 
     assert dead is not None
     assert second is not None
-    assert not delivery.sent(dead, now=now + LEASE)
-    assert not delivery.failed(dead, NEVER, now=now + LEASE)
-    assert delivery.sent(second, now=now + LEASE)
+    assert not delivery.sent(dead, now=now + NOTICES.lease)
+    assert not delivery.failed(dead, NEVER, now=now + NOTICES.lease)
+    assert delivery.sent(second, now=now + NOTICES.lease)
 
 
 def test_a_message_that_got_lost_is_repeated_and_one_that_was_repeated_not_at_once(owner: Any, now: datetime) -> None:
@@ -209,9 +210,9 @@ def test_the_log_names_one_that_was_given_up(owner: Any, now: datetime, caplog: 
 def test_one_that_kills_whoever_sends_it_is_given_up(owner: Any, now: datetime) -> None:
     (notice,) = tell(owner, now)
     for number in range(MAX_ATTEMPTS):
-        assert delivery.take(notice.pk, now=now + number * LEASE) is not None
+        assert delivery.take(notice.pk, now=now + number * NOTICES.lease) is not None
 
-    assert delivery.take(notice.pk, now=now + MAX_ATTEMPTS * LEASE) is None
+    assert delivery.take(notice.pk, now=now + MAX_ATTEMPTS * NOTICES.lease) is None
     notice.refresh_from_db()
     assert notice.status == "failed"
 

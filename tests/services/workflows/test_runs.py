@@ -12,6 +12,7 @@ from tests.services.workflows.factories import carry_out, define, http, reloaded
 from timers.actions.base import Outcome, OutcomeKind
 from timers.errors import Conflict, Invalid, NotFound
 from timers.models import Execution, Timer, WorkflowRun, WorkflowStep
+from timers.models.leases import STEPS
 from timers.services.attempt_values import AttemptResult
 from timers.services.executions import commands as executions
 from timers.services.executions import complete
@@ -109,7 +110,7 @@ def test_a_step_whose_worker_died_is_repeated_and_the_dead_one_changes_nothing(o
     run = start(owner, http(), now=now)
     step = run.steps.get()
     (dead,) = workflow_steps.take([step.pk], owner="dead", now=now)
-    later = now + workflow_steps.LEASE
+    later = now + STEPS.lease
 
     assert workflow_steps.take([step.pk], owner="other", now=now) == [], "it is somebody's"
     wakeups.wake_due(now=later)
@@ -128,7 +129,7 @@ def test_a_step_that_kills_its_workers_is_given_up_after_five(owner: Any, now: d
 
     for _ in range(5):
         workflow_steps.take([step.pk], owner="dead", now=now)
-        now += workflow_steps.LEASE
+        now += STEPS.lease
         wakeups.wake_due(now=now)
         wakeups.advance_woken([step.pk], now=now)
 

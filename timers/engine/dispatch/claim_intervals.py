@@ -1,7 +1,7 @@
 """Claims what is due: one transaction moves schedules on, writes executions, and sends messages for them.
 
 Interval timers that are neither late, jittered nor set aside take the fast way, one or two hand-written statements for
-a whole batch; calendar rules, catch-up and the rest are planned by `scheduling/` (see planning.py).
+a whole batch; calendar rules, catch-up and the rest are planned by `scheduling/` (see claim_planned.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from django.db import connection
 
 from timers.clock import from_us, to_us
 from timers.engine.dispatch import claim_planned
+from timers.engine.dispatch.claim_planned import Message
 from timers.messaging import queue
 from timers.models import sql
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.models.execution_sql.inserts import insert
+from timers.models.leases import EXECUTIONS
 from timers.scheduling.catchup import MISSED_AFTER
 from timers.services.timers.pause_all import CLAIMS
 
 BATCH = 500
-"""More gain nothing, and the first timer of a batch waits for the last one."""
+"""Larger batches gain nothing, and the first timer of a batch waits for the last one."""
 
 # A regular timer: on its grid, on time, not set aside. Its next occurrence is the only one that has come due.
 _REGULAR = """
@@ -40,9 +42,6 @@ _COUNT = """
 {least}((%(horizon)s - s.next_planned_at) / s.interval_us + 1,
   coalesce((s.end_at - s.next_planned_at) / s.interval_us + 1, 1000000),
   coalesce(s.max_runs - s.fired_count, 1000000))"""
-
-_COLUMNS = """(id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at, lease_until,
-  attempt, lost_attempts, cancel_requested, occurrences)"""
 
 _FOLLOWING = """case when planned + n * step > due.end_at or due.fired_count + n >= due.max_runs then null
   else planned + n * step end"""
@@ -62,28 +61,38 @@ moved as (
   update timers_schedule s set fired_count = due.fired_count + n, watermark_at = planned + (n - 1) * step,
     next_planned_at = {following}, next_run_at = {following}
   from due where s.timer_id = due.timer_id)
-insert into timers_execution {columns}
-select (%(moment)s || overlay(
-  right(md5(timer_id::text || (planned + i * step) || %(salt)s), 19) placing '8' from 4))::uuid,
-  timer_id, definition_id, 'schedule', 0, 'pending', planned + i * step, planned + i * step,
-  %(now)s, planned + i * step + %(lease)s, 0, 0, false, 1
-from due join generate_series(0, %(most)s) as i on i < n
-on conflict do nothing returning id, run_at, definition_id"""
+""" + insert(
+    "from due join generate_series(0, %(most)s) as i on i < n",
+    returning="id, run_at, definition_id",
+    id="""(%(moment)s || overlay(
+  right(md5(timer_id::text || (planned + i * step) || %(salt)s), 19) placing '8' from 4))::uuid""",
+    timer_id="timer_id",
+    definition_id="definition_id",
+    scheduled_for="planned + i * step",
+    run_at="planned + i * step",
+    created_at="%(now)s",
+    lease_until="planned + i * step + %(lease)s",
+)
 
 _CHOSEN = """
 select s.timer_id from timers_schedule s where {regular} order by s.next_run_at, s.rowid limit %(batch)s"""
 
 _SQLITE_INSERT = """
 with recursive i(value) as (select 0 union all select value + 1 from i where value < %(most)s)
-insert into timers_execution {columns}
-select %(moment)s || lower(substr(hex(randomblob(2)), 2) || '8' || substr(hex(randomblob(8)), 2)),
-  timer_id, definition_id, 'schedule', 0, 'pending', at, at, %(now)s, at + %(lease)s,
-  0, 0, 0, 1
-from (
+""" + insert(
+    """from (
   select s.timer_id, s.definition_id, s.next_planned_at + i.value * s.interval_us as at
   from timers_schedule s cross join i on i.value < {count}
-  where s.timer_id in ({chosen})) where true
-on conflict do nothing returning id, run_at, definition_id"""
+  where s.timer_id in ({chosen})) where true""",
+    returning="id, run_at, definition_id",
+    id="%(moment)s || lower(substr(hex(randomblob(2)), 2) || '8' || substr(hex(randomblob(8)), 2))",
+    timer_id="timer_id",
+    definition_id="definition_id",
+    scheduled_for="at",
+    run_at="at",
+    created_at="%(now)s",
+    lease_until="at + %(lease)s",
+)
 
 _SQLITE_MOVE = """
 update timers_schedule as s set fired_count = fired_count + v.n, watermark_at = v.planned + (v.n - 1) * v.step,
@@ -103,7 +112,7 @@ MIN_INTERVAL = timedelta(milliseconds=100)
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
-    """The fast way in one dialect: `chosen` asks what takes it, `insert` and `move` carry it out."""
+    """The statements of the fast way in one dialect: `chosen` finds what takes it, `insert` and `move` carry it out."""
 
     regular: str
     chosen: str
@@ -114,13 +123,13 @@ class _Statements:
 def _statements(dialect: str, regular: str) -> _Statements:
     if dialect == "postgresql":
         count = _COUNT.format(least="least")
-        insert = _POSTGRESQL.format(regular=regular, count=count, following=_FOLLOWING, columns=_COLUMNS)
+        insert = _POSTGRESQL.format(regular=regular, count=count, following=_FOLLOWING)
         return _Statements(regular, chosen="", insert=insert, move="")
     chosen, count = _CHOSEN.format(regular=regular), _COUNT.format(least="min")
     return _Statements(
         regular,
         chosen=chosen,
-        insert=_SQLITE_INSERT.format(chosen=chosen, count=count, columns=_COLUMNS),
+        insert=_SQLITE_INSERT.format(chosen=chosen, count=count),
         move=_SQLITE_MOVE.format(chosen=chosen, count=count),
     )
 
@@ -134,7 +143,7 @@ _STATEMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one batch did: executions made, occurrences left out, and whether there may be more that is due."""
+    """Numbers of one batch: executions made, occurrences left out, and whether there may be more that is due."""
 
     executions: int = 0
     skipped: int = 0
@@ -147,10 +156,10 @@ def claim(*, now: datetime, horizon: datetime, batch: int = BATCH) -> Claimed:
     with sql.turn():
         paused = _anybody_paused()
         ways = _STATEMENTS[connection.vendor, paused]
-        items = _claim_regular(ways, now=now, horizon=horizon, batch=batch)
-        full = len(items) >= batch
-        # in a burst look at what was due before it only, so as not to go through the rest of the burst each time
-        until = from_us(min(item[1] for item in items)) if full else horizon
+        claimed = _claim_regular(ways, now=now, horizon=horizon, batch=batch)
+        # in a burst plan only what was due before it, so as not to go through the rest of the burst each time
+        is_burst = len(claimed) >= batch
+        until = from_us(min(run_at for _, run_at, _ in claimed)) if is_burst else horizon
         planned = claim_planned.claim_planned(
             now=now,
             horizon=horizon,
@@ -159,45 +168,46 @@ def claim(*, now: datetime, horizon: datetime, batch: int = BATCH) -> Claimed:
             regular=(ways.regular, _values(now, horizon)),
             paused=paused,
         )
-        items += planned.items
-        if items:
-            queue.enqueue_executions(items)
+        messages = [*claimed, *planned.messages]
+        if messages:
+            queue.enqueue_executions(messages)
     return Claimed(
-        executions=len(items),
+        executions=len(messages),
         skipped=planned.skipped,
         timers_failed=planned.failed,
-        full=len(items) - len(planned.items) + planned.read >= batch,
+        full=len(claimed) + planned.read >= batch,
     )
 
 
 def next_instant() -> datetime | None:
-    """Return when the next timer is due: one look into an index."""
-    found = sql.fetch("select min(next_run_at) from timers_schedule where next_run_at is not null")[0][0]
-    return None if found is None else from_us(found)
+    """Return when the next timer is due: one read of an index."""
+    ((instant,),) = sql.fetch("select min(next_run_at) from timers_schedule where next_run_at is not null")
+    return None if instant is None else from_us(instant)
 
 
 def _anybody_paused() -> bool:
     """Return whether there is a pause of all timers of anybody; none that begins is missed until the commit."""
     if sql.on_postgresql():
         sql.fetch("select pg_advisory_xact_lock_shared(%s)", [CLAIMS])
-    return bool(sql.fetch("select exists(select 1 from timers_schedulingpause)")[0][0])
+    ((exists,),) = sql.fetch("select exists(select 1 from timers_schedulingpause)")
+    return bool(exists)
 
 
-def _claim_regular(ways: _Statements, *, now: datetime, horizon: datetime, batch: int) -> list[tuple[str, int, int]]:
+def _claim_regular(ways: _Statements, *, now: datetime, horizon: datetime, batch: int) -> list[Message]:
     values = _values(now, horizon) | {
         "batch": batch,
-        "lease": EXECUTION_MESSAGE_LEASE // timedelta(microseconds=1),
+        "lease": EXECUTIONS.message_lease // timedelta(microseconds=1),
         "most": (horizon - now) // MIN_INTERVAL + 1,
         "moment": f"{to_us(now) // 1000:012x}7",
     }
     if sql.on_postgresql():
-        found = sql.fetch(ways.insert, values | {"salt": secrets.token_hex(8)})
-    elif sql.fetch(ways.chosen, values | {"batch": 1}):
-        found = sql.fetch(ways.insert, values)
-        sql.change(ways.move, values)
-    else:
+        inserted = sql.fetch(ways.insert, values | {"salt": secrets.token_hex(8)})
+        return [(key.hex, run_at, definition_id) for key, run_at, definition_id in inserted]
+    if not sql.fetch(ways.chosen, values | {"batch": 1}):
         return []
-    return [(sql.as_hex(row[0]), row[1], row[2]) for row in found]
+    messages: list[Any] = sql.fetch(ways.insert, values)
+    sql.change(ways.move, values)
+    return messages
 
 
 def _values(now: datetime, horizon: datetime) -> dict[str, Any]:

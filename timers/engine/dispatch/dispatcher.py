@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from timers.clock import Clock
 from timers.engine.dispatch.claim_intervals import BATCH, claim, next_instant
-from timers.engine.dispatch.maintenance import Every, Reaper
+from timers.engine.dispatch.maintenance import Every, Reaper, earliest
 from timers.messaging import notifier, queue
 from timers.process_name import process_name
 from timers.services import processes
@@ -34,7 +34,7 @@ MAX_BATCHES = 20
 REPORT_EVERY = timedelta(seconds=10)
 """How often the log says at most how many were claimed."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 5.0
 """Seconds between two attempts to reach a database that went away."""
 
 
@@ -43,7 +43,7 @@ NOTHING = Reaped()
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did, and the instant of the next thing that is known to be due."""
+    """Numbers of one tick, and the instant of the next thing that is known to be due."""
 
     claimed: int = 0
     skipped: int = 0
@@ -64,8 +64,8 @@ class Dispatcher:
         self._clock_check = Every(timedelta(minutes=1))
         self._report_due = Every(REPORT_EVERY)
         self._claimed = self._skipped = 0
-        self._bell: notifier.Notifier | None = None
-        self._pause = FIRST_PAUSE
+        self._notifier: notifier.Notifier | None = None
+        self._pause = INITIAL_PAUSE_SECONDS
 
     def tick(self, now: datetime) -> Tick:
         """Do everything that is due: claim, repeat what was lost, say that we are alive; return what that was."""
@@ -91,7 +91,7 @@ class Dispatcher:
                 self._listen()
                 began = self.clock.monotonic()
                 tick = self.tick(self.clock.now())
-                self._pause = FIRST_PAUSE
+                self._pause = INITIAL_PAUSE_SECONDS
                 self._wait(tick, began)
             except (DatabaseError, InterfaceError, OSError) as error:
                 self._recover(error)
@@ -103,8 +103,8 @@ class Dispatcher:
     def stop(self) -> None:
         """End `run` soon; may be called by a signal handler."""
         self.clock.stop()
-        if self._bell is not None:
-            self._bell.interrupt()
+        if self._notifier is not None:
+            self._notifier.interrupt()
 
     @property
     def _about(self) -> dict[str, str]:
@@ -124,28 +124,28 @@ class Dispatcher:
 
     def _next(self) -> datetime | None:
         """Return when the next timer is to be claimed, the next retry or step is due or the next pause ends."""
-        claims = [each - self.ahead for each in (next_instant(), self.reaper.next_snooze) if each is not None]
-        others = [each for each in (self.reaper.next_retry, self.reaper.next_step) if each is not None]
-        return min([*claims, *others], default=None)
+        claimed = earliest(next_instant(), self.reaper.next_snooze)
+        claim_at = None if claimed is None else claimed - self.ahead
+        return earliest(claim_at, self.reaper.next_retry, self.reaper.next_step)
 
     def _listen(self) -> None:
-        if self._bell is None:
-            self._bell = notifier.subscribe(queue.CHANGES)
+        if self._notifier is None:
+            self._notifier = notifier.subscribe(queue.CHANGES)
         if self._clock_check.is_due(self.clock.now()):
             self.clock.offset = processes.clock_offset()
 
     def _wait(self, tick: Tick, began: float) -> None:
-        """Wait until something is due or the bell rings, but keep the least gap since the last tick began.
+        """Wait until something is due or a notification comes, but keep the least gap since the last tick began.
 
-        Workers that hold sub-second timers, and other dispatchers, move on what is waited for and ring no bell for it:
-        so at that instant the next one is asked for again, which is far cheaper than a tick.
+        Workers that hold sub-second timers, and other dispatchers, move schedules on without a notification: so at the
+        instant that was waited for the next one is read again, which is far cheaper than a tick.
         """
         gap = began + MIN_WAIT_SECONDS - self.clock.monotonic()
         if gap > 0 and self.clock.wait(gap):
             return
         latest, following = self.clock.monotonic() + MAX_WAIT_SECONDS, tick.next_instant
-        while self._bell is not None and (seconds := self._idle_seconds(following, latest)) > 0:
-            if self._bell.wait(seconds):
+        while self._notifier is not None and (seconds := self._idle_seconds(following, latest)) > 0:
+            if self._notifier.wait(seconds):
                 self.reaper.note_change(self.clock.now())
                 return
             following = self._next()
@@ -160,13 +160,13 @@ class Dispatcher:
     def _recover(self, error: Exception) -> None:
         about = {"event": "database.lost", **self._about}
         log.warning("The dispatcher lost the database and tries again: %s", error, extra=about)
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        if self._notifier is not None:
+            self._notifier.close()
+            self._notifier = None
         connection.close()
         self._clock_check.last = None
         self.clock.wait(self._pause)
-        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)
 
     def _leave(self) -> None:
         if self._claimed or self._skipped:
@@ -176,5 +176,5 @@ class Dispatcher:
             processes.leave(processes.DISPATCHER, self._name)
         except DatabaseError:
             log.warning("The dispatcher stopped without a database to say so.")
-        if self._bell is not None:
-            self._bell.close()
+        if self._notifier is not None:
+            self._notifier.close()

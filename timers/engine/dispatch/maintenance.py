@@ -1,4 +1,4 @@
-"""Takes back what nobody works on: in every dispatcher, every few seconds, bounded per pass."""
+"""Maintenance by every dispatcher, every few seconds and bounded per pass: above all, lost work is taken back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Every:
 
 
 AGAIN = timedelta(milliseconds=50)
-"""How long after a bell made it look the next one may do so, at the earliest."""
+"""The least time between two checks that notifications cause."""
 
 
 @dataclass
@@ -53,21 +53,21 @@ class Reaper:
     change_noted_at: datetime | None = None
 
     def note_change(self, now: datetime) -> None:
-        """Look at what may be due earlier than was known, as a bell has rung: now, or soon after the last time."""
+        """Check what may be due earlier than was known, as a notification came: now, or soon after the last time."""
         if self.change_noted_at is None or not now - AGAIN < self.change_noted_at <= now + AGAIN:
             self.change_noted_at = now
         elif self.change_noted_at <= now:
             self.change_noted_at += AGAIN
-        self.next_retry = _earliest(self.next_retry, self.change_noted_at)
-        self.next_step = _earliest(self.next_step, self.change_noted_at)
-        self.next_snooze = _earliest(self.next_snooze, self.change_noted_at)
+        self.next_retry = earliest(self.next_retry, self.change_noted_at)
+        self.next_step = earliest(self.next_step, self.change_noted_at)
+        self.next_snooze = earliest(self.next_snooze, self.change_noted_at)
 
     def run_due(self, now: datetime, *, horizon: datetime) -> Reaped:
         """Do the chores that are due; return what was taken back. Pauses end in time for the claim up to `horizon`."""
         if self.retries.is_due(now) or (self.next_retry is not None and self.next_retry <= now):
             _, self.next_retry = execution_leases.release_retries(now=now)
         if self.steps.is_due(now) or (self.next_step is not None and self.next_step <= now):
-            self.next_step = _earliest(wakeups.wake_due(now=now)[1], workflow_runs.end_overdue(now=now))
+            self.next_step = earliest(wakeups.wake_due(now=now)[1], workflow_runs.end_overdue(now=now))
         if self.snoozes.is_due(now) or (self.next_snooze is not None and self.next_snooze <= horizon):
             self.next_snooze = timers.resume_snoozed(until=horizon, now=now)
         if self.processes.is_due(now):
@@ -85,5 +85,6 @@ class Reaper:
         return reaped
 
 
-def _earliest(*instants: datetime | None) -> datetime | None:
-    return min((each for each in instants if each is not None), default=None)
+def earliest(*instants: datetime | None) -> datetime | None:
+    """Return the earliest of the instants that are known."""
+    return min((instant for instant in instants if instant is not None), default=None)

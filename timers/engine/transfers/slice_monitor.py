@@ -7,10 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from timers.services.transfers import slices
-from timers.services.transfers.slices import LEASE, Slice, SliceLost
+from timers.services.transfers.slices import TRANSFERS, Slice, SliceLost
 
-RENEW_AFTER = 5.0
-LOOK_AFTER = 0.4
 MARGIN = 2.0
 """How long before its end a lease is no longer trusted: moving a file into place must be over by then."""
 
@@ -30,7 +28,7 @@ class SliceMonitor:
         self._ends = self._began + budget
         self._looked = self._began
         self.looked_at = time.monotonic()
-        """When the slice last looked, by this machine's own clock."""
+        """When the slice last checked, by this machine's own clock."""
         self.renewed(self._began)
 
     def now(self) -> datetime:
@@ -58,7 +56,7 @@ class SliceMonitor:
         if instant >= self._renew_at:
             cancelled = slices.renew(self._held, now=self.now())
             self.renewed(instant)
-        elif instant >= self._looked + LOOK_AFTER:
+        elif instant >= self._looked + TRANSFERS.check_seconds:
             cancelled = slices.is_ours(self._held)
         else:
             return
@@ -72,11 +70,11 @@ class SliceMonitor:
             raise SliceLost
 
     def give_up(self) -> None:
-        """Let the slice stop at its next look: it is no longer ours."""
+        """Let the slice stop at its next check: it is no longer ours."""
         self._renew_at = self._lost_at = float("-inf")
 
     def renewed(self, instant: float | None = None) -> None:
         """Note that the lease was extended, at that moment of this process's clock."""
         instant = self._monotonic() if instant is None else instant
-        self._renew_at = instant + RENEW_AFTER
-        self._lost_at = instant + LEASE.total_seconds() - MARGIN
+        self._renew_at = instant + TRANSFERS.renew_seconds
+        self._lost_at = instant + TRANSFERS.lease.total_seconds() - MARGIN

@@ -1,4 +1,4 @@
-"""One attempt on its way: what the action is told, how it ended, and who may record that."""
+"""One attempt that is carried out: the context of its action, its outcome, and who may record that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from timers.actions.base import ACTIONS, Action, Context, Outcome, OutcomeKind
 from timers.clock import Clock
-from timers.engine.worker.thread_pool import ActionTimedOut
+from timers.engine.worker.thread_group import ActionTimedOut
 from timers.errors import ExternalError
 from timers.services.attempt_values import AttemptResult, StartedAttempt
 
@@ -30,7 +30,7 @@ NEVER = float("inf")
 
 @dataclass(eq=False)
 class RunningAttempt:
-    """A begun attempt inside this process. Whoever takes it out of the runner's books records its end, nobody else."""
+    """A begun attempt inside this process. Only the thread that removes it from the runner's dict records its end."""
 
     begun: StartedAttempt
     secrets: tuple[bytes, ...] = ()
@@ -48,7 +48,7 @@ class RunningAttempt:
         return self.is_cancelled
 
     def begin(self, clock: Clock) -> Context:
-        """Note that a thread carries it out from now on; return what the action is told."""
+        """Note that this thread carries it out from now on; return the context of the action."""
         what = self.begun.instructions
         self.started_at = clock.now()
         deadline = None
@@ -74,22 +74,23 @@ class RunningAttempt:
         )
 
     def said(self) -> dict[str, Any] | None:
-        """Return what the action has noted so far; it may still be at it."""
-        return {key: list(each) if isinstance(each, list) else each for key, each in self.notes.items()} or None
+        """Return a copy of what the action has noted so far; it may still be running."""
+        copies = {key: list(note) if isinstance(note, list) else note for key, note in self.notes.items()}
+        return copies or None
 
     def finished(self, outcome: Outcome, now: datetime) -> AttemptResult:
         return AttemptResult(self.begun, outcome, self.started_at or now, now)
 
 
 def carry_out(attempt: RunningAttempt, context: Context) -> Outcome:
-    """Return how the action ended. Whatever it raises becomes an outcome, but for Stopped."""
+    """Return how the action ended. Whatever it raises becomes an outcome, but for ActionTimedOut."""
     if attempt.begun.instructions.problem is not None:
         return Outcome.failed(attempt.begun.instructions.problem, reason="error")
     return perform(attempt.begun.instructions.action, context)
 
 
 def perform(kind: str, context: Context) -> Outcome:
-    """Return how an action of that kind ended. Whatever it raises becomes an outcome, but for Stopped."""
+    """Return how an action of that kind ended. Whatever it raises becomes an outcome, but for ActionTimedOut."""
     try:
         outcome = _action(kind).run(context)
         return _cancelled(outcome) if context.cancelled() else outcome
@@ -120,7 +121,7 @@ def too_long(seconds: float | None, *, details: dict[str, Any] | None = None) ->
 
 
 def _cancelled(outcome: Outcome) -> Outcome:
-    """Return what an attempt came to that was cancelled meanwhile."""
+    """Return the outcome of an attempt that was cancelled meanwhile."""
     if outcome.ending is OutcomeKind.WAITING:  # what goes on elsewhere is stopped when this is recorded
         return outcome
     return Outcome(
@@ -140,7 +141,7 @@ def _defect(error: BaseException) -> Outcome:
 
 
 def release_connections() -> None:
-    """Let the actions go of what this process holds: it ends."""
+    """Close what the actions hold open in this process, which ends."""
     for kind in ACTIONS:
         ACTIONS.get(kind).close()
 

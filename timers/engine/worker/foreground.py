@@ -1,4 +1,4 @@
-"""One run of a registered function in this process, while somebody looks on."""
+"""One run of a registered function in this process, while a person watches."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from timers.services import occurrences
 from timers.services.executions import commands as executions
 from timers.services.timers import code_timers
 
-LOOK_EVERY = 0.05
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class ForegroundRun:
-    """How the run came out."""
+    """The result of the run."""
 
     status: str
     seconds: float
@@ -98,12 +98,12 @@ def _recorded(timer: Any) -> ForegroundRun:
     execution = occurrences.create_manual(timer, by=None, now=runner.clock.now(), send=False)
     try:
         runner.put([(execution.pk.hex, to_us(runner.clock.now()), execution.definition_id)])
-        while (found := executions.ended(execution.pk)) is None:
-            time.sleep(LOOK_EVERY)
+        while (ended := executions.ended(execution.pk)) is None:
+            time.sleep(POLL_SECONDS)
     except BaseException:
         runner.cancel_all()
         raise
     finally:
         runner.stop()
-    seconds = ((found.finished_at or found.created_at) - (found.started_at or found.created_at)).total_seconds()
-    return ForegroundRun(found.status, seconds, found.result, found.error_message, executions.traceback_of(found))
+    seconds = ((ended.finished_at or ended.created_at) - (ended.started_at or ended.created_at)).total_seconds()
+    return ForegroundRun(ended.status, seconds, ended.result, ended.error_message, executions.traceback_of(ended))

@@ -27,10 +27,10 @@ GATHER_WHEN_BEHIND = 0.2
 """The same while executions are due that were not begun: those come first."""
 
 MAX_BATCH = 500
-BEAT_EVERY = 5.0
-LOOK_EVERY = 1.0
-CHECK_CLOCK_EVERY = 60.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
+RENEW_SECONDS = leases.EXECUTIONS.renew_seconds
+CHECK_SECONDS = leases.EXECUTIONS.check_seconds
+CLOCK_CHECK_SECONDS = 60.0
+INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 3.0
 
 
 class ResultWriter:
@@ -42,17 +42,17 @@ class ResultWriter:
         owner: str,
         *,
         running: Callable[[], Sequence[RunningAttempt]],
-        tell_to_stop: Callable[[RunningAttempt], None],
+        ask_to_stop: Callable[[RunningAttempt], None],
         is_behind: Callable[[], bool],
     ) -> None:
         self._clock = clock
         self._owner = owner
         self._running = running
-        self._tell_to_stop = tell_to_stop
+        self._ask_to_stop = ask_to_stop
         self._is_behind = is_behind
         self._results: SimpleQueue[AttemptResult | None] = SimpleQueue()
-        self._written_at = self._beaten_at = self._looked_at = 0.0
-        self._clock_checked_at = -CHECK_CLOCK_EVERY
+        self._written_at = self._renewed_at = self._checked_at = 0.0
+        self._clock_checked_at = -CLOCK_CHECK_SECONDS
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._live, name="timers-writer", daemon=True)
 
@@ -85,7 +85,7 @@ class ResultWriter:
             except (DatabaseError, InterfaceError) as error:
                 log.warning("The worker's heartbeat did not reach the database: %s", error)
                 connection.close()
-                time.sleep(FIRST_PAUSE)
+                time.sleep(INITIAL_PAUSE_SECONDS)
             except Exception:
                 log.exception("The writer failed and goes on.")
         connection.close()
@@ -93,7 +93,7 @@ class ResultWriter:
     def _gather(self) -> list[AttemptResult]:
         """Wait for results, or for the next heartbeat; return all that there is within reason."""
         try:
-            batch = [self._results.get(timeout=LOOK_EVERY if self._running() else None)]
+            batch = [self._results.get(timeout=CHECK_SECONDS if self._running() else None)]
         except Empty:
             return []
         self._let_more_come()
@@ -102,7 +102,7 @@ class ResultWriter:
                 batch.append(self._results.get_nowait())
             except Empty:
                 break
-        return [each for each in batch if each is not None]
+        return [result for result in batch if result is not None]
 
     def _let_more_come(self) -> None:
         began = time.monotonic()
@@ -113,7 +113,7 @@ class ResultWriter:
 
     def _write(self, batch: Sequence[AttemptResult]) -> None:
         """Write results, however long the database stays away; one that cannot be stored does not stop the others."""
-        pause = FIRST_PAUSE
+        pause = INITIAL_PAUSE_SECONDS
         while True:
             try:
                 complete.finish(batch, owner=self._owner, now=self._clock.now())
@@ -124,11 +124,11 @@ class ResultWriter:
                 connection.close()
                 if self._ending.wait(pause) and pause >= 1.0:
                     return
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = min(MAX_PAUSE_SECONDS, pause * 2)
             except Exception as error:
                 if len(batch) > 1:
-                    for each in batch:
-                        self._write([each])
+                    for result in batch:
+                        self._write([result])
                 else:
                     self._write_unstorable(batch[0], error)
                 return
@@ -144,22 +144,22 @@ class ResultWriter:
             log.exception("Nor could that be recorded; the reaper will find the execution.")
 
     def _keep_leases(self) -> None:
-        """Extend leases every few seconds; look every second at whether somebody cancelled or took over."""
-        running = [each for each in self._running() if not each.is_lost]
+        """Renew leases every few seconds; check every second whether attempts were cancelled or taken over."""
+        running = [attempt for attempt in self._running() if not attempt.is_lost]
         moment = time.monotonic()
-        if moment - self._clock_checked_at >= CHECK_CLOCK_EVERY:
+        if moment - self._clock_checked_at >= CLOCK_CHECK_SECONDS:
             self._clock.offset = processes.clock_offset()
             self._clock_checked_at = moment
-        pairs = [(each.begun.execution_id, each.begun.attempt) for each in running]
-        if moment - self._beaten_at >= BEAT_EVERY:
-            self._beaten_at = self._looked_at = moment
+        pairs = [(attempt.begun.execution_id, attempt.begun.attempt) for attempt in running]
+        if moment - self._renewed_at >= RENEW_SECONDS:
+            self._renewed_at = self._checked_at = moment
             self._apply_heartbeat(running, leases.renew(pairs, owner=self._owner, now=self._clock.now()))
-        elif moment - self._looked_at >= LOOK_EVERY:
-            self._looked_at = moment
+        elif moment - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = moment
             self._apply_heartbeat(running, leases.check(pairs, owner=self._owner))
 
     def _apply_heartbeat(self, running: Sequence[RunningAttempt], heartbeat: Heartbeat) -> None:
         for attempt in running:
             attempt.is_lost = attempt.begun.execution_id in heartbeat.lost
             if attempt.is_lost or attempt.begun.execution_id in heartbeat.cancelled:
-                self._tell_to_stop(attempt)
+                self._ask_to_stop(attempt)

@@ -1,6 +1,7 @@
-"""What one worker process does: holds executions until their instant, begins them, has them carried out.
+"""The runner of one worker process: it holds executions until their instant, begins them, has them carried out.
 
-Three kinds of thread share the attempt: one keeps time, several carry out actions (pool.py), one writes (writer.py).
+Three kinds of thread share an attempt: one keeps time, several carry out actions (thread_pool.py), one writes
+(result_writer.py).
 No database connection is held while an action runs, and a slow action holds back neither its neighbours nor the queue.
 """
 
@@ -28,7 +29,7 @@ from timers.clock import Clock, to_us
 from timers.engine.worker.execute import RunningAttempt, carry_out, release_connections, timed_out
 from timers.engine.worker.result_writer import ResultWriter
 from timers.engine.worker.subsecond import SubsecondKeeper
-from timers.engine.worker.thread_pool import LOOK_AGAIN, MAX_THREADS, ThreadPool
+from timers.engine.worker.thread_pool import BACKLOG_CHECK_SECONDS, MAX_THREADS, ThreadPool
 from timers.messaging import cluster_name
 from timers.process_name import process_name
 from timers.services import processes
@@ -81,7 +82,7 @@ class Runner:
             clock,
             self.owner,
             running=self._attempts,
-            tell_to_stop=self._tell_to_stop,
+            ask_to_stop=self._ask_to_stop,
             is_behind=self._is_behind,
         )
         self._keeper = SubsecondKeeper(
@@ -96,7 +97,7 @@ class Runner:
             log.info("A worker started.", extra={"event": "service.start", **self._about})
 
     def put(self, items: Iterable[Sequence[object]]) -> None:
-        """Take executions that a message named. Returns at once unless this process already holds a lot."""
+        """Take executions that a message named. Returns at once unless this process already holds many."""
         with self._changed:
             for execution_id, run_at, definition_id in items:
                 if execution_id not in self._held:
@@ -112,18 +113,18 @@ class Runner:
         return {"role": "worker", "process_name": self.owner, "cluster": self.cluster}
 
     def stop(self) -> None:
-        """Hand back what was not begun, let what runs end for some seconds, hand back the rest."""
+        """Requeue what was not begun, let what runs end for some seconds, requeue the rest."""
         with self._changed:
             self._ending = True
             self._changed.notify_all()
         self._timekeeper.join(END_GRACE / 2)
-        self._hand_back([each.execution_id.hex for each in self._keeper.stop()])
-        self._hand_back([execution_id for _, execution_id, _ in self._heap])
-        self._hand_back(self._take_out(attempt for attempt in self._attempts() if attempt.thread is None))
+        self._requeue([attempt.execution_id.hex for attempt in self._keeper.stop()])
+        self._requeue([execution_id for _, execution_id, _ in self._heap])
+        self._requeue(self._take_out(attempt for attempt in self._attempts() if attempt.thread is None))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, END_GRACE)
-        self._give_up_for_good([each for each in self._attempts() if each.begun.instructions.at_most_once])
-        self._hand_back(self._take_out(self._attempts()))
+        self._give_up_for_good(attempt for attempt in self._attempts() if attempt.begun.instructions.at_most_once)
+        self._requeue(self._take_out(self._attempts()))
         self._flush()
         self._writer.end(END_GRACE / 2)
         release_connections()
@@ -150,7 +151,7 @@ class Runner:
         connection.close()
 
     def _step(self) -> None:
-        """Wait for the next thing to do, and do it: begin what is due, give up what takes too long, add threads."""
+        """Wait for the next task of this thread: begin what is due, give up what takes too long, add threads."""
         with self._changed:
             seconds = self._seconds_to_wait()
             if seconds > 0 and not self._ending:
@@ -178,7 +179,7 @@ class Runner:
         if self._unread:
             waits.append(0.0)
         if self._running:
-            waits.append(LOOK_AGAIN if self._pool.has_backlog() else 60.0)
+            waits.append(BACKLOG_CHECK_SECONDS if self._pool.has_backlog() else 60.0)
         return min(waits)
 
     def _take_due(self) -> list[Item]:
@@ -196,8 +197,13 @@ class Runner:
 
     def _begin(self, due: Sequence[Item]) -> None:
         try:
-            ids, definitions = [each[0] for each in due], {each[2] for each in due}
-            begun = begin(ids, owner=self.owner, now=self.clock.now(), definitions=definitions, cluster=self.cluster)
+            begun = begin(
+                [execution_id for execution_id, _, _ in due],
+                owner=self.owner,
+                now=self.clock.now(),
+                definitions={definition_id for _, _, definition_id in due},
+                cluster=self.cluster,
+            )
         except (OperationalError, InterfaceError):
             self._put_back(due)
             raise
@@ -206,10 +212,10 @@ class Runner:
                 self._held.discard(due[0][0])
                 raise
             log.exception("A batch could not be begun; its executions are begun one by one.")
-            for each in due:
-                self._begin([each])
+            for item in due:
+                self._begin([item])
             return
-        self._held.difference_update(each[0] for each in due)
+        self._held.difference_update(execution_id for execution_id, _, _ in due)
         if begun:
             self._submit(begun)
 
@@ -219,7 +225,7 @@ class Runner:
                 heapq.heappush(self._heap, (run_at, execution_id, definition_id))
 
     def _submit(self, begun: Sequence[StartedAttempt]) -> None:
-        attempts = [RunningAttempt(each, self._secrets(each)) for each in begun]
+        attempts = [RunningAttempt(started, self._secrets(started)) for started in begun]
         was_idle = not self._running
         self._running.update((attempt.begun.execution_id, attempt) for attempt in attempts)
         if was_idle:
@@ -246,7 +252,7 @@ class Runner:
     def _enter(self, attempt: RunningAttempt) -> Callable[[], object] | None:
         """Carry out an attempt that was begun ahead, in the thread that waited for its instant.
 
-        Returns what is left to do: to have its end recorded.
+        Returns the rest: the call that records its end.
         """
         self._running[attempt.begun.execution_id] = attempt
         return partial(self._conclude, attempt, *self._perform(attempt))
@@ -284,7 +290,7 @@ class Runner:
         """Have the end of an attempt recorded; false when somebody else has done that."""
         if self._running.pop(attempt.begun.execution_id, None) is not attempt:
             return False
-        if self.cluster is None:  # somebody looks on, and decides whether to try again
+        if self.cluster is None:  # the person who watches decides whether to try again
             outcome = replace(outcome, retryable=False)
         (self._keeper if attempt.is_rapid else self._writer).record(attempt.finished(outcome, now or self.clock.now()))
         self._keeper.ended(attempt)
@@ -318,8 +324,8 @@ class Runner:
                 self._gives_up_at = min(self._gives_up_at, attempt.gives_up_at)
                 self._changed.notify_all()
 
-    def _tell_to_stop(self, attempt: RunningAttempt) -> None:
-        """Have the action told that it was cancelled; it has a while to end by itself."""
+    def _ask_to_stop(self, attempt: RunningAttempt) -> None:
+        """Let the action know that it was cancelled; it has a while to end by itself."""
         if not attempt.cancelled():
             attempt.is_cancelled = True
             attempt.gives_up_at = min(attempt.gives_up_at, self.clock.monotonic() + STOP_GRACE)
@@ -332,12 +338,12 @@ class Runner:
             self._changed.wait_for(lambda: self._ending, seconds)
 
     def _take_out(self, attempts: Iterable[RunningAttempt]) -> list[str]:
-        """Take attempts out of the books; return those that were still in them."""
+        """Forget attempts; return the executions of those that were still running."""
         attempts = list(attempts)
         for attempt in attempts:
             self._keeper.ended(attempt)
         ids = [attempt.begun.execution_id for attempt in attempts]
-        return [each.hex for each in ids if self._running.pop(each, None) is not None]
+        return [execution_id.hex for execution_id in ids if self._running.pop(execution_id, None) is not None]
 
     def _give_up_for_good(self, attempts: Iterable[RunningAttempt]) -> None:
         """Record as lost what did not end in time and must not be repeated."""
@@ -359,13 +365,13 @@ class Runner:
         except (DatabaseError, InterfaceError):
             log.warning("The worker stopped without a database to say so.")
 
-    def _hand_back(self, ids: Sequence[str]) -> None:
+    def _requeue(self, ids: Sequence[str]) -> None:
         if not ids:
             return
         try:
             requeue.requeue(ids, owner=self.owner, now=self.clock.now())
         except (DatabaseError, InterfaceError) as error:
-            log.warning("Running could not be handed back; its leases will run out: %s", error)
+            log.warning("Executions could not be requeued; their leases will run out: %s", error)
 
 
 _present: tuple[int, Runner] | None = None
@@ -387,7 +393,7 @@ def of_this_process() -> Runner:
 
 
 def _end_in_order_when_terminated() -> None:
-    """Let SIGTERM end the process the way it ends by itself, which hands back its attempt."""
+    """Let SIGTERM end the process the way it ends by itself, which requeues its attempts."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)

@@ -1,4 +1,4 @@
-"""The sub-second timers that this process holds: begun ahead in batches, played by a metronome, written in batches.
+"""The sub-second timers that this process holds: begun ahead in batches, fired one by one, written in batches.
 
 Every half second one transaction (services/subsecond.py) writes what ended and begins what comes. Whether an occurrence
 starts or is left out, because the one before is still at it, is decided here, in memory, at its instant.
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 PERIOD = 0.5
 AHEAD = timedelta(seconds=2)
-"""How far ahead occurrences are begun: so far that a step may be late by a second before a dispatcher takes over."""
+"""How far ahead occurrences are begun: a step may be late by a second before a dispatcher takes over."""
 
 QUICK = 0.001
-"""Seconds within which a function returned the last time that is called by the metronome's own thread."""
+"""Seconds: a function that returned within them is called by the precise timer's own thread the next time."""
 
 QUIET = 0.03
-"""A step keeps so many seconds off the next instant, if there is another moment: it competes for the processor."""
+"""Seconds that a step keeps away from the next instant, if it can: the two compete for the processor."""
 
 SWITCH_INTERVAL = 0.0001
 LEFT_OUT = Outcome.skipped("The run before was still at it.", reason=SkipReason.OVERLAP)
@@ -56,34 +56,36 @@ class SubsecondKeeper:
         wake: Callable[[], None],
     ) -> None:
         self._clock, self._owner = clock, owner
-        self._enter, self._hand_over, self._nudge = enter, hand_over, wake
-        self._metronome: PreciseTimer[RunningAttempt] = PreciseTimer(clock, self._fire)
+        self._enter, self._hand_over, self._wake = enter, hand_over, wake
+        self._timer: PreciseTimer[RunningAttempt] = PreciseTimer(clock, self._fire)
         self._lock = threading.Lock()
         self._held: dict[UUID, int] = {}
         self._busy: dict[UUID, RunningAttempt] = {}
         self._quick: set[UUID] = set()
         self._unknown: set[UUID] = set()
         self._finished: deque[AttemptResult] = deque()
-        self._wanted = threading.Event()
+        self._needed = threading.Event()
         self._ending = False
         self._thread: threading.Thread | None = None
 
     def adopt(self, begun: Iterable[RunningAttempt]) -> None:
         """Hold the timers of these attempts from now on, where that is possible."""
         rapid = [
-            each for each in begun if each.begun.instructions.is_rapid and each.begun.timer_id not in self._unknown
+            attempt
+            for attempt in begun
+            if attempt.begun.instructions.is_rapid and attempt.begun.timer_id not in self._unknown
         ]
         if not rapid or self._ending:
             return
         with self._lock:
-            for each in rapid:
-                self._busy[each.begun.timer_id] = each
-                self._held[each.begun.timer_id] = each.begun.instructions.definition_id
+            for attempt in rapid:
+                self._busy[attempt.begun.timer_id] = attempt
+                self._held[attempt.begun.timer_id] = attempt.begun.instructions.definition_id
             if self._thread is None:
                 sys.setswitchinterval(SWITCH_INTERVAL)
                 self._thread = threading.Thread(target=self._live, name="timers-keeper", daemon=True)
                 self._thread.start()
-        self._wanted.set()
+        self._needed.set()
 
     def ended(self, attempt: RunningAttempt) -> None:
         """Note that an attempt is over."""
@@ -100,16 +102,16 @@ class SubsecondKeeper:
         self._unknown.add(timer_id)
 
     def give_up(self, thread: int) -> None:
-        self._metronome.give_up(thread)
+        self._timer.give_up(thread)
 
     def stop(self) -> list[StartedAttempt]:
-        """Begin nothing more; return what was begun ahead and is to be handed back."""
+        """Begin nothing more; return what was begun ahead and is to be requeued."""
         self._ending = True
-        self._wanted.set()
-        waiting = [each.begun for each in self._metronome.stop()]
+        self._needed.set()
+        waiting = [attempt.begun for attempt in self._timer.stop()]
         if self._thread is not None:
             self._thread.join(PERIOD * 4)
-        waiting += [each.begun for each in self._metronome.stop()]
+        waiting += [attempt.begun for attempt in self._timer.stop()]
         return waiting
 
     def flush(self) -> None:
@@ -143,9 +145,9 @@ class SubsecondKeeper:
     def _live(self) -> None:
         next_step = time.monotonic()
         while not self._ending:
-            self._wanted.clear()
+            self._needed.clear()
             if not self._held and not self._finished:
-                self._wanted.wait(60.0)
+                self._needed.wait(60.0)
             self._wait_until(next_step)
             next_step = time.monotonic() + PERIOD
             try:
@@ -164,7 +166,7 @@ class SubsecondKeeper:
         """Wait for the next step, and for a quiet moment soon after."""
         while not self._ending and (seconds := moment - time.monotonic()) > 0:
             time.sleep(min(seconds, 0.1))
-        following = self._metronome.next_instant()
+        following = self._timer.next_instant()
         if following is not None and not self._ending:
             seconds = (following - to_us(self._clock.now())) / 1e6
             if seconds < QUIET:
@@ -174,9 +176,9 @@ class SubsecondKeeper:
         finished = [self._finished.popleft() for _ in range(len(self._finished))]
         now = self._clock.now()
         at_work = [
-            (each.begun.execution_id, each.started_at)
-            for each in list(self._busy.values())
-            if each.is_rapid and each.started_at is not None
+            (attempt.begun.execution_id, attempt.started_at)
+            for attempt in list(self._busy.values())
+            if attempt.is_rapid and attempt.started_at is not None
         ]
         try:
             done = subsecond.step(
@@ -185,28 +187,30 @@ class SubsecondKeeper:
         except BaseException:
             self._finished.extendleft(reversed(finished))
             raise
-        self._metronome.put((to_us(each.scheduled_for), RunningAttempt(each, is_rapid=True)) for each in done.begun)
+        self._timer.put((to_us(begun.scheduled_for), RunningAttempt(begun, is_rapid=True)) for begun in done.begun)
         if any(now - started_at > AHEAD for _, started_at in at_work):
-            self._nudge()
-        self._release(done.let_go)
+            self._wake()
+        self._release(done.released)
 
     def _leave_unknown(self) -> None:
         with self._lock:
             leaving = self._unknown & self._held.keys()
             for timer_id in leaving:
                 del self._held[timer_id]
-        taken = self._metronome.take_out(lambda each: each.begun.timer_id in leaving) if leaving else []
+        taken = self._timer.take_out(lambda attempt: attempt.begun.timer_id in leaving) if leaving else []
         if taken:
-            ids = [each.begun.execution_id for each in taken]
+            ids = [attempt.begun.execution_id for attempt in taken]
             requeue.requeue(ids, owner=self._owner, now=self._clock.now())
 
-    def _release(self, gone: dict[UUID, str]) -> None:
+    def _release(self, released: dict[UUID, str]) -> None:
         """Hold these timers no longer; what was begun of those that are paused or over does not run."""
         with self._lock:
-            for timer_id in gone:
+            for timer_id in released:
                 self._held.pop(timer_id, None)
-        stopped = {timer_id: status for timer_id, status in gone.items() if status != TimerStatus.ACTIVE}
-        taken = self._metronome.take_out(lambda each: each.begun.timer_id in stopped) if stopped else []
-        for status in {stopped[each.begun.timer_id] for each in taken}:
-            these: Sequence[StartedAttempt] = [each.begun for each in taken if stopped[each.begun.timer_id] == status]
-            subsecond.withdraw(these, status=status, owner=self._owner, now=self._clock.now())
+        stopped = {timer_id: status for timer_id, status in released.items() if status != TimerStatus.ACTIVE}
+        taken = self._timer.take_out(lambda attempt: attempt.begun.timer_id in stopped) if stopped else []
+        by_status: dict[str, list[StartedAttempt]] = {}
+        for attempt in taken:
+            by_status.setdefault(stopped[attempt.begun.timer_id], []).append(attempt.begun)
+        for status, begun in by_status.items():
+            subsecond.withdraw(begun, status=status, owner=self._owner, now=self._clock.now())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from django.conf import settings
@@ -28,48 +30,47 @@ SLICES_IN_A_ROW = 30
 """A transfer goes on in its thread while no other waits for one: what is known of its files stays at hand."""
 
 
+@contextmanager
+def _nothing_raised(message: str, **about: str) -> Iterator[None]:
+    """Log what is raised, the queue's own time-out too: what gets lost has a lease, and the reaper repeats it."""
+    try:
+        yield
+    except BaseException:
+        log.exception(message, extra=about)
+
+
 def run_group(items: list[tuple[str, int, int]]) -> None:
     """Have executions carried out: (id as hex, instant to start at in microseconds, definition) each."""
-    try:
+    with _nothing_raised("A group of executions was not taken."):
         runner.of_this_process().put(items)
-    except BaseException:  # the queue's own time-out too: what got lost has a lease
-        log.exception("A group of executions was not taken.")
 
 
 def run_slice(transfer_id: str) -> None:
     """Have the next slice of a transfer carried out, by threads of its own so that it holds back nothing."""
-    try:
+    with _nothing_raised("A slice of a transfer was not taken.", transfer=transfer_id):
         _slice_threads(os.getpid()).submit([transfer_id])
-    except BaseException:
-        log.exception("A slice of a transfer was not taken.", extra={"transfer": transfer_id})
 
 
 def run_steps(step_ids: list[str]) -> None:
     """Have steps of workflows carried out, or gone on with when their time has come."""
-    try:
+    with _nothing_raised("Steps of workflows were not taken."):
         runner.of_this_process()  # which sees to it that the process ends in order
         workflow_steps.of_this_process().put(step_ids)
-    except BaseException:
-        log.exception("Steps of workflows were not taken.")
 
 
 def deliver_notice(notice_id: str) -> None:
     """Have a notice sent, by threads of its own: the other side may take its time."""
-    try:
+    with _nothing_raised("A notice was not taken.", notice=notice_id):
         _notice_threads(os.getpid()).submit([notice_id])
-    except BaseException:
-        log.exception("A notice was not taken.", extra={"notice": notice_id})
 
 
 def answer_cluster_probe() -> None:
     """Say that this cluster carries out what it is sent, with how many workers, and which functions it knows."""
-    try:
+    with _nothing_raised("A cluster probe was not answered."):
         runner.of_this_process()
         name, now = cluster_name.name(), clock.now()
         processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
         cluster_routing.beat(name, functions=_functions(), now=now)
-    except BaseException:
-        log.exception("A cluster probe was not answered.")
 
 
 def _functions() -> list[str]:
@@ -87,15 +88,12 @@ def _slice_threads(process: int) -> ThreadPool[str]:
 
 
 def _run_slice(transfer_id: str) -> bool:
-    try:
+    with _nothing_raised("A slice of a transfer failed; the reaper has it repeated.", transfer=transfer_id):
         for _ in range(SLICES_IN_A_ROW):
             goes_on = slice_runner.run_slice(transfer_id, now=clock.now())
             if not goes_on or _slice_threads(os.getpid()).has_backlog():
                 break
-    except BaseException:
-        log.exception("A slice of a transfer failed; the reaper has it repeated.", extra={"transfer": transfer_id})
-    finally:
-        connections.close_all()
+    connections.close_all()
     return True
 
 
@@ -105,7 +103,7 @@ def _notice_threads(process: int) -> ThreadPool[str]:
 
 
 def _deliver_notice(notice_id: str) -> bool:
-    try:
+    with _nothing_raised("A notice could not be sent; the reaper has it repeated.", notice=notice_id):
         notice = delivery.take(notice_id, now=clock.now())
         if notice is not None:
             error = delivery.deliver(notice, now=clock.now())
@@ -113,8 +111,5 @@ def _deliver_notice(notice_id: str) -> bool:
                 delivery.sent(notice, now=clock.now())
             else:
                 delivery.failed(notice, error, now=clock.now())
-    except BaseException:
-        log.exception("A notice could not be sent; the reaper has it repeated.", extra={"notice": notice_id})
-    finally:
-        connections.close_all()
+    connections.close_all()
     return True

@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from timers.actions.base import Context, Outcome
 from timers.clock import Clock
 from timers.engine.worker.execute import perform, too_long
-from timers.engine.worker.thread_pool import LOOK_AGAIN, ThreadPool
+from timers.engine.worker.thread_pool import BACKLOG_CHECK_SECONDS, ThreadPool
 from timers.process_name import process_name
 from timers.services.workflows import steps as service
 from timers.services.workflows import wakeups
@@ -33,7 +33,7 @@ MAX_THREADS = 50
 MAX_BATCH = 50
 """How many are begun or ended in one transaction."""
 
-BEAT_EVERY = 4.0
+RENEW_SECONDS = service.STEPS.renew_seconds
 GRACE = 1.0
 """Seconds beyond its time after which a step is given up: actions that watch their deadline say themselves how."""
 
@@ -42,7 +42,7 @@ END_GRACE = 3.0
 
 
 class _RunningStep:
-    """A step in the hands of this process."""
+    """A step that this process carries out."""
 
     def __init__(self, held: HeldStep) -> None:
         self.held = held
@@ -61,27 +61,27 @@ class Steps:
         self._clock = clock
         self._owner = process_name()
         self._most = most
-        self._news: SimpleQueue[str | tuple[_RunningStep, Outcome] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[str | tuple[_RunningStep, Outcome] | None] = SimpleQueue()
         self._waiting: dict[str, None] = {}
         self._unwritten: list[tuple[_RunningStep, Outcome]] = []
         self._running: dict[UUID, _RunningStep] = {}
         self._pool: ThreadPool[_RunningStep] = ThreadPool(self._carry_out, most=most)
         self._ending = threading.Event()
-        self._beaten_at = time.monotonic()
+        self._renewed_at = time.monotonic()
         self._thread = threading.Thread(target=self._live, name="timers-steps", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def put(self, step_ids: Iterable[str]) -> None:
-        """Take what a message named; returns at once."""
-        for each in step_ids:
-            self._news.put(each)
+        """Take the steps that a message named; returns at once."""
+        for step_id in step_ids:
+            self._inbox.put(step_id)
 
     def stop(self) -> None:
-        """Write what has ended, and hand back the rest."""
+        """Write what has ended, and requeue the rest."""
         self._ending.set()
-        self._news.put(None)
+        self._inbox.put(None)
         self._thread.join(END_GRACE)
 
     # The thread that speaks to the database
@@ -92,7 +92,7 @@ class Steps:
                 self._gather()
                 self._write()
                 self._begin()
-                self._look_after()
+                self._keep_running()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("Steps of workflows wait for the database: %s", error)
                 connection.close()
@@ -103,28 +103,28 @@ class Steps:
         with suppress(DatabaseError, InterfaceError):
             self._gather(wait=False)
             self._write()
-            service.requeue([each.held for each in self._running.values()], owner=self._owner, now=self._clock.now())
+            service.requeue(self._held(), owner=self._owner, now=self._clock.now())
         connection.close()
 
     def _gather(self, *, wait: bool = True) -> None:
         """Sort what has come in; wait for something unless there is work left."""
         idle = wait and not self._unwritten and not (self._waiting and self._has_room())
-        seconds = self._patience() if idle else 0.0
+        seconds = self._idle_seconds() if idle else 0.0
         with suppress(Empty):
-            self._sort(self._news.get(timeout=seconds) if seconds else self._news.get_nowait())
-            for _ in range(self._news.qsize()):
-                self._sort(self._news.get_nowait())
+            self._sort_in(self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait())
+            for _ in range(self._inbox.qsize()):
+                self._sort_in(self._inbox.get_nowait())
 
-    def _patience(self) -> float:
+    def _idle_seconds(self) -> float:
         if self._pool.has_backlog():
-            return LOOK_AGAIN
-        return GRACE / 2 if self._running else BEAT_EVERY
+            return BACKLOG_CHECK_SECONDS
+        return GRACE / 2 if self._running else RENEW_SECONDS
 
-    def _sort(self, news: str | tuple[_RunningStep, Outcome] | None) -> None:
-        if isinstance(news, str):
-            self._waiting[news] = None
-        elif news is not None:
-            self._unwritten.append(news)
+    def _sort_in(self, item: str | tuple[_RunningStep, Outcome] | None) -> None:
+        if isinstance(item, str):
+            self._waiting[item] = None
+        elif item is not None:
+            self._unwritten.append(item)
 
     def _has_room(self) -> bool:
         return len(self._running) < self._most
@@ -139,8 +139,8 @@ class Steps:
             raise
         except Exception:
             log.exception("Steps that ended could not be written together; they are written one by one.")
-            for each in batch:
-                self._finish_alone(each)
+            for result in batch:
+                self._finish_alone(result)
         del self._unwritten[: len(batch)]
         for running, _ in batch:
             self._running.pop(running.held.step_id, None)
@@ -159,24 +159,27 @@ class Steps:
 
     def _begin(self) -> None:
         room = min(MAX_BATCH, self._most - len(self._running))
-        wanted = list(self._waiting)[:room]
-        if not wanted:
+        step_ids = list(self._waiting)[:room]
+        if not step_ids:
             return
-        for each in wanted:
-            del self._waiting[each]
+        for step_id in step_ids:
+            del self._waiting[step_id]
         now = self._clock.now()
         try:
-            held = service.take(wanted, owner=self._owner, now=now)
-            if len(held) < len(wanted):
-                wakeups.advance_woken(set(wanted) - {str(each.step_id) for each in held}, now=now)
+            held = service.take(step_ids, owner=self._owner, now=now)
+            if len(held) < len(step_ids):
+                wakeups.advance_woken(set(step_ids) - {str(step.step_id) for step in held}, now=now)
         except (DatabaseError, InterfaceError):
-            self._waiting.update(dict.fromkeys(wanted))
+            self._waiting.update(dict.fromkeys(step_ids))
             raise
-        running = [_RunningStep(each) for each in held]
-        self._running.update((each.held.step_id, each) for each in running)
+        running = [_RunningStep(step) for step in held]
+        self._running.update((step.held.step_id, step) for step in running)
         self._pool.submit(running)
 
-    def _look_after(self) -> None:
+    def _held(self) -> list[HeldStep]:
+        return [running.held for running in self._running.values()]
+
+    def _keep_running(self) -> None:
         """Keep the leases, stop what is no longer ours, give up what takes too long, add threads."""
         if self._pool.has_backlog():
             self._pool.grow()
@@ -184,12 +187,12 @@ class Steps:
         for running in list(self._running.values()):
             if running.gives_up_at <= moment:
                 self._give_up(running)
-        if moment < self._beaten_at + BEAT_EVERY:
+        if moment < self._renewed_at + RENEW_SECONDS:
             return
-        self._beaten_at = moment
-        everything = [each.held for each in self._running.values()]
-        for step_id in service.renew(everything, owner=self._owner, now=self._clock.now()) if everything else ():
-            if (lost := self._running.get(step_id)) is not None:
+        self._renewed_at = moment
+        for step_id in service.renew(self._held(), owner=self._owner, now=self._clock.now()):
+            lost = self._running.get(step_id)
+            if lost is not None:
                 lost.is_lost = True
 
     def _give_up(self, running: _RunningStep) -> None:
@@ -203,7 +206,7 @@ class Steps:
     def _carry_out(self, running: _RunningStep) -> bool:
         held = running.held
         if held.problem is not None:
-            self._news.put((running, Outcome.failed(held.problem, reason="invalid")))
+            self._inbox.put((running, Outcome.failed(held.problem, reason="invalid")))
             return True
         started = self._clock.now()
         running.thread = threading.get_ident()
@@ -225,7 +228,7 @@ class Steps:
         if running.gives_up_at == float("inf"):
             return False
         running.gives_up_at = float("inf")
-        self._news.put((running, outcome))
+        self._inbox.put((running, outcome))
         return True
 
 

@@ -7,123 +7,40 @@ asked, and only the rows that the last statement returns are ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from timers.clock import from_us, to_us
-from timers.lifecycle import PLANNED_TRIGGERS, ExecutionStatus, SkipReason, TimerStatus
-from timers.models import sql as rows
+from timers.clock import to_us
+from timers.lifecycle import SkipReason, TimerStatus
+from timers.models import sql
+from timers.models.execution_sql import begin as statements
+from timers.models.execution_sql import leases, moves
+from timers.models.execution_sql.begin import Candidate
+from timers.models.execution_sql.inserts import StartedExecution
+from timers.models.execution_sql.moves import ExecutionMove
+from timers.models.leases import EXECUTIONS
 from timers.scheduling.overlap import Decision, OverlapPolicy, decide
-from timers.services.attempt_values import UNFINISHED_SQL, StartedAttempt
+from timers.services.attempt_values import StartedAttempt
 from timers.services.executions import cluster_routing, delegated
 from timers.services.timers import run_budget
-from timers.services.timers.definition_cache import CachedDefinition, read
+from timers.services.timers.definition_cache import read
 
-LEASE = timedelta(seconds=15)
 STOP_CHECK_DELAY = timedelta(seconds=5)
-"""When the reaper looks at an occurrence that waits for what it asked to stop."""
-
-HERE = "(o.cluster is null or o.cluster = %%s)"
-"""What runs for another cluster, of a timer that runs on every one, holds up nothing here."""
-
-
-CANDIDATES = f"""
-select e.id, e.timer_id, e.trigger, e.serial, e.started_at, e.scheduled_for, t.status, s.overlap,
-  case when s.overlap = 'allow' then 0 else (
-    select count(*) from timers_execution o
-    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.started_at is not null and o.id <> e.id
-      and {HERE}) end,
-  case when s.overlap = 'allow' then 0 else (
-    select count(*) from timers_execution o
-    where o.timer_id = e.timer_id and o.{UNFINISHED_SQL}
-      and o.status = 'pending' and o.started_at is null and o.serial = 0 and o.scheduled_for < e.scheduled_for) end
-from timers_execution e
-join timers_schedule s on s.timer_id = e.timer_id
-join timers_timer t on t.id = e.timer_id
-where %s and e.status = 'pending'
-order by e.timer_id, e.scheduled_for, e.serial"""
-
-# Two workers must not ask the same timer's policy at once. A lock by number (the first half of the timer's identifier)
-# writes nothing, unlike one on the row. All take them in one order.
-LOCK = "select pg_advisory_xact_lock(number) from unnest(%s::bigint[]) as number"
-
-LOCKED_TIMERS = """
-select distinct e.timer_id from timers_execution e join timers_schedule s on s.timer_id = e.timer_id
-where %s and s.overlap <> 'allow'"""
-
-# What was begun ahead (services/subsecond.py) has no start as long as it has not really begun: it holds up nobody.
-# Those that may start whatever their neighbours do, or that have none: nearly all. The rest is judged one by one.
-START_FREE = f"""
-update timers_execution as e
-set status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, %%s), lease_until = %%s,
-  lease_owner = %%s
-where %s and e.status = 'pending' and ((e.serial > 0 and e.cluster is null) or e.started_at is not null or (
-  exists (select 1 from timers_timer t where t.id = e.timer_id and t.status = 'active') and (
-    exists (select 1 from timers_schedule s where s.timer_id = e.timer_id and s.overlap = 'allow')
-    or not exists (
-      select 1 from timers_execution o
-      where o.timer_id = e.timer_id and o.{UNFINISHED_SQL} and o.id <> e.id and {HERE} and (
-        o.started_at is not null
-        or (o.status = 'pending' and o.serial = 0 and o.scheduled_for < e.scheduled_for))))))
-returning id, timer_id, definition_id, trigger, attempt, lost_attempts, scheduled_for, serial"""
-
-START = """
-update timers_execution as e
-set status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, %%s), lease_until = %%s,
-  lease_owner = %%s
-where %s and status = 'pending'
-returning id, timer_id, definition_id, trigger, attempt, lost_attempts, scheduled_for, serial"""
-
-
-CANCEL_RETRYING = f"""
-update timers_execution set status = 'cancelled', finished_at = %s, lease_until = null,
-  error_message = 'A later occurrence took its place.', failure_reason = 'replaced'
-where timer_id = %s and id <> %s and {UNFINISHED_SQL} and status = 'retrying'"""
-
-LEAVE_OUT_EARLIER = f"""
-update timers_execution set status = 'skipped', skip_reason = 'overlap', finished_at = %s, lease_until = null
-where timer_id = %s and id <> %s and {UNFINISHED_SQL}
-  and status = 'pending' and serial = 0 and started_at is null and scheduled_for < %s
-returning timer_id"""
-
-ASK_TO_STOP = f"""
-update timers_execution set cancel_requested = %s
-where timer_id = %s and id <> %s and {UNFINISHED_SQL} and status = 'running'
-returning id, lease_until"""
+"""How long an occurrence waits for what it has asked to stop before the reaper wakes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A pending execution whose instant has come, with what its overlap policy needs to know."""
-
-    execution_id: str
-    timer_id: str
-    trigger: str
-    serial: int
-    started_at: int | None
-    scheduled_for: int
-    timer_status: str
-    overlap: str
-    running: int
-    waiting: int
-
-    @property
-    def may_be_left_out(self) -> bool:
-        """Return whether pause and overlap are asked: for occurrences of the schedule that never began."""
-        return self.started_at is None and self.trigger in PLANNED_TRIGGERS
-
-
 class _Verdicts:
-    """What becomes of each candidate of a group."""
+    """The decisions on the candidates of a group."""
 
-    def __init__(self) -> None:
-        self.start: list[_Candidate] = []
-        self.wait: list[_Candidate] = []
-        self.replace: list[_Candidate] = []
-        self.skip: list[tuple[_Candidate, SkipReason]] = []
+    start: list[Candidate] = field(default_factory=list)
+    wait: list[Candidate] = field(default_factory=list)
+    replace: list[Candidate] = field(default_factory=list)
+    skip: list[tuple[Candidate, SkipReason]] = field(default_factory=list)
 
 
 def begin(
@@ -134,146 +51,144 @@ def begin(
     definitions: Iterable[int] | None = None,
     cluster: str | None = None,
 ) -> list[StartedAttempt]:
-    """Begin those of the executions that wait for it and may start; return what is ours to carry out now.
+    """Begin those of the executions that wait for it and may start; return the attempts to carry out now.
 
     `owner` names the worker that holds the leases, `cluster` the one that it belongs to, where timers run on every
     cluster; `definitions` of all of them, when known, spare a question. `started_at` of an execution is the start of
     its first attempt.
     """
-    wanted = [rows.as_hex(each) for each in ids]
-    with rows.turn():
-        if rows.on_postgresql():
-            rows.fetch(LOCK, [sorted(_lock_numbers(wanted, definitions))])
-        started = _start(START_FREE, wanted, owner=owner, now=now, more=[cluster])
-        if len(started) < len(wanted):
-            started += _start_judged(wanted, owner=owner, cluster=cluster, now=now)
-        known = read(row[2] for row in started)
+    due = [sql.as_hex(execution_id) for execution_id in ids]
+    with sql.turn():
+        if sql.on_postgresql():
+            statements.LOCK.change(numbers=sorted(_lock_numbers(due, definitions)))
+        started = _start(statements.START_FREE, due, owner=owner, now=now, cluster=cluster)
+        if len(started) < len(due):
+            started += _start_judged(due, owner=owner, cluster=cluster, now=now)
+        known = read(row.definition_id for row in started)
         cluster_routing.spread(started, known, cluster=cluster, now=now)
-    return [_begun(row, known[row[2]]) for row in sorted(started, key=lambda row: row[6])]
+    started.sort(key=attrgetter("scheduled_for"))
+    return [StartedAttempt.of_row(row, known[row.definition_id]) for row in started]
 
 
-def _lock_numbers(wanted: Sequence[str], definitions: Iterable[int] | None) -> set[int]:
+def _lock_numbers(due: Sequence[str], definitions: Iterable[int] | None) -> set[int]:
     if definitions is None:
-        timers = [row[0] for row in rows.fetch(LOCKED_TIMERS % rows.among("e.id"), [rows.listed(wanted)])]
+        timer_ids = [sql.as_uuid(row.timer_id) for row in statements.LOCKED_TIMERS.fetch(ids=due)]
     else:
-        known = read(definitions).values()
-        timers = [each.timer_id for each in known if each.overlap is not OverlapPolicy.ALLOW or each.has_breaker]
-    return {int.from_bytes(each.bytes[:8], signed=True) for each in timers}
+        timer_ids = [
+            definition.timer_id
+            for definition in read(definitions).values()
+            if definition.overlap is not OverlapPolicy.ALLOW or definition.has_breaker
+        ]
+    return {int.from_bytes(timer_id.bytes[:8], signed=True) for timer_id in timer_ids}
 
 
-def _start_judged(wanted: Sequence[str], *, owner: str, cluster: str | None, now: datetime) -> list[tuple[Any, ...]]:
+def _start_judged(due: Sequence[str], *, owner: str, cluster: str | None, now: datetime) -> list[StartedExecution]:
     """Ask the overlap policies of those that are still pending; return what starts."""
-    found = rows.fetch(CANDIDATES % rows.among("e.id"), [cluster, rows.listed(wanted)])
-    verdicts = _judge([_Candidate(rows.as_hex(row[0]), rows.as_hex(row[1]), *row[2:]) for row in found])
-    started = _start(START, [each.execution_id for each in verdicts.start], owner=owner, now=now)
+    verdicts = _judge(statements.CANDIDATES.fetch(cluster=cluster, ids=due))
+    started = _start_candidates(verdicts.start, owner=owner, now=now)
     _wait(verdicts.wait, until=None)
     free, replaced = _replace(verdicts.replace, now=now)
-    started += _start(START, [each.execution_id for each in free], owner=owner, now=now)
+    started += _start_candidates(free, owner=owner, now=now)
     left_out = _leave_out(verdicts.skip, now=now)
     # schedules last and all at once: whoever ends attempts locks rows in this order too
     run_budget.refund([*replaced, *left_out], now=now)
     return started
 
 
-def _judge(candidates: Sequence[_Candidate]) -> _Verdicts:
+def _judge(candidates: Iterable[Candidate]) -> _Verdicts:
     """Decide on each candidate, a timer's own in planned order, each decision counting for the next one."""
     verdicts = _Verdicts()
-    for _, group in groupby(candidates, key=lambda each: each.timer_id):
+    for _, of_timer in groupby(candidates, key=attrgetter("timer_id")):
         begun = left = 0
-        for each in group:
-            decision = _decide(each, begun=begun, left=left)
+        for candidate in of_timer:
+            decision = _decide(candidate, begun=begun, left=left)
             if isinstance(decision, SkipReason):
-                verdicts.skip.append((each, decision))
+                verdicts.skip.append((candidate, decision))
                 left += 1
             elif decision is Decision.START:
-                verdicts.start.append(each)
+                verdicts.start.append(candidate)
                 begun += 1
-                left += each.may_be_left_out
+                left += candidate.may_be_left_out
             elif decision is Decision.CANCEL_AND_START:
-                verdicts.replace.append(each)
+                verdicts.replace.append(candidate)
             else:
-                verdicts.wait.append(each)
+                verdicts.wait.append(candidate)
     return verdicts
 
 
-def _decide(each: _Candidate, *, begun: int, left: int) -> Decision | SkipReason:
-    if not each.may_be_left_out:
+def _decide(candidate: Candidate, *, begun: int, left: int) -> Decision | SkipReason:
+    if not candidate.may_be_left_out:
         return Decision.START
-    if each.timer_status != TimerStatus.ACTIVE:
-        return SkipReason.PAUSED if each.timer_status == TimerStatus.PAUSED else SkipReason.ENDED
-    if each.serial > 0:  # for one of many clusters: it starts unless this one is still at it, and never waits
-        is_busy = each.running + begun > 0 and each.overlap == OverlapPolicy.SKIP
+    if candidate.timer_status != TimerStatus.ACTIVE:
+        return SkipReason.PAUSED if candidate.timer_status == TimerStatus.PAUSED else SkipReason.ENDED
+    running = candidate.running + begun
+    if candidate.serial > 0:  # for one of many clusters: it starts unless this one is still at it, and never waits
+        is_busy = running > 0 and candidate.overlap == OverlapPolicy.SKIP
         return SkipReason.OVERLAP if is_busy else Decision.START
-    decision = decide(OverlapPolicy(each.overlap), running=each.running + begun, waiting=max(0, each.waiting - left))
+    waiting = max(0, candidate.waiting - left)
+    decision = decide(OverlapPolicy(candidate.overlap), running=running, waiting=waiting)
     return SkipReason.OVERLAP if decision is Decision.SKIP else decision
 
 
 def _start(
-    sql: str, wanted: Sequence[str], *, owner: str, now: datetime, more: Sequence[Any] = ()
-) -> list[tuple[Any, ...]]:
-    if not wanted:
+    statement: ExecutionMove[StartedExecution], ids: Sequence[Any], *, owner: str, now: datetime, **parameters: Any
+) -> list[StartedExecution]:
+    if not ids:
         return []
-    values = [to_us(now), to_us(now + LEASE), owner, rows.listed(wanted), *more]
-    return rows.fetch(sql % rows.among("id"), values)
+    lease_until = to_us(now + EXECUTIONS.lease)
+    return statement.fetch(now=to_us(now), lease_until=lease_until, owner=owner, ids=ids, **parameters)
 
 
-def _begun(row: Sequence[Any], instructions: CachedDefinition) -> StartedAttempt:
-    execution_id, timer_id, _, trigger, attempt, lost_attempts, scheduled_for, serial = row
-    return StartedAttempt(
-        rows.as_uuid(execution_id),
-        rows.as_uuid(timer_id),
-        trigger,
-        from_us(scheduled_for),
-        attempt,
-        lost_attempts,
-        instructions,
-        serial,
-    )
+def _start_candidates(candidates: Iterable[Candidate], *, owner: str, now: datetime) -> list[StartedExecution]:
+    return _start(statements.START, [candidate.id for candidate in candidates], owner=owner, now=now)
 
 
-def _wait(waiting: Sequence[_Candidate], *, until: datetime | None) -> None:
+def _wait(waiting: Sequence[Candidate], *, until: datetime | None) -> None:
     """Let them lie until the running one ends, which wakes the first of them, or until that instant."""
     if waiting:
-        rows.change(
-            f"update timers_execution set lease_until = %s where {rows.among('id')} and status = 'pending'",
-            [None if until is None else to_us(until), rows.listed([each.execution_id for each in waiting])],
-        )
+        lease_until = None if until is None else to_us(until)
+        leases.LAY_DOWN.change(lease_until=lease_until, ids=[candidate.id for candidate in waiting])
 
 
-def _replace(replacing: Sequence[_Candidate], *, now: datetime) -> tuple[list[_Candidate], list[UUID]]:
+def _replace(replacing: Sequence[Candidate], *, now: datetime) -> tuple[list[Candidate], list[UUID]]:
     """Ask what is active before the newest of each timer to stop.
 
     Returns those that need not wait for that, and the timer of each occurrence that was left out for a newer one.
     """
-    free: list[_Candidate] = []
+    free: list[Candidate] = []
     replaced: list[UUID] = []
-    for each in {each.timer_id: each for each in replacing}.values():
-        rows.change(CANCEL_RETRYING, [to_us(now), each.timer_id, each.execution_id])
-        left_out = rows.fetch(LEAVE_OUT_EARLIER, [to_us(now), each.timer_id, each.execution_id, each.scheduled_for])
-        replaced += [rows.as_uuid(row[0]) for row in left_out]
-        if ask_to_stop(each.timer_id, but=each.execution_id, now=now):
-            _wait([each], until=now + STOP_CHECK_DELAY)
+    newest = {candidate.timer_id: candidate for candidate in replacing}
+    for timer_id, candidate in newest.items():
+        moves.CANCEL_RETRYING.change(now=to_us(now), timer_id=timer_id, id=candidate.id)
+        left_out = moves.SKIP_EARLIER.fetch(
+            reason=SkipReason.OVERLAP,
+            now=to_us(now),
+            timer_id=timer_id,
+            id=candidate.id,
+            scheduled_for=candidate.scheduled_for,
+        )
+        replaced += [sql.as_uuid(row.timer_id) for row in left_out]
+        if _ask_others_to_stop(candidate, now=now):
+            _wait([candidate], until=now + STOP_CHECK_DELAY)
         else:
-            free.append(each)
+            free.append(candidate)
     return free, replaced
 
 
-def ask_to_stop(timer_id: str, *, but: str, now: datetime) -> int:
-    """Ask what runs of a timer to stop, all but one execution; return how many were asked."""
-    asked = rows.fetch(ASK_TO_STOP, [True, timer_id, but])
-    delegated.stop([rows.as_uuid(row[0]) for row in asked if row[1] is None], now=now)
-    return len(asked)
+def _ask_others_to_stop(candidate: Candidate, *, now: datetime) -> bool:
+    """Ask what else runs of a candidate's timer to stop; return whether there is anything."""
+    requests = statements.ASK_TO_STOP.fetch(timer_id=candidate.timer_id, id=candidate.id)
+    delegated.stop([sql.as_uuid(request.id) for request in requests if request.lease_until is None], now=now)
+    return bool(requests)
 
 
-def _leave_out(skipped: Sequence[tuple[_Candidate, SkipReason]], *, now: datetime) -> list[UUID]:
-    """Record them as skipped; return the timer of each whose run is to be given back."""
+def _leave_out(skipped: Iterable[tuple[Candidate, SkipReason]], *, now: datetime) -> list[UUID]:
+    """Record them as skipped; return the timer of each whose run goes back to its schedule."""
+    by_reason: dict[SkipReason, list[UUID | str]] = {}
+    for candidate, reason in skipped:
+        by_reason.setdefault(reason, []).append(candidate.id)
     timer_ids: list[UUID] = []
-    for reason, group in groupby(sorted(skipped, key=lambda each: each[1]), key=lambda each: each[1]):
-        wanted = rows.listed([each.execution_id for each, _ in group])
-        found = rows.fetch(
-            "update timers_execution set status = %s, skip_reason = %s, finished_at = %s, lease_until = null "
-            f"where {rows.among('id')} and status = 'pending' returning timer_id, serial",
-            [ExecutionStatus.SKIPPED, reason, to_us(now), wanted],
-        )
-        timer_ids += [rows.as_uuid(row[0]) for row in found if row[1] == 0]
+    for reason, ids in sorted(by_reason.items()):
+        left_out = moves.SKIP.fetch(reason=reason, now=to_us(now), ids=ids)
+        timer_ids += [sql.as_uuid(row.timer_id) for row in left_out if row.serial == 0]
     return timer_ids

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 from timers.clock import to_us
-from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
+from timers.lifecycle import PLANNED_TRIGGERS
 from timers.messaging import queue
-from timers.models import Process
-from timers.models import sql as rows
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.models import Process, sql
+from timers.models.execution_sql import begin, inserts, moves
+from timers.models.execution_sql.inserts import RoutedExecution, StartedExecution
+from timers.models.leases import EXECUTIONS
 from timers.services import processes
 from timers.services.timers import completion
 from timers.services.timers.definition_cache import CachedDefinition
@@ -26,24 +26,6 @@ MEMBER = "member"
 """The role under which a cluster gives signs of life that passed through its queue and one of its workers."""
 
 ALIVE = timedelta(seconds=30)
-
-_CHILD_COLUMNS = {
-    "id": "uuid",
-    "timer_id": "uuid",
-    "definition_id": "bigint",
-    "cause": "text",
-    "serial": "bigint",
-    "scheduled_for": "bigint",
-    "cluster": "text",
-}
-
-_CHILDREN = """
-insert into timers_execution (id, timer_id, definition_id, trigger, serial, status, scheduled_for, run_at, created_at,
-  lease_until, attempt, lost_attempts, cancel_requested, occurrences, cluster)
-select v.id, v.timer_id, v.definition_id, v.cause, v.serial, 'pending', v.scheduled_for, v.scheduled_for, %s, %s,
-  0, 0, {false}, 1, v.cluster
-from {table} where true
-on conflict do nothing returning id, run_at, definition_id, cluster, serial"""
 
 
 def beat(cluster: str, *, functions: Iterable[str], now: datetime) -> None:
@@ -58,58 +40,64 @@ def leave(cluster: str) -> None:
 
 def alive(*, now: datetime) -> dict[str, frozenset[str]]:
     """Return the clusters that live, and the functions that each knows."""
-    found = Process.objects.filter(role=MEMBER, seen_at__gt=now - ALIVE).values_list("name", "details")
-    return {name: frozenset(details.get("functions") or ()) for name, details in found}
+    members = Process.objects.filter(role=MEMBER, seen_at__gt=now - ALIVE).values_list("name", "details")
+    return {name: frozenset(details.get("functions") or ()) for name, details in members}
 
 
-def send(items: Sequence[Sequence[Any]], *, living: Iterable[str]) -> None:
-    """Send messages for executions (id, instant to start at, definition, cluster, serial).
+def send(executions: Iterable[RoutedExecution], *, living: Iterable[str]) -> None:
+    """Send messages for executions.
 
     One that is for a cluster goes there while that lives. When it is gone, another may take over the occurrence
     itself; what was for the other clusters is ended by `end_orphans`.
     """
     by_cluster: dict[str | None, list[tuple[str, int, int]]] = {}
     living = set(living)
-    for execution_id, run_at, definition_id, cluster, serial in items:
-        to = cluster if cluster in living else None
-        if to is None and cluster is not None and serial > 0:
+    for execution in executions:
+        to = execution.cluster if execution.cluster in living else None
+        if to is None and execution.cluster is not None and execution.serial > 0:
             continue
-        by_cluster.setdefault(to, []).append((rows.as_hex(execution_id), run_at, definition_id))
-    for to, group in by_cluster.items():
-        queue.enqueue_executions(group, to=to)
+        message = (sql.as_hex(execution.id), execution.run_at, execution.definition_id)
+        by_cluster.setdefault(to, []).append(message)
+    for to, messages in by_cluster.items():
+        queue.enqueue_executions(messages, to=to)
 
 
-def resend(items: Sequence[Sequence[Any]], *, now: datetime) -> None:
+def resend(executions: Sequence[RoutedExecution], *, now: datetime) -> None:
     """Send messages for executions as `send` does; who lives is asked only where somebody is named."""
-    named = any(item[3] is not None for item in items)
-    send(items, living=alive(now=now) if named else ())
+    named = any(execution.cluster is not None for execution in executions)
+    send(executions, living=alive(now=now) if named else ())
 
 
 def spread(
-    begun: Sequence[Sequence[Any]], known: Mapping[int, CachedDefinition], *, cluster: str | None, now: datetime
+    started: Iterable[StartedExecution], known: Mapping[int, CachedDefinition], *, cluster: str | None, now: datetime
 ) -> None:
-    """Make the rows of the other clusters for occurrences that `cluster` has begun, in the caller's transaction.
-
-    `begun` are rows of id, timer, definition, trigger, .., scheduled_for and serial, as `attempts.START` returns them.
-    """
-    wide = [row for row in begun if known[row[2]].on_every and row[7] == 0 and row[3] in PLANNED_TRIGGERS]
+    """Make the rows of the other clusters for occurrences that `cluster` has begun, in the caller's transaction."""
+    wide = [
+        row
+        for row in started
+        if known[row.definition_id].on_every and row.serial == 0 and row.trigger in PLANNED_TRIGGERS
+    ]
     if not wide or cluster is None:
         return
     living = alive(now=now)
-    rows.change(
-        f"update timers_execution set cluster = %s where {rows.among('id')}",
-        [cluster, rows.listed([rows.as_hex(row[0]) for row in wide])],
-    )
-    children = [
-        (uuid4().hex, rows.as_hex(row[1]), row[2], row[3], _serial(other), row[6], other)
+    begin.ASSIGN_CLUSTER.change(cluster=cluster, ids=[row.id for row in wide])
+    others = [
+        (
+            uuid4().hex,
+            sql.as_hex(row.timer_id),
+            row.definition_id,
+            row.trigger,
+            _serial(other),
+            row.scheduled_for,
+            other,
+        )
         for row in wide
         for other, functions in living.items()
-        if other != cluster and known[row[2]].parameters["function"] in functions
+        if other != cluster and known[row.definition_id].parameters["function"] in functions
     ]
-    if children:
-        table = rows.table("v", **_CHILD_COLUMNS)
-        sql = _CHILDREN.format(table=table, false="false" if rows.on_postgresql() else "0")
-        send(rows.fetch(sql, [to_us(now), to_us(now + EXECUTION_MESSAGE_LEASE), *rows.rows(children)]), living=living)
+    if others:
+        lease_until = to_us(now + EXECUTIONS.message_lease)
+        send(inserts.FOR_CLUSTERS.fetch(now=to_us(now), lease_until=lease_until, rows=others), living=living)
 
 
 def _serial(cluster: str) -> int:
@@ -119,21 +107,13 @@ def _serial(cluster: str) -> int:
 
 def end_orphans(*, now: datetime) -> int:
     """End what was for a cluster that is gone: left out if it had not begun, failed if it had; return how many."""
-    waiting = rows.fetch(
-        "select id, cluster from timers_execution where status in ('pending', 'running', 'retrying') "
-        "and cluster is not null and serial > 0 and trigger in ('schedule', 'catch_up') and status <> 'running'"
-    )
-    gone = {row[1] for row in waiting} - set(alive(now=now)) if waiting else set()
-    orphans = [rows.as_hex(row[0]) for row in waiting if row[1] in gone]
+    waiting = moves.WAITING_FOR_CLUSTERS.fetch()
+    if not waiting:
+        return 0
+    living = alive(now=now)
+    orphans = [execution.id for execution in waiting if execution.cluster not in living]
     if not orphans:
         return 0
-    found = rows.fetch(
-        "update timers_execution set status = case when started_at is null then 'skipped' else 'failed' end, "
-        "skip_reason = case when started_at is null then %s end, "
-        "failure_reason = case when started_at is null then null else 'lost' end, "
-        "error_message = 'Its cluster is gone.', finished_at = %s, lease_until = null "
-        f"where {rows.among('id')} and status in ('pending', 'retrying') returning timer_id",
-        [SkipReason.CLUSTER_GONE, to_us(now), rows.listed(orphans)],
-    )
-    completion.end_finished({rows.as_uuid(row[0]) for row in found}, now=now)
-    return len(found)
+    ended = moves.END_ORPHANS.fetch(now=to_us(now), ids=orphans)
+    completion.end_finished({sql.as_uuid(row.timer_id) for row in ended}, now=now)
+    return len(ended)

@@ -1,7 +1,4 @@
-"""Executions as people and timers handle them: made by hand, cancelled, repeated, taken back, left out.
-
-How they are begun, kept alive and ended is in `attempts`, `leases` and `endings`, which are offered here as well.
-"""
+"""What people and programs do to an execution: cancel it, run it once more, wake what was not started."""
 
 from __future__ import annotations
 
@@ -10,17 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
+from timers.clock import to_us
 from timers.errors import Conflict
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus, Trigger
 from timers.models import Attempt, Execution, Timer
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.models.execution_sql import moves
+from timers.models.leases import EXECUTIONS
 from timers.models.timers import CONDUCTOR
 from timers.services import events
 from timers.services.executions import delegated, overlap_queue
-from timers.services.occurrences import cancel_waiting_where, create, new_serial
+from timers.services.occurrences import create, new_serial
 from timers.services.timers import completion
+
+MAX_REQUEUED = 1_000
 
 
 def ended(execution_id: UUID) -> Execution | None:
@@ -48,7 +48,8 @@ def rerun(execution: Execution, *, by: Any, now: datetime) -> Execution:
 def cancel(execution: Execution, *, by: Any, now: datetime) -> Execution:
     """Return the execution cancelled, or asked to stop when it is running. Raises Conflict when it has finished."""
     with transaction.atomic():
-        if not (cancel_waiting_where(Q(pk=execution.pk), now=now) or _ask_to_stop(execution, now=now)):
+        was_waiting = moves.CANCEL_WAITING_ONE.change(now=to_us(now), id=execution.pk.hex)
+        if not was_waiting and not _ask_to_stop(execution, now=now):
             raise Conflict("The execution has finished already.")
         timer = Timer.objects.select_related("owner").get(pk=execution.timer_id)
         events.record("cancelled", now=now, by=by, owner=timer.owner, timer_id=timer.pk, object_id=execution.pk)
@@ -81,12 +82,9 @@ def requeue_stuck(owner: Any, *, now: datetime) -> list[UUID]:
         timer__interface=CONDUCTOR,
         status__in=UNFINISHED,
         workflow_id__isnull=True,
-        run_at__lte=now - EXECUTION_MESSAGE_LEASE,
+        run_at__lte=now - EXECUTIONS.message_lease,
     )
     ids = list(stuck.order_by("scheduled_for").values_list("pk", flat=True)[:MAX_REQUEUED])
     with transaction.atomic():
-        overlap_queue.wake([each.hex for each in ids], now=now)
+        overlap_queue.wake([execution_id.hex for execution_id in ids], now=now)
     return ids
-
-
-MAX_REQUEUED = 1_000

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from timers.clock import to_us
 from timers.lifecycle import ExecutionStatus
-from timers.models import sql as rows
+from timers.models import sql
+from timers.models.statement import Statement
 
-_COUNT = """
+
+class CountedSchedule(NamedTuple):
+    """A schedule after runs of its timer were counted."""
+
+    timer_id: UUID | str
+    next_run_at: int | None
+    overlap: str
+    consecutive_failures: int
+    breaker_openings: int
+
+
+_COUNT = Statement(
+    """
 update timers_schedule as s
 set run_count = s.run_count + v.runs, failure_count = s.failure_count + v.failures,
   cancelled_count = s.cancelled_count + v.cancelled,
   consecutive_failures = case when v.succeeded > 0 then 0 else s.consecutive_failures end + v.in_a_row,
-  last_run_at = {greater}(coalesce(s.last_run_at, v.last_run_at), v.last_run_at)
-from {table}
+  last_run_at = {greatest}(coalesce(s.last_run_at, v.last_run_at), v.last_run_at)
+from {rows[id uuid, runs bigint, failures bigint, cancelled bigint, succeeded integer, in_a_row bigint,
+  last_run_at bigint]}
 where s.timer_id = v.id
-returning timer_id, next_run_at, overlap, consecutive_failures, breaker_openings"""
+returning timer_id, next_run_at, overlap, consecutive_failures, breaker_openings""",
+    returns=CountedSchedule,
+)
 
-_LOCK = "select from timers_schedule where timer_id = any(%s::uuid[]) order by timer_id for no key update"
+_LOCK = Statement[Any]("select from timers_schedule where {ids[timer_id]} order by timer_id for no key update")
 
-_COLUMNS = {
-    "id": "uuid",
-    "runs": "bigint",
-    "failures": "bigint",
-    "cancelled": "bigint",
-    "succeeded": "integer",
-    "in_a_row": "bigint",
-    "last_run_at": "bigint",
-}
+
+class FailuresInARow(NamedTuple):
+    """The failures in a row of a timer, before runs are counted."""
+
+    timer_id: UUID | str
+    consecutive_failures: int
+
+
+_FAILURES = Statement(
+    "select timer_id, consecutive_failures from timers_schedule where {ids[timer_id]}", returns=FailuresInARow
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +66,7 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a timer's schedule stands after its runs were counted, and of a watched one how it stood before.
+    """The state of a timer's schedule after its runs were counted, and the failures in a row that it had before.
 
     With `breaker_openings` its runs are let through to try whether it works again.
     """
@@ -61,12 +79,12 @@ class Standing:
 
 
 def lock(timer_ids: Iterable[UUID | str]) -> None:
-    """Take the schedule rows of these timers in the order that everybody takes them in, so that nobody is locked out.
+    """Lock the schedule rows of these timers in the order in which all transactions do, so that there is no deadlock.
 
-    An update of several rows takes them in any order.
+    An update of several rows locks them in any order.
     """
-    if rows.on_postgresql():
-        rows.fetch(_LOCK, [rows.listed(sorted({rows.as_hex(each) for each in timer_ids}))])
+    if sql.on_postgresql():
+        _LOCK.change(ids=sorted({sql.as_hex(timer_id) for timer_id in timer_ids}))
 
 
 class _Counts:
@@ -87,30 +105,29 @@ class _Counts:
 
 
 def count(runs: Iterable[EndedRun]) -> dict[UUID, Standing]:
-    """Count runs in the order in which they ended; return how each of their timers stands now."""
+    """Count runs in the order in which they ended; return the standing of each of their timers."""
     tallies: dict[str, _Counts] = {}
     watched: set[str] = set()
     for run in runs:
         tallies.setdefault(run.timer_id.hex, _Counts()).add(run)
-        watched |= {run.timer_id.hex} if run.watched else set()
+        if run.watched:
+            watched.add(run.timer_id.hex)
     values = [
         (key, tally.runs, tally.failures, tally.cancelled, tally.succeeded, tally.in_a_row, tally.last_run_at)
         for key, tally in tallies.items()
     ]
     lock(tallies)
     before = _failures(watched)
-    greater = "greatest" if rows.on_postgresql() else "max"
-    found = rows.fetch(_COUNT.format(table=rows.table("v", **_COLUMNS), greater=greater), rows.rows(values))
-    return {(key := rows.as_uuid(row[0])): _standing(row, before.get(key, 0)) for row in found}
-
-
-def _standing(row: Sequence[Any], failures_before: int) -> Standing:
-    return Standing(row[1], row[2], row[3], row[4], failures_before)
+    standing: dict[UUID, Standing] = {}
+    for row in _COUNT.fetch(rows=values):
+        timer_id = sql.as_uuid(row.timer_id)
+        standing[timer_id] = Standing(
+            row.next_run_at, row.overlap, row.consecutive_failures, row.breaker_openings, before.get(timer_id, 0)
+        )
+    return standing
 
 
 def _failures(keys: Collection[str]) -> dict[UUID, int]:
     """Return the failures in a row of these timers, whose rows are ours."""
-    if not keys:
-        return {}
-    sql = f"select timer_id, consecutive_failures from timers_schedule where {rows.among('timer_id')}"
-    return {rows.as_uuid(row[0]): row[1] for row in rows.fetch(sql, [rows.listed(sorted(keys))])}
+    rows = _FAILURES.fetch(ids=sorted(keys)) if keys else []
+    return {sql.as_uuid(row.timer_id): row.consecutive_failures for row in rows}

@@ -28,19 +28,19 @@ def _stop(execution_id: UUID, now: datetime) -> None:
     known = definition_cache.read([execution.definition_id]) if execution is not None else {}
     if execution is None or not known:
         return
-    what = known[execution.definition_id]
+    definition = known[execution.definition_id]
     context = Context(
         execution_id=execution_id,
         timer_id=execution.timer_id,
-        owner_id=what.owner_id,
-        name=what.name,
-        parameters=what.parameters,
+        owner_id=definition.owner_id,
+        name=definition.name,
+        parameters=definition.parameters,
         attempt=execution.attempt,
         scheduled_for=execution.scheduled_for,
         started_at=execution.started_at or now,
         deadline=None,
     )
     try:
-        ACTIONS.get(what.action)().cancel(context)
+        ACTIONS.get(definition.action)().cancel(context)
     except Exception:
         log.exception("An action could not be asked to stop.", extra={"execution": str(execution_id)})

@@ -5,9 +5,9 @@ Everything here may be done by several processes at once: each statement changes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from timers.actions.base import Outcome
@@ -15,27 +15,19 @@ from timers.clock import from_us, to_us
 from timers.lifecycle import ExecutionStatus
 from timers.messaging import queue
 from timers.models import Execution, Transfer, sql
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
-from timers.services.attempt_values import LOST, UNFINISHED_SQL, AttemptResult, StartedAttempt
+from timers.models.execution_sql import leases, moves
+from timers.models.leases import EXECUTIONS, MAX_LOST_ATTEMPTS, TRANSFERS, VERY_LATE
+from timers.services.attempt_values import LOST, AttemptResult, StartedAttempt
 from timers.services.executions import cluster_routing, complete, overlap_queue
-from timers.services.executions.begin import LEASE
 from timers.services.timers.definition_cache import CachedDefinition, read
 
-MAX_LOST_ATTEMPTS = 5
 MAX_IDS = 20
-"""How many of the executions that were lost are named."""
-
-REAPED_AT_ONCE = 500
-REPEAT_AFTER = timedelta(seconds=20)
-"""How long a repeated message may take; longer than the first one, so that a long queue is not made longer."""
-
-VERY_LATE = timedelta(minutes=2)
-"""Behind a long queue messages are waiting rather than lost: only those that are so late are repeated."""
+"""Lost executions that are named in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a worker learns about the attempts it works on: those that are no longer its own, those to be stopped."""
+    """The attempts of a worker that are no longer its own, and those that it has to stop."""
 
     lost: frozenset[UUID]
     cancelled: frozenset[UUID]
@@ -43,7 +35,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What one pass took back."""
+    """Numbers of what one pass took back."""
 
     repeated: int = 0
     lost: int = 0
@@ -56,53 +48,42 @@ def renew(running: Sequence[tuple[UUID, int]], *, owner: str, now: datetime) -> 
     """Extend the leases of running attempts (execution, attempt); return which were lost and which to stop."""
     if not running:
         return Heartbeat(frozenset(), frozenset())
-    found = sql.fetch(
-        "update timers_execution as e set lease_until = %s "
-        f"from {sql.table('v', key='uuid', number='integer')} "
-        "where e.id = v.key and e.attempt = v.number and e.lease_owner = %s and e.status = 'running' "
-        "returning id, cancel_requested",
-        [to_us(now + LEASE), *sql.rows([(each.hex, attempt) for each, attempt in running]), owner],
+    renewed = leases.RENEW.fetch(
+        lease_until=to_us(now + EXECUTIONS.lease),
+        rows=[(execution_id.hex, attempt) for execution_id, attempt in running],
+        owner=owner,
     )
-    ours = {sql.as_uuid(row[0]): bool(row[1]) for row in found}
-    lost = frozenset(each for each, _ in running if each not in ours)
-    return Heartbeat(lost, frozenset(each for each, cancelled in ours.items() if cancelled))
+    ours = {sql.as_uuid(row.id): row.cancel_requested for row in renewed}
+    lost = frozenset(execution_id for execution_id, _ in running if execution_id not in ours)
+    return Heartbeat(lost, frozenset(execution_id for execution_id, cancelled in ours.items() if cancelled))
 
 
 def check(running: Sequence[tuple[UUID, int]], *, owner: str) -> Heartbeat:
     """Return the same without extending anything: cheap enough to ask every second."""
-    if not running:
-        return Heartbeat(frozenset(), frozenset())
-    found = sql.fetch(
-        "select id, cancel_requested, attempt, lease_owner, status from timers_execution "
-        f"where {sql.among('id')} and (cancel_requested or lease_owner is null or lease_owner <> %s)",
-        [sql.listed([each.hex for each, _ in running]), owner],
-    )
     attempts = dict(running)
     lost: set[UUID] = set()
     cancelled: set[UUID] = set()
-    for row in found:
-        execution_id = sql.as_uuid(row[0])
-        ours = row[2] == attempts[execution_id] and row[3] == owner and row[4] == ExecutionStatus.RUNNING
-        (cancelled if ours else lost).add(execution_id)
+    changed = leases.CHANGED.fetch(ids=[key.hex for key in attempts], owner=owner) if attempts else []
+    for row in changed:
+        execution_id = sql.as_uuid(row.id)
+        is_ours = row.lease_owner == owner and row.status == ExecutionStatus.RUNNING
+        if is_ours and row.attempt == attempts[execution_id]:
+            cancelled.add(execution_id)
+        else:
+            lost.add(execution_id)
     return Heartbeat(frozenset(lost), frozenset(cancelled))
 
 
 def release_retries(*, now: datetime) -> tuple[int, datetime | None]:
     """Send messages for the retries that are due; return how many, and when the next one is."""
     with sql.turn():
-        items = sql.fetch(
-            "update timers_execution set status = 'pending', lease_until = %s where id in ("
-            f"select id from timers_execution where {UNFINISHED_SQL} and status = 'retrying' and lease_until <= %s "
-            f"order by lease_until limit {REAPED_AT_ONCE}{sql.locked('update skip locked')}) "
-            "and status = 'retrying' returning id, run_at, definition_id, cluster, serial",
-            [to_us(now + EXECUTION_MESSAGE_LEASE), to_us(now)],
+        released = moves.RELEASE_RETRIES.fetch(
+            lease_until=to_us(now + EXECUTIONS.message_lease), now=to_us(now), limit=EXECUTIONS.batch
         )
-        if items:
-            cluster_routing.resend(items, now=now)
-    following = sql.fetch(
-        f"select min(lease_until) from timers_execution where {UNFINISHED_SQL} and status = 'retrying'"
-    )[0][0]
-    return len(items), None if following is None else from_us(following)
+        if released:
+            cluster_routing.resend(released, now=now)
+    (following,) = leases.NEXT_RETRY.fetch()
+    return len(released), None if following.lease_until is None else from_us(following.lease_until)
 
 
 def reap(*, now: datetime) -> Reaped:
@@ -122,67 +103,48 @@ def _repeat_messages(now: datetime) -> int:
     """Send messages again for pending executions that nobody has begun in time."""
     before = now - VERY_LATE if queue.is_long() else now
     with sql.turn():
-        items = sql.fetch(
-            "update timers_execution set lease_until = %s where id in ("
-            f"select id from timers_execution where {UNFINISHED_SQL} and status = 'pending' and lease_until <= %s "
-            f"order by lease_until limit {REAPED_AT_ONCE}{sql.locked('update skip locked')}) "
-            "and status = 'pending' returning id, run_at, definition_id, cluster, serial",
-            [to_us(now + REPEAT_AFTER), to_us(before)],
+        repeated = leases.REPEAT.fetch(
+            lease_until=to_us(now + EXECUTIONS.repeat_after), before=to_us(before), limit=EXECUTIONS.batch
         )
-        if items:
-            cluster_routing.resend(items, now=now)
-    return len(items)
+        if repeated:
+            cluster_routing.resend(repeated, now=now)
+    return len(repeated)
 
 
 def _take_back_lost(now: datetime) -> list[UUID]:
     """Make lost attempts of running executions whose lease ran out, and have those repeated at once."""
     with sql.turn():
-        found = (
-            Execution.objects.select_for_update(skip_locked=sql.on_postgresql())
-            .unfinished()
-            .filter(status=ExecutionStatus.RUNNING, lease_until__lte=now)
-            .order_by("lease_until")[:REAPED_AT_ONCE]
-        )
-        lost = list(found)
+        running = Execution.objects.unfinished().filter(status=ExecutionStatus.RUNNING)
+        lost = list(running.overdue(now=now)[: EXECUTIONS.batch])
         if not lost:
             return []
-        for each in lost:
-            each.lost_attempts += 1
-        sql.change(
-            f"update timers_execution set lost_attempts = lost_attempts + 1 where {sql.among('id')}",
-            [sql.listed([each.pk.hex for each in lost])],
-        )
-        what = read(each.definition_id for each in lost)
-        repeated = [each for each in lost if _is_repeated(each, what[each.definition_id])]
-        _record_losses(repeated, now)
-        _end_lost([each for each in lost if each not in repeated], now)
-    return [each.pk for each in lost]
+        leases.COUNT_LOSS.change(ids=[execution.pk.hex for execution in lost])
+        known = read(execution.definition_id for execution in lost)
+        repeated: list[Execution] = []
+        over: list[Execution] = []
+        for execution in lost:
+            execution.lost_attempts += 1
+            is_repeated = _is_repeated(execution, known[execution.definition_id])
+            (repeated if is_repeated else over).append(execution)
+        _repeat_lost(repeated, now)
+        complete.finish([_lost_attempt(execution, now) for execution in over], owner=None, now=now)
+    return [execution.pk for execution in lost]
 
 
-def _is_repeated(lost: Execution, what: CachedDefinition) -> bool:
-    return lost.lost_attempts < MAX_LOST_ATTEMPTS and not lost.cancel_requested and not what.at_most_once
+def _is_repeated(lost: Execution, definition: CachedDefinition) -> bool:
+    return lost.lost_attempts < MAX_LOST_ATTEMPTS and not lost.cancel_requested and not definition.at_most_once
 
 
-def _record_losses(lost: Sequence[Execution], now: datetime) -> None:
-    if not lost:
-        return
-    ended = [_lost(each, now) for each in lost]
-    complete.write_attempts(ended, worker=None, outcome=LOST)
-    ids = [each.pk.hex for each in lost]
-    sql.change(
-        "update timers_execution set status = 'pending', lease_owner = null "
-        f"where {sql.among('id')} and status = 'running'",
-        [sql.listed(ids)],
-    )
-    overlap_queue.wake(ids, now=now)
+def _repeat_lost(lost: Iterable[Execution], now: datetime) -> None:
+    """Record the lost attempts of these executions, and wake others for them."""
+    ids = [execution.pk.hex for execution in lost]
+    if ids:
+        complete.write_attempts([_lost_attempt(execution, now) for execution in lost], worker=None, outcome=LOST)
+        moves.REPEAT_LOST.change(ids=ids)
+        overlap_queue.wake(ids, now=now)
 
 
-def _end_lost(lost: Sequence[Execution], now: datetime) -> None:
-    if lost:
-        complete.finish([_lost(each, now) for each in lost], owner=None, now=now)
-
-
-def _lost(execution: Execution, now: datetime) -> AttemptResult:
+def _lost_attempt(execution: Execution, now: datetime) -> AttemptResult:
     instructions = read([execution.definition_id])[execution.definition_id]
     outcome = Outcome.failed(f"The worker {execution.lease_owner} did not report any more.", reason=LOST)
     if execution.cancel_requested:
@@ -192,28 +154,16 @@ def _lost(execution: Execution, now: datetime) -> AttemptResult:
 
 def _wake_forgotten(now: datetime) -> int:
     """Wake occurrences that wait behind a running one which is not there any more."""
-    found = sql.fetch(
-        f"select distinct e.timer_id from timers_execution e where e.{UNFINISHED_SQL} and e.status = 'pending' "
-        "and e.lease_until is null and not exists (select 1 from timers_execution o where o.timer_id = e.timer_id "
-        f"and o.{UNFINISHED_SQL} and o.id <> e.id and (o.status <> 'pending' or o.lease_until is not null)) "
-        f"limit {REAPED_AT_ONCE}"
-    )
-    if not found:
+    forgotten = leases.FORGOTTEN.fetch(limit=EXECUTIONS.batch)
+    if not forgotten:
         return 0
     with sql.turn():
-        return overlap_queue.wake_next([sql.as_uuid(row[0]) for row in found], now=now)
+        return overlap_queue.wake_next([sql.as_uuid(row.timer_id) for row in forgotten], now=now)
 
 
 def _repeat_slices(now: datetime) -> int:
     """Send messages again for transfers whose next slice nobody has begun in time."""
     with sql.turn():
-        due = list(
-            Transfer.objects.select_for_update(skip_locked=sql.on_postgresql())
-            .unfinished()
-            .filter(lease_until__lte=now)
-            .order_by("lease_until")
-            .values_list("pk", flat=True)[:REAPED_AT_ONCE]
-        )
-        Transfer.objects.filter(pk__in=due).update(lease_until=now + REPEAT_AFTER)
-        queue.send([queue.package(queue.RUN_SLICE, str(each)) for each in due])
+        due = Transfer.objects.unfinished().repeat_overdue(TRANSFERS, now=now)
+        queue.send([queue.package(queue.RUN_SLICE, str(transfer_id)) for transfer_id in due])
     return len(due)

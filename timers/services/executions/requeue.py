@@ -1,4 +1,4 @@
-"""Executions that a worker hands to others: it stops, or it does not know the function."""
+"""Executions that a worker leaves to others: it stops, or it does not know the function."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from timers.clock import to_us
-from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
+from timers.lifecycle import PLANNED_TRIGGERS
 from timers.models import sql
-from timers.models.leases import EXECUTION_MESSAGE_LEASE
+from timers.models.execution_sql import leases, moves
+from timers.models.leases import EXECUTIONS
 from timers.services.attempt_values import AttemptResult
 from timers.services.executions import cluster_routing
 
@@ -23,21 +24,12 @@ def requeue(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:
 
     A running one is pending again; its attempt did not happen and counts neither as one nor as a loss.
     """
-    wanted = sql.listed([sql.as_hex(each) for each in ids])
+    returned = [sql.as_hex(execution_id) for execution_id in ids]
     with sql.turn():
-        sql.change(
-            "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null "
-            f"where {sql.among('id')} and status = 'running' and lease_owner = %s",
-            [wanted, owner],
-        )
-        items = sql.fetch(
-            "update timers_execution set lease_until = %s "
-            f"where {sql.among('id')} and status = 'pending' and lease_until is not null "
-            "returning id, run_at, definition_id, cluster, serial",
-            [to_us(now + EXECUTION_MESSAGE_LEASE), wanted],
-        )
-        cluster_routing.resend(items, now=now)
-    return len(items)
+        moves.REQUEUE.change(ids=returned, owner=owner)
+        woken = leases.WAKE_WAITING.fetch(lease_until=to_us(now + EXECUTIONS.message_lease), ids=returned)
+        cluster_routing.resend(woken, now=now)
+    return len(woken)
 
 
 def reroute(unknown: Sequence[AttemptResult], *, owner: str | None, now: datetime) -> None:
@@ -46,37 +38,16 @@ def reroute(unknown: Sequence[AttemptResult], *, owner: str | None, now: datetim
     They have not begun: the attempt does not count. To be called in a transaction.
     """
     living = cluster_routing.alive(now=now)
-    for each in unknown:
-        if each.begun.serial > 0 and each.begun.trigger in PLANNED_TRIGGERS:
-            _leave_out(each, now=now)
+    for result in unknown:
+        begun, message = result.begun, result.outcome.error_message
+        row = {"id": begun.execution_id.hex, "attempt": begun.attempt, "message": message}
+        if begun.serial > 0 and begun.trigger in PLANNED_TRIGGERS:  # it was for this cluster alone
+            moves.SKIP_UNKNOWN.change(now=to_us(now), **row)
             continue
-        begun = each.begun
         function = begun.instructions.parameters.get("function")
         knowing = [cluster for cluster, functions in living.items() if function in functions]
-        lease = EXECUTION_MESSAGE_LEASE if knowing else REROUTE_DELAY
-        items = sql.fetch(
-            "update timers_execution set status = 'pending', attempt = attempt - 1, lease_owner = null, "
-            "started_at = case when attempt <= 1 then null else started_at end, lease_until = %s, error_message = %s, "
-            "cluster = null "
-            "where id = %s and status = 'running' and attempt = %s and lease_owner = %s "
-            "returning id, run_at, definition_id",
-            [to_us(now + lease), each.outcome.error_message, begun.execution_id.hex, begun.attempt, owner],
-        )
-        if items and knowing:
-            cluster_routing.send([(*items[0][:3], random.choice(knowing), 0)], living=living)
-
-
-def _leave_out(each: AttemptResult, *, now: datetime) -> None:
-    """Skip what was meant for this cluster, which does not know the function after all."""
-    sql.change(
-        "update timers_execution set status = 'skipped', skip_reason = %s, attempt = 0, started_at = null, "
-        "finished_at = %s, lease_until = null, lease_owner = null, error_message = %s "
-        "where id = %s and status = 'running' and attempt = %s",
-        [
-            SkipReason.UNKNOWN_FUNCTION,
-            to_us(now),
-            each.outcome.error_message,
-            each.begun.execution_id.hex,
-            each.begun.attempt,
-        ],
-    )
+        lease = EXECUTIONS.message_lease if knowing else REROUTE_DELAY
+        rerouted = moves.REROUTE.fetch(lease_until=to_us(now + lease), owner=owner, **row)
+        if rerouted and knowing:
+            execution = rerouted[0]._replace(cluster=random.choice(knowing), serial=0)
+            cluster_routing.send([execution], living=living)

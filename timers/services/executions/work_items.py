@@ -1,11 +1,11 @@
-"""Deals out rows of somebody's table to the runs of code timers: each row to one run at a time, on any machine."""
+"""Distributes the rows of any table among the runs of code timers: each row to one run at a time, on any machine."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 from uuid import UUID, uuid4
@@ -17,11 +17,9 @@ from django.db.models.functions import Cast
 from timers import clock
 from timers.actions.base import CURRENT, Context
 from timers.models import Execution, WorkItem, sql
+from timers.models.leases import WORK_ITEM_LEASE
 
 Row = TypeVar("Row", bound=Model)
-
-LEASE = timedelta(hours=1)
-"""How long a row is held where no deadline of a run says otherwise."""
 
 MAX_ATTEMPTS = 3
 
@@ -51,17 +49,17 @@ class Item(Generic[Row]):
         return True
 
     def done(self) -> None:
-        """Record the row as done: it is not dealt out again."""
+        """Record the row as done: no other run gets it."""
         self._record("done", None)
 
     def failed(self, error: Exception | str) -> None:
-        """Record the row as failed: it is dealt out again, up to the number of attempts."""
+        """Record the row as failed: another run gets it, up to the number of attempts."""
         self.error = error if isinstance(error, Exception) else RuntimeError(error)
         self._record("failed", str(error) or type(error).__name__)
 
     def _record(self, status: str, message: str | None) -> None:
         held = WorkItem.objects.filter(pk=self.claim_id, status="held", execution_id=self.claimed_by)
-        held.update(status=status, error_message=message, updated_at=clock.now(), lease_until=None)
+        held.release(status=status, error_message=message, updated_at=clock.now())
 
 
 def claim_work(
@@ -70,8 +68,8 @@ def claim_work(
     """Return up to `limit` rows of the queryset, in its order, that no other run holds or has done.
 
     A row is held until it is recorded as done or failed, at the longest until this run has ended. Where the run's
-    worker died, its repetition has the same rows again. A failed row is dealt out again by later
-    runs, up to `attempts` times in all. `name` is who shares the work, by default the function that runs.
+    worker died, its repetition has the same rows again. Later runs get a failed row
+    again, up to `attempts` times in all. `name` is who shares the work, by default the function that runs.
     """
     context = CURRENT.get()
     who = name or (str(context.parameters.get("function")) if context is not None else "by hand")
@@ -82,7 +80,7 @@ def _claim(
     queryset: QuerySet[Row], limit: int, *, name: str, attempts: int, context: Context | None, now: datetime
 ) -> list[Item[Row]]:
     claimed_by = uuid4() if context is None else context.execution_id
-    until = now + LEASE if context is None or context.deadline is None else context.deadline
+    until = now + WORK_ITEM_LEASE if context is None or context.deadline is None else context.deadline
     model = queryset.model._meta.label
     known = WorkItem.objects.filter(name=name, model=model)
     taken = known.filter(key=OuterRef("work_key")).exclude(
@@ -104,10 +102,10 @@ def _claim(
                 defaults={"status": "held", "execution_id": claimed_by, "lease_until": until, "updated_at": now},
             )
             if not made:
-                known.filter(pk=claim.pk).update(
+                known.filter(pk=claim.pk).take(
+                    until=until,
                     status="held",
                     execution_id=claimed_by,
-                    lease_until=until,
                     updated_at=now,
                     attempts=F("attempts") + 1,
                     error_message=None,

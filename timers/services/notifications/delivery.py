@@ -1,7 +1,7 @@
-"""Notices: stored inside the transaction that they tell of, sent by workers afterwards. The only writer of notices.
+"""Notices: stored inside the transaction that they report, sent by workers afterwards. The only writer of notices.
 
-A notice is handed over at least once: whoever takes it has it for a while, and who dies meanwhile is followed by
-another. Its Message-ID or `webhook-id` is the same each time.
+A notice is sent at least once: a worker that takes it holds it for a while, and another one takes over when it dies.
+Its Message-ID or `webhook-id` is the same each time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from timers.channels import base as channels
 from timers.channels.base import CHANNELS, Delivery
@@ -24,6 +24,8 @@ from timers.errors import Conflict, ExternalError, Invalid
 from timers.lifecycle import NoticeStatus
 from timers.messaging import queue
 from timers.models import Notice, sql
+from timers.models.channels import NoticeQuerySet
+from timers.models.leases import NOTICES
 from timers.scheduling import backoff
 from timers.services.timers import signing_secrets
 
@@ -33,12 +35,6 @@ MAX_ATTEMPTS = 5
 INITIAL_DELAY_SECONDS = 240.0
 """Seconds before the second attempt at most; doubled each time, the fifth comes half an hour to an hour later."""
 
-MESSAGE_LEASE = timedelta(seconds=15)
-REPEAT_AFTER = timedelta(minutes=1)
-LEASE = timedelta(minutes=3)
-"""How long whoever took a notice has it for itself; longer than a channel may take."""
-
-REPEATED_AT_ONCE = 100
 MAX_SUBJECT_LENGTH = 200
 MAX_ERROR_LENGTH = 1000
 
@@ -89,7 +85,7 @@ def announce(
             object_id=news.object_id,
             created_at=now,
             run_at=now,
-            lease_until=now + MESSAGE_LEASE,
+            lease_until=now + NOTICES.message_lease,
         )
         for kind, target in _recipients(words, owner=owner, but_not=but_not)
     ]
@@ -101,7 +97,7 @@ def announce(
 def _recipients(words: Iterable[str], *, owner: Any, but_not: Collection[str]) -> list[tuple[str, str]]:
     """Return (channel, target) of each address that is reached, each once."""
     known = {address.casefold() for address in but_not}
-    found = []
+    recipients = []
     for word in words:
         try:
             kind, target = channels.split(word)
@@ -111,8 +107,8 @@ def _recipients(words: Iterable[str], *, owner: Any, but_not: Collection[str]) -
         address = channel.address(target, owner=owner) if channel.is_on() else ""
         if address and address.casefold() not in known:
             known.add(address.casefold())
-            found.append((kind, target))
-    return found
+            recipients.append((kind, target))
+    return recipients
 
 
 def _message(notice_id: UUID) -> str:
@@ -123,10 +119,10 @@ def _message(notice_id: UUID) -> str:
 
 
 def take(notice_id: UUID | str, *, now: datetime) -> Notice | None:
-    """Return a notice that is due, to be sent by the caller alone for a while; None when there is nothing to do."""
+    """Return a notice that is due, which the caller alone sends for a while; None when there is nothing to do."""
     due = Notice.objects.filter(pk=notice_id, status=NoticeStatus.PENDING, run_at__lte=now)
     with sql.turn():
-        if not due.update(attempts=F("attempts") + 1, run_at=now + LEASE, lease_until=now + LEASE):
+        if not due.take(until=now + NOTICES.lease, attempts=F("attempts") + 1):
             return None
         notice = Notice.objects.select_related("owner").get(pk=notice_id)
         if notice.attempts <= MAX_ATTEMPTS:
@@ -137,7 +133,7 @@ def take(notice_id: UUID | str, *, now: datetime) -> Notice | None:
 
 
 def deliver(notice: Notice, *, now: datetime) -> ExternalError | None:
-    """Hand a notice over, outside any transaction; return why it was not taken, None when it was."""
+    """Send a notice, outside any transaction; return the error with which it was refused, None when it was sent."""
     try:
         channel = CHANNELS.get(notice.channel)
         address = channel.address(notice.target, owner=notice.owner)
@@ -153,7 +149,9 @@ def deliver(notice: Notice, *, now: datetime) -> ExternalError | None:
 
 
 def _delivery(notice: Notice, address: str, *, now: datetime) -> Delivery:
-    of_timer = notice.object_kind == "timer" and notice.object_id is not None
+    keys: tuple[bytes, ...] = ()
+    if notice.object_kind == "timer" and notice.object_id is not None:
+        keys = signing_secrets.keys_of_late(notice.object_id, now=now)
     return Delivery(
         id=notice.pk,
         target=address,
@@ -163,26 +161,23 @@ def _delivery(notice: Notice, address: str, *, now: datetime) -> Delivery:
         data=notice.data,
         created_at=notice.created_at,
         sent_at=now,
-        signing_secrets=signing_secrets.keys_of_late(notice.object_id, now=now)
-        if of_timer and notice.object_id is not None
-        else (),
+        signing_secrets=keys,
     )
 
 
 def sent(notice: Notice, *, now: datetime) -> bool:
-    """Record that a notice was handed over; return False when it was not ours any more."""
-    return _write(notice, status=NoticeStatus.SENT, sent_at=now, error_message=None, run_at=None, lease_until=None)
+    """Record that a notice was sent; return False when it was not ours any more."""
+    return _ours(notice).release(status=NoticeStatus.SENT, sent_at=now, error_message=None) == 1
 
 
 def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
-    """Record that a notice was not taken, and when it is tried again, if so; return False when it was not ours."""
+    """Record that a notice was refused, and when it is tried again, if it is; return False when it was not ours."""
     message = error.message.replace("\x00", "")[:MAX_ERROR_LENGTH]
     if error.retryable and notice.attempts < MAX_ATTEMPTS:
         delay = backoff.delay(notice.attempts, base=INITIAL_DELAY_SECONDS, random=random.random())
-        at = now + timedelta(seconds=delay)
-        return _write(notice, error_message=message, run_at=at, lease_until=at)
-    ours = _write(notice, status=NoticeStatus.FAILED, error_message=message, run_at=None, lease_until=None)
-    if ours:
+        return _ours(notice).renew(until=now + timedelta(seconds=delay), error_message=message) == 1
+    was_ours = _ours(notice).release(status=NoticeStatus.FAILED, error_message=message) == 1
+    if was_ours:
         about = {
             "event": "notification.failed",
             "notification_id": str(notice.pk),
@@ -190,27 +185,21 @@ def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
             "reason": error.reason,
         }
         log.warning("A notice was given up.", extra=about)
-    return ours
+    return was_ours
 
 
-def _write(notice: Notice, **changes: Any) -> bool:
-    ours: QuerySet[Notice] = Notice.objects.filter(pk=notice.pk, status=NoticeStatus.PENDING, attempts=notice.attempts)
-    return ours.update(**changes) == 1
+def _ours(notice: Notice) -> NoticeQuerySet:
+    """Return the notice, if it still waits for the attempt that was taken."""
+    return Notice.objects.filter(pk=notice.pk, status=NoticeStatus.PENDING, attempts=notice.attempts)
 
 
 def repeat_due(*, now: datetime) -> int:
     """Send messages again for notices that are due and that nobody has taken; return how many."""
-    late = Notice.objects.filter(lease_until__lte=now)
-    if not late.exists():
+    if not Notice.objects.filter(lease_until__lte=now).exists():
         return 0
     with sql.turn():
-        due = list(
-            late.select_for_update(skip_locked=sql.on_postgresql())
-            .order_by("lease_until")
-            .values_list("pk", flat=True)[:REPEATED_AT_ONCE]
-        )
-        Notice.objects.filter(pk__in=due).update(lease_until=now + REPEAT_AFTER)
-        queue.send([_message(each) for each in due])
+        due = Notice.objects.repeat_overdue(NOTICES, now=now)
+        queue.send([_message(notice_id) for notice_id in due])
     return len(due)
 
 
@@ -248,6 +237,6 @@ def _store_test(owner: Any, *, now: datetime) -> Notice:
             object_kind="account",
             created_at=now,
             attempts=MAX_ATTEMPTS,
-            run_at=now + LEASE,
-            lease_until=now + LEASE,
+            run_at=now + NOTICES.lease,
+            lease_until=now + NOTICES.lease,
         )

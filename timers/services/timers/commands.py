@@ -1,4 +1,4 @@
-"""What can be done to a timer. Each use case locks the schedule row first, then the timer, in one transaction."""
+"""Use cases of timers. Each locks the schedule row first, then the timer, in one transaction."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def create(
     """
     pairs = validation.tags({} if tags is None else tags)
     text = validation.paragraph(description, "description")
-    wish = definitions.check(
+    checked = definitions.check(
         owner=owner,
         name=name,
         action=action,
@@ -66,14 +66,14 @@ def create(
         minimum_interval=minimum_interval,
         refuse_never=refuse_never,
     )
-    first = wish.schedule.first(created=now)
+    first = checked.schedule.first(created=now)
     status = TimerStatus.ENDED if first is None else TimerStatus.PAUSED if paused else TimerStatus.ACTIVE
     with transaction.atomic():
         timer = Timer.objects.create(
             owner=owner,
-            name=wish.name,
+            name=checked.name,
             description=text,
-            action=wish.action,
+            action=checked.action,
             interface=interface,
             status=status,
             status_reason="The schedule was over when the timer was made." if first is None else "",
@@ -82,16 +82,16 @@ def create(
             created_at=now,
             updated_at=now,
         )
-        timer.definition = definitions.store(timer, wish, number=1, by=by, now=now)
+        timer.definition = definitions.store(timer, checked, number=1, by=by, now=now)
         timer.save(update_fields=["definition"])
-        timer.schedule = Schedule(timer=timer, **schedules.rule_fields(wish.schedule, wish.policies))
+        timer.schedule = Schedule(timer=timer, **schedules.rule_fields(checked.schedule, checked.policies))
         _plan(timer, first)
         timer.schedule.save(force_insert=True)
         if status == TimerStatus.ACTIVE:
-            window_skips.record_first(timer, wish.schedule, now=now)
+            window_skips.record_first(timer, checked.schedule, now=now)
         _write_tags(timer, pairs)
         signing_secrets.ensure(timer, now=now)
-        events.record("created", now=now, by=by, owner=owner, timer_id=timer.pk, text=wish.name)
+        events.record("created", now=now, by=by, owner=owner, timer_id=timer.pk, text=checked.name)
         queue.wake_dispatchers()
     return timer
 
@@ -180,7 +180,7 @@ def _redefine(
     policies = changes.get("policies")
     if policies is not None and not isinstance(policies, Mapping):
         raise Invalid({"policies": "Policies are an object of names and values."})
-    wish = definitions.check(
+    checked = definitions.check(
         owner=timer.owner,
         name=changes.get("name", old.name),
         action=changes.get("timer_type", old.action),
@@ -192,17 +192,17 @@ def _redefine(
         minimum_interval=minimum_interval if "schedule" in changes else 0.1,
         refuse_never=refuse_never and "schedule" in changes,
     )
-    changed = wish.changed(old)
+    changed = checked.changed(old)
     of_code_after_person = by is None and old.created_by_id is not None
     if not changed and not of_code_after_person:
         return []
-    _check_name_is_free(timer, wish.name)
+    _check_name_is_free(timer, checked.name)
     row = timer.schedule
     unclaimed = _take_back(timer, now=now)
-    timer.definition = definitions.store(timer, wish, number=old.number + 1, by=by, now=now)
-    timer.name, timer.action = wish.name, wish.action
+    timer.definition = definitions.store(timer, checked, number=old.number + 1, by=by, now=now)
+    timer.name, timer.action = checked.name, checked.action
     signing_secrets.ensure(timer, now=now)
-    for field, value in schedules.rule_fields(wish.schedule, wish.policies).items():
+    for field, value in schedules.rule_fields(checked.schedule, checked.policies).items():
         setattr(row, field, value)
     _forget_failures(row, timer.definition)
     if "schedule" not in changed:
@@ -211,12 +211,12 @@ def _redefine(
     row.fired_count = row.planning_failures = 0
     _record_pause(timer, old, until=now, now=now)
     window_skips.cut(timer.pk, schedules.stored(old.schedule), now=now)
-    first = wish.schedule.first(created=now)
+    first = checked.schedule.first(created=now)
     if first is not None and timer.status == TimerStatus.ENDED:
         _set_status(timer, TimerStatus.ACTIVE, by=by, now=now)
     _plan(timer, first)
     if timer.status == TimerStatus.ACTIVE:
-        window_skips.record_first(timer, wish.schedule, now=now)
+        window_skips.record_first(timer, checked.schedule, now=now)
     return changed
 
 
@@ -302,16 +302,7 @@ def delete(timer: Timer, *, by: Any, now: datetime) -> Timer:
         timer = _locked(timer)
         if timer.status == TimerStatus.DELETED:
             return timer
-        if timer.definition is not None:
-            _record_pause(timer, timer.definition, until=now, now=now)
-            window_skips.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
-        _take_back(timer, now=now)
-        occurrences.cancel_waiting(timer.pk, by=by, now=now)
-        _set_status(timer, TimerStatus.DELETED, by=by, now=now)
-        timer.paused_until = None
-        _plan(timer, None)
-        timer.save()
-        timer.schedule.save()
+        _close(timer, TimerStatus.DELETED, by=by, now=now)
         events.record("deleted", now=now, by=by, owner=timer.owner, timer_id=timer.pk, text=timer.name)
     return timer
 
@@ -337,10 +328,10 @@ def set_tags(timer: Timer, *, tags: Mapping[str, Any], by: Any, now: datetime) -
 
 def tags_of(timer: Timer) -> dict[str, str | list[str]]:
     """Return the tags as {key: value}, with a list where a key has several values."""
-    found: dict[str, list[str]] = {}
+    by_key: dict[str, list[str]] = {}
     for row in sorted(timer.tag_rows.all(), key=lambda row: row.pk):
-        found.setdefault(row.key, []).append(row.value)
-    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+        by_key.setdefault(row.key, []).append(row.value)
+    return {key: values[0] if len(values) == 1 else values for key, values in by_key.items()}
 
 
 def _write_tags(timer: Timer, pairs: Iterable[tuple[str, str]]) -> None:
@@ -351,28 +342,27 @@ def _write_tags(timer: Timer, pairs: Iterable[tuple[str, str]]) -> None:
 # What the service itself does to timers
 
 
-def pause_by_service(timer_id: UUID, *, reason: str, now: datetime) -> bool:
+def pause_by_service(timer_id: UUID, *, reason: str, until: datetime | None = None, now: datetime) -> bool:
     """Pause a timer whose failures or whose target ask for it; return whether it was active."""
     timer = Timer.objects.get(pk=timer_id)
     if timer.status != TimerStatus.ACTIVE:
         return False
-    pause(timer, by=None, now=now, reason=reason)
+    pause(timer, by=None, now=now, reason=reason, until=until)
     return True
 
 
 def open_breaker(timer_id: UUID, *, reason: str, seconds: float, now: datetime) -> bool:
     """Pause a timer for so long, after which one run is let through to try; return whether it was active."""
-    timer = Timer.objects.get(pk=timer_id)
-    if timer.status != TimerStatus.ACTIVE:
+    if not pause_by_service(timer_id, reason=reason, until=now + timedelta(seconds=seconds), now=now):
         return False
-    pause(timer, by=None, now=now, reason=reason, until=now + timedelta(seconds=seconds))
     Schedule.objects.filter(pk=timer_id).update(breaker_openings=F("breaker_openings") + 1)
-    log.error("The timer %s is paused: %s", timer.name, reason, extra={"timer": str(timer_id)})
+    name = Timer.objects.values_list("name", flat=True).get(pk=timer_id)
+    log.error("The timer %s is paused: %s", name, reason, extra={"timer": str(timer_id)})
     return True
 
 
 def close_breaker(timer_id: UUID) -> None:
-    """Let a timer run as it is told to, after the run that was let through went well."""
+    """Let a timer run by its own policies again, after the run that was let through went well."""
     timer = Timer.objects.select_related("definition").get(pk=timer_id)
     overlap = (timer.definition.policies if timer.definition else {}).get("overlap") or OverlapPolicy.SKIP
     Schedule.objects.filter(pk=timer_id).update(breaker_openings=0, overlap=overlap)
@@ -395,20 +385,26 @@ def end(timer: Timer, *, reason: str, now: datetime) -> Timer:
         timer = _locked(timer)
         if timer.status not in (TimerStatus.ACTIVE, TimerStatus.PAUSED) or timer.definition is None:
             return timer
-        _record_pause(timer, timer.definition, until=now, now=now)
-        window_skips.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
-        _take_back(timer, now=now)
-        occurrences.cancel_waiting(timer.pk, by=None, now=now)
-        _set_status(timer, TimerStatus.ENDED, by=None, now=now, reason=reason)
-        timer.paused_until = None
-        _plan(timer, None)
-        timer.save()
-        timer.schedule.save()
+        _close(timer, TimerStatus.ENDED, by=None, now=now, reason=reason)
         events.record("ended", now=now, owner=timer.owner, timer_id=timer.pk, text=reason)
     return timer
 
 
 # Steps shared by the use cases
+
+
+def _close(timer: Timer, status: TimerStatus, *, by: Any, now: datetime, reason: str = "") -> None:
+    """Plan nothing more for a timer, and cancel what waits; what runs goes on."""
+    if timer.definition is not None:
+        _record_pause(timer, timer.definition, until=now, now=now)
+        window_skips.cut(timer.pk, schedules.stored(timer.definition.schedule), now=now)
+    _take_back(timer, now=now)
+    occurrences.cancel_waiting(timer.pk, by=by, now=now)
+    _set_status(timer, status, by=by, now=now, reason=reason)
+    timer.paused_until = None
+    _plan(timer, None)
+    timer.save()
+    timer.schedule.save()
 
 
 def _forget_failures(row: Schedule, definition: Definition) -> None:

@@ -16,10 +16,9 @@ from timers.clock import to_us
 from timers.errors import Forbidden
 from timers.lifecycle import SkipReason
 from timers.messaging import queue
-from timers.models import SchedulingPause
-from timers.models import sql as rows
+from timers.models import SchedulingPause, sql
+from timers.models.execution_sql import moves
 from timers.services import events
-from timers.services.attempt_values import UNFINISHED_SQL
 from timers.services.timers import run_budget
 
 CLAIMS = 7_210_454_301
@@ -27,14 +26,6 @@ CLAIMS = 7_210_454_301
 
 IS_PAUSED_SQL = "exists (select 1 from timers_schedulingpause p where p.owner_id = t.owner_id or p.owner_id is null)"
 """The condition that the owner of timer `t` has paused everything, or somebody has for everybody."""
-
-_LEAVE_OUT_AHEAD = f"""
-update timers_execution set status = 'skipped', skip_reason = %s, finished_at = %s, lease_until = null
-where {UNFINISHED_SQL} and status = 'pending' and serial = 0 and started_at is null
-  and run_at > %s{{whose}}
-returning timer_id"""
-
-_OF_OWNER = " and timer_id in (select id from timers_timer where owner_id = %s)"
 
 
 def pause_all(*, owner: Any | None, by: Any, reason: str = "", now: datetime) -> SchedulingPause:
@@ -47,8 +38,8 @@ def pause_all(*, owner: Any | None, by: Any, reason: str = "", now: datetime) ->
     reason = validation.paragraph(reason or "", "reason")
     try:
         with transaction.atomic():
-            if rows.on_postgresql():
-                rows.fetch("select pg_advisory_xact_lock(%s)", [CLAIMS])
+            if sql.on_postgresql():
+                sql.fetch("select pg_advisory_xact_lock(%s)", [CLAIMS])
             pause = SchedulingPause.objects.create(owner=owner, reason=reason, since=now, by=by)
             _leave_out_ahead(owner, now=now)
             events.record("paused_all", now=now, by=by, owner=owner, text=reason)
@@ -84,8 +75,9 @@ def _check_right(owner: Any | None, by: Any) -> None:
 
 
 def _leave_out_ahead(owner: Any | None, *, now: datetime) -> None:
-    """Skip what was claimed ahead and is not due yet, and give those runs back."""
-    sql = _LEAVE_OUT_AHEAD.format(whose="" if owner is None else _OF_OWNER)
-    whose = [] if owner is None else [owner.pk]
-    found = rows.fetch(sql, [SkipReason.PAUSED, to_us(now), to_us(now), *whose])
-    run_budget.refund([rows.as_uuid(row[0]) for row in found], now=now)
+    """Skip what was claimed ahead and is not due yet, and refund those runs."""
+    if owner is None:
+        left_out = moves.SKIP_NOT_DUE.fetch(reason=SkipReason.PAUSED, now=to_us(now))
+    else:
+        left_out = moves.SKIP_NOT_DUE_OF_OWNER.fetch(reason=SkipReason.PAUSED, now=to_us(now), owner_id=owner.pk)
+    run_budget.refund([sql.as_uuid(row.timer_id) for row in left_out], now=now)

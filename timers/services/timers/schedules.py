@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from timers import clock
@@ -30,9 +30,8 @@ class SchedulePreview:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class DueSchedule:
-    """A schedule row that has come due, as the claim read it, with the rule from its definition."""
+class DueSchedule(NamedTuple):
+    """A schedule row that has come due, as the claim reads it, with the rule from its definition."""
 
     timer_id: UUID
     definition_id: int
@@ -47,6 +46,7 @@ class DueSchedule:
     catch_up_limit: int
     all_paused: bool | int
     """Whether nothing of its owner runs at present (SQLite says 1): then what has come due is left out."""
+    planning_failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _move(row: DueSchedule, rule: BoundedSchedule, planned: CatchUpPlan) -> Move
         row.definition_id,
         row.next_planned_at,
         fire=tuple(
-            Fire(each.planned, run_at(row.timer_id, each.planned, jitter), each.trigger) for each in planned.fire
+            Fire(start.planned, run_at(row.timer_id, start.planned, jitter), start.trigger) for start in planned.fire
         ),
         skipped=tuple(sorted([*planned.skipped, *closed], key=lambda run: run.first)),
         next_planned_at=planned.next_planned,

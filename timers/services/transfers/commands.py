@@ -1,4 +1,4 @@
-"""Transfer tasks: submit, run again, cancel, look up, end. What a slice writes is in `transfer_slices`."""
+"""Transfer tasks: submit, run again, cancel, find, end. Slices write by themselves (slices.py, progress.py)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.messaging import queue
 from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models.leases import TRANSFERS
 from timers.services.executions import complete
 from timers.services.signals import transfer_ended
 from timers.services.transfers import documents as transfer_documents
@@ -37,9 +38,6 @@ __all__ = [
     "result_of",
     "submit",
 ]
-
-MESSAGE_LEASE = timedelta(seconds=15)
-"""How long a message for the next slice may take before the reaper sends it again."""
 
 MAX_DURATION = timedelta(days=1)
 """How long a transfer may go on when nobody named a deadline (docs/policies.md)."""
@@ -68,22 +66,22 @@ def submit(
     another where it failed. In a timer's body the submission id counts for nothing, since it would make every run but
     the first a repetition.
     """
-    wanted = submissions.read(body, owner=owner)
+    submission = submissions.read(body, owner=owner)
     try:
         with transaction.atomic():
-            before = _before(owner, wanted, execution_id, step_id)
+            before = _before(owner, submission, execution_id, step_id)
             if before is not None:
                 return _adopt(before, attempt)
-            transfer = _store(wanted, owner=owner, now=now, deadline=deadline)
+            transfer = _store(submission, owner=owner, now=now, deadline=deadline)
             transfer.timer_id, transfer.execution_id, transfer.attempt = timer_id, execution_id, attempt
             transfer.step_id = step_id
-            transfer.submission_id = None if execution_id or step_id else wanted.submission_id
+            transfer.submission_id = None if execution_id or step_id else submission.submission_id
             transfer.save(force_insert=True)
-            TransferItem.objects.bulk_create(_items(transfer, wanted))
+            TransferItem.objects.bulk_create(_items(transfer, submission))
             queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
             return transfer
     except IntegrityError:  # the same submission arrived twice at once, and the other one was stored
-        before = _before(owner, wanted, execution_id, step_id)
+        before = _before(owner, submission, execution_id, step_id)
         if before is None:
             raise
         return before
@@ -157,7 +155,7 @@ def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> Non
         finish(transfer, TransferStatus.CANCELLED, now=now, message=_who_cancelled(by))
         return
     # a part of a file lies at the destination: a slice has to remove it
-    Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + MESSAGE_LEASE)
+    Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + TRANSFERS.message_lease)
     queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
 
 
@@ -171,8 +169,8 @@ def cancel_of_step(step_id: UUID, *, now: datetime) -> None:
     _cancel_all(Transfer.objects.unfinished().filter(step_id=step_id), now=now)
 
 
-def _cancel_all(found: Iterable[Transfer], *, now: datetime) -> None:
-    for transfer in found:
+def _cancel_all(transfers: Iterable[Transfer], *, now: datetime) -> None:
+    for transfer in transfers:
         try:
             cancel(transfer, by=None, now=now)
         except Conflict:
@@ -241,9 +239,9 @@ _PAST: dict[str, str] = {
 }
 
 
-def _before(owner: Any, wanted: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
+def _before(owner: Any, submission: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
     if execution_id is None and step_id is None:
-        return find_submission(owner, wanted.submission_id) if wanted.submission_id else None
+        return find_submission(owner, submission.submission_id) if submission.submission_id else None
     which = {"execution_id": execution_id} if step_id is None else {"step_id": step_id}
     newest = Transfer.objects.select_for_update().filter(**which).order_by("-attempt").first()
     return None if newest is None or newest.status == TransferStatus.FAILED else newest
@@ -256,25 +254,25 @@ def _adopt(transfer: Transfer, attempt: int | None) -> Transfer:
     return transfer
 
 
-def _store(wanted: Submission, *, owner: Any, now: datetime, deadline: datetime | None) -> Transfer:
-    if wanted.deadline is not None and wanted.deadline <= now:
+def _store(submission: Submission, *, owner: Any, now: datetime, deadline: datetime | None) -> Transfer:
+    if submission.deadline is not None and submission.deadline <= now:
         raise Invalid({"deadline": "This instant has passed."})
-    limits = [each for each in (wanted.deadline, deadline) if each is not None]
+    limits = [limit for limit in (submission.deadline, deadline) if limit is not None]
     return Transfer(
         owner=owner,
-        kind=wanted.kind,
-        source=wanted.source,
-        destination=wanted.destination,
-        label=wanted.label,
-        options=wanted.options,
+        kind=submission.kind,
+        source=submission.source,
+        destination=submission.destination,
+        label=submission.label,
+        options=submission.options,
         requested_at=now,
         run_at=now,
-        lease_until=now + MESSAGE_LEASE,
+        lease_until=now + TRANSFERS.message_lease,
         deadline_at=min(limits, default=now + MAX_DURATION),
     )
 
 
-def _items(transfer: Transfer, wanted: Submission) -> list[TransferItem]:
+def _items(transfer: Transfer, submission: Submission) -> list[TransferItem]:
     return [
         TransferItem(
             transfer=transfer,
@@ -285,7 +283,7 @@ def _items(transfer: Transfer, wanted: Submission) -> list[TransferItem]:
             external_checksum=item.external_checksum,
             checksum_algorithm=item.checksum_algorithm,
         )
-        for number, item in enumerate(wanted.items)
+        for number, item in enumerate(submission.items)
     ]
 
 

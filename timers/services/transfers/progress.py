@@ -15,7 +15,7 @@ from timers.clock import to_us
 from timers.models import TransferEvent, TransferFile, TransferItem, transfer_files
 from timers.models.transfer_files import ChangedPack, DoneFile, NewFile
 from timers.services.transfers import slices
-from timers.services.transfers.slices import LEASE, Slice
+from timers.services.transfers.slices import Slice
 
 __all__ = ["ChangedPack", "Changes", "DoneFile", "Fault", "NewFile", "ResumableFile", "Todo", "record"]
 
@@ -111,8 +111,9 @@ class Changes:
 def record(held: Slice, changes: Changes, *, now: datetime) -> None:
     """Write everything down, if the slice still owns its transfer; raises SliceLost otherwise."""
     counts: dict[str, Any] = {name: F(name) + number for name, number in changes.counts.items() if number}
+    until = now + slices.TRANSFERS.lease
     with transaction.atomic():
-        slices.write(held, lease_until=now + LEASE, busy_until=now + LEASE, **counts, **changes.course)
+        slices.write(held, lease_until=until, busy_until=until, **counts, **changes.course)
         _record_plan(held, changes)
         _record_files(changes, now)
         _record_faults(held, changes, now)

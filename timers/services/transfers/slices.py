@@ -1,6 +1,6 @@
-"""Slices of transfers: who carries the next one out, for how long, and what follows it.
+"""Slices of transfers: taken by one worker, held for as long as it works, and ended.
 
-A slice owns its transfer until somebody takes the next one, which nobody may before `busy_until`. Every write asks for
+A slice owns its transfer until a worker takes the next one, which none may before `busy_until`. Every write compares
 number and owner, so that a worker that was given up changes nothing any more.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -17,10 +17,10 @@ from django.db import transaction
 from timers.clock import to_us
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.messaging import queue
-from timers.models import Collection, Transfer, TransferEvent, sql
+from timers.models import Collection, Transfer, TransferEvent
+from timers.models.leases import TRANSFERS
+from timers.models.statement import Statement
 from timers.services.transfers import commands as transfers
-
-LEASE = timedelta(seconds=15)
 
 
 class SliceLost(Exception):
@@ -48,6 +48,24 @@ class Slice:
     samples: Sequence[Sequence[int]]
     taken_over: bool
     """Whether the slice before never said that it ended: its worker died, and left parts behind."""
+
+
+class HeldTransfer(NamedTuple):
+    """A transfer whose slice is still ours."""
+
+    cancel_requested: bool
+
+
+_OURS = "id = %(id)s and slice = %(slice)s and lease_owner = %(owner)s and status in ('pending', 'active')"
+
+_CHECK = Statement(f"select cancel_requested from timers_transfer where {_OURS}", returns=HeldTransfer)
+
+_RENEW = Statement(
+    f"""
+update timers_transfer set lease_until = %(lease_until)s, busy_until = %(lease_until)s where {_OURS}
+returning cancel_requested""",
+    returns=HeldTransfer,
+)
 
 
 def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
@@ -80,21 +98,19 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
 
 def renew(held: Slice, *, now: datetime) -> bool:
     """Extend the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
-    found = sql.fetch(
-        f"update timers_transfer set lease_until = %s, busy_until = %s where {_OURS} returning cancel_requested",
-        [to_us(now + LEASE), to_us(now + LEASE), *_ours(held)],
-    )
-    if not found:
-        raise SliceLost
-    return bool(found[0][0])
+    return _is_cancelled(_RENEW, held, lease_until=to_us(now + TRANSFERS.lease))
 
 
 def is_ours(held: Slice) -> bool:
     """Return whether the transfer is to be cancelled, changing nothing. Raises SliceLost."""
-    found = sql.fetch(f"select cancel_requested from timers_transfer where {_OURS}", _ours(held))
-    if not found:
+    return _is_cancelled(_CHECK, held)
+
+
+def _is_cancelled(statement: Statement[HeldTransfer], held: Slice, **parameters: int) -> bool:
+    ours = statement.fetch(id=held.transfer_id.hex, slice=held.number, owner=held.owner, **parameters)
+    if not ours:
         raise SliceLost
-    return bool(found[0][0])
+    return ours[0].cancel_requested
 
 
 def enter(held: Slice, phase: str, *, now: datetime) -> None:
@@ -109,14 +125,18 @@ def enter(held: Slice, phase: str, *, now: datetime) -> None:
 def release(held: Slice, *, now: datetime) -> None:
     """End the slice and wake the next one at once."""
     with transaction.atomic():
-        until = now + transfers.MESSAGE_LEASE
-        write(held, run_at=now, lease_until=until, lease_owner=None, busy_until=None, failures=0)
+        _release(held, run_at=now, until=now + TRANSFERS.message_lease)
         queue.enqueue(queue.RUN_SLICE, str(held.transfer_id))
 
 
 def wait(held: Slice, *, until: datetime, failures: int = 0) -> None:
     """End the slice; the reaper wakes the next one at that instant."""
-    write(held, run_at=until, lease_until=until, lease_owner=None, busy_until=None, failures=failures)
+    _release(held, run_at=until, until=until, failures=failures)
+
+
+def _release(held: Slice, *, run_at: datetime, until: datetime, failures: int = 0) -> None:
+    if not Transfer.objects.filter(**_ours(held)).release(until=until, run_at=run_at, failures=failures):
+        raise SliceLost
 
 
 def end(
@@ -130,7 +150,7 @@ def end(
 ) -> None:
     """End the transfer. Raises SliceLost."""
     with transaction.atomic():
-        transfer = Transfer.objects.select_for_update().filter(**_ours_as_fields(held)).first()
+        transfer = Transfer.objects.select_for_update().filter(**_ours(held)).first()
         if transfer is None:
             raise SliceLost
         transfers.finish(transfer, status, now=now, message=message, reason=reason, retryable=retryable)
@@ -138,7 +158,7 @@ def end(
 
 def write(held: Slice, **changes: Any) -> None:
     """Change the transfer if this slice still owns it; raises SliceLost. Nothing to change only asks who owns it."""
-    ours = Transfer.objects.filter(**_ours_as_fields(held))
+    ours = Transfer.objects.filter(**_ours(held))
     if not (ours.update(**changes) if changes else ours.exists()):
         raise SliceLost
 
@@ -152,12 +172,8 @@ def _begin(transfer: Transfer, *, owner: str, now: datetime) -> None:
         Transfer.objects.move(transfer.pk, TransferStatus.PENDING, TransferStatus.ACTIVE, started_at=now)
         TransferEvent.objects.create(transfer=transfer, at=now, code="started", phase=transfer.phase, text="Started.")
     transfer.slice += 1
-    Transfer.objects.filter(pk=transfer.pk).update(
-        slice=transfer.slice, lease_owner=owner, lease_until=now + LEASE, busy_until=now + LEASE
-    )
+    Transfer.objects.filter(pk=transfer.pk).take(owner, until=now + TRANSFERS.lease, slice=transfer.slice)
 
-
-_OURS = "id = %s and slice = %s and lease_owner = %s and status in ('pending', 'active')"
 
 _PHASES = {
     "scan": "Listing the source and the destination.",
@@ -168,11 +184,7 @@ _PHASES = {
 }
 
 
-def _ours(held: Slice) -> list[Any]:
-    return [held.transfer_id if sql.on_postgresql() else held.transfer_id.hex, held.number, held.owner]
-
-
-def _ours_as_fields(held: Slice) -> dict[str, Any]:
+def _ours(held: Slice) -> dict[str, Any]:
     return {
         "pk": held.transfer_id,
         "slice": held.number,

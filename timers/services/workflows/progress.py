@@ -17,7 +17,8 @@ from timers.clock import to_us
 from timers.errors import Invalid
 from timers.lifecycle import STEP_MOVES, WORKFLOW_MOVES, StepStatus, WorkflowStatus, check_move
 from timers.models import WorkflowRun, WorkflowStep
-from timers.services.workflows.unit_of_work import MESSAGE_LEASE, UnitOfWork
+from timers.models.leases import STEPS
+from timers.services.workflows.unit_of_work import UnitOfWork
 from timers.workflow_rules import definitions, steps, waits
 from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
 from timers.workflow_rules.steps import Next, Passed, RunEnd, RunState, Then
@@ -27,8 +28,7 @@ MAX_REASON_LENGTH = 10_000
 
 def locked(run_ids: Iterable[UUID]) -> list[WorkflowRun]:
     """Return those of the runs that go on; their rows are ours until the transaction ends. All lock in one order."""
-    found = WorkflowRun.objects.select_for_update().running().filter(pk__in=set(run_ids))
-    return list(found.order_by("pk"))
+    return list(WorkflowRun.objects.select_for_update().running().filter(pk__in=set(run_ids)).order_by("pk"))
 
 
 def begin(run: WorkflowRun, writing: UnitOfWork) -> None:
@@ -225,7 +225,7 @@ def _wake(step: WorkflowStep, writing: UnitOfWork) -> None:
     """Write a scheduled step, and wake a worker of ours if it can begin now; the reaper knows of a later one."""
     run_at = step.run_at or writing.now
     if step.type in CARRIED_OUT_HERE:
-        step.lease_until = writing.now + MESSAGE_LEASE if run_at <= writing.now else run_at
+        step.lease_until = writing.now + STEPS.message_lease if run_at <= writing.now else run_at
         if run_at <= writing.now:
             writing.wake(step.pk)
         else:

@@ -1,4 +1,4 @@
-"""Runs of workflows: started, looked up, terminated, removed; and those that took too long."""
+"""Runs of workflows: started, found, terminated, removed; and those that took too long."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from timers.clock import to_us
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import WorkflowStatus
 from timers.models import Definition, Execution, WorkflowRun, sql
+from timers.models.execution_sql.begin import ASSIGN_WORKFLOWS
 from timers.services import events
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import progress
@@ -27,7 +28,7 @@ from timers.workflow_rules.requests import StartRequest
 
 MAX_INPUT_BYTES = 10 * 1024 * 1024
 ENDED_AT_ONCE = 100
-TOLD = ("_startedByScheduler", "_scheduledTime", "_executedTime", "_executionId", "_schedulerCron")
+OF_SCHEDULER = ("_startedByScheduler", "_scheduledTime", "_executedTime", "_executionId", "_schedulerCron")
 """What a workflow's input holds when a timer started it."""
 
 
@@ -101,7 +102,7 @@ def rerun(run: WorkflowRun, *, by: Any, now: datetime) -> WorkflowRun:
         "workflowDef": run.definition,
         "correlationId": run.correlation_id,
         "priority": run.priority,
-        "input": {name: value for name, value in run.input.items() if name not in TOLD},
+        "input": {name: value for name, value in run.input.items() if name not in OF_SCHEDULER},
         **run.kept,
     }
     return start(owner=run.owner, body=body, by=by, now=now)
@@ -121,43 +122,43 @@ class ExecutionStart:
     attempt: int
 
 
-def start_for_executions(wanted: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
-    """Start the workflows that executions stand for, in one transaction; return how each start went, in order.
+def start_for_executions(starts: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
+    """Start the workflows that executions stand for, in one transaction; return the outcome of each start, in order.
 
     An execution has one run at a time: a later attempt takes over the one that still goes on or came to a good end,
     and begins another where it failed. What cannot be started leaves its neighbours alone.
     """
     try:
-        return _start_together(wanted, now=now)
+        return _start_together(starts, now=now)
     except (DatabaseError, InterfaceError):
         raise
     except Exception:
-        if len(wanted) == 1:
+        if len(starts) == 1:
             raise
-        return [_start_alone(each, now=now) for each in wanted]
+        return [_start_alone(start, now=now) for start in starts]
 
 
-def _start_alone(wanted: ExecutionStart, *, now: datetime) -> Outcome:
+def _start_alone(start: ExecutionStart, *, now: datetime) -> Outcome:
     try:
-        return _start_together([wanted], now=now)[0]
+        return _start_together([start], now=now)[0]
     except (DatabaseError, InterfaceError):
         raise
     except Exception as error:
         return Outcome.failed(f"{type(error).__name__}: {error}", reason="error")
 
 
-def _start_together(wanted: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
-    ids = [each.execution_id for each in wanted]
+def _start_together(starts: Sequence[ExecutionStart], *, now: datetime) -> list[Outcome]:
+    ids = [start.execution_id for start in starts]
     with sql.turn():
         writing = UnitOfWork(now)
         before = _runs_before(ids)
         known = {run.pk for run in before.values()}
-        told = _told(ids, now=now)
-        owners = get_user_model().objects.in_bulk({each.owner_id for each in wanted})
+        given = _scheduler_inputs(ids, now=now)
+        owners = get_user_model().objects.in_bulk({start.owner_id for start in starts})
         runs: list[WorkflowRun] = []
         answers: list[WorkflowRun | Outcome] = []
-        for each in wanted:
-            answer = _adopted(before.get(each.execution_id), each) or _made(each, owners, told, writing)
+        for start in starts:
+            answer = _adopted(before.get(start.execution_id), start) or _made(start, owners, given, writing)
             answers.append(answer)
             if isinstance(answer, WorkflowRun) and answer.pk not in known:
                 runs.append(answer)
@@ -166,32 +167,32 @@ def _start_together(wanted: Sequence[ExecutionStart], *, now: datetime) -> list[
         for run in runs:
             progress.begin(run, writing)
         writing.flush()
-    return [progress.outcome_of(each) if isinstance(each, WorkflowRun) else each for each in answers]
+    return [progress.outcome_of(answer) if isinstance(answer, WorkflowRun) else answer for answer in answers]
 
 
 def _runs_before(ids: Sequence[UUID]) -> dict[UUID | None, WorkflowRun]:
     """Return the newest run of each execution that has one."""
-    found = WorkflowRun.objects.select_for_update().filter(execution_id__in=ids).order_by("attempt")
-    return {run.execution_id: run for run in found}
+    runs = WorkflowRun.objects.select_for_update().filter(execution_id__in=ids).order_by("attempt")
+    return {run.execution_id: run for run in runs}
 
 
-def _adopted(before: WorkflowRun | None, wanted: ExecutionStart) -> WorkflowRun | None:
+def _adopted(before: WorkflowRun | None, start: ExecutionStart) -> WorkflowRun | None:
     if before is None or before.status not in (WorkflowStatus.RUNNING, WorkflowStatus.COMPLETED):
         return None
-    WorkflowRun.objects.filter(pk=before.pk).update(attempt=wanted.attempt)
+    WorkflowRun.objects.filter(pk=before.pk).update(attempt=start.attempt)
     return before
 
 
 def _made(
-    wanted: ExecutionStart, owners: Mapping[int, Any], told: Mapping[UUID, Mapping[str, Any]], writing: UnitOfWork
+    start: ExecutionStart, owners: Mapping[int, Any], given: Mapping[UUID, Mapping[str, Any]], writing: UnitOfWork
 ) -> WorkflowRun | Outcome:
     try:
-        run = _new(owners[wanted.owner_id], wanted.body, writing, more=told[wanted.execution_id])
+        run = _new(owners[start.owner_id], start.body, writing, more=given[start.execution_id])
     except NotFound as error:
         return Outcome.failed(error.message, reason="workflow_not_found")
     except Invalid as error:
         return Outcome.failed(error.message, reason="invalid")
-    run.timer_id, run.execution_id, run.attempt = wanted.timer_id, wanted.execution_id, wanted.attempt
+    run.timer_id, run.execution_id, run.attempt = start.timer_id, start.execution_id, start.attempt
     return run
 
 
@@ -199,30 +200,28 @@ def _note_runs(runs: Sequence[WorkflowRun]) -> None:
     """Let each execution name the run that it started."""
     if runs:
         values = [(run.execution_id.hex, run.pk.hex) for run in runs if run.execution_id is not None]
-        sql.change(
-            "update timers_execution as e set workflow_id = v.run "
-            f"from {sql.table('v', id='uuid', run='uuid')} where e.id = v.id",
-            sql.rows(values),
-        )
+        ASSIGN_WORKFLOWS.change(rows=values)
 
 
-def _told(ids: Sequence[UUID], *, now: datetime) -> dict[UUID, dict[str, Any]]:
-    """Return what each workflow is told of the timer that started it."""
+def _scheduler_inputs(ids: Sequence[UUID], *, now: datetime) -> dict[UUID, dict[str, Any]]:
+    """Return what each workflow is given of the timer that started it."""
     executions = list(Execution.objects.filter(pk__in=ids))
-    known = Definition.objects.only("name", "schedule").in_bulk({each.definition_id for each in executions})
-    return {each.pk: _told_of(each, known[each.definition_id], now=now) for each in executions}
+    known = Definition.objects.only("name", "schedule").in_bulk({execution.definition_id for execution in executions})
+    return {
+        execution.pk: _scheduler_input(execution, known[execution.definition_id], now=now) for execution in executions
+    }
 
 
-def _told_of(execution: Execution, definition: Definition, *, now: datetime) -> dict[str, Any]:
-    told = {
+def _scheduler_input(execution: Execution, definition: Definition, *, now: datetime) -> dict[str, Any]:
+    given = {
         "_startedByScheduler": definition.name,
         "_scheduledTime": to_us(execution.scheduled_for) // 1000,
         "_executedTime": to_us(execution.started_at or now) // 1000,
         "_executionId": str(execution.pk),
     }
     if definition.schedule.get("type") == "cron":
-        told["_schedulerCron"] = f"{definition.schedule['expression']} {definition.schedule['timezone']}"
-    return told
+        given["_schedulerCron"] = f"{definition.schedule['expression']} {definition.schedule['timezone']}"
+    return given
 
 
 def terminate_of_execution(execution_id: UUID, *, now: datetime) -> None:

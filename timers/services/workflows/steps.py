@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,22 +19,17 @@ from timers.actions.base import ACTIONS, Outcome, OutcomeKind
 from timers.clock import to_us
 from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
-from timers.models import Transfer, WorkflowRun, WorkflowStep
-from timers.models import sql as rows
+from timers.models import Transfer, WorkflowRun, WorkflowStep, sql
+from timers.models.leases import MAX_LOST_ATTEMPTS, STEPS
+from timers.models.statement import RowId, Statement
 from timers.services.signals import transfer_ended
 from timers.services.workflows import progress
 from timers.services.workflows.definitions import retry_rule_of
-from timers.services.workflows.unit_of_work import MESSAGE_LEASE, UnitOfWork, send
+from timers.services.workflows.unit_of_work import UnitOfWork, send
 from timers.workflow_rules import http_tasks
 from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
 
 log = logging.getLogger(__name__)
-
-LEASE = timedelta(seconds=15)
-"""How long a worker of ours may be silent about a step."""
-
-MAX_LOST_ATTEMPTS = 5
-"""How many workers a step may lose before it has failed, as for executions."""
 
 DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
 """How long a step of each action may take where its task definition does not say."""
@@ -72,23 +67,25 @@ class StepResult:
 
 def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldStep]:
     """Begin those of the steps that are scheduled and due; return what is ours to carry out now."""
-    wanted = [rows.as_uuid(each) for each in ids]
-    with rows.turn():
+    with sql.turn():
         due = WorkflowStep.objects.filter(
-            pk__in=wanted, status=StepStatus.SCHEDULED, type__in=list(CARRIED_OUT_HERE), run_at__lte=now
+            pk__in=[sql.as_uuid(step_id) for step_id in ids],
+            status=StepStatus.SCHEDULED,
+            type__in=list(CARRIED_OUT_HERE),
+            run_at__lte=now,
         )
-        free = due.select_for_update(of=("self",), skip_locked=True) if rows.on_postgresql() else due
-        found = list(free.select_related("run__owner").order_by("scheduled_at"))
-        WorkflowStep.objects.filter(pk__in=[each.pk for each in found]).update(
+        free = due.select_for_update(of=("self",), skip_locked=True).select_related("run__owner")
+        steps = list(free.order_by("scheduled_at"))
+        WorkflowStep.objects.filter(pk__in=[step.pk for step in steps]).take(
+            owner,
+            until=now + STEPS.lease,
             status=StepStatus.IN_PROGRESS,
             attempt=F("attempt") + 1,
             started_at=now,
             updated_at=now,
-            lease_until=now + LEASE,
-            lease_owner=owner,
             worker=owner,
         )
-    return [_held(each) for each in found]
+    return [_held(step) for step in steps]
 
 
 def _held(step: WorkflowStep) -> HeldStep:
@@ -129,19 +126,21 @@ def _seconds(step: WorkflowStep, kind: str) -> float:
 
 def finish(ended: Sequence[StepResult], *, owner: str, now: datetime) -> None:
     """Record how these steps ended, where attempt and owner still agree, and let their runs go on."""
-    over = [each for each in ended if each.outcome.ending is not OutcomeKind.WAITING]
-    with rows.turn():
-        for each in ended:
-            if each.outcome.ending is OutcomeKind.WAITING:
-                _goes_on_elsewhere(each.held, owner=owner)
+    over: list[StepResult] = []
+    with sql.turn():
+        for result in ended:
+            if result.outcome.ending is OutcomeKind.WAITING:
+                _goes_on_elsewhere(result.held, owner=owner)
+            else:
+                over.append(result)
         writing = UnitOfWork(now)
-        runs = {run.pk: run for run in progress.locked(each.held.run_id for each in over)}
+        runs = {run.pk: run for run in progress.locked(result.held.run_id for result in over)}
         writing.read_steps(runs.values())
-        for each in over:
-            run = runs.get(each.held.run_id)
-            step = None if run is None else _ours(run, each.held, writing, owner=owner)
+        for result in over:
+            run = runs.get(result.held.run_id)
+            step = None if run is None else _ours(run, result.held, writing, owner=owner)
             if run is not None and step is not None:
-                _end(run, step, each.outcome, writing)
+                _end(run, step, result.outcome, writing)
         writing.flush()
 
 
@@ -149,12 +148,12 @@ def _goes_on_elsewhere(held: HeldStep, *, owner: str) -> None:
     ours = WorkflowStep.objects.filter(
         pk=held.step_id, attempt=held.attempt, lease_owner=owner, status=StepStatus.IN_PROGRESS
     )
-    ours.update(lease_until=None, lease_owner=None)
+    ours.release()
 
 
 def _ours(run: WorkflowRun, held: HeldStep, writing: UnitOfWork, *, owner: str) -> WorkflowStep | None:
     """Return the step, if attempt and owner still agree and its run goes on."""
-    step = next((each for each in writing.steps_of(run) if each.pk == held.step_id), None)
+    step = next((step for step in writing.steps_of(run) if step.pk == held.step_id), None)
     if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
         return None
     return step if step.attempt == held.attempt and step.lease_owner == owner else None
@@ -192,26 +191,31 @@ FINAL = frozenset({"invalid", "target_refused", "cancelled", "lost"})
 """Failures that no retry can mend."""
 
 
+_RENEW = Statement(
+    """
+update timers_workflowstep as s set lease_until = %(lease_until)s
+from {rows[key uuid, number integer]}
+where s.id = v.key and s.attempt = v.number and s.lease_owner = %(owner)s and s.status = 'in_progress' returning id""",
+    returns=RowId,
+)
+
+
 def renew(held: Sequence[HeldStep], *, owner: str, now: datetime) -> set[UUID]:
     """Extend the leases of steps that are being carried out; return those that are no longer ours."""
-    wanted = {each.step_id: each.attempt for each in held}
-    sql = (
-        "update timers_workflowstep as s set lease_until = %s "
-        f"from {rows.table('v', key='uuid', number='integer')} "
-        "where s.id = v.key and s.attempt = v.number and s.lease_owner = %s and s.status = 'in_progress' returning id"
-    )
-    values = [(step_id.hex, attempt) for step_id, attempt in wanted.items()]
-    found = rows.fetch(sql, [to_us(now + LEASE), *rows.rows(values), owner]) if values else []
-    return set(wanted) - {rows.as_uuid(row[0]) for row in found}
+    if not held:
+        return set()
+    values = [(step.step_id.hex, step.attempt) for step in held]
+    renewed = _RENEW.fetch(lease_until=to_us(now + STEPS.lease), rows=values, owner=owner)
+    return {step.step_id for step in held} - {sql.as_uuid(row.id) for row in renewed}
 
 
 def requeue(held: Iterable[HeldStep], *, owner: str, now: datetime) -> None:
     """Let others carry these out at once, as if they had not been begun: the worker stops."""
-    wanted = [each.step_id for each in held]
-    with rows.turn():
-        ours = WorkflowStep.objects.filter(pk__in=wanted, lease_owner=owner, status=StepStatus.IN_PROGRESS)
+    step_ids = [step.step_id for step in held]
+    with sql.turn():
+        ours = WorkflowStep.objects.filter(pk__in=step_ids, lease_owner=owner, status=StepStatus.IN_PROGRESS)
         ids = list(ours.values_list("pk", flat=True))
-        ours.update(status=StepStatus.SCHEDULED, lease_owner=None, lease_until=now + MESSAGE_LEASE)
+        ours.release(until=now + STEPS.message_lease, status=StepStatus.SCHEDULED)
         send(ids)
 
 
@@ -221,11 +225,10 @@ def lost(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
         outcome = Outcome.failed(f"The worker {step.worker} did not report any more.", reason="lost")
         _end(run, step, outcome, writing)
         return
-    WorkflowStep.objects.filter(pk=step.pk, status=StepStatus.IN_PROGRESS).update(
+    WorkflowStep.objects.filter(pk=step.pk, status=StepStatus.IN_PROGRESS).release(
+        until=writing.now + STEPS.message_lease,
         status=StepStatus.SCHEDULED,
         lost_attempts=F("lost_attempts") + 1,
-        lease_owner=None,
-        lease_until=writing.now + MESSAGE_LEASE,
         updated_at=writing.now,
     )
     writing.wake(step.pk)

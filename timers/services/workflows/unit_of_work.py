@@ -1,11 +1,12 @@
-"""What many runs of workflows come to, gathered and then written by a few statements in one transaction."""
+"""Changes to many runs of workflows, gathered and then written by a few statements in one transaction."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,47 +15,32 @@ from django.db import transaction
 from timers.actions.base import Outcome
 from timers.clock import to_us
 from timers.messaging import queue
-from timers.models import WorkflowRun, WorkflowStep, sql
+from timers.models import WorkflowRun, WorkflowStep
+from timers.models.statement import Statement
 from timers.services.executions import complete
 from timers.services.transfers import commands as transfers
 from timers.services.workflows.definitions import retry_rule_of
 from timers.workflow_rules.task_definitions import RetryRule
 
-MESSAGE_LEASE = timedelta(seconds=10)
-"""How long the message for a step may take before the reaper repeats it."""
-
 GROUP_LIMIT = 20
 """How many steps travel in one message at most."""
 
-_RUN_COLUMNS = {
-    "id": "uuid",
-    "status": "text",
-    "position": "integer",
-    "updated_at": "bigint",
-    "finished_at": "bigint",
-    "reason": "text",
-    "variables": "jsonb",
-    "output": "jsonb",
-}
-_RUNS = """
+_WRITE_RUNS = Statement[Any](
+    """
 update timers_workflowrun as r set status = v.status, position = v.position, updated_at = v.updated_at,
   finished_at = v.finished_at, reason = v.reason, variables = v.variables, output = v.output
-from {table} where r.id = v.id"""
+from {rows[id uuid, status text, position integer, updated_at bigint, finished_at bigint, reason text,
+  variables jsonb, output jsonb]} where r.id = v.id""",
+)
 
-_STEP_COLUMNS = {
-    "id": "uuid",
-    "status": "text",
-    "ended_at": "bigint",
-    "reason": "text",
-    "worker": "text",
-    "is_retried": "boolean",
-    "output": "jsonb",
-}
-_STEPS = """
+_END_STEPS = Statement[Any](
+    """
 update timers_workflowstep as s set status = v.status, updated_at = v.ended_at, finished_at = v.ended_at,
   lease_until = null, lease_owner = null, reason = v.reason, worker = v.worker, is_retried = v.is_retried,
   output = v.output
-from {table} where s.id = v.id and s.status in ('scheduled', 'in_progress')"""
+from {rows[id uuid, status text, ended_at bigint, reason text, worker text, is_retried boolean,
+  output jsonb]} where s.id = v.id and s.status in ('scheduled', 'in_progress')""",
+)
 
 
 class UnitOfWork:
@@ -115,11 +101,11 @@ class UnitOfWork:
         self._runs[run.pk] = run
 
     def wake(self, step_id: UUID) -> None:
-        """Have a worker of ours look at a step."""
+        """Have a worker of ours woken for a step."""
         self._wake.append(step_id)
 
     def due_later(self) -> None:
-        """Have dispatchers look for the next instant."""
+        """Have dispatchers read the next instant anew."""
         self._later = True
 
     def execution_ended(self, execution_id: UUID, attempt: int, outcome: Outcome) -> None:
@@ -156,7 +142,7 @@ class UnitOfWork:
             for step in self._ended.values()
         ]
         if values:
-            sql.change(_STEPS.format(table=sql.table("v", **_STEP_COLUMNS)), sql.rows(values))
+            _END_STEPS.change(rows=values)
 
     def _write_runs(self) -> None:
         values = [
@@ -173,11 +159,11 @@ class UnitOfWork:
             for run in self._runs.values()
         ]
         if values:
-            sql.change(_RUNS.format(table=sql.table("v", **_RUN_COLUMNS)), sql.rows(values))
+            _WRITE_RUNS.change(rows=values)
 
 
 def send(step_ids: Iterable[UUID]) -> None:
     """Send messages that wake workers for these steps, as part of the transaction; a burst goes in groups."""
-    wanted = [str(each) for each in step_ids]
-    size = max(1, min(GROUP_LIMIT, -(-len(wanted) // (2 * settings.TIMERS_WORKERS))))
-    queue.send([queue.package(queue.RUN_STEPS, wanted[at : at + size]) for at in range(0, len(wanted), size)])
+    ids = [str(step_id) for step_id in step_ids]
+    size = max(1, min(GROUP_LIMIT, -(-len(ids) // (2 * settings.TIMERS_WORKERS))))
+    queue.send([queue.package(queue.RUN_STEPS, ids[start : start + size]) for start in range(0, len(ids), size)])

@@ -1,55 +1,43 @@
 """Steps whose instant has come: waits that are over, retries, lost messages, workers that fell silent.
 
-The dispatcher only wakes; workers settle. So a thousand waits that end together do not hold up the timers.
+The dispatcher only wakes; workers carry on. So a thousand waits that end together do not hold up the timers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep, sql
+from timers.models.leases import STEPS
 from timers.services.workflows import progress, steps
 from timers.services.workflows.unit_of_work import UnitOfWork, send
 from timers.workflow_rules.definitions import TaskType
-
-AT_ONCE = 500
-REPEAT_AFTER = timedelta(seconds=20)
-"""How long a message may take before it is repeated once more."""
 
 
 def wake_due(*, now: datetime) -> tuple[int, datetime | None]:
     """Wake workers for the steps that are due, take back those of dead ones; return how many, and when the next is."""
     with sql.turn():
-        unfinished = WorkflowStep.objects.unfinished().filter(lease_until__isnull=False).order_by("lease_until")
-        found = unfinished.filter(lease_until__lte=now)
-        if sql.on_postgresql():
-            found = found.select_for_update(skip_locked=True)
-        due = list(found.only("pk", "run_id", "status", "lease_owner", "type")[:AT_ONCE])
-        if due:
-            lost = [each for each in due if each.lease_owner is not None]
-            WorkflowStep.objects.filter(pk__in=[each.pk for each in due if each.lease_owner is None]).update(
-                lease_until=now + REPEAT_AFTER
-            )
-            send([each.pk for each in due if each.lease_owner is None])
-            _hand_over(lost, now=now)
-    return len(due), unfinished.values_list("lease_until", flat=True).first()
-
-
-def _hand_over(lost: Iterable[WorkflowStep], *, now: datetime) -> None:
-    """Make steps whose worker died nobody's; whoever is woken for them finds out what to do."""
-    ids = [each.pk for each in lost]
-    if ids:
-        WorkflowStep.objects.filter(pk__in=ids).update(lease_owner=None, lease_until=now + REPEAT_AFTER)
-        send(ids)
+        unfinished = WorkflowStep.objects.unfinished().filter(lease_until__isnull=False)
+        due = unfinished.overdue(now=now).values_list("pk", "lease_owner")[: STEPS.batch]
+        free: list[UUID] = []
+        lost: list[UUID] = []
+        for step_id, lease_owner in due:
+            (free if lease_owner is None else lost).append(step_id)
+        # a step whose worker died is nobody's from now on: the worker that is woken for it decides how it goes on
+        for ids in filter(None, (free, lost)):
+            WorkflowStep.objects.filter(pk__in=ids).release(until=now + STEPS.repeat_after)
+            send(ids)
+    following = unfinished.order_by("lease_until").values_list("lease_until", flat=True).first()
+    return len(free) + len(lost), following
 
 
 def advance_woken(ids: Iterable[UUID | str], *, now: datetime) -> None:
     """Go on with those of the steps that a worker of ours was woken for but need not be carried out."""
-    wanted = {sql.as_uuid(each) for each in ids}
-    in_progress = WorkflowStep.objects.filter(pk__in=wanted, status=StepStatus.IN_PROGRESS)
+    woken = {sql.as_uuid(step_id) for step_id in ids}
+    in_progress = WorkflowStep.objects.filter(pk__in=woken, status=StepStatus.IN_PROGRESS)
     run_ids = set(in_progress.values_list("run_id", flat=True))
     if not run_ids:
         return
@@ -59,7 +47,7 @@ def advance_woken(ids: Iterable[UUID | str], *, now: datetime) -> None:
         writing.read_steps(runs)
         for run in runs:
             for step in list(writing.steps_of(run)):
-                if step.pk in wanted and step.status == StepStatus.IN_PROGRESS:
+                if step.pk in woken and step.status == StepStatus.IN_PROGRESS:
                     _settle(run, step, writing)
         writing.flush()
 

@@ -26,7 +26,7 @@ MAX_BATCH = 100
 MAX_LOGS = 1_000
 
 SOON = timedelta(seconds=5)
-"""What comes due no earlier is seen in time by a dispatcher that nobody wakes."""
+"""A dispatcher that nobody wakes sees in time what comes due no earlier than that."""
 
 _WAITING = """
 select id from timers_workflowstep
@@ -37,7 +37,7 @@ _WAITING_OF_OWNER = _WAITING.format(owner="%s")
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerResult:
-    """What a worker says of a step: how it ended, or (IN_PROGRESS) that it goes on or is to be put back."""
+    """A worker's report on a step: it ended, or (IN_PROGRESS) it goes on or is to be put back."""
 
     run_id: UUID
     step_id: UUID
@@ -56,27 +56,27 @@ def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
 
 
 def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
-    """Return whether a caller who may do so asks for tasks of which there are none: what is asked most often.
+    """Return whether a caller who may do so asks for tasks of which there are none: the most frequent request.
 
-    False when somebody has to look closer.
+    False when the request has to be read in full.
     """
     who, parameters = caller
     waiting = _WAITING.format(owner="caller.owner_id")
-    found = sql.ask(
+    callers = sql.ask(
         f"select owner_id, scopes from ({who}) caller where not exists ({waiting})", [*parameters, name, to_us(now), 1]
     )
-    return bool(found) and tokens.opens(found[0][1], tokens.CONDUCTOR_SCOPE)
+    return any(tokens.opens(scopes, tokens.CONDUCTOR_SCOPE) for _, scopes in callers)
 
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:
-    """Hand out up to `count` steps that wait for a worker of that name; each to one worker only."""
+    """Return up to `count` steps that waited for a worker of that name; each goes to one worker only."""
     count = max(0, min(count, MAX_BATCH))
     if not count or not is_waiting(owner_id, name, now=now):
         return []
     patience = retry_rule_of(owner_id, name)
     with sql.turn():
-        found = sql.fetch(_WAITING_OF_OWNER + sql.locked("update skip locked"), [owner_id, name, to_us(now), count])
-        ids = [sql.as_uuid(row[0]) for row in found]
+        waiting = sql.fetch(_WAITING_OF_OWNER + sql.locked("update skip locked"), [owner_id, name, to_us(now), count])
+        ids = [sql.as_uuid(step_id) for (step_id,) in waiting]
         steps = list(WorkflowStep.objects.filter(pk__in=ids).select_related("run").order_by("run_at"))
         limited = patience.timeout_seconds and patience.timeout_policy is not TimeoutPolicy.ALERT_ONLY
         for step in steps:
@@ -132,7 +132,7 @@ def report(owner: Any, result: WorkerResult, *, now: datetime) -> WorkflowStep:
 
 def _ended(run: WorkflowRun, step: WorkflowStep, result: WorkerResult, *, now: datetime) -> None:
     writing = UnitOfWork(now)
-    fresh = next(each for each in writing.steps_of(run) if each.pk == step.pk)
+    fresh = next(current for current in writing.steps_of(run) if current.pk == step.pk)
     progress.end_step(
         run, fresh, result.status, writing, output=result.output, reason=result.reason, worker=result.worker
     )
@@ -154,23 +154,23 @@ def _goes_on(step: WorkflowStep, result: WorkerResult, *, now: datetime) -> None
 
 def find(user: Any, step_id: str) -> WorkflowStep:
     """Return a step that the user may know of; raises NotFound."""
-    wanted = validation.uuid(step_id)
+    key = validation.uuid(step_id)
     steps = WorkflowStep.objects.select_related("run")
     if not user.is_staff:
         steps = steps.filter(owner_id=user.pk)
-    found = None if wanted is None else steps.filter(pk=wanted).first()
-    if found is None:
+    step = None if key is None else steps.filter(pk=key).first()
+    if step is None:
         raise NotFound(f"There is no task {step_id[:100]}.")
-    return found
+    return step
 
 
 def find_by_reference(owner: Any, run_id: UUID, reference: str) -> WorkflowStep:
     """Return the unfinished step of that reference name; raises NotFound."""
     steps = WorkflowStep.objects.unfinished().filter(run__owner=owner, run_id=run_id, reference=reference)
-    found = steps.order_by("-seq").first()
-    if found is None:
+    step = steps.order_by("-seq").first()
+    if step is None:
         raise NotFound(f"The workflow run {run_id} has no unfinished task {reference}.")
-    return found
+    return step
 
 
 def add_log(step: WorkflowStep, text: str, *, now: datetime) -> None:

@@ -70,7 +70,7 @@ def test_resuming_goes_on_with_the_next_occurrence_and_wakes_no_timer_that_is_pa
     assert pause_all.resume_all(owner=owner, by=owner, now=now + seconds(190)) is False
 
 
-def test_what_was_claimed_ahead_does_not_run_and_its_run_is_given_back(owner: Any, now: datetime) -> None:
+def test_what_was_claimed_ahead_does_not_run_and_its_run_is_refunded(owner: Any, now: datetime) -> None:
     timer = make_webhook_timer(
         owner,
         schedule={**MINUTELY, "start": (now + seconds(0.4)).isoformat(), "end": {"condition": "iterations", "n": 1}},
