@@ -1,7 +1,7 @@
-"""Slices of transfers: who carries the next one out, for how long, and what follows it.
+"""Slices of transfers: their ownership, their leases, and what follows them.
 
-A slice owns its transfer until somebody takes the next one, which nobody may before `busy_until`. Every write asks for
-number and owner, so that a worker that was given up changes nothing any more.
+A slice owns its transfer until another worker takes the next slice, which is not allowed before `busy_until`. Every
+write checks number and owner, so that a worker that lost its slice changes nothing any more.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LEASE = timedelta(seconds=15)
 
 
 class SliceLost(Exception):
-    """The transfer was taken over or ended by somebody else: stop, and write nothing."""
+    """The transfer was taken over or ended by another worker: stop, and write nothing."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice that is ours, and the transfer as it was when it was taken."""
+    """A slice of this worker, and the transfer as it was when the slice was taken."""
 
     transfer_id: UUID
     number: int
@@ -47,11 +47,14 @@ class Slice:
     files_transferred: int
     samples: Sequence[Sequence[int]]
     taken_over: bool
-    """Whether the slice before never said that it ended: its worker died, and left parts behind."""
+    """True when the previous slice did not end properly: its worker died and left partial files behind."""
 
 
 def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
-    """Begin the next slice of a transfer; None when it is not its time, somebody is at it, or it has ended."""
+    """Begin the next slice of a transfer.
+
+    Return None when it is not due, another worker runs it, or the transfer has ended.
+    """
     with transaction.atomic():
         transfer = Transfer.objects.select_for_update().unfinished().filter(pk=transfer_id).first()
         if transfer is None or _is_busy(transfer, now) or (transfer.run_at is not None and transfer.run_at > now):
@@ -78,49 +81,49 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
     )
 
 
-def renew(held: Slice, *, now: datetime) -> bool:
-    """Extend the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
-    found = sql.fetch(
-        f"update timers_transfer set lease_until = %s, busy_until = %s where {_OURS} returning cancel_requested",
-        [to_us(now + LEASE), to_us(now + LEASE), *_ours(held)],
+def renew(transfer_slice: Slice, *, now: datetime) -> bool:
+    """Renew the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
+    rows = sql.fetch(
+        f"update timers_transfer set lease_until = %s, busy_until = %s where {_OWNED_SQL} returning cancel_requested",
+        [to_us(now + LEASE), to_us(now + LEASE), *_owner_values(transfer_slice)],
     )
-    if not found:
+    if not rows:
         raise SliceLost
-    return bool(found[0][0])
+    return bool(rows[0][0])
 
 
-def is_ours(held: Slice) -> bool:
-    """Return whether the transfer is to be cancelled, changing nothing. Raises SliceLost."""
-    found = sql.fetch(f"select cancel_requested from timers_transfer where {_OURS}", _ours(held))
-    if not found:
+def is_cancel_requested(transfer_slice: Slice) -> bool:
+    """Return whether the transfer is to be cancelled, without a change. Raises SliceLost."""
+    rows = sql.fetch(f"select cancel_requested from timers_transfer where {_OWNED_SQL}", _owner_values(transfer_slice))
+    if not rows:
         raise SliceLost
-    return bool(found[0][0])
+    return bool(rows[0][0])
 
 
-def enter(held: Slice, phase: str, *, now: datetime) -> None:
-    """Go on to the next phase."""
+def enter(transfer_slice: Slice, phase: str, *, now: datetime) -> None:
+    """Enter the next phase."""
     with transaction.atomic():
-        write(held, phase=phase, cursor=0)
+        write(transfer_slice, phase=phase, cursor=0)
         TransferEvent.objects.create(
-            transfer_id=held.transfer_id, at=now, code="progress", phase=phase, text=_PHASES[phase]
+            transfer_id=transfer_slice.transfer_id, at=now, code="progress", phase=phase, text=_PHASE_TEXTS[phase]
         )
 
 
-def release(held: Slice, *, now: datetime) -> None:
+def release(transfer_slice: Slice, *, now: datetime) -> None:
     """End the slice and wake the next one at once."""
     with transaction.atomic():
         until = now + transfers.MESSAGE_LEASE
-        write(held, run_at=now, lease_until=until, lease_owner=None, busy_until=None, failures=0)
-        queue.enqueue(queue.RUN_SLICE, str(held.transfer_id))
+        write(transfer_slice, run_at=now, lease_until=until, lease_owner=None, busy_until=None, failures=0)
+        queue.enqueue(queue.RUN_SLICE, str(transfer_slice.transfer_id))
 
 
-def wait(held: Slice, *, until: datetime, failures: int = 0) -> None:
-    """End the slice; the reaper wakes the next one at that instant."""
-    write(held, run_at=until, lease_until=until, lease_owner=None, busy_until=None, failures=failures)
+def wait(transfer_slice: Slice, *, until: datetime, failures: int = 0) -> None:
+    """End the slice; the next one starts at the instant `until`."""
+    write(transfer_slice, run_at=until, lease_until=until, lease_owner=None, busy_until=None, failures=failures)
 
 
 def end(
-    held: Slice,
+    transfer_slice: Slice,
     status: TransferStatus,
     *,
     now: datetime,
@@ -130,16 +133,19 @@ def end(
 ) -> None:
     """End the transfer. Raises SliceLost."""
     with transaction.atomic():
-        transfer = Transfer.objects.select_for_update().filter(**_ours_as_fields(held)).first()
+        transfer = Transfer.objects.select_for_update().filter(**_owner_fields(transfer_slice)).first()
         if transfer is None:
             raise SliceLost
         transfers.finish(transfer, status, now=now, message=message, reason=reason, retryable=retryable)
 
 
-def write(held: Slice, **changes: Any) -> None:
-    """Change the transfer if this slice still owns it; raises SliceLost. Nothing to change only asks who owns it."""
-    ours = Transfer.objects.filter(**_ours_as_fields(held))
-    if not (ours.update(**changes) if changes else ours.exists()):
+def write(transfer_slice: Slice, **changes: Any) -> None:
+    """Change the transfer if this slice still owns it; raises SliceLost.
+
+    Without changes only the ownership is checked.
+    """
+    owned = Transfer.objects.filter(**_owner_fields(transfer_slice))
+    if not (owned.update(**changes) if changes else owned.exists()):
         raise SliceLost
 
 
@@ -157,25 +163,29 @@ def _begin(transfer: Transfer, *, owner: str, now: datetime) -> None:
     )
 
 
-_OURS = "id = %s and slice = %s and lease_owner = %s and status in ('pending', 'active')"
+_OWNED_SQL = "id = %s and slice = %s and lease_owner = %s and status in ('pending', 'active')"
 
-_PHASES = {
+_PHASE_TEXTS = {
     "scan": "Listing the source and the destination.",
     "compare": "Comparing files by their content.",
     "copy": "Copying.",
-    "verify": "Looking whether everything that was copied is there.",
+    "verify": "Checking that every copied file is at the destination.",
     "delete": "Deleting.",
 }
 
 
-def _ours(held: Slice) -> list[Any]:
-    return [held.transfer_id if sql.on_postgresql() else held.transfer_id.hex, held.number, held.owner]
+def _owner_values(transfer_slice: Slice) -> list[Any]:
+    return [
+        transfer_slice.transfer_id if sql.on_postgresql() else transfer_slice.transfer_id.hex,
+        transfer_slice.number,
+        transfer_slice.owner,
+    ]
 
 
-def _ours_as_fields(held: Slice) -> dict[str, Any]:
+def _owner_fields(transfer_slice: Slice) -> dict[str, Any]:
     return {
-        "pk": held.transfer_id,
-        "slice": held.number,
-        "lease_owner": held.owner,
+        "pk": transfer_slice.transfer_id,
+        "slice": transfer_slice.number,
+        "lease_owner": transfer_slice.owner,
         "status__in": UNFINISHED_TRANSFER,
     }
