@@ -415,7 +415,7 @@ def test_the_site_itself_is_refused_although_loopback_is_open(settings: Any, lis
 def test_a_site_that_listens_everywhere_knows_the_addresses_of_its_machine(settings: Any) -> None:
     settings.TIMERS_LISTEN = (("0.0.0.0", 8000),)
 
-    assert outgoing._own(["127.0.0.9", "192.0.2.1"], 8000) == [("0.0.0.0", 8000), ("127.0.0.9", 8000)]
+    assert outgoing._listen_addresses(["127.0.0.9", "192.0.2.1"], 8000) == [("0.0.0.0", 8000), ("127.0.0.9", 8000)]
 
 
 @pytest.mark.parametrize(

@@ -160,12 +160,12 @@ def test_an_address_within_an_address_needs_its_own_opening() -> None:
 def test_the_site_does_not_call_itself(listening: str, called: str) -> None:
     opened = "0.0.0.0/0,::/0"
 
-    assert not allowed(called, 8000, opened, own=[(listening, 8000)])
-    assert allowed(called, 8001, opened, own=[(listening, 8000)])
+    assert not allowed(called, 8000, opened, listen_addresses=[(listening, 8000)])
+    assert allowed(called, 8001, opened, listen_addresses=[(listening, 8000)])
 
 
 def test_one_exact_endpoint_can_be_allowed_before_all_rules() -> None:
-    demo: dict[str, Any] = {"own": [("127.0.0.1", 8000)], "allowed_endpoint": ("127.0.0.1", 8000)}
+    demo: dict[str, Any] = {"listen_addresses": [("127.0.0.1", 8000)], "allowed_endpoint": ("127.0.0.1", 8000)}
 
     assert allowed("127.0.0.1", 8000, **demo)
     assert not allowed("127.0.0.1", 8001, **demo)

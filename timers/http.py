@@ -1,7 +1,7 @@
 """One HTTP call over the standard library, bounded in time and size, never following a redirect.
 
-`request` is what the Python client uses; anything with its signature (`Transport`) can take its place. `exchange` is
-the same call over a socket that somebody else chose, for callers that decide themselves where to connect.
+`request` is used by the Python client; anything with its signature (`Transport`) can replace it. `exchange` is the same
+call over a given socket, for callers that choose the address themselves.
 """
 
 from __future__ import annotations
@@ -28,23 +28,26 @@ __all__ = [
     "Transport",
     "connect",
     "exchange",
-    "outside_faults",
+    "network_errors",
     "request",
     "tls_context",
     "wrap_tls",
 ]
 
 MAX_BYTES: Final = 16 * 1024 * 1024
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
-_CHUNK = 64 * 1024
-_LOOK_UP = 0.5  # seconds between two looks at whether the call was cancelled
+_CHUNK_BYTES = 64 * 1024
+_CANCEL_CHECK_SECONDS = 0.5  # time between two checks for cancellation
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What the other side answered. Header names are in lower case; `truncated`: the body was longer than allowed."""
+    """The answer of the server.
+
+    Header names are in lower case; `truncated` is True when the body was longer than allowed.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +56,10 @@ class Response:
 
 
 class Transport(Protocol):
-    """Makes one call and returns the answer, whatever its status; raises ExternalError when there is none."""
+    """A function that makes one call and returns the answer, whatever its status.
+
+    Raises ExternalError when there is none.
+    """
 
     def __call__(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, max_bytes: int
@@ -61,25 +67,25 @@ class Transport(Protocol):
 
 
 class Deadline:
-    """When a call must be over. Every wait asks here how long it may last, so a slow drip is bounded too."""
+    """The end of a call. Every wait is bounded by it, so that a slow trickle of bytes is bounded too."""
 
     def __init__(self, seconds: float, cancelled: Callable[[], bool] | None = None) -> None:
         self.ends = time.monotonic() + seconds
         self.cancelled = cancelled
 
-    def left(self) -> float:
-        """Return the seconds left; raises ExternalError when none are or when the call was cancelled."""
+    def seconds_left(self) -> float:
+        """Return the seconds left; raises ExternalError when none are left or the call was cancelled."""
         if self.cancelled is not None and self.cancelled():
             raise ExternalError("The call was cancelled.", retryable=False, reason="cancelled")
-        left = self.ends - time.monotonic()
-        if left <= 0:
+        seconds_left = self.ends - time.monotonic()
+        if seconds_left <= 0:
             raise ExternalError("The call took too long.", retryable=True, reason="timed_out")
-        return left
+        return seconds_left
 
-    def slice(self) -> float:
-        """Return how long to wait before looking again."""
-        left = self.left()
-        return left if self.cancelled is None else min(left, _LOOK_UP)
+    def wait_seconds(self) -> float:
+        """Return the seconds to wait before the next check for cancellation."""
+        seconds_left = self.seconds_left()
+        return seconds_left if self.cancelled is None else min(seconds_left, _CANCEL_CHECK_SECONDS)
 
 
 def request(
@@ -93,36 +99,36 @@ def request(
 ) -> Response:
     """Call a URL and return the answer, whatever its status; raises ExternalError when there is none.
 
-    A redirect is an answer like any other: following it could carry a token to somebody else. `timeout` bounds
-    everything but the system's own look-up of the name.
+    A redirect is an answer like any other: following it could send a token to another host. `timeout` bounds everything
+    in seconds except the system's resolution of the name.
     """
     deadline = Deadline(timeout)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is not an http or https URL.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with outside_faults(), closing(_open(parts.scheme, parts.hostname, parts.port, deadline)) as connected:
+    with network_errors(), closing(_open(parts.scheme, parts.hostname, parts.port, deadline)) as connected:
         sent = {"Host": parts.netloc.rpartition("@")[2], **(headers or {})}
         return exchange(connected, method, target, headers=sent, body=body, deadline=deadline, max_bytes=max_bytes)
 
 
 def _open(scheme: str, host: str, port: int | None, deadline: Deadline) -> socket.socket:
     default = http.client.HTTPS_PORT if scheme == "https" else http.client.HTTP_PORT
-    connected = connect(host, port or default, timeout=min(deadline.left(), CONNECT_TIMEOUT))
+    connected = connect(host, port or default, timeout=min(deadline.seconds_left(), CONNECT_TIMEOUT_SECONDS))
     return wrap_tls(connected, host, deadline) if scheme == "https" else connected
 
 
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:
-    """Return a connected socket that sends small pieces at once."""
+    """Return a connected socket that sends small amounts of data at once."""
     connected = socket.create_connection((host, port), timeout=timeout)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
 
 
 def wrap_tls(connected: socket.socket, host: str, deadline: Deadline) -> ssl.SSLSocket:
-    """Return the socket after a handshake that proved to speak with `host`; closes it when it did not."""
+    """Return the socket after a TLS handshake that verified `host`; closes the socket when that fails."""
     try:
-        connected.settimeout(deadline.left())
+        connected.settimeout(deadline.seconds_left())
         return tls_context().wrap_socket(connected, server_hostname=host)
     except BaseException:
         connected.close()
@@ -131,13 +137,13 @@ def wrap_tls(connected: socket.socket, host: str, deadline: Deadline) -> ssl.SSL
 
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Return the one TLS context; certificates and names are always verified."""
+    """Return the shared TLS context; certificates and names are always verified."""
     return ssl.create_default_context()
 
 
 @contextmanager
-def outside_faults() -> Iterator[None]:
-    """Turn what sockets, TLS and HTTP raise into ExternalError, which knows whether trying again helps."""
+def network_errors() -> Iterator[None]:
+    """Raise errors of sockets, TLS and HTTP as ExternalError, which tells whether trying again helps."""
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -146,10 +152,10 @@ def outside_faults() -> Iterator[None]:
     except TimeoutError as error:
         raise ExternalError("The call took too long.", retryable=True, reason="timed_out") from error
     except ssl.SSLError as error:
-        message = f"A secure connection failed: {error.reason or 'broken off'}."
+        message = f"A secure connection failed: {error.reason or 'connection closed'}."
         raise ExternalError(message, retryable=True, reason="tls_error") from error
     except OSError as error:
-        message = f"The connection failed: {error.strerror or 'broken off'}."
+        message = f"The connection failed: {error.strerror or 'connection closed'}."
         raise ExternalError(message, retryable=True, reason="connection_error") from error
     except http.client.IncompleteRead as error:
         raise _broken_off() from error
@@ -174,14 +180,14 @@ def exchange(
     deadline: Deadline,
     max_bytes: int,
 ) -> Response:
-    """Send a request over a connected socket and return the answer; the socket serves once and stays open."""
+    """Send a request over a connected socket and return the answer. The socket serves one request and stays open."""
     connection = http.client.HTTPConnection("unused")
     connection.sock = timed = _TimedSocket(connected, deadline)  # type: ignore[assignment]
     connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
     for name, value in {**_framing(method, headers, body), **headers}.items():
         connection.putheader(name, value)
     connection.endheaders(body)
-    with suppress(BrokenPipeError, ConnectionResetError):  # who hangs up early may have said why
+    with suppress(BrokenPipeError, ConnectionResetError):  # a server that closes early may have sent an answer
         timed.flush()
     with connection.getresponse() as response:
         content, truncated = _read(response, max_bytes)
@@ -206,30 +212,30 @@ def _read(response: http.client.HTTPResponse, max_bytes: int) -> tuple[bytes, bo
     """Return at most `max_bytes` of the unpacked body, and whether there was more."""
     unpack = _unpacker(response.headers.get("Content-Encoding", ""))
     content = bytearray()
-    taken = 0
-    while len(content) <= max_bytes and taken <= max_bytes:
-        chunk = response.read(_CHUNK)
+    received = 0
+    while len(content) <= max_bytes and received <= max_bytes:
+        chunk = response.read(_CHUNK_BYTES)
         if not chunk:
             if response.length:
                 raise _broken_off()
             return bytes(content), False
-        taken += len(chunk)
+        received += len(chunk)
         content += unpack(chunk, max_bytes + 1 - len(content))
     return bytes(content[:max_bytes]), True
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Return a function of (chunk, limit) that makes at most `limit` bytes, one at least, of a chunk."""
+    """Return a function of (chunk, limit) that unpacks at most `limit` bytes, at least one, of a chunk."""
     if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return lambda chunk, limit: chunk[:limit]
     return _Inflater().feed
 
 
 class _Inflater:
-    """Unpacks gzip and zlib; what turns out not to be packed is handed on as it is."""
+    """Unpacks gzip and zlib; data that is not packed is returned as it is."""
 
     def __init__(self) -> None:
-        self._decoder: Any = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: find out which of the two it is
+        self._decoder: Any = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: detect the format
 
     def feed(self, chunk: bytes, limit: int) -> bytes:
         if self._decoder is None:
@@ -242,7 +248,7 @@ class _Inflater:
 
 
 class _TimedSocket:
-    """What http.client needs of a socket, with every single wait bounded by the deadline of the whole call."""
+    """The part of a socket that http.client needs, with every wait bounded by the deadline of the whole call."""
 
     def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._socket = connected
@@ -250,30 +256,33 @@ class _TimedSocket:
         self._unsent: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Keep the data until `flush`: head and body leave together, before the other side can answer to half of it."""
+        """Keep the data until `flush`.
+
+        Head and body are sent together, before the server can answer to half of the request.
+        """
         self._unsent.append(data)
 
     def flush(self) -> None:
         rest = memoryview(b"".join(self._unsent))
         self._unsent.clear()
         while rest:
-            rest = rest[self._waiting(partial(self._socket.send, rest[:_CHUNK])) :]
+            rest = rest[self._run_step(partial(self._socket.send, rest[:_CHUNK_BYTES])) :]
 
     def receive(self, buffer: Any) -> int:
-        return self._waiting(partial(self._socket.recv_into, buffer))
+        return self._run_step(partial(self._socket.recv_into, buffer))
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_TimedReader(self))
 
     def close(self) -> None:
-        """Leave the socket open: who connected it closes it."""
+        """Leave the socket open: the code that connected it closes it."""
 
-    def _waiting(self, step: Callable[[], int]) -> int:
+    def _run_step(self, step: Callable[[], int]) -> int:
         while True:
-            self._socket.settimeout(self._deadline.slice())
+            self._socket.settimeout(self._deadline.wait_seconds())
             try:
                 return step()
-            except TimeoutError:  # the slice or the whole time; the deadline tells
+            except TimeoutError:  # one wait or the whole time is over; the deadline decides
                 continue
 
 

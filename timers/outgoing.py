@@ -1,8 +1,8 @@
-"""One call to a foreign address: resolved once, every address asked of targets.py, connected to one that was checked.
+"""One call to a foreign address: resolved once, every address checked by targets.py, connected to a checked one.
 
-The call itself is that of http.py over a socket opened here. A library that takes URLs would read them a second time
-and look names up again, and none bounds the whole time of a call; so there is neither proxy, redirect, cookie nor
-`.netrc` to switch off. Each call has its own connection: nothing that was checked for one call serves another.
+The call itself is that of http.py over a socket opened here. A library that takes URLs would parse the URL and resolve
+the name a second time, and none bounds the whole time of a call; so there is no proxy, redirect, cookie or `.netrc` to
+switch off. Each call has its own connection: a check for one call serves no other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from timers import http, targets
 from timers.errors import ExternalError
 from timers.targets import CheckedUrl, TargetRefused
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 1024 * 1024
 KEEP_BYTES = 64 * 1024
 
@@ -37,7 +37,7 @@ _TEXT_CODECS = re.compile(r"utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back. Header names are in lower case; `text` is at most `keep_bytes` of the body."""
+    """The answer of a call. Header names are in lower case; `text` is at most `keep_bytes` of the body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,26 +55,26 @@ def call(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     timeout: float = 30.0,
-    connect_timeout: float = CONNECT_TIMEOUT,
+    connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
     max_bytes: int = MAX_BYTES,
     keep_bytes: int = KEEP_BYTES,
     cancelled: Callable[[], bool] | None = None,
 ) -> Answer:
     """Call a URL and return the answer, whatever its status; safe to use from many threads.
 
-    `timeout` bounds everything together. Raises ExternalError when there is no answer, with one of the reasons
+    `timeout` bounds the whole call in seconds. Raises ExternalError when there is no answer, with one of the reasons
     `target_refused`, `timed_out`, `connection_error`, `tls_error`, `bad_answer` and `cancelled`.
     """
     began = time.monotonic()
     deadline = http.Deadline(timeout, cancelled)
-    with _refusals():
+    with _refusals_as_errors():
         target = check(url)
-    with _named(target), _refusals(), http.outside_faults():
-        addresses = _addresses(target, deadline, connect_timeout)
-        with closing(_connect(target, addresses, deadline, connect_timeout)) as connected:
-            address = connected.getpeername()[0]
+    with _errors_naming(target), _refusals_as_errors(), http.network_errors():
+        addresses = _target_addresses(target, deadline, connect_timeout)
+        with closing(_connect(target, addresses, deadline, connect_timeout)) as connection:
+            address = connection.getpeername()[0]
             response = http.exchange(
-                connected,
+                connection,
                 method,
                 target.target,
                 headers={"Host": target.authority, **(headers or {})},
@@ -85,61 +85,66 @@ def call(
     return _answer(response, keep_bytes, address=address, elapsed=time.monotonic() - began)
 
 
-# What may be called
+# Checks of targets
 
 
 def check(url: str) -> CheckedUrl:
-    """Return the URL taken apart when it may be saved as a target; raises TargetRefused otherwise."""
+    """Return the parsed URL when it may be saved as a target; raises TargetRefused otherwise."""
     target = targets.parse_url(url)
     return targets.check_url(
         target,
         networks=_networks(),
-        own=_own([str(target.address)] if target.address else [], target.port),
+        listen_addresses=_listen_addresses([str(target.address)] if target.address else [], target.port),
         allowed_endpoint=_demo_endpoint(target),
     )
 
 
 def check_host(host: str, port: int) -> str:
-    """Return a host's one spelling when it may be saved as a target that is not called over HTTP; any port will do.
+    """Return the canonical form of a host that may be saved as a target for another protocol than HTTP, with any port.
 
-    Raises TargetRefused. Names are looked up and checked by `addresses_of`, each time they are called.
+    Raises TargetRefused. Names are resolved and checked by `addresses_of`, at each call.
     """
     target = targets.parse_url(f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/")
-    own = _own([str(target.address)] if target.address else [], port)
-    return targets.check_url(target, networks=_networks(), own=own, any_port=True).host
+    listen_addresses = _listen_addresses([str(target.address)] if target.address else [], port)
+    return targets.check_url(target, networks=_networks(), listen_addresses=listen_addresses, any_port=True).host
 
 
-def addresses_of(host: str, port: int, *, any_port: bool = False, timeout: float = CONNECT_TIMEOUT) -> tuple[str, ...]:
+def addresses_of(
+    host: str, port: int, *, any_port: bool = False, timeout: float = CONNECT_TIMEOUT_SECONDS
+) -> tuple[str, ...]:
     """Return the addresses of a host after checking every one, for callers that connect by other means than HTTP.
 
-    They must connect to one of these and not look the name up again. Raises ExternalError as `call` does.
+    They must connect to one of these and not resolve the name again. Raises ExternalError as `call` does.
     """
-    with _refusals(), http.outside_faults():
-        found = _look_up(host, port, timeout)
-        _check_addresses(found, port, any_port=any_port)
-    return found
+    with _refusals_as_errors(), http.network_errors():
+        addresses = _resolve(host, port, timeout)
+        _check_all(addresses, port, any_port=any_port)
+    return addresses
 
 
 def _networks() -> tuple[targets.Network, ...]:
     return tuple(getattr(settings, "TIMERS_WEBHOOK_NETWORKS", ()))
 
 
-def _own(addresses: Iterable[str], port: int) -> list[tuple[str, int]]:
-    """Return where this site listens on this port; for a wildcard, those of `addresses` that are this machine's."""
-    own: list[str] = []
-    for host, listened in getattr(settings, "TIMERS_LISTEN", ()):
-        if listened != port:
+def _listen_addresses(addresses: Iterable[str], port: int) -> list[tuple[str, int]]:
+    """Return the addresses where this site listens on this port.
+
+    A wildcard stands for those of `addresses` that belong to this machine.
+    """
+    hosts: list[str] = []
+    for host, listen_port in getattr(settings, "TIMERS_LISTEN", ()):
+        if listen_port != port:
             continue
         if host in _WILDCARDS or host is None:
-            own += ["0.0.0.0", *filter(_is_of_this_machine, addresses)]
+            hosts += ["0.0.0.0", *filter(_is_local_address, addresses)]
         elif host == "localhost":
-            own += ["127.0.0.1", "::1"]
+            hosts += ["127.0.0.1", "::1"]
         else:
-            own.append(host)
-    return [(host, port) for host in own]
+            hosts.append(host)
+    return [(host, port) for host in hosts]
 
 
-def _is_of_this_machine(address: str) -> bool:
+def _is_local_address(address: str) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -150,7 +155,7 @@ def _is_of_this_machine(address: str) -> bool:
 
 
 def _demo_endpoint(target: CheckedUrl) -> tuple[str, int] | None:
-    """Return the address of the demo's own target when this URL lies there."""
+    """Return the address of the demo's own target when this URL belongs to it."""
     demo = _parsed(getattr(settings, "TIMERS_DEMO_TARGET", "") or "")
     if demo is None or (target.scheme, target.host, target.port) != (demo.scheme, demo.host, demo.port):
         return None
@@ -169,25 +174,25 @@ def _parsed(url: str) -> CheckedUrl | None:
 # From the name to a connected socket
 
 
-def _addresses(target: CheckedUrl, deadline: http.Deadline, connect_timeout: float) -> tuple[str, ...]:
-    if target.address is not None:  # `check` has just looked at it
+def _target_addresses(target: CheckedUrl, deadline: http.Deadline, connect_timeout: float) -> tuple[str, ...]:
+    if target.address is not None:  # checked just before by `check`
         return (str(target.address),)
-    found = _look_up(target.host, target.port, min(deadline.left(), connect_timeout))
-    _check_addresses(found, target.port)
-    return found
+    addresses = _resolve(target.host, target.port, min(deadline.seconds_left(), connect_timeout))
+    _check_all(addresses, target.port)
+    return addresses
 
 
-def _check_addresses(addresses: tuple[str, ...], port: int, *, any_port: bool = False) -> None:
-    own = _own(addresses, port)
+def _check_all(addresses: tuple[str, ...], port: int, *, any_port: bool = False) -> None:
+    listen_addresses = _listen_addresses(addresses, port)
     for address in addresses:
-        targets.check_address(address, port, networks=_networks(), any_port=any_port, own=own)
+        targets.check_address(address, port, networks=_networks(), any_port=any_port, listen_addresses=listen_addresses)
 
 
-def _look_up(host: str, port: int, timeout: float) -> tuple[str, ...]:
+def _resolve(host: str, port: int, timeout: float) -> tuple[str, ...]:
     """Return the distinct addresses of a name, in the system's order.
 
-    The system's look-up knows no time limit, so it runs in a thread that is left behind when it takes too long. A
-    literal address needs none.
+    The system's resolver has no time limit, so it runs in a thread that is abandoned when it takes too long. A literal
+    address needs none.
     """
     with suppress(ValueError):
         return (str(ip_address(host)),)
@@ -201,35 +206,35 @@ def _look_up(host: str, port: int, timeout: float) -> tuple[str, ...]:
 
     threading.Thread(target=resolve, name="look-up", daemon=True).start()
     try:
-        found = results.get(timeout=timeout)
+        result = results.get(timeout=timeout)
     except Empty:
         raise ExternalError("The name was not found in time.", retryable=True, reason="timed_out") from None
-    if isinstance(found, OSError):
-        raise found
-    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    if isinstance(result, OSError):
+        raise result
+    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in result))
 
 
 def _connect(
     target: CheckedUrl, addresses: tuple[str, ...], deadline: http.Deadline, connect_timeout: float
 ) -> socket.socket:
     """Return a socket to the first address that answers, each given its share of the time."""
-    ends = time.monotonic() + connect_timeout
-    for waiting in range(len(addresses), 0, -1):
-        share = max(0.1, (ends - time.monotonic()) / waiting)
+    deadline_at = time.monotonic() + connect_timeout
+    for remaining in range(len(addresses), 0, -1):
+        share = max(0.1, (deadline_at - time.monotonic()) / remaining)
         try:
-            connected = http.connect(addresses[-waiting], target.port, timeout=min(deadline.left(), share))
+            connection = http.connect(addresses[-remaining], target.port, timeout=min(deadline.seconds_left(), share))
             break
         except OSError:
-            if waiting == 1:
+            if remaining == 1:
                 raise
-    return http.wrap_tls(connected, target.host, deadline) if target.scheme == "https" else connected
+    return http.wrap_tls(connection, target.host, deadline) if target.scheme == "https" else connection
 
 
-# Words and text
+# Errors and text
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals_as_errors() -> Iterator[None]:
     try:
         yield
     except TargetRefused as refusal:
@@ -237,8 +242,8 @@ def _refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _named(target: CheckedUrl) -> Iterator[None]:
-    """Let every error say whom it is about."""
+def _errors_naming(target: CheckedUrl) -> Iterator[None]:
+    """Let the message of every error begin with the address that was called."""
     try:
         yield
     except ExternalError as error:
@@ -265,12 +270,12 @@ def _text(body: bytes, content_type: str, *, whole: bool) -> str:
 
 
 def _charset(content_type: str) -> str:
-    named = re.search(r"charset=\"?([\w.:-]{1,40})", content_type, re.IGNORECASE)
+    match = re.search(r"charset=\"?([\w.:-]{1,40})", content_type, re.IGNORECASE)
     try:
-        name = codecs.lookup(named[1]).name if named else "utf-8"
+        name = codecs.lookup(match[1]).name if match else "utf-8"
     except LookupError:
         return "utf-8"
-    return name if _TEXT_CODECS.fullmatch(name) else "utf-8"  # others do not decode text, or slowly
+    return name if _TEXT_CODECS.fullmatch(name) else "utf-8"  # other codecs do not decode text, or are slow
 
 
 def _storable(text: str) -> str:

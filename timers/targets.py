@@ -1,7 +1,7 @@
-"""Which addresses may be called from here: pure rules on URLs, addresses and ports.
+"""Rules on the addresses that may be called from here: pure functions of URLs, addresses and ports.
 
-A URL is checked when it is saved (`check_url`: everything that can be known without a look-up) and again at each
-delivery, when every address that its name resolves to is checked (`check_address`). Only addresses of the open
+A URL is checked when it is saved (`check_url`: everything that can be known without resolving the name) and again at
+each delivery, when every address that its name resolves to is checked (`check_address`). Only addresses of the open
 internet are allowed; an administrator opens others one by one as `Network`.
 """
 
@@ -22,7 +22,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 FIRST_UNPRIVILEGED_PORT = 1_024
 MAX_PORT = 65_535
 
-# Ranges that some supported Python calls global although nothing there is a service of the open internet.
+# Ranges that some supported Python versions call global, although no service of the open internet is there.
 NEVER_GLOBAL = tuple(
     ip_network(text)
     for text in (
@@ -30,7 +30,7 @@ NEVER_GLOBAL = tuple(
         *("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10", "ff00::/8", "3fff::/20", "5f00::/16"),
     )
 )
-# Where clouds hand credentials to whoever asks; no setting opens them.
+# Metadata services of clouds, which give credentials to every caller; no setting opens them.
 METADATA = frozenset(
     ip_address(text)
     for text in (
@@ -46,7 +46,7 @@ _UNUSABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _ASCII = re.compile(r"[\x00-\x7f]*")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-# Python's codec maps these to other letters than today's rules do, so the name would mean two different hosts.
+# Python's codec maps these to other letters than the present rules of IDNA, so the name would mean two different hosts.
 _AMBIGUOUS_IN_IDNA = re.compile("[\u00df\u03c2\u200c\u200d]")
 
 
@@ -58,7 +58,7 @@ class TargetRefused(TimersError):
 
 @dataclass(frozen=True)
 class Network:
-    """A range that the administrator opened, on one port or (None) on all."""
+    """An address range that the administrator opened, on one port or (None) on all."""
 
     cidr: IPv4Network | IPv6Network
     port: int | None = None
@@ -79,7 +79,7 @@ class Network:
 
 @dataclass(frozen=True)
 class CheckedUrl:
-    """A URL taken apart once, so that nobody after the check reads it differently."""
+    """A URL, parsed only once, so that no later code reads it differently from the check."""
 
     scheme: str
     host: str
@@ -93,13 +93,13 @@ class CheckedUrl:
 
     @property
     def authority(self) -> str:
-        """Return what the Host header says: the port only when it is not the scheme's own."""
+        """The value of the Host header; it names the port only when that is not the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def target(self) -> str:
-        """Return what the request line says."""
+        """The target in the request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ class CheckedUrl:
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Return the networks of a comma list of `CIDR`, `CIDR:port` and `[IPv6 CIDR]:port`.
+    """Return the networks of a comma-separated list of `CIDR`, `CIDR:port` and `[IPv6 CIDR]:port`.
 
     Raises ValueError with one sentence that quotes the part which cannot be read.
     """
@@ -153,22 +153,26 @@ def check_address(
     *,
     networks: Collection[Network],
     any_port: bool = False,
-    own: Collection[tuple[str, int]] = (),
+    listen_addresses: Collection[tuple[str, int]] = (),
     allowed_endpoint: tuple[str, int] | None = None,
 ) -> None:
     """Return when this port of this address may be called; raises TargetRefused otherwise.
 
-    `own` are the listen addresses of this site ("0.0.0.0" and "::" stand for loopback too), refused even inside an
-    opened network. `allowed_endpoint` is one exact address and port that is allowed before all that. `any_port` lifts
-    the rule on ports, for protocols that are not HTTP.
+    `listen_addresses` are those of this site ("0.0.0.0" and "::" include loopback), refused even inside an opened
+    network. `allowed_endpoint` is one exact address and port that is allowed before all other rules. `any_port` lifts
+    the rule on ports, for protocols other than HTTP.
     """
     parsed = _parse_address(address)
     if allowed_endpoint is not None and (parsed, port) == (ip_address(allowed_endpoint[0]), allowed_endpoint[1]):
         return
     for form in _forms(parsed):
-        _check_form(form, port, networks=networks, own=own)
-    if not any_port and not _usual_port(port) and not any(network.opens(parsed, port) for network in networks):
-        raise TargetRefused(_port_sentence(port))
+        _check_form(form, port, networks=networks, listen_addresses=listen_addresses)
+    if (
+        not any_port
+        and not _is_allowed_by_default(port)
+        and not any(network.opens(parsed, port) for network in networks)
+    ):
+        raise TargetRefused(_port_message(port))
 
 
 def _parse_address(address: str | Address) -> Address:
@@ -184,7 +188,7 @@ def _parse_address(address: str | Address) -> Address:
 
 
 def _forms(address: Address) -> Iterator[Address]:
-    """Yield the address and every address that it carries inside: all must be allowed."""
+    """Yield the address and every address that it embeds: all of them must be allowed."""
     yield address
     if isinstance(address, IPv6Address):
         if address.sixtofour is not None:
@@ -196,18 +200,18 @@ def _forms(address: Address) -> Iterator[Address]:
 
 
 def _check_form(
-    address: Address, port: int, *, networks: Collection[Network], own: Collection[tuple[str, int]]
+    address: Address, port: int, *, networks: Collection[Network], listen_addresses: Collection[tuple[str, int]]
 ) -> None:
     if address in METADATA:
         raise TargetRefused(f"{address} is a metadata service and is never called.")
-    if any(_is_own(address, port, host, listened) for host, listened in own):
+    if any(_is_listen_address(address, port, host, listen_port) for host, listen_port in listen_addresses):
         raise TargetRefused(f"{address} port {port} is this site itself.")
     if not _is_global(address) and not any(network.opens(address, port) for network in networks):
         raise TargetRefused(f"{address} port {port} is not an address of the open internet and was not allowed here.")
 
 
-def _is_own(address: Address, port: int, host: str, listened: int) -> bool:
-    if port != listened:
+def _is_listen_address(address: Address, port: int, host: str, listen_port: int) -> bool:
+    if port != listen_port:
         return False
     try:
         listening = _parse_address(host)
@@ -222,11 +226,11 @@ def _is_global(address: Address) -> bool:
     return address.is_global and not any(address in network for network in NEVER_GLOBAL)
 
 
-def _usual_port(port: int) -> bool:
+def _is_allowed_by_default(port: int) -> bool:
     return port in DEFAULT_PORTS.values() or FIRST_UNPRIVILEGED_PORT <= port <= MAX_PORT
 
 
-def _port_sentence(port: int) -> str:
+def _port_message(port: int) -> str:
     return f"Port {port} is not allowed: only 80, 443 and those from {FIRST_UNPRIVILEGED_PORT} on."
 
 
@@ -237,14 +241,16 @@ def check_url(
     url: str | CheckedUrl,
     *,
     networks: Collection[Network],
-    own: Collection[tuple[str, int]] = (),
+    listen_addresses: Collection[tuple[str, int]] = (),
     any_port: bool = False,
     allowed_endpoint: tuple[str, int] | None = None,
 ) -> CheckedUrl:
-    """Return the URL taken apart when nothing speaks against it without a look-up; raises TargetRefused otherwise.
+    """Return the parsed URL when it may be called as far as that is known without resolving its name.
 
-    Names are resolved and checked at delivery; here only literal addresses, in every spelling, and names that mean
-    this machine are.
+    Raises TargetRefused.
+
+    Names are resolved and checked at delivery. Only literal addresses, in every spelling, and names of this machine are
+    checked here.
     """
     checked = url if isinstance(url, CheckedUrl) else parse_url(url)
     if checked.address is None:
@@ -254,7 +260,7 @@ def check_url(
         checked.address,
         checked.port,
         networks=networks,
-        own=own,
+        listen_addresses=listen_addresses,
         any_port=any_port,
         allowed_endpoint=allowed_endpoint,
     )
@@ -262,7 +268,10 @@ def check_url(
 
 
 def parse_url(url: str) -> CheckedUrl:
-    """Return the URL taken apart, wherever it leads; raises TargetRefused when it is not one that can be called."""
+    """Return the parsed URL, without a check of its address.
+
+    Raises TargetRefused when it is not a URL that can be called.
+    """
     parts = _split(url)
     if parts.scheme not in DEFAULT_PORTS:
         raise TargetRefused("The URL must begin with http:// or https://.")
@@ -342,7 +351,7 @@ def _ascii_name(host: str) -> str:
 def _ipv4(host: str) -> IPv4Address | None:
     """Return the address that the C library would read from this text (also 2130706433, 0177.1, 0x7f.0.0.1), if any.
 
-    As in browsers, a host whose last part is a number is an address or nothing.
+    As in browsers, a host whose last part is a number is an address or invalid.
     """
     parts = host.split(".")
     if not _NUMBER.fullmatch(parts[-1]):
@@ -351,8 +360,8 @@ def _ipv4(host: str) -> IPv4Address | None:
     if len(numbers) > 4 or any(number > 255 for number in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
         raise TargetRefused("The URL's host is not an IPv4 address.")
     value = numbers[-1]
-    for place, number in enumerate(numbers[:-1]):
-        value += number << 8 * (3 - place)
+    for position, number in enumerate(numbers[:-1]):
+        value += number << 8 * (3 - position)
     return IPv4Address(value)
 
 
@@ -372,9 +381,9 @@ def _check_name(checked: CheckedUrl, networks: Collection[Network], *, any_port:
     if checked.host.rpartition(".")[2] == "localhost":
         if not any(_reaches_loopback(network) for network in opened):
             raise TargetRefused(f"{checked.host} is this machine itself and was not allowed here.")
-    # whether a name leads into an opened network is not known yet; a network that names the port says so
-    elif not any_port and not _usual_port(checked.port) and not any(network.port for network in opened):
-        raise TargetRefused(_port_sentence(checked.port))
+    # the addresses of a name are not known yet, so an opened network that names the port is enough
+    elif not any_port and not _is_allowed_by_default(checked.port) and not any(network.port for network in opened):
+        raise TargetRefused(_port_message(checked.port))
 
 
 def _reaches_loopback(network: Network) -> bool:

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.contracts.action import ActionContract, context_for
 from tests.loopback import Scripted, answers, free_port, scripted, stays_silent
 from timers.actions.base import MASK, Outcome, OutcomeKind
-from timers.actions.webhook import MAX_BODY, WebhookAction, is_secret
+from timers.actions.webhook import MAX_BODY_BYTES, WebhookAction, is_secret
 from timers.errors import Invalid
 from timers.targets import parse_networks
 
@@ -63,7 +63,10 @@ class TestWebhookContract(ActionContract):
         *[({"url": URL, "headers": {name: "x"}}, f"headers.{name}") for name in ("a b", "a:b", "ü", "a\r\nb")],
         *[({"url": URL, "headers": {"X-A": value}}, "headers.X-A") for value in BAD_HEADER_VALUES],
         ({"url": URL, "headers": {"X-A": "1", "x-a": "2"}}, "headers.x-a"),
-        *[({"url": URL, "text": text}, "text") for text in (5, {"a": 1}, "a\x00b", "\ud800", "x" * (MAX_BODY + 1))],
+        *[
+            ({"url": URL, "text": text}, "text")
+            for text in (5, {"a": 1}, "a\x00b", "\ud800", "x" * (MAX_BODY_BYTES + 1))
+        ],
         *[({"url": URL, "json": value}, "json") for value in (NAN, {"a": NAN}, ["\ud800"], {"\x00": 1}, [["\x00"]])],
         ({"url": URL, "json": {}, "text": "x"}, "text"),
         *[({"url": URL, "expect": expect}, "expect") for expect in (200, "2xx", [200])],
@@ -116,7 +119,7 @@ def test_deep_json_is_refused_rather_than_crashing() -> None:
 
 def test_a_body_that_is_too_large_has_its_own_code() -> None:
     with pytest.raises(Invalid) as caught:
-        WebhookAction.clean({"url": URL, "json": "é" * (MAX_BODY // 2)}, owner=None)
+        WebhookAction.clean({"url": URL, "json": "é" * (MAX_BODY_BYTES // 2)}, owner=None)
 
     assert caught.value.code == "too_large"
 

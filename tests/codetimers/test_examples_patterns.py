@@ -114,7 +114,7 @@ def test_a_condition_without_arguments_and_one_that_fails(stage: Stage) -> None:
     stage.pass_time(60)
 
     (skipped,), (failed,) = stage.executions("shop.jobs.never"), stage.executions("shop.jobs.broken")
-    assert (skipped.status, skipped.error_message) == ("skipped", "Its condition said so.")
+    assert (skipped.status, skipped.error_message) == ("skipped", "Its condition returned true.")
     assert (failed.status, failed.failure_reason) == ("failed", "error")
 
 

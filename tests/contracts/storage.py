@@ -10,7 +10,7 @@ import pytest
 
 from timers.copying import checksums
 from timers.errors import ExternalError
-from timers.storages.base import REASONS, STORAGES, Entry, Kind, Storage, UnfinishedFile, is_part
+from timers.storages.base import REASONS, STORAGES, Entry, Kind, PartialFile, Storage, is_partial
 
 PART = ".timers-0123456789ab-1-1.part"
 NAMES = [
@@ -28,11 +28,11 @@ NAMES = [
 ]
 
 
-def put(storage: Storage, path: str, data: bytes, *, part: str = PART, modified_ns: int | None = None) -> None:
+def put(storage: Storage, path: str, data: bytes, *, partial: str = PART, modified_ns: int | None = None) -> None:
     """Write a whole file, as the copier does."""
-    writer = storage.write(path, part=part)
+    writer = storage.write(path, partial=partial)
     writer.write(data)
-    storage.seal_all([writer])
+    storage.sync_all([writer])
     writer.commit(modified_ns=modified_ns)
 
 
@@ -105,7 +105,7 @@ class StorageContract:
     def test_names_are_looked_up_in_one_folder(self, storage: Storage) -> None:
         put(storage, "/a", b"123")
 
-        with storage.looking("/") as look:
+        with storage.lookup("/") as look:
             found = look("a")
 
             assert isinstance(found, Entry)
@@ -132,7 +132,7 @@ class StorageContract:
             list(storage.list("/no"))
         with self.fails("not_found", about="/no"):
             storage.delete("/no")
-        with self.fails("not_found"), storage.looking("/no/sub"):
+        with self.fails("not_found"), storage.lookup("/no/sub"):
             pass
 
     # Reading
@@ -189,17 +189,17 @@ class StorageContract:
     # Writing
 
     def test_nothing_stands_under_the_final_name_before_commit(self, storage: Storage) -> None:
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(b"half")
 
-        assert [name for name in names(storage) if not is_part(name)] == []
+        assert [name for name in names(storage) if not is_partial(name)] == []
 
         writer.commit()
         assert names(storage) == ["f"]
 
     def test_discarding_leaves_nothing(self, storage: Storage) -> None:
         put(storage, "/f", b"old")
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(b"new")
 
         writer.discard()
@@ -215,7 +215,7 @@ class StorageContract:
         assert get(storage, "/f") == b"short"
 
     def test_what_was_written_can_be_read_back_before_commit(self, storage: Storage) -> None:
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         if writer.self_checking:
             writer.discard()
             pytest.skip("This storage checks what it receives; nothing is read back.")
@@ -236,8 +236,8 @@ class StorageContract:
         digest = checksums.new()
 
         with storage.open("/source") as reader:
-            writer = storage.write("/target", part=PART)
-            while writer.take(reader, 300_000, digest):
+            writer = storage.write("/target", partial=PART)
+            while writer.copy_from(reader, 300_000, digest):
                 pass
             writer.commit()
 
@@ -259,11 +259,11 @@ class StorageContract:
             pytest.skip("This storage has no folders of their own.")
 
         with self.fails("not_found"):
-            storage.write("/no/f", part=PART)
+            storage.write("/no/f", partial=PART)
 
     def test_a_file_never_replaces_a_folder(self, storage: Storage) -> None:
         storage.mkdir("/d")
-        writer = storage.write("/d", part=PART)
+        writer = storage.write("/d", partial=PART)
 
         with self.fails("not_a_file", about="/d"):
             writer.commit()
@@ -274,12 +274,12 @@ class StorageContract:
     def test_a_part_is_gone_on_with_from_where_it_counts(self, storage: Storage) -> None:
         if not storage.abilities.resume:
             pytest.skip("This storage cannot go on with a part.")
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(b"0123456789")
         kept = writer.keep()
-        assert kept == UnfinishedFile(PART, 10)
+        assert kept == PartialFile(PART, 10)
 
-        again = storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 4))
+        again = storage.write("/f", partial=PART.replace("-1.part", "-2.part"), resume=PartialFile(kept.name, 4))
         again.write(b"xyz")
         again.commit()
 
@@ -289,45 +289,45 @@ class StorageContract:
     def test_a_part_that_is_gone_or_too_short_is_not_found(self, storage: Storage) -> None:
         if not storage.abilities.resume:
             pytest.skip("This storage cannot go on with a part.")
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(b"01")
         kept = writer.keep()
 
         with self.fails("not_found"):
-            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile("gone", 1))
+            storage.write("/f", partial=PART.replace("-1.part", "-2.part"), resume=PartialFile("gone", 1))
         with self.fails("not_found"):
-            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 3))
+            storage.write("/f", partial=PART.replace("-1.part", "-2.part"), resume=PartialFile(kept.name, 3))
 
     def test_a_kept_part_is_removed_and_one_that_is_gone_is_no_fault(self, storage: Storage) -> None:
         if not storage.abilities.resume:
             pytest.skip("This storage cannot go on with a part.")
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(b"0123456789")
         kept = writer.keep()
 
-        storage.remove_part("/f", kept.name)
-        storage.remove_part("/f", kept.name)
+        storage.remove_partial("/f", kept.name)
+        storage.remove_partial("/f", kept.name)
 
         assert names(storage) == []
         with self.fails("not_found"):
-            storage.write("/f", part=PART.replace("-1.part", "-2.part"), resume=kept)
+            storage.write("/f", partial=PART.replace("-1.part", "-2.part"), resume=kept)
 
     def test_sweeping_removes_what_a_dead_worker_left_but_not_what_is_kept(self, storage: Storage) -> None:
         if not storage.abilities.resume:
             pytest.skip("This storage cannot go on with a part.")
-        left = storage.write("/a", part=PART)
+        left = storage.write("/a", partial=PART)
         left.write(b"left")
-        others = storage.write("/b", part=PART.replace("0123456789ab", "ba9876543210"))
+        others = storage.write("/b", partial=PART.replace("0123456789ab", "ba9876543210"))
         others.write(b"of another transfer")
         other = others.keep()
-        writer = storage.write("/f", part=PART.replace("-1-1", "-2-1"))
+        writer = storage.write("/f", partial=PART.replace("-1-1", "-2-1"))
         writer.write(b"0123456789")
         kept = writer.keep()
 
         storage.sweep(["/a", "/f", "/gone/g"], prefix=".timers-0123456789ab-", keep={kept.name})
 
         assert names(storage) == sorted([kept.name, other.name])
-        again = storage.write("/f", part=PART.replace("-1-1", "-2-2"), resume=kept)
+        again = storage.write("/f", partial=PART.replace("-1-1", "-2-2"), resume=kept)
         again.commit()
         assert get(storage, "/f") == b"0123456789"
         left.discard()
@@ -452,7 +452,7 @@ class StorageContract:
             put(storage, f"/d{number}/f", b"x")
 
         assert all(get(storage, f"/d{number}/f") == b"x" for number in range(self.many_folders))
-        storage.settle_folders([f"/d{number}" for number in range(self.many_folders)])
+        storage.sync_folders([f"/d{number}" for number in range(self.many_folders)])
 
 
 class _Fails:

@@ -8,12 +8,12 @@ import pytest
 
 from timers.copying.filters import Filter, parse_rules
 from timers.copying.plan import (
-    TOLERANCE_NS,
+    TIME_TOLERANCE_NS,
     Entry,
     Kind,
     PlannedEntry,
+    StepKind,
     SyncLevel,
-    What,
     extras,
     file_step,
     folder_step,
@@ -38,43 +38,43 @@ LINK = Entry("f", Kind.SYMLINK)
 
 
 @pytest.mark.parametrize(
-    ("there", "level", "what", "used"),
+    ("there", "level", "kind", "used"),
     [
-        (None, None, What.COPY, None),
-        (None, SyncLevel.EXISTS, What.COPY, None),
-        (None, SyncLevel.CHECKSUM, What.COPY, None),
-        (SAME, None, What.COPY, None),
-        (OTHER_SIZE, SyncLevel.EXISTS, What.SKIP, "exists"),
-        (OTHER_SIZE, SyncLevel.SIZE, What.COPY, "size"),
-        (OLDER, SyncLevel.SIZE, What.SKIP, "size"),
-        (OTHER_SIZE, SyncLevel.MTIME, What.COPY, "size"),
-        (OLDER, SyncLevel.MTIME, What.COPY, "mtime"),
-        (A_LITTLE_OLDER, SyncLevel.MTIME, What.SKIP, "mtime"),
-        (NEWER, SyncLevel.MTIME, What.SKIP, "mtime"),
-        (SAME, SyncLevel.CHECKSUM, What.COMPARE, "checksum"),
-        (OTHER_SIZE, SyncLevel.CHECKSUM, What.COPY, "size"),
-        (LINK, SyncLevel.EXISTS, What.COPY, None),
-        (folder("f"), None, What.CLASH, None),
-        (file(modified_ns=None), SyncLevel.MTIME, What.CLASH, None),
+        (None, None, StepKind.COPY, None),
+        (None, SyncLevel.EXISTS, StepKind.COPY, None),
+        (None, SyncLevel.CHECKSUM, StepKind.COPY, None),
+        (SAME, None, StepKind.COPY, None),
+        (OTHER_SIZE, SyncLevel.EXISTS, StepKind.SKIP, "exists"),
+        (OTHER_SIZE, SyncLevel.SIZE, StepKind.COPY, "size"),
+        (OLDER, SyncLevel.SIZE, StepKind.SKIP, "size"),
+        (OTHER_SIZE, SyncLevel.MTIME, StepKind.COPY, "size"),
+        (OLDER, SyncLevel.MTIME, StepKind.COPY, "mtime"),
+        (A_LITTLE_OLDER, SyncLevel.MTIME, StepKind.SKIP, "mtime"),
+        (NEWER, SyncLevel.MTIME, StepKind.SKIP, "mtime"),
+        (SAME, SyncLevel.CHECKSUM, StepKind.COMPARE, "checksum"),
+        (OTHER_SIZE, SyncLevel.CHECKSUM, StepKind.COPY, "size"),
+        (LINK, SyncLevel.EXISTS, StepKind.COPY, None),
+        (folder("f"), None, StepKind.CLASH, None),
+        (file(modified_ns=None), SyncLevel.MTIME, StepKind.CLASH, None),
     ],
 )
 def test_a_file_is_judged_by_the_level_that_was_asked_for(
-    there: Entry | None, level: SyncLevel | None, what: What, used: str | None
+    there: Entry | None, level: SyncLevel | None, kind: StepKind, used: str | None
 ) -> None:
     step = file_step(file(), there, level)
 
-    assert (step.what, step.level) == (what, used)
+    assert (step.kind, step.level) == (kind, used)
 
 
 def test_the_tolerance_is_two_seconds_and_not_more() -> None:
-    assert file_step(file(), file(modified_ns=T - TOLERANCE_NS), SyncLevel.MTIME).what is What.SKIP
-    assert file_step(file(), file(modified_ns=T - TOLERANCE_NS - 1), SyncLevel.MTIME).what is What.COPY
+    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS), SyncLevel.MTIME).kind is StepKind.SKIP
+    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS - 1), SyncLevel.MTIME).kind is StepKind.COPY
 
 
 def test_a_folder_is_made_where_it_is_missing_and_never_replaces_a_file() -> None:
-    assert folder_step(folder(), None).what is What.MKDIR
-    assert folder_step(folder(), folder()).what is What.SKIP
-    assert folder_step(folder(), file("d")).what is What.CLASH
+    assert folder_step(folder(), None).kind is StepKind.MKDIR
+    assert folder_step(folder(), folder()).kind is StepKind.SKIP
+    assert folder_step(folder(), file("d")).kind is StepKind.CLASH
 
 
 def test_links_and_devices_are_left_alone() -> None:
@@ -82,7 +82,7 @@ def test_links_and_devices_are_left_alone() -> None:
 
     steps = list(folder_steps(listing, there=None, rules=None, level=None))
 
-    assert [step.what for step in steps] == [What.IGNORE, What.IGNORE, What.COPY]
+    assert [step.kind for step in steps] == [StepKind.IGNORE, StepKind.IGNORE, StepKind.COPY]
 
 
 def test_an_excluded_folder_is_not_even_looked_at() -> None:
@@ -94,7 +94,7 @@ def test_an_excluded_folder_is_not_even_looked_at() -> None:
 
     steps = list(folder_steps([folder("tmp"), folder("data")], there=there, rules=rules, level=None))
 
-    assert [step.what for step in steps] == [What.IGNORE, What.MKDIR]
+    assert [step.kind for step in steps] == [StepKind.IGNORE, StepKind.MKDIR]
     assert asked == ["data"]
 
 
@@ -107,7 +107,7 @@ def test_planning_streams() -> None:
 
     steps = folder_steps(endless(), there=None, rules=None, level=None)
 
-    assert next(steps) == PlannedEntry(What.COPY, file("1"), verdict="add")
+    assert next(steps) == PlannedEntry(StepKind.COPY, file("1"), verdict="add")
 
 
 def test_only_what_the_source_lacks_is_extra_and_what_rules_leave_out_is_not() -> None:
@@ -120,11 +120,11 @@ def test_only_what_the_source_lacks_is_extra_and_what_rules_leave_out_is_not() -
 
 
 def test_deletions_are_bounded_by_number_or_by_share() -> None:
-    assert may_delete(1000, of=1000, most=None)
-    assert not may_delete(1001, of=4003, most=None)
-    assert may_delete(1001, of=4004, most=None)
-    assert may_delete(5, of=5, most=5)
-    assert not may_delete(6, of=100_000, most=5)
+    assert may_delete(1000, total=1000, limit=None)
+    assert not may_delete(1001, total=4003, limit=None)
+    assert may_delete(1001, total=4004, limit=None)
+    assert may_delete(5, total=5, limit=5)
+    assert not may_delete(6, total=100_000, limit=5)
 
 
 def test_an_entry_tells_its_instant_to_the_microsecond() -> None:

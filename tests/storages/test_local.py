@@ -17,7 +17,7 @@ from timers.storages import copy_syscalls
 from timers.storages.base import Kind, Storage
 from timers.storages.local import LocalStorage
 from timers.storages.memory import MemoryStorage
-from timers.storages.os_errors import told
+from timers.storages.os_errors import external_error
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ class TestConfinement:
             lambda: storage.open("/way/secret"),
             lambda: storage.stat("/way/secret"),
             lambda: list(storage.list("/way")),
-            lambda: storage.write("/way/new", part=PART),
+            lambda: storage.write("/way/new", partial=PART),
             lambda: storage.mkdir("/way/new"),
             lambda: storage.delete("/way/secret"),
             lambda: storage.rename("/way/secret", "/mine"),
@@ -155,7 +155,7 @@ class TestConfinement:
         (root / PART).symlink_to(outside / "secret")
 
         with refused("already_exists"):
-            storage.write("/f", part=PART)
+            storage.write("/f", partial=PART)
         assert (outside / "secret").read_text() == "nobody's business"
 
     def test_pipes_and_devices_are_no_files_and_do_not_block(self, storage: LocalStorage, root: Path) -> None:
@@ -230,8 +230,8 @@ class TestKernelCopies:
         digest = checksums.new()
 
         with storage.open("/sparse") as reader:
-            writer = storage.write("/copy", part=PART)
-            while writer.take(reader, 1 << 20, digest):
+            writer = storage.write("/copy", partial=PART)
+            while writer.copy_from(reader, 1 << 20, digest):
                 pass
             writer.commit()
 
@@ -244,14 +244,14 @@ class TestKernelCopies:
         put(memory, "/f", b"from memory" * 50_000)
 
         with memory.open("/f") as reader:
-            writer = storage.write("/f", part=PART)
-            while writer.take(reader, 1 << 20):
+            writer = storage.write("/f", partial=PART)
+            while writer.copy_from(reader, 1 << 20):
                 pass
             writer.commit()
 
         assert (root / "f").read_bytes() == b"from memory" * 50_000
 
-    @pytest.mark.parametrize("way", ["_send", "_pass_on"])
+    @pytest.mark.parametrize("way", ["_copy_by_sendfile", "_copy_by_buffer"])
     def test_the_ways_beside_copy_file_range_give_the_same(self, tmp_path: Path, way: str) -> None:
         (tmp_path / "s").write_bytes(b"0123456789" * 1000)
         source, target = os.open(tmp_path / "s", os.O_RDONLY), os.open(tmp_path / "t", os.O_RDWR | os.O_CREAT)
@@ -264,11 +264,11 @@ class TestKernelCopies:
         assert (tmp_path / "t").read_bytes() == b"\0\0\0" + (b"0123456789" * 1000)[10:5010]
 
     def test_many_parts_are_synced_together(self, storage: LocalStorage, root: Path) -> None:
-        writers = [storage.write(f"/f{n}", part=PART.replace("-1-1", f"-{n}-1")) for n in range(40)]
+        writers = [storage.write(f"/f{n}", partial=PART.replace("-1-1", f"-{n}-1")) for n in range(40)]
         for writer in writers:
             writer.write(b"x")
 
-        storage.seal_all(writers)
+        storage.sync_all(writers)
         for writer in writers:
             writer.commit()
 
@@ -277,7 +277,7 @@ class TestKernelCopies:
 
 class TestRefusals:
     def test_a_full_disk_is_named_and_may_heal(self, storage: LocalStorage, root: Path) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, writer.fd)  # type: ignore[attr-defined]
         os.close(full)
@@ -305,7 +305,7 @@ class TestRefusals:
             with refused("permission_denied"):
                 list(storage.list("/d"))
             with refused("permission_denied"):
-                storage.write("/new", part=PART)
+                storage.write("/new", partial=PART)
         finally:
             os.seteuid(0)
 
@@ -332,7 +332,7 @@ class TestRefusals:
         ],
     )
     def test_every_error_of_the_system_has_a_meaning(self, number: int, reason: str, retryable: bool) -> None:
-        error = told(OSError(number, os.strerror(number)), "/a/b")
+        error = external_error(OSError(number, os.strerror(number)), "/a/b")
 
         assert (error.reason, error.retryable) == (reason, retryable)
         assert "/a/b" in error.message

@@ -21,13 +21,13 @@ from tests.storages.s3_server import KEYS, PAGE, S3Server
 from timers import targets
 from timers.copying import paths
 from timers.errors import ExternalError, Invalid
-from timers.storages.base import Kind, UnfinishedFile
+from timers.storages.base import Kind, PartialFile
 from timers.storages.s3 import S3Storage, client, reading
 from timers.storages.s3.client import Access
-from timers.storages.s3.faults import refused
-from timers.storages.s3.folders import SECONDS, Folders, KnownFolders
-from timers.storages.s3.reading import LARGE_PIECE, PIECE
-from timers.storages.s3.writing import PART as PART_SIZE
+from timers.storages.s3.faults import refusal_error
+from timers.storages.s3.folders import MAX_AGE_SECONDS, FolderCache, KnownFolders
+from timers.storages.s3.reading import LARGE_RANGE_BYTES, RANGE_BYTES
+from timers.storages.s3.writing import MIN_PART_BYTES as PART_SIZE
 from timers.storages.s3.writing import part_size
 
 PREFIX = ".timers-0123456789ab-"
@@ -187,12 +187,12 @@ class TestFolders:
 
     def test_what_is_known_of_a_folder_is_forgotten_after_a_while(self) -> None:
         now = 100.0
-        folders = Folders(monotonic=lambda: now)
+        folders = FolderCache(monotonic=lambda: now)
         known = folders.put("a", KnownFolders())
 
         assert folders.get("a") is known
         assert folders.get("b") is None
-        now += SECONDS
+        now += MAX_AGE_SECONDS
         assert folders.get("a") is None
 
     def test_a_folder_that_others_removed_does_not_keep_a_file_from_its_name(
@@ -225,8 +225,8 @@ class TestLargeFiles:
         digest = hashlib.sha256()
 
         with source.open("/big") as reader:
-            writer = target.write("/big", part=PART)
-            while writer.take(reader, 8 << 20, digest):
+            writer = target.write("/big", partial=PART)
+            while writer.copy_from(reader, 8 << 20, digest):
                 pass
             writer.commit()
 
@@ -236,9 +236,9 @@ class TestLargeFiles:
     def test_nothing_is_there_before_commit_and_nothing_left_after_discard(
         self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
     ) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large)
-        storage.seal_all([writer])
+        storage.sync_all([writer])
 
         assert server.keys(bucket) == []
         assert server.uploads(bucket) == ["big"]
@@ -248,12 +248,12 @@ class TestLargeFiles:
     def test_a_kept_upload_is_gone_on_with_to_the_byte(
         self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
     ) -> None:
-        writer, begun = storage.write("/big", part=PART), 2 * PART_SIZE + 5
+        writer, begun = storage.write("/big", partial=PART), 2 * PART_SIZE + 5
         writer.write(large[:begun])
         kept = writer.keep()
-        assert kept == UnfinishedFile(PART, begun)
+        assert kept == PartialFile(PART, begun)
 
-        again = storage.write("/big", part=LATER, resume=kept)
+        again = storage.write("/big", partial=LATER, resume=kept)
         again.write(large[begun:])
         again.commit()
 
@@ -261,13 +261,13 @@ class TestLargeFiles:
         assert (server.keys(bucket), server.uploads(bucket)) == (["big"], [])
 
     def test_a_kept_upload_can_be_cut_where_a_part_ends(self, storage: S3Storage, large: bytes) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: 2 * PART_SIZE + 5])
         kept = writer.keep()
 
         with fails("not_found"):
-            storage.write("/big", part=LATER, resume=UnfinishedFile(kept.name, PART_SIZE + 1))
-        again = storage.write("/big", part=LATER, resume=UnfinishedFile(kept.name, PART_SIZE))
+            storage.write("/big", partial=LATER, resume=PartialFile(kept.name, PART_SIZE + 1))
+        again = storage.write("/big", partial=LATER, resume=PartialFile(kept.name, PART_SIZE))
         again.write(b"end")
         again.commit()
 
@@ -276,15 +276,15 @@ class TestLargeFiles:
     def test_parts_that_a_dead_worker_sent_after_what_was_kept_do_not_count(
         self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
     ) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: PART_SIZE + 5])
         kept = writer.keep()
-        dead = storage.write("/big", part=LATER, resume=kept)
+        dead = storage.write("/big", partial=LATER, resume=kept)
         dead.write(b"x" * (2 * PART_SIZE))
-        dead.seal()
+        dead.sync()
 
         storage.sweep(["/big"], prefix=PREFIX, keep={kept.name})
-        again = storage.write("/big", part=PART.replace("-1.part", "-3.part"), resume=kept)
+        again = storage.write("/big", partial=PART.replace("-1.part", "-3.part"), resume=kept)
         again.write(large[PART_SIZE + 5 :])
         again.commit()
 
@@ -296,15 +296,15 @@ class TestLargeFiles:
     ) -> None:
         server.client.create_multipart_upload(Bucket=bucket, Key="bigger")
         for name in ("/big", "/kept"):
-            writer = storage.write(name, part=PART)
+            writer = storage.write(name, partial=PART)
             writer.write(large[: PART_SIZE + 5])
-            writer.seal()
+            writer.sync()
         kept = writer.keep()
 
         storage.sweep(["/big", "/kept"], prefix=PREFIX, keep={kept.name})
 
         assert sorted(server.uploads(bucket)) == ["bigger", "kept"]
-        storage.remove_part("/kept", kept.name)
+        storage.remove_partial("/kept", kept.name)
         assert server.uploads(bucket) == ["bigger"]
 
     def test_a_file_that_is_replaced_while_it_is_read_is_noticed(self, storage: S3Storage, large: bytes) -> None:
@@ -329,9 +329,9 @@ class TestLargeFiles:
     def test_a_commit_whose_answer_was_lost_is_seen_to_have_been_done(
         self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
     ) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large)
-        writer.seal()
+        writer.sync()
         (upload,) = server.client.list_multipart_uploads(Bucket=bucket)["Uploads"]
         ids = {"Bucket": bucket, "Key": "big", "UploadId": upload["UploadId"]}
         sent = server.client.list_parts(**ids)["Parts"]
@@ -345,9 +345,9 @@ class TestLargeFiles:
     def test_an_upload_that_somebody_removed_is_a_fault_that_may_heal(
         self, storage: S3Storage, server: S3Server, bucket: str, large: bytes
     ) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: PART_SIZE + 1])
-        writer.seal()
+        writer.sync()
         storage.sweep(["/big"], prefix=PREFIX, keep=())
 
         with fails("storage_error"):
@@ -356,7 +356,7 @@ class TestLargeFiles:
         assert names(storage) == []
 
     def test_a_storage_that_is_closed_under_a_writer_ends_it(self, storage: S3Storage, large: bytes) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: PART_SIZE + 1])
         storage.close()
 
@@ -395,9 +395,9 @@ class TestChecksums:
     def test_an_upload_that_is_gone_on_with_ends_with_the_crc32_of_all_parts(
         self, storage: S3Storage, relay: Relay, large: bytes
     ) -> None:
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: 2 * PART_SIZE + 5])
-        again = storage.write("/big", part=LATER, resume=writer.keep())
+        again = storage.write("/big", partial=LATER, resume=writer.keep())
         again.write(large[2 * PART_SIZE + 5 :])
         again.commit()
 
@@ -454,7 +454,7 @@ class TestChecksums:
 
         relay.say = misstate
 
-        writer = storage.write("/big", part=PART)
+        writer = storage.write("/big", partial=PART)
         writer.write(large[: PART_SIZE + 1])
         with fails("checksum_mismatch"):
             writer.commit()
@@ -499,14 +499,18 @@ class TestReading:
         assert storage.digest("/f", "sha256") == hashlib.sha256(b"x").hexdigest()
 
     @pytest.mark.parametrize(
-        ("quick", "sizes"), [(60.0, [PIECE, PIECE, LARGE_PIECE, 1]), (0.0, [PIECE, PIECE, PIECE, PIECE, 1])]
+        ("quick", "sizes"),
+        [
+            (60.0, [RANGE_BYTES, RANGE_BYTES, LARGE_RANGE_BYTES, 1]),
+            (0.0, [RANGE_BYTES, RANGE_BYTES, RANGE_BYTES, RANGE_BYTES, 1]),
+        ],
     )
     def test_over_a_quick_line_the_pieces_grow(
         self, opened: Opener, server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, quick: float, sizes: Any
     ) -> None:
         data = random.Random(8).randbytes(sum(sizes))
         server.client.put_object(Bucket=bucket, Key="big", Body=data)
-        monkeypatch.setattr(reading, "QUICK", quick)
+        monkeypatch.setattr(reading, "FAST_SECONDS_PER_RANGE", quick)
 
         with relaying(server.url) as relay:
             assert get(opened(endpoint_url=relay.url), "/big") == data
@@ -553,7 +557,7 @@ class TestRefusals:
             lambda: storage.stat("/f"),
             lambda: list(storage.list("/")),
             lambda: storage.open("/f"),
-            lambda: storage.write("/f", part=PART),
+            lambda: storage.write("/f", partial=PART),
             lambda: storage.mkdir("/d"),
             lambda: storage.delete("/f"),
         ):
@@ -604,7 +608,7 @@ class TestRefusals:
     def test_every_refusal_has_a_meaning(self, code: str, status: int, reason: str, heals: bool) -> None:
         answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-        error = refused(ClientError(answer, "GetObject"), "/a/b", "archive")
+        error = refusal_error(ClientError(answer, "GetObject"), "/a/b", "archive")
 
         assert (error.reason, error.retryable) == (reason, heals)
         assert "/a/b" in error.message
@@ -619,7 +623,7 @@ class TestRefusals:
         other = answers(b"", f'ETag: "{hashlib.md5(b"other").hexdigest()}"')
 
         with scripted(LISTED, other, answers(status="204 No Content")) as server:
-            writer = opened(endpoint_url=server.url("")).write("/f", part=PART)
+            writer = opened(endpoint_url=server.url("")).write("/f", partial=PART)
             writer.write(b"ours")
             with fails("checksum_mismatch"):
                 writer.commit()

@@ -15,10 +15,10 @@ from tests import loopback
 from tests.contracts.storage import PART, StorageContract, get, names, put
 from tests.storages.sftp_server import Server, serving
 from timers.errors import ExternalError, Invalid
-from timers.storages.base import Kind, Storage, UnfinishedFile, Writer
+from timers.storages.base import Kind, PartialFile, Storage, Writer
 from timers.storages.memory import MemoryStorage
 from timers.storages.sftp import SftpStorage, keys
-from timers.storages.sftp.faults import meaning
+from timers.storages.sftp.faults import refusal_error
 from timers.storages.sftp.files import SftpWriter
 from timers.storages.sftp.login import fingerprint
 from timers.storages.sftp.pool import SESSIONS, SessionPool
@@ -267,7 +267,7 @@ class TestSessions:
     def test_a_session_with_files_open_is_not_handed_on(self, server: Server) -> None:
         before = server.logins()
         with opened(server) as storage:
-            storage.write("/f", part=PART)
+            storage.write("/f", partial=PART)
 
         with opened(server) as storage:
             names(storage)
@@ -283,15 +283,15 @@ class TestSessions:
 
     def test_idle_sessions_are_closed(self) -> None:
         moment = [0.0]
-        pool = SessionPool(idle=10, most=2, clock=lambda: moment[0])
+        pool = SessionPool(max_idle_seconds=10, max_sessions=2, clock=lambda: moment[0])
         sessions = [_Session() for _ in range(3)]
         for session in sessions:
-            pool.give_back("key", session)  # type: ignore[arg-type]
+            pool.release("key", session)  # type: ignore[arg-type]
         assert [session.ended for session in sessions] == [True, False, False]
 
         moment[0] = 9.0
-        assert pool.take("key", _nobody) is sessions[2]
-        pool.give_back("key", sessions[2])  # type: ignore[arg-type]
+        assert pool.acquire("key", _nobody) is sessions[2]
+        pool.release("key", sessions[2])  # type: ignore[arg-type]
         moment[0] = 10.0
         pool.close_idle()
 
@@ -303,10 +303,10 @@ class TestSessions:
         moment = [0.0]
         pool = SessionPool(clock=lambda: moment[0])
         dead, fresh = _Session(alive=False), _Session()
-        pool.give_back("key", dead)  # type: ignore[arg-type]
+        pool.release("key", dead)  # type: ignore[arg-type]
         moment[0] = 5.0
 
-        assert pool.take("key", lambda: fresh) is fresh  # type: ignore[arg-type,return-value]
+        assert pool.acquire("key", lambda: fresh) is fresh  # type: ignore[arg-type,return-value]
         assert dead.ended
 
     def test_a_child_process_leaves_the_sessions_to_its_parent(self, server: Server) -> None:
@@ -325,7 +325,7 @@ class TestSessions:
     def test_a_server_that_dies_is_told_and_the_next_storage_finds_the_new_one(self, tmp_path: Path) -> None:
         with serving(tmp_path) as server:
             storage = opened(server)
-            writer = storage.write("/f", part=PART)
+            writer = storage.write("/f", partial=PART)
             writer.write(b"x" * 100_000)
             server.kill()
 
@@ -341,7 +341,7 @@ class TestSessions:
                 assert names(storage) == [PART]
                 storage.close()
                 with opened(server) as again:
-                    put(again, "/f", b"whole", part=PART.replace("-1.part", "-2.part"))
+                    put(again, "/f", b"whole", partial=PART.replace("-1.part", "-2.part"))
                     assert get(again, "/f") == b"whole"
 
     def test_closing_frees_a_thread_that_waits_too_long(self, server: Server) -> None:
@@ -351,10 +351,10 @@ class TestSessions:
 
         def wait() -> None:
             with pytest.raises(ExternalError) as caught:
-                stuck._wait(stuck._number + 1)
+                stuck._wait_for_answer(stuck._last_id + 1)
             met.append(caught.value.reason)
 
-        stuck._under_way.add(stuck._number + 1)
+        stuck._pending.add(stuck._last_id + 1)
         thread = threading.Thread(target=wait)
         thread.start()
         storage.close()
@@ -400,7 +400,7 @@ class TestConfinement:
             lambda: storage.open("/way/secret"),
             lambda: storage.stat("/way/secret"),
             lambda: list(storage.list("/way")),
-            lambda: storage.write("/way/new", part=PART),
+            lambda: storage.write("/way/new", partial=PART),
             lambda: storage.mkdir("/way"),
             lambda: storage.mkdir("/way/new"),
             lambda: storage.delete("/way/secret"),
@@ -437,9 +437,9 @@ class TestConfinement:
         (server.files / PART).symlink_to(outside / "secret")
 
         with refused("already_exists"):
-            storage.write("/f", part=PART)
+            storage.write("/f", partial=PART)
         with refused("not_found"):
-            storage.write("/f", part="other", resume=UnfinishedFile(PART, 3))
+            storage.write("/f", partial="other", resume=PartialFile(PART, 3))
         assert (outside / "secret").read_text() == "nobody's business"
 
     def test_a_root_that_is_a_link_is_what_was_asked_for(self, server: Server, outside: Path) -> None:
@@ -481,17 +481,17 @@ class TestFiles:
         self, storage: SftpStorage, server: Server
     ) -> None:
         data = os.urandom(1_000_003) * 17
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         writer.write(data[:9_000_001])
         kept = writer.keep()
 
         again = storage.write(
-            "/f", part=PART.replace("-1.part", "-2.part"), resume=UnfinishedFile(kept.name, 8_000_000)
+            "/f", partial=PART.replace("-1.part", "-2.part"), resume=PartialFile(kept.name, 8_000_000)
         )
         again.write(memoryview(data)[8_000_000:])
         with again.read_back(7_999_999) as back:
             assert back.read(len(data)) == data[7_999_999:]
-        again.seal()
+        again.sync()
         again.commit()
 
         assert (server.files / "f").read_bytes() == data
@@ -499,7 +499,7 @@ class TestFiles:
 
     def test_another_thread_reads_back_what_is_being_written(self, storage: SftpStorage) -> None:
         data, read = os.urandom(64 * 1024), []
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         back = writer.read_back(0)
 
         def echo() -> None:
@@ -535,11 +535,11 @@ class TestFiles:
             assert reader.read(100) == b""
 
     def test_several_files_are_written_at_once_and_sealed_together(self, storage: SftpStorage) -> None:
-        writers = [storage.write(f"/f{number}", part=PART.replace("-1-1", f"-{number}-1")) for number in range(40)]
+        writers = [storage.write(f"/f{number}", partial=PART.replace("-1-1", f"-{number}-1")) for number in range(40)]
         for writer in writers:
             writer.write(b"x" * 1000)
 
-        storage.seal_all(writers)
+        storage.sync_all(writers)
         for writer in writers:
             writer.commit(modified_ns=1_700_000_000_000_000_000)
 
@@ -550,8 +550,8 @@ class TestFiles:
         put(memory, "/f", b"from memory" * 50_000)
 
         with memory.open("/f") as reader:
-            writer = storage.write("/f", part=PART)
-            while writer.take(reader, 1 << 20):
+            writer = storage.write("/f", partial=PART)
+            while writer.copy_from(reader, 1 << 20):
                 pass
             writer.commit()
 
@@ -561,11 +561,11 @@ class TestFiles:
         self, storage: SftpStorage, server: Server
     ) -> None:
         writer = _taken(storage, b"small")
-        asked = storage._session._number
+        last_id = storage._session._last_id
 
-        storage.seal_all([writer])
+        storage.sync_all([writer])
 
-        assert storage._session._number == asked
+        assert storage._session._last_id == last_id
         writer.commit()
         assert (server.files / "f").read_bytes() == b"small"
         assert not storage._session.is_busy
@@ -601,7 +601,7 @@ class TestFiles:
         put(storage, "/f", b"old")
 
         put(storage, "/f", b"new", modified_ns=1_700_000_000_000_000_000)
-        writer = storage.write("/d", part=PART)
+        writer = storage.write("/d", partial=PART)
         with refused("not_a_file"):
             writer.commit()
         writer.discard()
@@ -611,7 +611,7 @@ class TestFiles:
         storage.close()
 
     def test_a_store_that_cannot_be_read_while_it_is_written_is_read_by_its_name(self, storage: SftpStorage) -> None:
-        writer = storage.write("/f", part=PART)
+        writer = storage.write("/f", partial=PART)
         assert isinstance(writer, SftpWriter)
         writer._readable = False
         writer.write(b"0123456789")
@@ -629,8 +629,8 @@ def _taken(storage: SftpStorage, data: bytes) -> Writer:
     memory = MemoryStorage({"name": "looked-back-at"}, {})
     put(memory, "/f", data)
     with memory.open("/f") as reader:
-        writer = storage.write("/f", part=PART)
-        writer.take(reader, 1 << 20)
+        writer = storage.write("/f", partial=PART)
+        writer.copy_from(reader, 1 << 20)
         with writer.read_back(0) as back:
             assert back.read(len(data)) == data
     return writer
@@ -647,11 +647,11 @@ class TestRefusals:
         assert "/forbidden" in caught.value.message
 
     def test_a_full_disk_is_named_may_heal_and_leaves_nothing(self, storage: SftpStorage, server: Server) -> None:
-        writer = storage.write("/f", part="full")
+        writer = storage.write("/f", partial="full")
         writer.write(b"x" * 1000)
 
         with pytest.raises(ExternalError) as caught:
-            storage.seal_all([writer])
+            storage.sync_all([writer])
 
         assert (caught.value.reason, caught.value.retryable) == ("no_space", True)
         assert "/f" in caught.value.message
@@ -659,7 +659,7 @@ class TestRefusals:
         assert names(storage) == []
 
     def test_a_full_disk_is_named_to_who_looks_back_too(self, storage: SftpStorage, server: Server) -> None:
-        writer = storage.write("/f", part="full")
+        writer = storage.write("/f", partial="full")
         writer.write(b"x" * 1000)
 
         with writer.read_back(0) as back, refused("no_space"):
@@ -669,7 +669,7 @@ class TestRefusals:
         assert names(storage) == []
 
     def test_a_write_that_failed_is_never_moved_into_place(self, storage: SftpStorage, server: Server) -> None:
-        writer = storage.write("/f", part="failing")
+        writer = storage.write("/f", partial="failing")
         writer.write(b"x")
 
         with refused("storage_error"):
@@ -681,11 +681,11 @@ class TestRefusals:
     def test_a_failure_without_a_reason_is_a_full_disk_if_the_disk_is_full(self, server: Server) -> None:
         with opened(server, root=f"/{server.place}/no-room") as storage:
             (server.files / "no-room").mkdir()
-            writer = storage.write("/f", part="failing")
+            writer = storage.write("/f", partial="failing")
             writer.write(b"x")
 
             with refused("no_space"):
-                writer.seal()
+                writer.sync()
             writer.discard()
 
     def test_a_name_that_is_too_long_is_named(self, storage: SftpStorage) -> None:
@@ -712,7 +712,7 @@ class TestRefusals:
         ],
     )
     def test_every_refusal_has_a_meaning(self, code: int, text: str, reason: str) -> None:
-        error = meaning(Refused(code, text), "/a/b")
+        error = refusal_error(Refused(code, text), "/a/b")
 
         assert error.reason == reason
         assert "/a/b" in error.message

@@ -1,4 +1,4 @@
-"""Runs a Python function that was registered with `@timer`."""
+"""The action `code`: runs a Python function that was registered with `@timer`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ FIELDS = ("function", "args", "kwargs", "on", "at_most_once")
 
 
 class CodeAction(Action):
-    """Calls `{"function": "registered.name", "args"?, "kwargs"?}`; what the function returns is the result.
+    """Calls `{"function": "registered.name", "args"?, "kwargs"?}`; the value that the function returns is the result.
 
-    `on` "every" calls it once on every live cluster, `at_most_once` never again after its worker died.
+    With `on` "every" it is called once on every live cluster. With `at_most_once` it is never repeated after its worker
+    died.
     """
 
     kind: ClassVar[str] = "code"
@@ -48,13 +49,13 @@ class CodeAction(Action):
             raise Invalid({"kwargs": "Arguments are an object of names and values."})
         validation.one_of(body.get("on", "one"), "on", ON)
         validation.flag(body.get("at_most_once"), "at_most_once")
-        given = {
+        optional = {
             "args": list(args),
             "kwargs": dict(kwargs),
             "on": body.get("on") if body.get("on") != "one" else None,
             "at_most_once": body.get("at_most_once"),
         }
-        return {**cleaned, **{name: value for name, value in given.items() if value}}
+        return {**cleaned, **{name: value for name, value in optional.items() if value}}
 
     def run(self, context: Context) -> Outcome:
         name = context.parameters["function"]
@@ -122,31 +123,31 @@ def _run(entry: Registered, context: Context) -> Outcome:
 
 
 def _traceback(error: Exception) -> str:
-    """Return the traceback from the function on; how it came to be called says nothing."""
-    mine = error.__traceback__
-    text = "".join(traceback.format_exception(type(error), error, mine.tb_next if mine and mine.tb_next else mine))
+    """Return the traceback from the function on; the frames of its caller are of no use."""
+    trace = error.__traceback__
+    text = "".join(traceback.format_exception(type(error), error, trace.tb_next if trace and trace.tb_next else trace))
     return text[-MAX_TRACEBACK_LENGTH:].replace("\x00", "")
 
 
 def _reason_to_skip(entry: Registered) -> str | None:
-    """Ask the declared function whether this run is wanted; return why not, None when it is."""
+    """Call the declared condition; return the reason to skip this run, None when it is to run."""
     declaration = entry.declaration
     assert declaration.skip_if is not None
-    wants = entry.service is not None and _takes_one(declaration.skip_if)
+    takes_instance = entry.service is not None and _takes_argument(declaration.skip_if)
     answer = (
         declaration.skip_if(service_instances.instance_of(entry.service))
-        if wants and entry.service
+        if takes_instance and entry.service
         else declaration.skip_if()
     )
     if not answer:
         return None
     name = getattr(declaration.skip_if, "__name__", "")
-    said = f"{name} said so." if name and name != "<lambda>" else "Its condition said so."
-    return answer[:1000] if isinstance(answer, str) else said
+    default_reason = f"{name} returned true." if name and name != "<lambda>" else "Its condition returned true."
+    return answer[:1000] if isinstance(answer, str) else default_reason
 
 
 @lru_cache(maxsize=256)
-def _takes_one(function: Callable[..., Any]) -> bool:
+def _takes_argument(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(None)
     except (TypeError, ValueError):
@@ -155,15 +156,15 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 
 
 def _result(value: object) -> dict[str, Any] | None:
-    """Return what the function gave back as the execution's result; as text when JSON does not know it."""
+    """Return the function's value as the execution's result; as text when it cannot be written as JSON."""
     return None if value is None else {"value": value if _is_json(value) else repr(value)[:1000]}
 
 
 def _is_json(value: object) -> bool:
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return all(_is_json(each) for each in value)
+        return all(_is_json(item) for item in value)
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | int | bool)

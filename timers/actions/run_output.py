@@ -1,6 +1,6 @@
-"""What a function says while it runs: its log records and what it prints, kept with the attempt.
+"""Output of a function while it runs: its log records and everything it prints, kept with the attempt.
 
-Each thread has its own; what is said outside a run goes where it always went, and so does all the rest as well.
+Each thread has its own output. All output also goes where it went before, as does everything written outside a run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from timers import clock
 
 MAX_LINES = 200
-MAX_CHARACTERS = 32 * 1024
+MAX_LOG_CHARACTERS = 32 * 1024
 MAX_LINE_LENGTH = 4 * 1024
 
 _local = threading.local()
@@ -32,34 +32,34 @@ class _LastLines:
         text = text.replace("\x00", "")
         kept.append({"at": clock.now().isoformat(), "level": level, "text": text[:MAX_LINE_LENGTH]})
         self._size += len(kept[-1]["text"])
-        while len(kept) > MAX_LINES or self._size > MAX_CHARACTERS:
+        while len(kept) > MAX_LINES or self._size > MAX_LOG_CHARACTERS:
             self._size -= len(kept.pop(0)["text"])
             self._notes["log_truncated"] = True
 
     def write(self, level: str, text: str) -> None:
-        """Take what is printed, which ends a line now or later."""
-        *lines, rest = (self.unfinished.pop(level, "") + text).split("\n")
+        """Add printed text, which may end in the middle of a line."""
+        *lines, remainder = (self.unfinished.pop(level, "") + text).split("\n")
         for line in lines:
             self.add(level, line)
-        if rest:
-            self.unfinished[level] = rest[:MAX_CHARACTERS]
+        if remainder:
+            self.unfinished[level] = remainder[:MAX_LOG_CHARACTERS]
 
 
 class KeptOutput:
-    """Keeps in `notes` what this thread says: `log`, a list of lines, and `log_truncated` when there were more."""
+    """Keeps this thread's output in `notes`: `log`, a list of lines, and `log_truncated` when there were more."""
 
     def __init__(self, notes: dict[str, Any]) -> None:
         self._lines = _LastLines(notes)
 
     def __enter__(self) -> None:
-        _listen()
+        _install()
         self._before = getattr(_local, "lines", None)
         _local.lines = self._lines
 
     def __exit__(self, *_: object) -> None:
         _local.lines = self._before
-        for level, rest in list(self._lines.unfinished.items()):
-            self._lines.add(level, rest)
+        for level, remainder in list(self._lines.unfinished.items()):
+            self._lines.add(level, remainder)
 
 
 class _Handler(logging.Handler):
@@ -72,8 +72,11 @@ class _Handler(logging.Handler):
                 self.handleError(record)
 
 
-class _AsBefore(logging.Filter):
-    """Lets the other handlers show what they showed before the root logger was opened for what runs say."""
+class _FormerLevel(logging.Filter):
+    """Filter that keeps the other handlers at the root logger's former level.
+
+    The root logger itself is opened for the output of runs.
+    """
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -89,7 +92,7 @@ class _AsBefore(logging.Filter):
 
 
 class _Tee:
-    """A standard stream whose lines are kept with the run that writes them."""
+    """A standard stream whose lines are also kept with the run that writes them."""
 
     def __init__(self, stream: TextIO, level: str) -> None:
         self._stream, self._level = stream, level
@@ -109,15 +112,15 @@ class _Tee:
 
 
 _handler = _Handler()
-_listening = threading.Lock()
+_install_lock = threading.Lock()
 
 
-def _listen() -> None:
-    """See to it that log records and both streams come by here; cheap when they do already."""
+def _install() -> None:
+    """Install the log handler and both stream wrappers; cheap when they are installed already."""
     root = logging.getLogger()
     if type(sys.stdout) is _Tee and type(sys.stderr) is _Tee and _handler in root.handlers:
         return
-    with _listening:
+    with _install_lock:
         if type(sys.stdout) is not _Tee:
             sys.stdout = _Tee(sys.stdout, "INFO")  # type: ignore[assignment]
         if type(sys.stderr) is not _Tee:
@@ -125,6 +128,6 @@ def _listen() -> None:
         if _handler not in root.handlers:
             if root.level > logging.INFO:
                 for handler in root.handlers:
-                    handler.addFilter(_AsBefore(root.level))
+                    handler.addFilter(_FormerLevel(root.level))
                 root.setLevel(logging.INFO)
             root.addHandler(_handler)

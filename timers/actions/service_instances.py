@@ -1,6 +1,6 @@
-"""Services of code timers: one instance per worker process, made when first needed, with its dependencies in place.
+"""Services of code timers: one instance per worker process, created when first needed, with its dependencies set.
 
-Its methods may run in several threads at once, as several of its timers may be due together.
+Its methods may run in several threads at once, because several of its timers may be due together.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from timers.services.timers import code_timers
 log = logging.getLogger(__name__)
 
 _instances: dict[type, Any] = {}
-_unready: dict[type, Any] = {}
-"""What is being set up; only the thread that does so sees it, as its `setup` may call a service that calls it back."""
+_being_set_up: dict[type, Any] = {}
+"""Instances whose setup is running.
 
-_making = threading.RLock()
+Only the thread that runs it sees them, because `setup` may call a service that calls it back.
+"""
+
+_lock = threading.RLock()
 
 
 def function_of(entry: Registered) -> Callable[..., Any]:
-    """Return what to call: the function, or the method of its service's instance."""
+    """Return the function to call: the function itself, or the method of its service's instance."""
     if entry.service is None:
         return entry.declaration.function
     method: Callable[..., Any] = getattr(instance_of(entry.service), entry.attribute)
@@ -34,57 +37,57 @@ def function_of(entry: Registered) -> Callable[..., Any]:
 
 def instance_of(service: type) -> Any:
     """Return this process's instance of a service."""
-    found = _instances.get(service)
-    if found is not None:
-        return found
-    with _making:
-        for made in (_instances, _unready):
-            if service in made:
-                return made[service]
-        return _make(service)
+    instance = _instances.get(service)
+    if instance is not None:
+        return instance
+    with _lock:
+        for instances in (_instances, _being_set_up):
+            if service in instances:
+                return instances[service]
+        return _create(service)
 
 
 def stop_all() -> None:
-    """Call the `stop` hooks of what was made, the newest first: the process ends."""
-    with _making:
-        made = list(_instances.items())[::-1]
+    """Call the `stop` hooks of all instances, the newest first, when the process ends."""
+    with _lock:
+        created = list(_instances.items())[::-1]
         _instances.clear()
-    for service, instance in made:
-        for holder in (instance, *_dependencies(service).values()):
-            if not isinstance(holder, Config | RpcProxy):
-                _stop(holder)
+    for service, instance in created:
+        for owner in (instance, *_dependencies(service).values()):
+            if not isinstance(owner, Config | RpcProxy):
+                _stop(owner)
 
 
-def _make(service: type) -> Any:
-    """Return a new instance that has its dependencies and was set up; nothing is kept when that fails."""
-    instance = _unready[service] = service()
+def _create(service: type) -> Any:
+    """Return a new instance with its dependencies, after its setup; nothing is kept when that fails."""
+    instance = _being_set_up[service] = service()
     try:
         for attribute, dependency in _dependencies(service).items():
-            setattr(instance, attribute, _bound(dependency, instance))
+            setattr(instance, attribute, _bind(dependency, instance))
         if (setup := _hook(instance, "setup")) is not None:
             setup()
         _instances[service] = instance
     finally:
-        del _unready[service]
+        del _being_set_up[service]
     return instance
 
 
 def _dependencies(service: type) -> dict[str, Any]:
-    """Return what stands in the class for the instance's dependencies, by attribute."""
-    found = {}
+    """Return the class attributes that declare dependencies, by name."""
+    dependencies = {}
     for attribute in dir(service):
         if not attribute.startswith("__"):
             value = getattr(service, attribute)
             if isinstance(value, Config | RpcProxy) or _is_provider(value):
-                found[attribute] = value
-    return found
+                dependencies[attribute] = value
+    return dependencies
 
 
 def _is_provider(value: Any) -> bool:
     return not isinstance(value, type) and callable(getattr(type(value), "bind", None))
 
 
-def _bound(dependency: Any, instance: Any) -> Any:
+def _bind(dependency: Any, instance: Any) -> Any:
     if isinstance(dependency, Config):
         return _Settings(dependency.defaults)
     if isinstance(dependency, RpcProxy):
@@ -94,22 +97,22 @@ def _bound(dependency: Any, instance: Any) -> Any:
     return dependency.bind(instance)
 
 
-def _hook(holder: Any, name: str) -> Callable[[], Any] | None:
-    """Return a hook; a timer of that name is none."""
-    found = getattr(holder, name, None)
-    return found if callable(found) and not getattr(found, MARK, None) else None
+def _hook(owner: Any, name: str) -> Callable[[], Any] | None:
+    """Return a hook, None if there is none; a timer of that name is not a hook."""
+    hook = getattr(owner, name, None)
+    return hook if callable(hook) and not getattr(hook, MARK, None) else None
 
 
-def _stop(holder: Any) -> None:
+def _stop(owner: Any) -> None:
     try:
-        if (hook := _hook(holder, "stop")) is not None:
+        if (hook := _hook(owner, "stop")) is not None:
             hook()
     except Exception:
-        log.exception("A service could not be stopped in order.", extra={"service": type(holder).__name__})
+        log.exception("A service could not be stopped.", extra={"service": type(owner).__name__})
 
 
 class _Settings(Mapping[str, Any]):
-    """The site's settings, read like a dict, and defaults for what they do not have."""
+    """The site's settings as a mapping, with defaults for missing ones."""
 
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         self._defaults = defaults
@@ -140,7 +143,7 @@ class _Proxy:
         if service is None:
             known = ", ".join(sorted(code_timers.services())) or "none"
             raise LookupError(f"No service is named {self._service!r}; known: {known}.")
-        found = getattr(instance_of(service), method)
-        if not callable(found):
+        attribute = getattr(instance_of(service), method)
+        if not callable(attribute):
             raise AttributeError(f"{method} is not a method of the service {self._service!r}.")
-        return found
+        return attribute

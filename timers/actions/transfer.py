@@ -1,4 +1,4 @@
-"""The action that copies files: it submits a transfer and waits for it without holding a worker."""
+"""The action `transfer`: it submits a transfer and waits for it without holding a worker."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class TransferAction(Action):
         return transfers.check_body(body, owner=owner)
 
     def run(self, context: Context) -> Outcome:
-        """Submit the transfer; one that an earlier attempt of this execution began is gone on with.
+        """Submit the transfer, or continue the one that an earlier attempt of this execution began.
 
-        The timer of an app that was not let into the collections stands still until it was.
+        The timer of an app without consent for the collections is paused until there is one.
         """
         try:
             if context.timer_id is not None:
@@ -45,18 +45,18 @@ class TransferAction(Action):
                 attempt=context.attempt,
                 deadline=context.deadline,
             )
-        except Invalid as error:  # a collection that was deleted since, a deadline that has passed
+        except Invalid as error:  # for example a collection that was deleted since, or a deadline that has passed
             return Outcome.failed(error.message, reason="invalid")
         except ConsentRequired as error:
             return Outcome.failed(error.message, reason=error.code, pause_timer=error.message)
         return transfers.outcome_of(transfer)
 
     def cancel(self, context: Context) -> None:
-        transfers.cancel_of_execution(context.execution_id, now=clock.now())
+        transfers.cancel_for_execution(context.execution_id, now=clock.now())
 
     @classmethod
     def summary(cls, body: Mapping[str, Any]) -> str:
-        """Return "/from → /to", by paths: names of collections would cost lists one look-up per timer."""
+        """Return "/from → /to", with paths only: names of collections would cost lists one query per timer."""
         items = [item for item in body.get("DATA") or [] if isinstance(item, Mapping)]
         if not items:
             return cls.label

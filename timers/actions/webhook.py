@@ -19,26 +19,26 @@ from timers.targets import TargetRefused, parse_url
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 FIELDS = ("url", "method", "headers", "json", "text", "expect")
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_HEADERS = 50
 MAX_HEADER_LENGTH = 8 * 1024
-MAX_RETRY_AFTER = 24 * 3600.0
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 KEPT_HEADERS = ("content-type", "content-length", "date", "server", "location", "retry-after", "x-request-id")
 USER_AGENT = f"Timers/{getattr(timers, '__version__', '0.1')}"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _FRAMING = ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade")
-_OURS = ("expect", "idempotency-key", "x-timer-id", "x-scheduled-for", "x-attempt", "traceparent")
-_REFUSED_HEADERS = frozenset((*_FRAMING, *_OURS))
+_RESERVED_HEADERS = ("expect", "idempotency-key", "x-timer-id", "x-scheduled-for", "x-attempt", "traceparent")
+_REFUSED_HEADERS = frozenset((*_FRAMING, *_RESERVED_HEADERS))
 _REFUSED_PREFIXES = ("proxy-", "webhook-", "x-forwarded-")
 _SECRET_NAME = re.compile(r"authorization|cookie|.*(key|token|secret|password).*", re.IGNORECASE)
 _RETRYABLE = frozenset({408, 425, 429})
-_MIN_MASKED_LENGTH = 6  # shorter values occur by chance and would only blur the answer
+_MIN_MASKED_LENGTH = 6  # shorter values occur by chance, and masking them would make the answer unreadable
 
 
 class WebhookAction(Action):
-    """Sends exactly the configured body and tells from the status whether the other side took it."""
+    """Sends exactly the configured body; the status decides whether the request succeeded."""
 
     kind: ClassVar[str] = "webhook"
     label: ClassVar[str] = "Webhook"
@@ -60,7 +60,7 @@ class WebhookAction(Action):
         content = _content(parameters)
         started = clock.now()
         headers = {**_headers(parameters, content), **_delivery_headers(context, content or b"", started)}
-        hide = _hider(parameters.get("headers", {}))
+        mask = _masker(parameters.get("headers", {}))
         details: dict[str, Any] = {"request": _shown_request(parameters, headers, content)}
         try:
             answer = outgoing.call(
@@ -68,26 +68,26 @@ class WebhookAction(Action):
                 parameters["url"],
                 headers=headers,
                 body=content,
-                timeout=self._seconds(context, started),
+                timeout=self._timeout_seconds(context, started),
                 keep_bytes=outgoing.MAX_BYTES if context.is_step else outgoing.KEEP_BYTES,
                 cancelled=context.cancelled,
             )
         except ExternalError as error:
-            return _without_answer(error, details, hide)
-        details["answer"] = shown = _shown_answer(answer, hide)
-        if context.is_step:  # those after it read all of it, as it came
-            shown = {**shown, "headers": dict(answer.headers), "text": answer.text}
-        result = {name: shown[name] for name in ("status_code", "headers", "text", "truncated")}
-        return _judged(parameters, answer, result=result, details=details, now=clock.now())
+            return _without_answer(error, details, mask)
+        details["answer"] = shown_answer = _shown_answer(answer, mask)
+        if context.is_step:  # later steps read the whole answer, unmasked
+            shown_answer = {**shown_answer, "headers": dict(answer.headers), "text": answer.text}
+        result = {name: shown_answer[name] for name in ("status_code", "headers", "text", "truncated")}
+        return _outcome(parameters, answer, result=result, details=details, now=clock.now())
 
     @classmethod
     def split_secrets(cls, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         headers = dict(body.get("headers") or {})
-        found = {name: value for name, value in headers.items() if is_secret(name)}
-        if not found:
+        secret_headers = {name: value for name, value in headers.items() if is_secret(name)}
+        if not secret_headers:
             return dict(body), {}
-        masked = {**headers, **dict.fromkeys(found, MASK)}
-        return {**body, "headers": masked}, {f"headers.{name}": value for name, value in found.items()}
+        masked = {**headers, **dict.fromkeys(secret_headers, MASK)}
+        return {**body, "headers": masked}, {f"headers.{name}": value for name, value in secret_headers.items()}
 
     @classmethod
     def join_secrets(cls, body: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -110,18 +110,18 @@ class WebhookAction(Action):
             return method
         return f"{method} {target.authority}{target.path if target.path != '/' else ''}"
 
-    def _seconds(self, context: Context, now: datetime) -> float:
+    def _timeout_seconds(self, context: Context, now: datetime) -> float:
         if context.deadline is None:
             return self.defaults.timeout_seconds or 30.0
         return (context.deadline - now).total_seconds()
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a header's name says that its value is secret."""
+    """Return whether a header's value is secret, judging by its name."""
     return _SECRET_NAME.fullmatch(name) is not None
 
 
-# Checking what is saved
+# Checking the parameters
 
 
 def _refuse_unknown(body: Mapping[str, Any], known: tuple[str, ...], prefix: str = "") -> None:
@@ -153,9 +153,15 @@ def _clean_headers(headers: Any) -> dict[str, str]:
         raise Invalid({"headers": "Headers must be an object of names and texts."})
     if len(headers) > MAX_HEADERS:
         raise Invalid({"headers": f"At most {MAX_HEADERS} headers are possible."})
-    faults = {f"headers.{name}": fault for name, value in headers.items() if (fault := _header_fault(name, value))}
-    names = [str(name).lower() for name in headers]
-    faults |= {f"headers.{name}": "This header is given twice." for name in headers if names.count(name.lower()) > 1}
+    faults: dict[str, str] = {}
+    for name, value in headers.items():
+        fault = _header_fault(name, value)
+        if fault:
+            faults[f"headers.{name}"] = fault
+    lower_names = [str(name).lower() for name in headers]
+    for name in headers:
+        if lower_names.count(name.lower()) > 1:
+            faults[f"headers.{name}"] = "This header is given twice."
     if faults:
         raise Invalid(faults)
     return {name: value.strip() for name, value in headers.items()}
@@ -168,7 +174,7 @@ def _header_fault(name: str, value: Any) -> str | None:
     if lower in _REFUSED_HEADERS or lower.startswith(_REFUSED_PREFIXES):
         return "This header is set by the sender and cannot be given."
     if not isinstance(value, str):
-        return "A header's value must be a text."
+        return "A header's value must be text."
     if len(value) > MAX_HEADER_LENGTH:
         return f"A header's value is at most {MAX_HEADER_LENGTH:,} characters long."
     if not _VALUE.fullmatch(value):
@@ -183,7 +189,7 @@ def _clean_content(body: Mapping[str, Any]) -> dict[str, Any]:
     elif body.get("json") is not None:
         raise Invalid({"text": "Give either json or text, not both."})
     elif not isinstance(text, str):
-        raise Invalid({"text": "The text must be a text."})
+        raise Invalid({"text": "The text must be a string."})
     else:
         cleaned = {"text": text}
     _check_content(cleaned)
@@ -196,11 +202,11 @@ def _check_content(cleaned: Mapping[str, Any]) -> None:
         content = _content(cleaned) or b""
         nul = _contains_nul(cleaned.get(name))
     except (ValueError, TypeError, RecursionError) as error:
-        raise Invalid({name: "This cannot be sent as JSON or text in UTF-8."}) from error
+        raise Invalid({name: "This cannot be sent as JSON or as text in UTF-8."}) from error
     if nul:
         raise Invalid({name: "The character U+0000 cannot be stored."})
-    if len(content) > MAX_BODY:
-        too_large = Invalid({name: f"The body is larger than {MAX_BODY // 1024**2} MiB."})
+    if len(content) > MAX_BODY_BYTES:
+        too_large = Invalid({name: f"The body is larger than {MAX_BODY_BYTES // 1024**2} MiB."})
         too_large.code = "too_large"
         raise too_large
 
@@ -209,8 +215,8 @@ def _contains_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, Mapping):
-        return any(_contains_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(_contains_nul(part) for part in value)
+        return any(_contains_nul(item) for pair in value.items() for item in pair)
+    return isinstance(value, list) and any(_contains_nul(item) for item in value)
 
 
 def _clean_expect(expect: Any) -> dict[str, Any]:
@@ -218,8 +224,8 @@ def _clean_expect(expect: Any) -> dict[str, Any]:
         raise Invalid({"expect": 'Expected an object such as {"status": 200}.'})
     _refuse_unknown(expect, ("status",), prefix="expect.")
     status = expect.get("status", "2xx")
-    for one in status if isinstance(status, list) and status else [status]:
-        if not _is_status(one):
+    for value in status if isinstance(status, list) and status else [status]:
+        if not _is_status(value):
             raise Invalid({"expect.status": 'Give a status (200), a class ("2xx") or a list of them.'})
     return {"status": status}
 
@@ -243,17 +249,18 @@ def _content(parameters: Mapping[str, Any]) -> bytes | None:
 
 
 def _headers(parameters: Mapping[str, Any], content: bytes | None) -> dict[str, str]:
-    """Return the configured headers with what a request should say besides."""
-    given: Mapping[str, str] = parameters.get("headers", {})
+    """Return the configured headers with the default ones."""
+    configured: Mapping[str, str] = parameters.get("headers", {})
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
     if content is not None:
         headers["Content-Type"] = "application/json" if "json" in parameters else "text/plain; charset=utf-8"
-    names = {name.lower() for name in given}
-    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **given}
+    configured_names = {name.lower() for name in configured}
+    defaults = {name: value for name, value in headers.items() if name.lower() not in configured_names}
+    return {**defaults, **configured}
 
 
 def _delivery_headers(context: Context, content: bytes, now: datetime) -> dict[str, str]:
-    """Return the headers that name this delivery and prove where it comes from."""
+    """Return the headers that identify this delivery and prove its origin."""
     delivery = str(context.execution_id)
     return {
         **signing.headers(delivery, content, at=now, secrets=context.signing_secrets),
@@ -265,14 +272,14 @@ def _delivery_headers(context: Context, content: bytes, now: datetime) -> dict[s
     }
 
 
-# Judging
+# Outcome
 
 
-def _without_answer(error: ExternalError, details: dict[str, Any], hide: Callable[[str], str]) -> Outcome:
+def _without_answer(error: ExternalError, details: dict[str, Any], mask: Callable[[str], str]) -> Outcome:
     if error.reason == "cancelled":
         return Outcome.cancelled()
     return Outcome.failed(
-        hide(error.message),
+        mask(error.message),
         reason=error.reason,
         retryable=error.retryable,
         retry_after=error.retry_after,
@@ -280,7 +287,7 @@ def _without_answer(error: ExternalError, details: dict[str, Any], hide: Callabl
     )
 
 
-def _judged(
+def _outcome(
     parameters: Mapping[str, Any],
     answer: outgoing.Answer,
     *,
@@ -289,11 +296,11 @@ def _judged(
     now: datetime,
 ) -> Outcome:
     expected = parameters.get("expect", {}).get("status", "2xx")
-    if _meets(answer.status, expected):
+    if _matches(answer.status, expected):
         return Outcome.completed(result, details=details)
     retryable = _is_retryable(answer.status)
     return Outcome.failed(
-        f"{_host(parameters)} answered {_status_text(answer.status)}{_because(answer.status, parameters)}.",
+        f"{_host(parameters)} answered {_status_text(answer.status)}{_explanation(answer.status, parameters)}.",
         reason=_reason(answer.status, parameters),
         retryable=retryable,
         retry_after=_retry_after(answer.headers.get("retry-after"), now) if retryable else None,
@@ -303,9 +310,9 @@ def _judged(
     )
 
 
-def _meets(status: int, expected: Any) -> bool:
+def _matches(status: int, expected: Any) -> bool:
     if isinstance(expected, list):
-        return any(_meets(status, one) for one in expected)
+        return any(_matches(status, value) for value in expected)
     return f"{status // 100}xx" == expected if isinstance(expected, str) else status == expected
 
 
@@ -322,20 +329,20 @@ def _reason(status: int, parameters: Mapping[str, Any]) -> str:
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds that the other side asks to wait, at most a day; None when it says nothing readable."""
+    """Return the seconds that the server asks to wait, at most a day; None without a readable value."""
     value = (value or "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value[:12]), MAX_RETRY_AFTER)
+        return min(float(value[:12]), MAX_RETRY_AFTER_SECONDS)
     try:
         instant = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
-    return min(max(0.0, (instant - now).total_seconds()), MAX_RETRY_AFTER)
+    return min(max(0.0, (instant - now).total_seconds()), MAX_RETRY_AFTER_SECONDS)
 
 
-# Showing
+# Details for people
 
 
 def _host(parameters: Mapping[str, Any]) -> str:
@@ -349,7 +356,7 @@ def _status_text(status: int) -> str:
         return str(status)
 
 
-def _because(status: int, parameters: Mapping[str, Any]) -> str:
+def _explanation(status: int, parameters: Mapping[str, Any]) -> str:
     if "expect" in parameters:
         expected = parameters["expect"]["status"]
         return f", expected {' or '.join(map(str, expected)) if isinstance(expected, list) else expected}"
@@ -358,32 +365,33 @@ def _because(status: int, parameters: Mapping[str, Any]) -> str:
 
 def _shown_request(parameters: Mapping[str, Any], headers: Mapping[str, str], content: bytes | None) -> dict[str, Any]:
     body = (content or b"")[: outgoing.KEEP_BYTES]
-    given = {name for name in parameters.get("headers", {}) if is_secret(name)}
+    secret_names = {name for name in parameters.get("headers", {}) if is_secret(name)}
     return {
         "method": parameters["method"],
         "url": parameters["url"],
-        "headers": {name: MASK if name in given else value for name, value in headers.items()},
+        "headers": {name: MASK if name in secret_names else value for name, value in headers.items()},
         "body": body.decode(errors="ignore"),
         "truncated": len(content or b"") > outgoing.KEEP_BYTES,
     }
 
 
-def _shown_answer(answer: outgoing.Answer, hide: Callable[[str], str]) -> dict[str, Any]:
+def _shown_answer(answer: outgoing.Answer, mask: Callable[[str], str]) -> dict[str, Any]:
     return {
         "status_code": answer.status,
-        "headers": {name: hide(answer.headers[name]) for name in KEPT_HEADERS if name in answer.headers},
-        "text": hide(answer.text),
+        "headers": {name: mask(answer.headers[name]) for name in KEPT_HEADERS if name in answer.headers},
+        "text": mask(answer.text),
         "truncated": answer.truncated,
         "elapsed_seconds": answer.elapsed,
         "address": answer.address,
     }
 
 
-def _hider(headers: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that masks secret header values where the other side repeats them."""
+def _masker(headers: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function that masks secret header values where the answer repeats them."""
     values = [value for name, value in headers.items() if is_secret(name)]
-    parts = {part for value in values for part in (value, value.partition(" ")[2]) if len(part) >= _MIN_MASKED_LENGTH}
-    if not parts:
+    fragments = [fragment for value in values for fragment in (value, value.partition(" ")[2])]
+    masked_texts = {fragment for fragment in fragments if len(fragment) >= _MIN_MASKED_LENGTH}
+    if not masked_texts:
         return lambda text: text
-    pattern = re.compile("|".join(re.escape(part) for part in sorted(parts, key=len, reverse=True)))
+    pattern = re.compile("|".join(re.escape(fragment) for fragment in sorted(masked_texts, key=len, reverse=True)))
     return lambda text: pattern.sub(MASK, text)

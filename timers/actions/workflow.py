@@ -1,4 +1,4 @@
-"""The action that starts a workflow and waits for it without holding a worker."""
+"""The action `workflow`: it starts a workflow and waits for it without holding a worker."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from timers.actions.base import Action, Context, Defaults, Outcome
 from timers.services.workflows import runs as workflow_runs
 from timers.services.workflows.runs import ExecutionStart
 
-MAX_ENDED_AT_ONCE = 100
-"""How many are started in one transaction."""
+MAX_STARTS_PER_TRANSACTION = 100
+"""Number of workflows that are started in one transaction."""
 
 IDLE_SECONDS = 5.0
 
 
 class WorkflowAction(Action):
-    """Starts what Conductor's StartWorkflowRequest names; the execution ends as the run does."""
+    """Starts the workflow of a Conductor StartWorkflowRequest; the execution ends with the outcome of the run."""
 
     kind: ClassVar[str] = "workflow"
     label: ClassVar[str] = "Workflow"
@@ -36,16 +36,16 @@ class WorkflowAction(Action):
         return workflow_runs.check_request(body)
 
     def run(self, context: Context) -> Outcome:
-        """Start the workflow; a run that an earlier attempt of this execution began is gone on with."""
-        assert context.timer_id is not None  # a workflow is no step of another
-        wanted = ExecutionStart(
+        """Start the workflow, or continue the run that an earlier attempt of this execution began."""
+        assert context.timer_id is not None  # a workflow cannot be a step of another
+        request = ExecutionStart(
             owner_id=context.owner_id,
             body=context.parameters,
             execution_id=context.execution_id,
             timer_id=context.timer_id,
             attempt=context.attempt,
         )
-        return _starter(os.getpid()).start(wanted)
+        return _starter(os.getpid()).start(request)
 
     def cancel(self, context: Context) -> None:
         workflow_runs.terminate_of_execution(context.execution_id, now=clock.now())
@@ -57,42 +57,42 @@ class WorkflowAction(Action):
 
 
 class _Starter:
-    """One thread that starts what many wait for: a thousand that are due together need one connection."""
+    """One thread that starts workflows for many waiting ones: a thousand that are due together need one connection."""
 
     def __init__(self) -> None:
-        self._wishes: SimpleQueue[tuple[ExecutionStart, Future[Outcome]]] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[ExecutionStart, Future[Outcome]]] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self, wanted: ExecutionStart) -> Outcome:
+    def start(self, request: ExecutionStart) -> Outcome:
         future: Future[Outcome] = Future()
         with self._lock:
-            self._wishes.put((wanted, future))
+            self._requests.put((request, future))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._live, name="timers-workflow-starts", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="timers-workflow-starts", daemon=True)
                 self._thread.start()
         return future.result()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while True:
             try:
-                batch = [self._wishes.get(timeout=IDLE_SECONDS)]
+                batch = [self._requests.get(timeout=IDLE_SECONDS)]
             except Empty:
                 connections.close_all()
                 with self._lock:
-                    if self._wishes.empty():
+                    if self._requests.empty():
                         self._thread = None
                         return
                 continue
-            while len(batch) < MAX_ENDED_AT_ONCE and not self._wishes.empty():
-                batch.append(self._wishes.get())
+            while len(batch) < MAX_STARTS_PER_TRANSACTION and not self._requests.empty():
+                batch.append(self._requests.get())
             self._start(batch)
 
     @staticmethod
     def _start(batch: list[tuple[ExecutionStart, Future[Outcome]]]) -> None:
         try:
-            outcomes = workflow_runs.start_for_executions([wanted for wanted, _ in batch], now=clock.now())
-        except BaseException as error:  # each of those who wait records it
+            outcomes = workflow_runs.start_for_executions([request for request, _ in batch], now=clock.now())
+        except BaseException as error:  # every waiting execution records it
             connections.close_all()
             for _, future in batch:
                 future.set_exception(error)

@@ -1,4 +1,4 @@
-"""The contract of a channel, what it is given, and the registry of kinds. A channel tells one recipient something."""
+"""The contract of a channel, its deliveries, and the registry of kinds. A channel notifies one recipient."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uuid import UUID
 from timers.errors import Invalid
 from timers.registry import Registry
 
-URL_STARTS = ("http://", "https://")
+URL_PREFIXES = ("http://", "https://")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One attempt to hand a notice over. `id` is the same over all attempts, `sent_at` when this one began."""
+    """One attempt to deliver a notification. `id` is the same over all attempts; `sent_at` is the start of this one."""
 
     id: UUID
     target: str
@@ -32,32 +32,35 @@ class Delivery:
 
 
 class Channel(ABC):
-    """One way to tell somebody. Instances hold no state."""
+    """One way to notify a recipient. Instances hold no state."""
 
     kind: ClassVar[str]
     label: ClassVar[str]
 
     @classmethod
     def is_on(cls) -> bool:
-        """Return whether this installation is able to use it."""
+        """Return whether this installation can use the channel."""
         return True
 
     @classmethod
     @abstractmethod
     def clean_target(cls, text: str, *, owner: Any) -> str:
-        """Return the recipient as it is stored, empty for the owner; raises Invalid without the name of a field.
+        """Return the target as it is stored, empty for the owner; raises Invalid without the name of a field.
 
-        No text means the owner, where the channel knows how to reach one.
+        An empty text means the owner, where the channel knows an address of the owner.
         """
 
     @classmethod
     def address(cls, target: str, *, owner: Any) -> str:
-        """Return where a stored target leads today; empty when nobody would be reached."""
+        """Return the present address of a stored target; empty when there is none."""
         return target
 
     @abstractmethod
     def deliver(self, delivery: Delivery) -> None:
-        """Hand it over, `target` being an address; bounded in time. Raises ExternalError when it was not taken."""
+        """Deliver a notification to the address in `target`; bounded in time.
+
+        Raises ExternalError when it was not accepted.
+        """
 
 
 CHANNELS: Registry[Channel] = Registry("channel")
@@ -65,34 +68,39 @@ CHANNELS.register("email", "timers.channels.email.EmailChannel")
 CHANNELS.register("webhook", "timers.channels.webhook.WebhookChannel")
 
 
-def split(word: str) -> tuple[str, str]:
-    """Return (kind, target) of a word such as `email`, `email:ana@example.org` or a URL.
+def split(recipient: str) -> tuple[str, str]:
+    """Return (kind, target) of a recipient such as `email`, `email:ana@example.org` or a URL.
 
     Raises Invalid without the name of a field.
     """
-    is_url = word.lower().startswith(URL_STARTS)
-    kind, _, target = ("webhook", "", word) if is_url else word.partition(":")
+    is_url = recipient.lower().startswith(URL_PREFIXES)
+    kind, _, target = ("webhook", "", recipient) if is_url else recipient.partition(":")
     if kind not in CHANNELS or (kind == "webhook" and not is_url):
-        raise Invalid({"": f"{word[:60]!r} is nobody to tell: give email, email:somebody@example.org or a URL."})
+        raise Invalid({"": f"{recipient[:60]!r} is not a recipient: give email, email:somebody@example.org or a URL."})
     return kind, target.strip()
 
 
-def clean(word: str, *, owner: Any) -> str:
-    """Return the word as it is stored, its target checked; raises Invalid without the name of a field."""
-    kind, target = split(word.strip())
+def clean(recipient: str, *, owner: Any) -> str:
+    """Return the recipient as it is stored, its target checked; raises Invalid without the name of a field."""
+    kind, target = split(recipient.strip())
     target = CHANNELS.get(kind).clean_target(target, owner=owner)
-    return target if kind == "webhook" else f"{kind}:{target}" if target else kind
+    if kind == "webhook":
+        return target
+    return f"{kind}:{target}" if target else kind
 
 
-def clean_words(words: Iterable[str], *, owner: Any) -> tuple[str, ...]:
-    """Return the words of a policy `notify` as they are stored, each once; raises Invalid naming `notify`."""
-    found: dict[str, None] = {}
-    wrong: list[str] = []
-    for word in words:
+def clean_recipients(recipients: Iterable[str], *, owner: Any) -> tuple[str, ...]:
+    """Return the recipients of a policy `notify` as they are stored, without duplicates.
+
+    Raises Invalid naming `notify`.
+    """
+    cleaned: dict[str, None] = {}
+    errors: list[str] = []
+    for recipient in recipients:
         try:
-            found[clean(word, owner=owner)] = None
+            cleaned[clean(recipient, owner=owner)] = None
         except Invalid as error:
-            wrong += error.fields[""]
-    if wrong:
-        raise Invalid({"notify": wrong})
-    return tuple(found)
+            errors += error.fields[""]
+    if errors:
+        raise Invalid({"notify": errors})
+    return tuple(cleaned)

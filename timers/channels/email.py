@@ -18,11 +18,11 @@ from timers.errors import ExternalError, Invalid
 
 BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 MAX_ADDRESS_LENGTH = 254
-KEPT_OF_REPLY = 200
+MAX_REPLY_LENGTH = 200
 
 
 class EmailChannel(Channel):
-    """Sends from TIMERS_MAIL_FROM through the server that TIMERS_SMTP_URL names."""
+    """Sends from TIMERS_MAIL_FROM through the server in TIMERS_SMTP_URL."""
 
     kind: ClassVar[str] = "email"
     label: ClassVar[str] = "E-mail"
@@ -38,7 +38,7 @@ class EmailChannel(Channel):
         try:
             validate_email(text)
         except ValidationError:
-            raise Invalid({"": f"{text[:60]!r} is no e-mail address."}) from None
+            raise Invalid({"": f"{text[:60]!r} is not an e-mail address."}) from None
         if len(text) > MAX_ADDRESS_LENGTH:
             raise Invalid({"": f"An e-mail address has at most {MAX_ADDRESS_LENGTH} characters."})
         return text
@@ -49,20 +49,20 @@ class EmailChannel(Channel):
 
     def deliver(self, delivery: Delivery) -> None:
         if not settings.TIMERS_SMTP:
-            raise ExternalError("No mail server is set.", retryable=False, reason="not_set")
+            raise ExternalError("No mail server is configured.", retryable=False, reason="not_set")
         message = _message(delivery)
         connection = get_connection(BACKEND, fail_silently=False, **settings.TIMERS_SMTP)
-        with _outside_faults(str(settings.TIMERS_SMTP["host"])):
+        with _smtp_errors(str(settings.TIMERS_SMTP["host"])):
             try:
                 connection.open()
                 connection.send_messages([message])
-            finally:  # once the mail was taken, a bad farewell is no reason to send it again
+            finally:  # after the mail was accepted, an error while closing is no reason to send it again
                 with suppress(OSError, smtplib.SMTPException):
                     connection.close()
 
 
 def _message(delivery: Delivery) -> EmailMessage:
-    """Return the mail; its Message-ID lets servers recognise one that is sent a second time."""
+    """Return the mail; its Message-ID lets servers recognise a mail that is sent a second time."""
     _, sender = parseaddr(settings.TIMERS_MAIL_FROM)
     return EmailMessage(
         subject=delivery.subject,
@@ -78,10 +78,10 @@ def _message(delivery: Delivery) -> EmailMessage:
 
 
 @contextmanager
-def _outside_faults(host: str) -> Iterator[None]:
-    """Raise ExternalError for what goes wrong on the way.
+def _smtp_errors(host: str) -> Iterator[None]:
+    """Raise errors of the mail server as ExternalError.
 
-    What the server says for good about this mail is final; its moods, its door and its login may get better.
+    A permanent refusal of this mail is final. A failed connection or login, and a temporary refusal, may be retried.
     """
     try:
         yield
@@ -93,14 +93,14 @@ def _outside_faults(host: str) -> Iterator[None]:
             f"{host}: The login was refused ({error.smtp_code}).", retryable=True, reason="login_failed"
         ) from error
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-        what = "the sender" if isinstance(error, smtplib.SMTPSenderRefused) else "the mail"
-        raise _refused(host, what, error.smtp_code, error.smtp_error) from error
+        subject = "the sender" if isinstance(error, smtplib.SMTPSenderRefused) else "the mail"
+        raise _refused(host, subject, error.smtp_code, error.smtp_error) from error
     except (OSError, smtplib.SMTPException) as error:  # no connection, no TLS, hung up, too slow
         text = str(error) or type(error).__name__
-        raise ExternalError(f"{host}: {text[:KEPT_OF_REPLY]}", retryable=True, reason="connection_error") from error
+        raise ExternalError(f"{host}: {text[:MAX_REPLY_LENGTH]}", retryable=True, reason="connection_error") from error
 
 
-def _refused(host: str, what: str, code: int, reply: bytes | str) -> ExternalError:
-    said = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
-    sentence = f"{host}: The server refused {what}: {code} {' '.join(said.split())[:KEPT_OF_REPLY]}"
+def _refused(host: str, subject: str, code: int, reply: bytes | str) -> ExternalError:
+    reply_text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
+    sentence = f"{host}: The server refused {subject}: {code} {' '.join(reply_text.split())[:MAX_REPLY_LENGTH]}"
     return ExternalError(sentence, retryable=code < 500, reason="refused")

@@ -11,13 +11,16 @@ from timers.channels.base import Channel, Delivery
 from timers.errors import ExternalError, Invalid
 from timers.targets import TargetRefused, parse_url
 
-TIMEOUT = 10.0
-KEPT_OF_ANSWER = 1024
-_MAY_GET_BETTER = frozenset({408, 425, 429})
+TIMEOUT_SECONDS = 10.0
+MAX_ANSWER_BYTES = 1024
+_RETRYABLE_STATUSES = frozenset({408, 425, 429})
 
 
 class WebhookChannel(Channel):
-    """Posts type, subject, text, data and time; 2xx means taken. The rules on addresses are those of all webhooks."""
+    """Posts type, subject, text, data and time; 2xx means accepted.
+
+    The rules on addresses are those of all webhooks.
+    """
 
     kind: ClassVar[str] = "webhook"
     label: ClassVar[str] = "Webhook"
@@ -42,14 +45,14 @@ class WebhookChannel(Channel):
                 **signing.headers(str(delivery.id), content, at=delivery.sent_at, secrets=delivery.signing_secrets),
             },
             body=content,
-            timeout=TIMEOUT,
-            max_bytes=KEPT_OF_ANSWER,
-            keep_bytes=KEPT_OF_ANSWER,
+            timeout=TIMEOUT_SECONDS,
+            max_bytes=MAX_ANSWER_BYTES,
+            keep_bytes=MAX_ANSWER_BYTES,
         )
         if not 200 <= answer.status < 300:
             raise ExternalError(
                 f"{parse_url(delivery.target).authority} answered {answer.status}.",
-                retryable=answer.status in _MAY_GET_BETTER or answer.status >= 500,
+                retryable=answer.status in _RETRYABLE_STATUSES or answer.status >= 500,
                 reason="http_status",
             )
 

@@ -1,6 +1,7 @@
-"""Many small things of one folder in one text: what a row per file would cost more to write than the file to copy.
+"""Bundles: many small files of one folder in one row.
 
-The text is JSON: one list per field of `Member`, in their order, those at the end that hold nothing left out.
+A row per file would cost more to write than the file to copy. The text of a bundle is JSON: one list per field of
+`Member`, in the order of the fields. Fields at the end that hold nothing are left out.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 MAX_MEMBERS = 1000
-MAX_BYTES = 32 * 1024 * 1024
-SMALL = 256 * 1024
-"""Files up to this size are copied as members of a pack; larger ones have a row, and can be gone on with, each."""
+MAX_BUNDLE_BYTES = 32 * 1024 * 1024
+MAX_MEMBER_BYTES = 256 * 1024
+"""Largest size of a member. A larger file has a row of its own and can be resumed."""
 
 
 class Member(NamedTuple):
-    """One file of a pack. Instants in microseconds since 1970; `there_*` is what stood at the destination."""
+    """One file of a bundle.
+
+    Instants are microseconds since 1970; `there_*` describe the existing file at the destination.
+    """
 
     name: str
     size: int = 0
@@ -27,15 +31,15 @@ class Member(NamedTuple):
 
 
 def encode(members: Sequence[Member]) -> str:
-    """Return the text of at least one member; ValueError for none."""
+    """Return the text of a bundle; raises ValueError without a member."""
     columns = [list(column) for column in zip(*members, strict=True)]
     if not columns:
-        raise ValueError("A pack holds at least one member.")
+        raise ValueError("A bundle holds at least one member.")
     while columns[-1].count(None) == len(columns[-1]):
         columns.pop()
     return json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode(text: str) -> Iterator[Member]:
-    """Yield the members of a pack, in their order."""
+    """Yield the members of a bundle, in their order."""
     yield from map(Member, *json.loads(text))

@@ -1,4 +1,4 @@
-"""Digests of streams, and the names that people give to the ways of making them."""
+"""Digests of streams, and the names of the algorithms."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any, Protocol
 
 from timers.errors import Invalid
 
-DEFAULT = "sha256"
+DEFAULT_ALGORITHM = "sha256"
 ALGORITHMS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128}
-"""Known algorithms with the length of their digests in hexadecimal digits."""
-CHUNK = 256 * 1024
+"""Known algorithms and the length of their digests in hexadecimal digits."""
+CHUNK_BYTES = 256 * 1024
 
 
 class Stream(Protocol):
-    """Anything that is read piece by piece; an empty piece is the end."""
+    """An object that is read in chunks; an empty chunk is the end."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
-def new(algorithm: str = DEFAULT) -> Any:
-    """Return a fresh digest, to be fed by `update`."""
+def new(algorithm: str = DEFAULT_ALGORITHM) -> Any:
+    """Return a new digest object, to be fed by `update`."""
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def digest(stream: Stream, algorithm: str = DEFAULT) -> str:
-    """Return the hexadecimal digest of everything that is left in the stream."""
-    feed = new(algorithm)
-    while piece := stream.read(CHUNK):
-        feed.update(piece)
-    return feed.hexdigest()
+def digest(stream: Stream, algorithm: str = DEFAULT_ALGORITHM) -> str:
+    """Return the hexadecimal digest of the rest of the stream."""
+    result = new(algorithm)
+    while chunk := stream.read(CHUNK_BYTES):
+        result.update(chunk)
+    return result.hexdigest()
 
 
-def agree(one: str, other: str) -> bool:
-    """Return whether two hexadecimal digests are the same, whatever the case of their letters."""
-    return hmac.compare_digest(one.lower(), other.lower())
+def agree(first: str, second: str) -> bool:
+    """Return whether two hexadecimal digests are equal, regardless of upper and lower case."""
+    return hmac.compare_digest(first.lower(), second.lower())
 
 
 def expected(checksum: object, algorithm: object, *, field: str = "external_checksum") -> tuple[str, str]:
-    """Return (digest, algorithm) of a checksum that somebody gave; without an algorithm its length tells.
+    """Return (digest, algorithm) of a given checksum; without an algorithm, the length of the digest determines it.
 
     Raises Invalid naming `field`, or "checksum_algorithm" beside it.
     """
@@ -54,7 +54,7 @@ def expected(checksum: object, algorithm: object, *, field: str = "external_chec
 
 
 def check_algorithm(algorithm: object, *, field: str) -> str:
-    """Return our name of an algorithm that somebody named; raises Invalid naming `field`."""
+    """Return the canonical name of an algorithm; raises Invalid naming `field`."""
     name = algorithm.lower().replace("-", "") if isinstance(algorithm, str) else ""
     if name not in ALGORITHMS:
         raise Invalid({field: f"Unknown algorithm; known: {', '.join(ALGORITHMS)}."})

@@ -1,4 +1,7 @@
-"""Include and exclude rules on names inside recursive items: the first that matches decides, none includes."""
+"""Include and exclude rules on names inside recursive items.
+
+The first rule that matches decides; without a match a name is included.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from timers.copying.plan import Kind
 from timers.errors import Invalid
 
 MAX_RULES = 1000
-MAX_PATTERN = 1024
+MAX_PATTERN_LENGTH = 1024
 _KEYS = {"DATA_TYPE", "method", "name", "type"}
 
 
 class Method(StrEnum):
-    """What a rule does with the names that it matches."""
+    """Effect of a rule on the names that it matches."""
 
     INCLUDE = "include"
     EXCLUDE = "exclude"
@@ -27,7 +30,10 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class FilterRule:
-    """One rule; without a `type` it counts for files and folders. Patterns know `*`, `?` and `[abc]`, and mind case."""
+    """One rule; without a `type` it applies to files and folders.
+
+    Patterns know `*`, `?` and `[abc]`, and are case-sensitive.
+    """
 
     method: Method
     name: str
@@ -35,12 +41,12 @@ class FilterRule:
 
     def document(self) -> dict[str, Any]:
         """Return the rule as it is written in a submission."""
-        written = {"DATA_TYPE": "filter_rule", "method": self.method.value, "name": self.name}
-        return written if self.type is None else {**written, "type": self.type}
+        fields = {"DATA_TYPE": "filter_rule", "method": self.method.value, "name": self.name}
+        return fields if self.type is None else {**fields, "type": self.type}
 
 
 class Filter:
-    """All rules of a transfer. A folder that is excluded takes all that it holds with it: nobody looks inside."""
+    """All rules of a transfer. An excluded folder excludes everything inside it: it is not listed."""
 
     def __init__(self, rules: tuple[FilterRule, ...] = ()) -> None:
         self.rules = rules
@@ -48,8 +54,8 @@ class Filter:
 
     def includes(self, name: str, kind: str) -> bool:
         """Return whether an entry of that name and kind belongs to the transfer."""
-        for method, only, match in self._compiled:
-            if only in {None, kind} and match(name):
+        for method, rule_type, match in self._compiled:
+            if rule_type in {None, kind} and match(name):
                 return method is Method.INCLUDE
         return True
 
@@ -81,10 +87,10 @@ def _rule(document: object, field: str) -> FilterRule:
 
 
 def _pattern(value: object, field: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_PATTERN or "\0" in value:
-        raise Invalid({field: f"Give a name or pattern such as *.txt, at most {MAX_PATTERN} characters."})
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_PATTERN_LENGTH or "\0" in value:
+        raise Invalid({field: f"Give a name or pattern such as *.txt, at most {MAX_PATTERN_LENGTH} characters."})
     if "/" in value:
-        raise Invalid({field: "A rule looks at names, not at paths: leave out the slash."})
+        raise Invalid({field: "A rule matches names, not paths: leave out the slash."})
     return value
 
 

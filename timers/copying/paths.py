@@ -1,6 +1,6 @@
-"""Paths inside a collection: always absolute, always below its root, whatever was typed.
+"""Paths inside a collection: always absolute and always below its root.
 
-A collection path is "/" or "/a/b": no empty, "." or ".." part, no slash at the end.
+A collection path is "/" or "/a/b": no empty, "." or ".." name, no slash at the end.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ ROOT = "/"
 
 
 def normalise(path: object, *, default_directory: str = ROOT, field: str = "path") -> str:
-    """Return the collection path that `path` means; raises Invalid naming `field`.
+    """Return the collection path for a path as it was typed; raises Invalid naming `field`.
 
     "~", "~/x", "/~/x" and relative paths start at the default directory; "/x" starts at the collection's root.
     """
     if not isinstance(path, str) or not path:
         raise Invalid({field: "Give a path as text, such as /folder/file.txt."})
-    complaint = _complaint(path)
-    if complaint:
-        raise Invalid({field: complaint})
-    return _assemble(_home(path, default_directory))
+    error = _error_in(path)
+    if error:
+        raise Invalid({field: error})
+    return _without_empty_names(_from_default_directory(path, default_directory))
 
 
 def join(folder: str, name: str) -> str:
-    """Return the path of `name` in `folder`; the name must be one part (ValueError otherwise)."""
+    """Return the path of `name` in `folder`; raises ValueError unless `name` is a single name."""
     if not is_name(name):
         raise ValueError(f"{name!r} is no name of a file or folder.")
     return f"{folder}/{name}" if folder != ROOT else f"/{name}"
 
 
 def is_name(name: str) -> bool:
-    """Return whether `name` can be one part of a path."""
+    """Return whether `name` can be a single name in a path."""
     return bool(name) and name not in {".", ".."} and "/" not in name and "\0" not in name
 
 
 def parts(path: str) -> list[str]:
-    """Return the names that lead from the collection's root to `path`."""
+    """Return the names from the collection's root to `path`."""
     return [part for part in path.split("/") if part]
 
 
 def parent(path: str) -> str:
-    """Return the folder that holds `path`; the root is its own parent."""
+    """Return the folder of `path`; the root is its own parent."""
     return path.rpartition("/")[0] or ROOT
 
 
 def above(path: str) -> Iterator[str]:
-    """Yield the folders that a path lies in, nearest first, without the root."""
+    """Yield the folders above a path, nearest first, without the root."""
     while (path := parent(path)) != ROOT:
         yield path
 
 
 def name_of(path: str) -> str:
-    """Return the last part of a path; empty for the root."""
+    """Return the last name of a path; empty for the root."""
     return path.rpartition("/")[2]
 
 
@@ -66,12 +66,12 @@ def is_inside(path: str, folder: str) -> bool:
 
 
 def means_folder(path: str) -> bool:
-    """Return whether the text as it was typed says that it is a folder: "into here"."""
+    """Return whether a path as it was typed names a folder to copy into."""
     return path.endswith("/") or path in {"~", "."}
 
 
 def is_storable(name: str) -> bool:
-    """Return whether a name found in a store is text; names that are no UTF-8 cannot be shown or recorded."""
+    """Return whether a name is valid Unicode text. Names that are not UTF-8 cannot be shown or recorded."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -79,7 +79,7 @@ def is_storable(name: str) -> bool:
     return True
 
 
-def _complaint(path: str) -> str | None:
+def _error_in(path: str) -> str | None:
     if "\0" in path:
         return "A path cannot contain the character NUL."
     if not is_storable(path):
@@ -93,12 +93,12 @@ def _complaint(path: str) -> str | None:
     return None
 
 
-def _home(path: str, default_directory: str) -> str:
+def _from_default_directory(path: str, default_directory: str) -> str:
     for prefix in ("/~", "~"):
         if path == prefix or path.startswith(f"{prefix}/"):
             return f"{default_directory}/{path[len(prefix) :]}"
     return path if path.startswith("/") else f"{default_directory}/{path}"
 
 
-def _assemble(path: str) -> str:
+def _without_empty_names(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})

@@ -1,4 +1,7 @@
-"""What is to be done so that a destination matches a source: decided entry by entry, without touching either."""
+"""Planning of a transfer: the steps that make a destination match a source.
+
+Every entry is decided by itself, without touching source or destination.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from typing import NamedTuple, Protocol
 from timers.clock import from_us
 
 Lookup = Callable[[str], "Entry | None"]
-"""What a folder holds under a name; None for nothing."""
+"""Function that returns the entry of a folder under a name; None when there is none."""
 
-TOLERANCE_NS = 2_000_000_000
-"""How far two modification times may differ and still count as the same: FAT keeps even seconds only."""
+TIME_TOLERANCE_NS = 2_000_000_000
+"""Largest difference of two modification times that count as the same: FAT keeps even seconds only."""
 
 
 class Kind(StrEnum):
-    """What an entry of a folder is. Links are never followed; `other` are sockets, devices and pipes."""
+    """Kind of a folder's entry. Links are never followed; `other` are sockets, devices and pipes."""
 
     FILE = "file"
     DIR = "dir"
@@ -26,7 +29,7 @@ class Kind(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One name in a folder, as a store tells it. A tuple, because a million of them pass through."""
+    """One entry of a folder. A tuple, because a transfer may have a million of them."""
 
     name: str
     kind: Kind
@@ -35,12 +38,12 @@ class Entry(NamedTuple):
 
     @property
     def modified_at(self) -> datetime | None:
-        """When it was last changed, to the microsecond; None when the store does not say."""
+        """Modification time, to the microsecond; None when the store does not provide it."""
         return None if self.modified_ns is None else from_us(self.modified_ns // 1000)
 
 
 class SyncLevel(IntEnum):
-    """How an existing file is compared. Each level above SIZE also looks at the size first."""
+    """Comparison of an existing file. Each level above SIZE compares the size first."""
 
     EXISTS = 0
     SIZE = 1
@@ -53,7 +56,7 @@ class SyncLevel(IntEnum):
 
 
 class FileVerdict(StrEnum):
-    """What a source, or its absence, means for the destination: the words of a dry run."""
+    """Result of the comparison of a source, or of its absence, with the destination: the words of a dry run."""
 
     ADD = "add"
     CHANGE = "change"
@@ -64,8 +67,8 @@ class FileVerdict(StrEnum):
 _WORDS = {level: level.name.lower() for level in SyncLevel}
 
 
-class What(StrEnum):
-    """What a step does. COMPARE is decided by reading both files; the last three change nothing."""
+class StepKind(StrEnum):
+    """Kind of a step. COMPARE is decided by reading both files; the last three change nothing."""
 
     COPY = "copy"
     LINK = "link"
@@ -79,47 +82,47 @@ class What(StrEnum):
 
 
 class PlannedEntry(NamedTuple):
-    """One decision about one entry.
+    """The decision about one entry.
 
-    `level` is the comparison that was really used, `verdict` what came of it (None until both were read), `there` what
-    stands at the destination; `why` explains a CLASH.
+    `level` is the comparison that was really used. `verdict` is its result, None until both files were read. `there` is
+    the existing entry at the destination. `explanation` is set for a CLASH.
     """
 
-    what: What
+    kind: StepKind
     entry: Entry
     level: str | None = None
     verdict: str | None = None
     there: Entry | None = None
-    why: str = ""
+    explanation: str = ""
 
 
 class Links(StrEnum):
-    """What becomes of symbolic links (recursive_symlinks): left out, made again, or replaced by what they lead to."""
+    """Handling of symbolic links (recursive_symlinks): left out, made again, or replaced by their target."""
 
     IGNORE = "ignore"
     KEEP = "keep"
     COPY = "copy"
 
 
-class Names(Protocol):
-    """What a filter answers."""
+class NameFilter(Protocol):
+    """Protocol of a filter."""
 
     def includes(self, name: str, kind: str) -> bool: ...
 
 
-# of enums, members that are looked up for every file
-_COPY, _IGNORE, _SKIP = What.COPY, What.IGNORE, What.SKIP
+# members of enums, as names of the module: they are needed for every file
+_COPY, _IGNORE, _SKIP = StepKind.COPY, StepKind.IGNORE, StepKind.SKIP
 _MTIME, _EXISTS, _BY_TIME = SyncLevel.MTIME, SyncLevel.EXISTS, SyncLevel.MTIME.word
 _ADD, _CHANGE, _SAME = FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
-_OF_LINKS = {Links.IGNORE: What.IGNORE, Links.KEEP: What.LINK, Links.COPY: What.FOLLOW}
+_OF_LINKS = {Links.IGNORE: StepKind.IGNORE, Links.KEEP: StepKind.LINK, Links.COPY: StepKind.FOLLOW}
 
 
 def folder_steps(
     listing: Iterable[Entry],
     *,
     there: Lookup | None,
-    rules: Names | None,
+    rules: NameFilter | None,
     level: SyncLevel | None,
     links: Links = Links.IGNORE,
 ) -> Iterator[PlannedEntry]:
@@ -140,11 +143,11 @@ def folder_steps(
 
 
 def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> PlannedEntry:
-    """Return what a source file asks for, given what stands at its destination."""
+    """Return the step for a source file, given the existing entry at its destination."""
     if there is None:
         return PlannedEntry(_COPY, entry, None, _ADD)
     if there.kind is _DIR:
-        return PlannedEntry(What.CLASH, entry, why="a folder stands where the file should go")
+        return PlannedEntry(StepKind.CLASH, entry, explanation="a folder exists where the file should go")
     if there.kind is not _FILE or level is None:
         return PlannedEntry(_COPY, entry, None, _CHANGE, there)
     if level is _EXISTS:
@@ -155,23 +158,28 @@ def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> Pla
 
 
 def folder_step(entry: Entry, there: Entry | None) -> PlannedEntry:
-    """Return what a source folder asks for; SKIP means that it is there already."""
+    """Return the step for a source folder; SKIP means that it exists already."""
     if there is None:
-        return PlannedEntry(What.MKDIR, entry, None, _ADD)
+        return PlannedEntry(StepKind.MKDIR, entry, None, _ADD)
     if there.kind is _DIR:
-        return PlannedEntry(What.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
-    return PlannedEntry(What.CLASH, entry, why="something that is no folder stands where the folder should go")
+        return PlannedEntry(StepKind.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
+    return PlannedEntry(
+        StepKind.CLASH, entry, explanation="an entry that is not a folder exists where the folder should go"
+    )
 
 
 def link_step(entry: Entry, there: Entry | None, links: Links) -> PlannedEntry:
-    """Return what a symbolic link of the source asks for: to be made again, or (FOLLOW) what it leads to."""
+    """Return the step for a symbolic link of the source: make it again, or FOLLOW it to its target."""
     if links is Links.KEEP and there is not None and there.kind is _DIR:
-        return PlannedEntry(What.CLASH, entry, why="a folder stands where the link should go")
+        return PlannedEntry(StepKind.CLASH, entry, explanation="a folder exists where the link should go")
     return PlannedEntry(_OF_LINKS[links], entry, None, _ADD if there is None else _CHANGE, there)
 
 
-def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: Names | None) -> Iterator[Entry]:
-    """Yield what a destination folder holds that the source does not; what the rules leave out is left alone."""
+def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: NameFilter | None) -> Iterator[Entry]:
+    """Yield the entries of a destination folder that the source does not have.
+
+    Entries excluded by the rules are not yielded.
+    """
     for entry in listing:
         if (rules is None or rules.includes(entry.name, entry.kind)) and in_source(entry.name) is None:
             yield entry
@@ -181,21 +189,24 @@ def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> PlannedEntry:
     if level is _MTIME:
         return _by_time(entry, there)
     if level is SyncLevel.SIZE:
-        return PlannedEntry(What.SKIP, entry, level.word, _SAME, there)
-    return PlannedEntry(What.COMPARE, entry, level.word, None, there)
+        return PlannedEntry(StepKind.SKIP, entry, level.word, _SAME, there)
+    return PlannedEntry(StepKind.COMPARE, entry, level.word, None, there)
 
 
 def _by_time(entry: Entry, there: Entry) -> PlannedEntry:
     if entry.modified_ns is None or there.modified_ns is None:
-        why = "one of the two stores keeps no modification times, so they cannot be compared"
-        return PlannedEntry(What.CLASH, entry, why=why)
-    if there.modified_ns + TOLERANCE_NS < entry.modified_ns:
+        explanation = "one of the two stores keeps no modification times, so they cannot be compared"
+        return PlannedEntry(StepKind.CLASH, entry, explanation=explanation)
+    if there.modified_ns + TIME_TOLERANCE_NS < entry.modified_ns:
         return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
     return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
 
 
-def may_delete(deletions: int, *, of: int, most: int | None) -> bool:
-    """Return whether so many deletions are allowed: up to `most`; by default 1,000, or a quarter of what is there."""
-    if most is not None:
-        return deletions <= most
-    return deletions <= 1000 or deletions * 4 <= of
+def may_delete(deletions: int, *, total: int, limit: int | None) -> bool:
+    """Return whether so many deletions are allowed.
+
+    Up to `limit` are allowed; without a limit up to 1,000, or a quarter of the `total` entries.
+    """
+    if limit is not None:
+        return deletions <= limit
+    return deletions <= 1000 or deletions * 4 <= total

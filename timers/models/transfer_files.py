@@ -51,7 +51,7 @@ class DoneFile(NamedTuple):
     checksum: str | None
 
 
-class ChangedPack(NamedTuple):
+class ChangedBundle(NamedTuple):
     """What became of a pack's row: all of it in a new state, or what is left of it."""
 
     id: int
@@ -93,7 +93,7 @@ def mark_done(files: Sequence[DoneFile], *, finished_us: int) -> None:
         _MARK_DONE.change(finished_us=finished_us, rows=files)
 
 
-def change_packs(packs: Sequence[ChangedPack]) -> None:
+def change_bundles(packs: Sequence[ChangedBundle]) -> None:
     """Record what became of packs."""
     if packs:
         with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""The contract of a storage: where files of a collection are. And the registry of kinds.
+"""The contract of a storage, the place of a collection's files; and the registry of kinds.
 
-Paths are collection paths ("/", "/a/b"; see `copying.paths`): absolute, normalised, below the storage's own root.
-Whatever goes wrong outside is an ExternalError whose message names the path and whose reason is one of REASONS.
+Paths are collection paths ("/", "/a/b"; see `copying.paths`): absolute, normalised, below the storage's own root. Every
+failure outside is an ExternalError whose message names the path and whose reason is one of REASONS.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ __all__ = [
     "Done",
     "Entry",
     "Kind",
-    "Listed",
     "Lookup",
+    "PartialFile",
+    "PrefetchedListing",
     "Reader",
     "Result",
     "SourceFault",
     "Storage",
-    "UnfinishedFile",
     "Writer",
     "fault",
-    "is_part",
-    "part_name",
-    "part_prefix",
+    "is_partial",
+    "partial_name",
+    "partial_prefix",
 ]
 
 REASONS: dict[str, bool] = {
@@ -65,44 +65,46 @@ REASONS: dict[str, bool] = {
     "checksum_mismatch": True,
     "changed_afterwards": False,
 }
-"""Why a storage can fail, and whether trying again can help."""
+"""Reasons for which a storage can fail, and whether trying again can help."""
 
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
-_PART = re.compile(r"\.timers-[0-9a-f]{12}-\d+(m\d+)?-\d+\.part")
+_PARTIAL = re.compile(r"\.timers-[0-9a-f]{12}-\d+(m\d+)?-\d+\.part")
 
 
-def part_name(transfer_id: UUID, file: str, slice_number: int) -> str:
-    """Return the temporary name of a file (a row's number, "12", or that of a member of a pack, "12m3").
+def partial_name(transfer_id: UUID, file: str, slice_number: int) -> str:
+    """Return the temporary name of a file.
 
-    It says whose it is, so that nobody finishes what another took over.
+    `file` is the number of its row, "12", or that of a member of a bundle, "12m3".
+
+    The name tells which slice wrote it, so that no slice finishes a file that another took over.
     """
-    return f"{part_prefix(transfer_id, file)}{slice_number}.part"
+    return f"{partial_prefix(transfer_id, file)}{slice_number}.part"
 
 
-def part_prefix(transfer_id: UUID, file: str | None = None) -> str:
-    """Return how the names of all parts of one transfer begin, or of one of its files."""
+def partial_prefix(transfer_id: UUID, file: str | None = None) -> str:
+    """Return the beginning of the names of all partial files of one transfer, or of one of its files."""
     return f".timers-{transfer_id.hex[-12:]}-" if file is None else f".timers-{transfer_id.hex[-12:]}-{file}-"
 
 
-def is_part(name: str) -> bool:
-    """Return whether a name is that of an unfinished part: neither listed nor copied nor deleted as a file."""
-    return name[:8] == ".timers-" and _PART.fullmatch(name) is not None
+def is_partial(name: str) -> bool:
+    """Return whether a name is that of a partial file, which is neither listed nor copied nor deleted as a file."""
+    return name[:8] == ".timers-" and _PARTIAL.fullmatch(name) is not None
 
 
 class Digest(Protocol):
-    """What digests have in common."""
+    """Protocol of all digests."""
 
     def update(self, data: bytes | memoryview, /) -> None: ...
 
 
 def fault(reason: str, message: str) -> ExternalError:
-    """Return the error for a reason out of REASONS."""
+    """Return the error for one of the REASONS."""
     return ExternalError(message, retryable=REASONS[reason], reason=reason)
 
 
 @contextmanager
-def _unless_gone() -> Iterator[None]:
+def _ignore_not_found() -> Iterator[None]:
     try:
         yield
     except ExternalError as error:
@@ -111,7 +113,7 @@ def _unless_gone() -> Iterator[None]:
 
 
 class SourceFault(Exception):
-    """A fault met while reading the source, where one of the destination would be met too."""
+    """A fault of the source, raised where a fault of the destination could be met too."""
 
     def __init__(self, error: ExternalError) -> None:
         super().__init__(error.message)
@@ -120,31 +122,38 @@ class SourceFault(Exception):
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a storage can do beyond the six verbs. Shown to people, and asked for by the copier."""
+    """Capabilities of a storage beyond the basic operations.
+
+    They are shown to users, and decide how files are copied.
+    """
 
     rename: bool = False  # an entry can be moved without copying it
-    times: bool = False  # a file keeps the modification time that it is given
-    folders: bool = True  # folders exist by themselves, also empty ones
-    resume: bool = False  # an unfinished part can be gone on with
-    checksums: tuple[str, ...] = ()  # digests that the store itself can state
-    quick_stat: bool = False  # looking one name up costs next to nothing
+    times: bool = False  # a file keeps a given modification time
+    folders: bool = True  # folders exist by themselves, even empty ones
+    resume: bool = False  # a partial file can be resumed
+    checksums: tuple[str, ...] = ()  # algorithms of the digests that the store itself can state
+    quick_stat: bool = False  # looking up one name costs next to nothing
     links: bool = False  # symbolic links can be read and made
-    streams: int = 1  # how many files at a time make it faster, each over a connection of its own
+    streams: int = 1  # number of files at a time that makes it faster, each over its own connection
 
     def document(self) -> dict[str, Any]:
+        """Return the capabilities as JSON."""
         return {**asdict(self), "checksums": list(self.checksums)}
 
 
 @dataclass(frozen=True)
-class UnfinishedFile:
-    """An unfinished file that an earlier slice left beside its target: its name, and how much of it counts."""
+class PartialFile:
+    """An unfinished file that an earlier slice left beside its target: its name, and the number of bytes that count."""
 
     name: str
     size: int
 
 
 class Batch(NamedTuple):
-    """Small files of one folder that are copied or compared together; part number n is named `head` + n + `tail`."""
+    """Small files of one folder that are copied or compared together.
+
+    Partial file number n is named `head` + n + `tail`.
+    """
 
     source: str
     destination: str
@@ -154,48 +163,48 @@ class Batch(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A file of a lot that is in place, or was found the same, as it was when it was read."""
+    """A file of a batch that is in place, or was the same; with the values of the file when it was read."""
 
     size: int
     modified_ns: int
     digest: str | None
 
 
-class Listed(NamedTuple):
-    """What a folder holds, and what another one holds under the same names."""
+class PrefetchedListing(NamedTuple):
+    """The entries of a folder, and the entries of another folder under the same names."""
 
     entries: Sequence[Entry]
     there: Mapping[str, Entry]
 
 
 Result = Done | ExternalError | SourceFault | None
-"""What came of one file of a lot; None when it has to be looked at by itself."""
+"""Outcome of one file of a batch; None when the file has to be processed by itself."""
 
 
 class Reader(ABC):
-    """A file opened for reading; a context manager. `opened` is what it was like then."""
+    """A file opened for reading; a context manager. `opened` is its entry at that moment."""
 
     position: int
     opened: Entry
 
     @abstractmethod
     def read(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`; nothing at the end."""
+        """Return the next bytes, at most `size`; empty at the end."""
 
     @abstractmethod
     def stat(self) -> Entry:
-        """Return what the opened file is like now."""
+        """Return the present entry of the opened file."""
 
     def feed(self, digest: Digest, size: int) -> int:
         """Give the next bytes, at most `size`, to a digest; return how many there were."""
-        fed = 0
-        while fed < size and (data := self.read(min(size - fed, PIECE))):
+        count = 0
+        while count < size and (data := self.read(min(size - count, CHUNK_BYTES))):
             digest.update(data)
-            fed += len(data)
-        return fed
+            count += len(data)
+        return count
 
     def close(self) -> None:  # noqa: B027  not every store holds something open
-        """Let go of what reading needs."""
+        """Release what reading needs."""
 
     def __enter__(self) -> Self:
         return self
@@ -205,16 +214,16 @@ class Reader(ABC):
 
 
 class Writer(ABC):
-    """A file being written under a temporary name beside its target. It ends by one of commit, keep and discard."""
+    """A file that is written under a temporary name beside its target. It ends with commit, keep or discard."""
 
     self_checking: ClassVar[bool] = False
-    """Whether the store compares a digest of all that it receives with ours and refuses what differs.
+    """True when the store compares a digest of everything it receives with ours, and refuses a difference.
 
-    Nothing is read back then. Where it is False, `read_back` gives what the store really holds.
+    Nothing is read back then. Where it is False, `read_back` returns what the store really holds.
     """
 
-    piece: ClassVar[int] = PIECE
-    """How many bytes `take` asks a reader for at once."""
+    chunk_bytes: ClassVar[int] = CHUNK_BYTES
+    """Number of bytes that `copy_from` reads at once."""
 
     path: str
     written: int
@@ -223,51 +232,55 @@ class Writer(ABC):
     def write(self, data: bytes | memoryview) -> None:
         """Append all of `data`."""
 
-    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
-        """Append the reader's next bytes, at most `most`, the fastest way there is; 0 means its end was reached.
+    def copy_from(self, reader: Reader, max_bytes: int, digest: Digest | None = None) -> int:
+        """Append the reader's next bytes, at most `max_bytes`, in the fastest way; return their number, 0 at its end.
 
-        `feed` is given the same bytes, as they were read from the source.
+        `digest` is given the same bytes, as they were read from the source. Raises SourceFault for faults of the
+        reader.
         """
         try:
-            data = reader.read(min(most, self.piece))
+            data = reader.read(min(max_bytes, self.chunk_bytes))
         except ExternalError as error:
             raise SourceFault(error) from error
-        if feed is not None:
-            feed.update(data)
+        if digest is not None:
+            digest.update(data)
         self.write(data)
         return len(data)
 
-    def compares(self, reader: Reader) -> bool:
-        """Return whether `take_checked` can be used with this reader, which is faster than to read back by digest."""
+    def can_verify(self, reader: Reader) -> bool:
+        """Return whether `copy_verified_from` works with this reader; it is faster than reading back for a digest."""
         return False
 
-    def take_checked(self, reader: Reader, most: int, digest: Digest) -> int:
-        """Append like `take`, and compare what was written with what was read; raises `checksum_mismatch`."""
+    def copy_verified_from(self, reader: Reader, max_bytes: int, digest: Digest) -> int:
+        """Append like `copy_from`, and compare what was written with what was read; raises `checksum_mismatch`."""
         raise NotImplementedError
 
     @abstractmethod
     def read_back(self, offset: int) -> Reader:
-        """Return a reader over what has been written so far, from `offset` on. Not asked of what is `self_checking`."""
+        """Return a reader over what has been written so far, from `offset` on.
+
+        Not called for a `self_checking` writer.
+        """
 
     @abstractmethod
-    def seal(self) -> None:
+    def sync(self) -> None:
         """Make sure that what was written survives a loss of power."""
 
     @abstractmethod
     def commit(self, *, modified_ns: int | None = None) -> None:
-        """Move the file into place, replacing what is there, with that modification time if one is given."""
+        """Move the file into place, replacing an existing one; with that modification time if one is given."""
 
     @abstractmethod
-    def keep(self) -> UnfinishedFile:
-        """Stop for now and leave the part to be gone on with; only where the ability `resume` is declared."""
+    def keep(self) -> PartialFile:
+        """Stop, and keep the partial file to be resumed; only with the capability `resume`."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Remove what was written. Harmless after commit and keep."""
+        """Remove what was written. Has no effect after commit and keep."""
 
 
 class Storage(ABC):
-    """One place with files. Opened for a piece of work by one thread, closed afterwards (context manager)."""
+    """One place with files. Opened by one thread for a limited time, closed afterwards (context manager)."""
 
     kind: ClassVar[str]
     label: ClassVar[str]
@@ -278,7 +291,7 @@ class Storage(ABC):
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (public parameters, secrets), checked, both without `kind`.
 
-        Raises Invalid with field names relative to the parameters, and Forbidden when `owner` may not have it.
+        Raises Invalid with field names relative to the parameters, and Forbidden when `owner` may not use this place.
         """
 
     @abstractmethod
@@ -286,27 +299,27 @@ class Storage(ABC):
 
     @abstractmethod
     def list(self, path: str) -> Iterator[Entry]:
-        """Yield what a folder holds, in no order, without links' targets; streaming."""
+        """Yield the entries of a folder, in no order, without following links; streaming."""
 
     @abstractmethod
     def stat(self, path: str) -> Entry:
-        """Return what stands at a path; a link is a link. Raises `not_found`."""
+        """Return the entry at a path; a link is a link. Raises `not_found`."""
 
     @abstractmethod
     def open(self, path: str, *, offset: int = 0) -> Reader:
         """Open a regular file for reading from `offset` on."""
 
     @abstractmethod
-    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
-        """Begin to write a file under the temporary name `part` in the target's folder.
+    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+        """Start to write a file under the temporary name `partial` in the target's folder.
 
-        With `resume`, go on with that older part: it is renamed to `part` and cut to the size that counts.
-        Raises `not_found` when the older part is not there or shorter than that.
+        With `resume`, continue that older partial file: it is renamed to `partial` and cut to its size. Raises
+        `not_found` when the older partial file does not exist or is shorter than that.
         """
 
     @abstractmethod
     def mkdir(self, path: str) -> bool:
-        """Make a folder and its parents; return whether it was missing. Raises `not_a_folder` where a file is."""
+        """Make a folder and its parents; return whether it was missing. Raises `not_a_folder` where a file exists."""
 
     @abstractmethod
     def delete(self, path: str) -> None:
@@ -314,91 +327,96 @@ class Storage(ABC):
 
     @abstractmethod
     def address(self) -> tuple[str, ...]:
-        """Return where the root really is: it lies in another storage if its address continues that one's."""
+        """Return the real location of the root.
+
+        A storage lies inside another one if its address continues that of the other.
+        """
 
     def rename(self, source: str, target: str) -> None:
-        """Move an entry, where the ability `rename` is declared. Raises `already_exists`."""
+        """Move an entry; only with the capability `rename`. Raises `already_exists`."""
         raise fault("unsupported", f"This storage cannot rename {source}.")
 
     def read_link(self, path: str) -> str:
-        """Return what a symbolic link says, as it was written; where the ability `links` is declared."""
-        raise fault("unsupported", f"This storage knows no symbolic links: {path}.")
+        """Return the text of a symbolic link, as it was written; only with the capability `links`."""
+        raise fault("unsupported", f"This storage has no symbolic links: {path}.")
 
     def make_link(self, path: str, text: str) -> None:
-        """Make a symbolic link that says `text`, in place of a file or link that is there; never follows it.
+        """Make a symbolic link with the given text, replacing a file or link; an existing link is never followed.
 
-        Where the ability `links` is declared. Raises `not_found` without the folder, `already_exists` over a folder.
+        Only with the capability `links`. Raises `not_found` without the folder, `already_exists` over a folder.
         """
-        raise fault("unsupported", f"This storage knows no symbolic links: {path}.")
+        raise fault("unsupported", f"This storage has no symbolic links: {path}.")
 
     def digest(self, path: str, algorithm: str) -> str | None:
         """Return the digest that the store itself states for a file, in lower-case hex; None when it has none.
 
-        Asked only for the algorithms in the ability `checksums`.
+        Called only for the algorithms in the capability `checksums`.
         """
         return None
 
     @contextmanager
-    def looking(self, path: str) -> Iterator[Lookup]:
-        """Give a function that tells what a folder holds under a name."""
-        held = {entry.name: entry for entry in self.list(path)}
-        yield held.get
+    def lookup(self, path: str) -> Iterator[Lookup]:
+        """Provide a function that returns the entry of a folder under a name."""
+        entries = {entry.name: entry for entry in self.list(path)}
+        yield entries.get
 
-    def remove_part(self, path: str, part: str) -> None:
-        """Remove an unfinished part (named as `keep` did) of the file at `path`; a part that is gone is no fault."""
-        with _unless_gone():
-            self.delete(paths.join(paths.parent(path), part))
+    def remove_partial(self, path: str, partial: str) -> None:
+        """Remove a partial file (named as by `keep`) of the file at `path`; a missing one is no fault."""
+        with _ignore_not_found():
+            self.delete(paths.join(paths.parent(path), partial))
 
     def sweep(self, files: Sequence[str], *, prefix: str, keep: Container[str]) -> None:
-        """Remove the parts that a worker which died left of these files, but those whose names are to be kept.
+        """Remove the partial files that a worker which died left of these files, except the names in `keep`.
 
-        `prefix` is how the names of the parts of this transfer begin.
+        `prefix` is the beginning of the names of all partial files of this transfer.
         """
         for folder in {paths.parent(path) for path in files}:
-            with _unless_gone():
-                left = [entry.name for entry in self.list(folder) if entry.name.startswith(prefix)]
-                for name in left:
+            with _ignore_not_found():
+                names = [entry.name for entry in self.list(folder) if entry.name.startswith(prefix)]
+                for name in names:
                     if name not in keep:
-                        self.remove_part(paths.join(folder, name), name)
+                        self.remove_partial(paths.join(folder, name), name)
 
-    def list_ahead(self, source: Storage, folder: str, *, here: str | None) -> Callable[[], Listed | None] | None:
-        """Begin to list a folder of the source, and look its names up in the folder `here`, beside other work.
+    def prefetch_listing(
+        self, source: Storage, folder: str, *, destination_folder: str | None
+    ) -> Callable[[], PrefetchedListing | None] | None:
+        """Start to list a folder of the source in the background, and to look its names up in `destination_folder`.
 
-        Return what waits for the answer, which is None when the folder is to be listed the usual way: it is too large,
-        or there was a fault. Return None where there is no such way.
+        Return a function that waits for the listing. It returns None when the folder has to be listed the usual way:
+        the folder is too large, or there was a fault. Return None where the storage has no such way.
         """
         return None
 
-    def lots_at_once(self, source: Storage) -> int:
-        """Return how many lots from there are best copied at once; 0 where there is no faster way than one by one."""
+    def batches_at_once(self, source: Storage) -> int:
+        """Return how many batches from `source` are best copied at once; 0 where files are copied one by one."""
         return 0
 
     def copy_batches(
         self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
     ) -> Sequence[Sequence[Result]]:
-        """Copy lots, each file by way of a part; return what came of their files, in order.
+        """Copy batches, each file through a partial file; return the results of their files, in order.
 
-        A list ends early when the time, `within` so many seconds, was up. Nothing is moved into place later than
-        `valid` seconds from now. Asked only where `lots_at_once` says so.
+        A list is shorter when `within` seconds have passed. No file is moved into place later than `valid` seconds from
+        now. Called only where `batches_at_once` is not 0.
         """
         raise NotImplementedError
 
     def compare_batches(
         self, source: Storage, batches: Sequence[Batch], *, within: float
     ) -> Sequence[Sequence[Result]]:
-        """Compare files with those of the same names here, batch by batch; None where they differ."""
+        """Compare files with those of the same names here, batch by batch; the result is None where they differ."""
         raise NotImplementedError
 
-    def seal_all(self, writers: Sequence[Writer]) -> None:
-        """Seal many parts at once, before they are moved into place."""
+    def sync_all(self, writers: Sequence[Writer]) -> None:
+        """Sync many partial files at once, before they are moved into place."""
         for writer in writers:
-            writer.seal()
+            writer.sync()
 
-    def settle_folders(self, paths: Sequence[str]) -> None:  # noqa: B027  only disks need it
+    def sync_folders(self, paths: Sequence[str]) -> None:  # noqa: B027  only disks need it
         """Make sure that moves into these folders survive a loss of power."""
 
     def close(self) -> None:  # noqa: B027  not every store holds something open
-        """Let go of connections and handles."""
+        """Release connections and handles."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
-"""Copying and comparing many small files between two open folders, in the leanest loop there is.
+"""Copying and comparing many small files between two open folders, in the leanest loop possible.
 
-A slice calls `carry_out` itself and lets processes of its own, started from this very file, do the same beside it: one
-interpreter alone cannot keep a disk busy with small files. So this file needs the standard library only, and such a
-process starts in a hundredth of a second. It sees nothing but the handles of folders that it is sent, and ends when
+A slice calls `run_job` itself, and starts helper processes from this very file that do the same beside it: one
+interpreter alone cannot keep a disk busy with small files. So this file needs the standard library only, and a helper
+starts in a hundredth of a second. A helper sees nothing but the handles of the folders that it is sent, and ends when
 its parent does.
 """
 
@@ -23,77 +23,83 @@ from typing import Any
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_FILE_BYTES = 1024 * 1024
-"""Files that have grown beyond this are left to those who can stop in the middle."""
+"""Larger files are left to the code that can stop in the middle of a file."""
 
-COPIED, FAULT, ALONE, LATE = 0, 1, 2, 3
-"""What came of a file: (COPIED, size, mtime, digest), (FAULT, of source, errno), (ALONE,) for one that has to be
-looked at by itself, (LATE,) when it was no longer ours to move into place."""
+COPIED, FAULT, SINGLE, LATE = 0, 1, 2, 3
+"""Outcomes of a file.
+
+(COPIED, size, mtime, digest); (FAULT, of source, errno); (SINGLE,) for a file that has to be processed by itself;
+(LATE,) when the lease ended before the file was moved into place.
+"""
 
 HEADER = struct.Struct("!Q")
 
 
-def carry_out(job: dict[str, Any], source: int, target: int) -> list[tuple[Any, ...]]:
-    """Return what came of the files of a job, in their order; it is shorter than the job when the time was up.
+def run_job(job: dict[str, Any], source: int, target: int) -> list[tuple[Any, ...]]:
+    """Return the results of the files of a job, in their order.
 
-    A job names its `files` and `until`, on the machine's monotonic clock; the parts of one that copies have a `head`.
-    One that lists has `most` instead.
+    They are fewer than the files when the time was used up.
+
+    A job names its `files` and `until`, on the machine's monotonic clock. A job that copies has the `head` of the names
+    of its partial files. A job that lists has `most` instead: the largest number of entries.
     """
     if "most" in job:
-        return list_folders(source, target, most=job["most"], both=job["both"])
+        return list_folders(source, target, max_entries=job["most"], both=job["both"])
     if "head" not in job:
         return compare_files(source, target, names=job["files"], until=job["until"])
     return BatchCopy(source, target, job).run()
 
 
-def remove_parts(job: dict[str, Any], source: int, target: int) -> None:
-    """Remove the parts that a process which died may have left of a job."""
+def remove_partials(job: dict[str, Any], source: int, target: int) -> None:
+    """Remove the partial files that a process which died may have left of a job."""
     if "head" in job:
         copying = BatchCopy(source, target, job)
         for number in range(len(job["files"])):
             copying.remove(number)
 
 
-def list_folders(source: int, target: int, *, most: int, both: bool) -> list[tuple[Any, ...]]:
-    """Return (name, mode, size, mtime) of what the source holds, with the same three of the target's, if it has any.
+def list_folders(source: int, target: int, *, max_entries: int, both: bool) -> list[tuple[Any, ...]]:
+    """Return (name, mode, size, mtime) of each entry of the source, with the target's entry.
 
-    Return nothing when there is more than `most`, or something cannot be listed: that is for those who can tell why.
+    The same three values of the target's entry follow, if there is one. Return an empty list when there are more than
+    `max_entries`, or an entry cannot be listed: the caller then lists the folder itself and reports the fault.
     """
     try:
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=source)
         try:
-            return _listed(fd, target if both else None, most)
+            return _list_entries(fd, target if both else None, max_entries)
         finally:
             os.close(fd)
     except OSError:
         return []
 
 
-def _listed(source: int, target: int | None, most: int) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = []
+def _list_entries(source: int, target: int | None, max_entries: int) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
     with os.scandir(source) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):  # removed since it was listed
-                here = entry.stat(follow_symlinks=False)
-                there = () if target is None else _look(target, entry.name)
-                found.append((entry.name, here.st_mode, here.st_size, here.st_mtime_ns, *there))
-            if len(found) > most:
+                status = entry.stat(follow_symlinks=False)
+                target_numbers = () if target is None else _stat_numbers(target, entry.name)
+                rows.append((entry.name, status.st_mode, status.st_size, status.st_mtime_ns, *target_numbers))
+            if len(rows) > max_entries:
                 return []
-    return found
+    return rows
 
 
-def _look(folder: int, name: str) -> tuple[int, ...]:
+def _stat_numbers(folder: int, name: str) -> tuple[int, ...]:
     try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return ()
-    return found.st_mode, found.st_size, found.st_mtime_ns
+    return status.st_mode, status.st_size, status.st_mtime_ns
 
 
 class BatchCopy:
-    """Files on their way into parts, synced together, and into place where they are whole.
+    """Copy of a batch: files are written to partial files, synced together, and moved into place.
 
-    The job says more: `tail` of the names of the parts, whether to `verify` and to keep `times`, and `lost_at`, after
-    which nothing may be moved into place.
+    The job also has the `tail` of the names of the partial files, the switches `verify` and `times` (keep modification
+    times), and `lost_at`, after which no file may be moved into place.
     """
 
     def __init__(self, source: int, target: int, job: dict[str, Any]) -> None:
@@ -103,89 +109,89 @@ class BatchCopy:
         self.results: list[tuple[Any, ...]] = []
 
     def run(self) -> list[tuple[Any, ...]]:
-        """Return what came of the files."""
-        self._fill_parts()
-        whole = [number for number, result in enumerate(self.results) if result[0] == COPIED]
-        if whole and self._synced(whole):
-            for number in whole:
-                self._into_place(number)
-            _sync_names(self.target)
+        """Return the results of the files."""
+        self._write_partials()
+        copied = [number for number, result in enumerate(self.results) if result[0] == COPIED]
+        if copied and self._sync_partials(copied):
+            for number in copied:
+                self._move_into_place(number)
+            _sync_folder(self.target)
         return self.results
 
     def remove(self, number: int) -> None:
-        """Remove a part, if it is there."""
+        """Remove a partial file, if it exists."""
         with suppress(OSError):
-            os.unlink(self._part(number), dir_fd=self.target)
+            os.unlink(self._partial_name(number), dir_fd=self.target)
 
-    def _fill_parts(self) -> None:
+    def _write_partials(self) -> None:
         for number, name in enumerate(self.names):
             if number & 15 == 15 and time.monotonic() >= self.until:
                 return
-            result = self._into_part(name, number)
+            result = self._copy_one(name, number)
             self.results.append(result)
             if result[0] == FAULT and not result[1]:
-                return  # the destination's faults are seldom those of one file
+                return  # a fault of the destination seldom concerns one file only
 
-    def _part(self, number: int) -> str:
+    def _partial_name(self, number: int) -> str:
         return f"{self.head}{number}{self.tail}"
 
-    def _into_part(self, name: str, number: int) -> tuple[Any, ...]:
+    def _copy_one(self, name: str, number: int) -> tuple[Any, ...]:
         try:
-            here = os.open(name, READ, dir_fd=self.source)
+            source_fd = os.open(name, READ, dir_fd=self.source)
         except OSError as error:
             return (FAULT, True, error.errno or 0)
         try:
-            before = os.fstat(here)
+            before = os.fstat(source_fd)
             size = before.st_size
             if not stat.S_ISREG(before.st_mode) or size > MAX_FILE_BYTES:
-                return (ALONE,)
-            data = os.read(here, size + 1)
-            after = os.fstat(here)
+                return (SINGLE,)
+            data = os.read(source_fd, size + 1)
+            after = os.fstat(source_fd)
         except OSError as error:
             return (FAULT, True, error.errno or 0)
         finally:
-            os.close(here)
+            os.close(source_fd)
         if len(data) != size or after.st_mtime_ns != before.st_mtime_ns or after.st_size != size:
-            return (ALONE,)
+            return (SINGLE,)
         return self._write(data, before.st_mtime_ns, number)
 
     def _write(self, data: bytes, mtime: int, number: int) -> tuple[Any, ...]:
         try:
-            there = os.open(self._part(number), NEW, 0o666, dir_fd=self.target)
+            target_fd = os.open(self._partial_name(number), NEW, 0o666, dir_fd=self.target)
         except OSError as error:
             return (FAULT, False, error.errno or 0)
         try:
             size = len(data)
-            done = os.write(there, data) if size else 0
-            while done < size:
-                done += os.write(there, data[done:])
-            if self.verify and os.pread(there, size + 1, 0) != data:
+            written = os.write(target_fd, data) if size else 0
+            while written < size:
+                written += os.write(target_fd, data[written:])
+            if self.verify and os.pread(target_fd, size + 1, 0) != data:
                 self.remove(number)
-                return (ALONE,)
+                return (SINGLE,)
             if self.times:
-                os.utime(there, ns=(mtime, mtime))
+                os.utime(target_fd, ns=(mtime, mtime))
         except OSError as error:
             self.remove(number)
             return (FAULT, False, error.errno or 0)
         finally:
-            os.close(there)
+            os.close(target_fd)
         return (COPIED, size, mtime, _digest(data) if self.verify else None)
 
-    def _synced(self, whole: list[int]) -> bool:
+    def _sync_partials(self, copied: list[int]) -> bool:
         try:
-            _sync(self.target)
+            _sync_file_system(self.target)
         except OSError as error:
-            for number in whole:
+            for number in copied:
                 self._fail(number, (FAULT, False, error.errno or 0))
             return False
         return True
 
-    def _into_place(self, number: int) -> None:
+    def _move_into_place(self, number: int) -> None:
         if time.monotonic() >= self.lost_at:
             self._fail(number, (LATE,))
             return
         try:
-            os.rename(self._part(number), self.names[number], src_dir_fd=self.target, dst_dir_fd=self.target)
+            os.rename(self._partial_name(number), self.names[number], src_dir_fd=self.target, dst_dir_fd=self.target)
         except OSError as error:
             self._fail(number, (FAULT, False, error.errno or 0))
 
@@ -195,7 +201,10 @@ class BatchCopy:
 
 
 def compare_files(source: int, target: int, *, names: list[str], until: float) -> list[tuple[Any, ...]]:
-    """Read files on both sides: (COPIED, size, mtime, digest) where they are the same, (ALONE,) where they are not."""
+    """Read files on both sides.
+
+    Return (COPIED, size, mtime, digest) where they are the same, (SINGLE,) where they are not.
+    """
     results: list[tuple[Any, ...]] = []
     for number, name in enumerate(names):
         if number & 15 == 15 and time.monotonic() >= until:
@@ -206,24 +215,24 @@ def compare_files(source: int, target: int, *, names: list[str], until: float) -
 
 def _compare(source: int, target: int, name: str) -> tuple[Any, ...]:
     try:
-        here = os.open(name, READ, dir_fd=source)
+        source_fd = os.open(name, READ, dir_fd=source)
         try:
-            before = os.fstat(here)
+            before = os.fstat(source_fd)
             if before.st_size > MAX_FILE_BYTES:
-                return (ALONE,)
-            data = os.read(here, before.st_size + 1)
-            if os.fstat(here).st_mtime_ns != before.st_mtime_ns or len(data) != before.st_size:
-                return (ALONE,)
+                return (SINGLE,)
+            data = os.read(source_fd, before.st_size + 1)
+            if os.fstat(source_fd).st_mtime_ns != before.st_mtime_ns or len(data) != before.st_size:
+                return (SINGLE,)
         finally:
-            os.close(here)
-        there = os.open(name, READ, dir_fd=target)
+            os.close(source_fd)
+        target_fd = os.open(name, READ, dir_fd=target)
         try:
-            if os.read(there, len(data) + 1) != data:
-                return (ALONE,)
+            if os.read(target_fd, len(data) + 1) != data:
+                return (SINGLE,)
         finally:
-            os.close(there)
+            os.close(target_fd)
     except OSError:
-        return (ALONE,)
+        return (SINGLE,)
     return (COPIED, len(data), before.st_mtime_ns, _digest(data))
 
 
@@ -234,7 +243,7 @@ def _digest(data: bytes) -> str:
 # Durability
 
 
-def _sync(folder: int) -> None:
+def _sync_file_system(folder: int) -> None:
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
         if _LIBC is None or not hasattr(_LIBC, "syncfs"):
@@ -245,7 +254,7 @@ def _sync(folder: int) -> None:
         os.close(fd)
 
 
-def _sync_names(folder: int) -> None:
+def _sync_folder(folder: int) -> None:
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.fsync(fd)
@@ -263,18 +272,18 @@ def _libc() -> ctypes.CDLL | None:
 _LIBC = _libc()
 
 
-# As a process beside a slice
+# As a helper process
 
 
 def serve(connection: socket.socket) -> None:
-    """Carry out one job after the other, until the other side hangs up."""
+    """Run one job after the other, until the other side closes the connection."""
     while True:
         header, folders, _, _ = socket.recv_fds(connection, HEADER.size, 2)
         if len(header) < HEADER.size:
             return
         try:
             job = marshal.loads(receive(connection, HEADER.unpack(header)[0]))
-            answer = marshal.dumps(carry_out(job, *folders))
+            answer = marshal.dumps(run_job(job, *folders))
         finally:
             for folder in folders:
                 os.close(folder)
@@ -282,17 +291,17 @@ def serve(connection: socket.socket) -> None:
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
-    """Return exactly so many bytes; raises EOFError when the other side hangs up before."""
-    pieces = bytearray()
-    while len(pieces) < size:
-        piece = connection.recv(min(size - len(pieces), 1 << 20))
-        if not piece:
+    """Return exactly `size` bytes; raises EOFError when the connection ends before."""
+    data = bytearray()
+    while len(data) < size:
+        chunk = connection.recv(min(size - len(data), 1 << 20))
+        if not chunk:
             raise EOFError
-        pieces += piece
-    return bytes(pieces)
+        data += chunk
+    return bytes(data)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which finishes what goes on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which finishes the running jobs
     with socket.socket(fileno=0) as parent:
         serve(parent)

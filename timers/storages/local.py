@@ -1,9 +1,9 @@
-"""Folders of this machine. Confined to a root by directory handles, not by comparing text.
+"""Folders of this machine, confined to a root by directory handles, not by comparing text.
 
-Every step of a path is opened below the handle of the step before and never through a symbolic link (`O_NOFOLLOW`), so
-neither `..` nor a link leads out, also when a folder is swapped for a link while we work. Links are listed as links and
-never followed. A hard link cannot be told from the file itself: whoever may make one in the folder can offer that file.
-Only regular files are read and written.
+Every step of a path is opened below the handle of the previous step and never through a symbolic link (`O_NOFOLLOW`).
+So neither `..` nor a link leads out, even when a folder is replaced by a link meanwhile. Links are listed as links and
+never followed. A hard link cannot be distinguished from the file itself: whoever may make one in the folder can offer
+that file. Only regular files are read and written.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from timers.storages.base import (
     Done,
     Entry,
     Kind,
-    Listed,
     Lookup,
+    PartialFile,
+    PrefetchedListing,
     Reader,
     Result,
     SourceFault,
     Storage,
-    UnfinishedFile,
     Writer,
     fault,
 )
-from timers.storages.os_errors import told
+from timers.storages.os_errors import external_error
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,29 +48,29 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # opening a 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_HANDLES = 32
-_SYNC_TOGETHER = 16
+_MAX_HANDLES = 32
+_MIN_FILES_FOR_SYNCFS = 16
 
 _KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
 _OTHER = Kind.OTHER
-_FORMAT = 0o170000
-_LISTED_AHEAD = 5000
-_tuple = tuple.__new__  # half the time of calling the class, a million times
+_FILE_TYPE_MASK = 0o170000
+_MAX_PREFETCHED_ENTRIES = 5000
+_tuple = tuple.__new__  # takes half the time of calling the class, for a million entries
 
 
 class LocalReader(Reader):
-    """A regular file of this machine. Reads by position, so that one handle can be shared."""
+    """A regular file of this machine. It reads by position, so that one handle can be shared."""
 
-    def __init__(self, fd: int, path: str, offset: int, found: os.stat_result) -> None:
+    def __init__(self, fd: int, path: str, offset: int, status: os.stat_result) -> None:
         self.fd, self.path, self.position = fd, path, offset
-        self.opened = _entry(paths.name_of(path), found)
-        self.sparse = found.st_blocks * 512 < found.st_size
+        self.opened = _entry(paths.name_of(path), status)
+        self.sparse = status.st_blocks * 512 < status.st_size
 
     def read(self, size: int) -> bytes:
         try:
             data = os.pread(self.fd, size, self.position)
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
         self.position += len(data)
         return data
 
@@ -78,7 +78,7 @@ class LocalReader(Reader):
         try:
             fed = copy_syscalls.feed(self.fd, digest, self.position, size)
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
         self.position += fed
         return fed
 
@@ -92,54 +92,60 @@ class LocalReader(Reader):
 
 
 class LocalWriter(Writer):
-    """A part beside its target, both below one folder's handle."""
+    """A partial file beside its target, both below one folder's handle."""
 
-    def __init__(self, folder: int, path: str, part: str, fd: int, written: int = 0) -> None:
-        self._folder, self.path, self._part, self.fd, self.written = folder, path, part, fd, written
-        self._checked: copy_syscalls.Checked | None = None
+    def __init__(self, folder: int, path: str, partial: str, fd: int, written: int = 0) -> None:
+        self._folder, self.path, self._partial, self.fd, self.written = folder, path, partial, fd, written
+        self._copier: copy_syscalls.CheckedCopier | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         try:
             while rest:
-                done = os.pwrite(self.fd, rest, self.written)
-                self.written += done
-                rest = rest[done:]
+                count = os.pwrite(self.fd, rest, self.written)
+                self.written += count
+                rest = rest[count:]
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
 
-    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
+    def copy_from(self, reader: Reader, max_bytes: int, digest: Digest | None = None) -> int:
         if not isinstance(reader, LocalReader):
-            return super().take(reader, most, feed)
+            return super().copy_from(reader, max_bytes, digest)
         start = reader.position
         try:
             copy = copy_syscalls.copy_sparse if reader.sparse else copy_syscalls.copy
-            moved = copy(reader.fd, self.fd, most, start, self.written)
+            moved = copy(reader.fd, self.fd, max_bytes, start, self.written)
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
         self.written += moved
-        if feed is None:
+        if digest is None:
             reader.position += moved
         else:
-            reader.feed(feed, moved)
+            reader.feed(digest, moved)
         return moved
 
-    def compares(self, reader: Reader) -> bool:
+    def can_verify(self, reader: Reader) -> bool:
         return isinstance(reader, LocalReader)
 
-    def take_checked(self, reader: Reader, most: int, digest: Digest) -> int:
+    def copy_verified_from(self, reader: Reader, max_bytes: int, digest: Digest) -> int:
         assert isinstance(reader, LocalReader)
-        if self._checked is None:
-            self._checked = copy_syscalls.Checked()
+        if self._copier is None:
+            self._copier = copy_syscalls.CheckedCopier()
         start, sparse = reader.position, reader.sparse
         try:
-            moved = self._checked.copy(
-                reader.fd, self.fd, most, start=start, at=self.written, sparse=sparse, digest=digest
+            moved = self._copier.copy(
+                reader.fd,
+                self.fd,
+                max_bytes,
+                source_offset=start,
+                target_offset=self.written,
+                sparse=sparse,
+                digest=digest,
             )
         except copy_syscalls.CopyDiffers as error:
             raise fault("checksum_mismatch", f"{self.path} does not hold what was written to it.") from error
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
         self.written += moved
         reader.position += moved
         return moved
@@ -147,39 +153,39 @@ class LocalWriter(Writer):
     def read_back(self, offset: int) -> Reader:
         return LocalReader(os.dup(self.fd), self.path, offset, os.fstat(self.fd))
 
-    def seal(self) -> None:
+    def sync(self) -> None:
         try:
             os.fsync(self.fd)
         except OSError as error:
-            raise told(error, self.path) from error
+            raise external_error(error, self.path) from error
 
     def commit(self, *, modified_ns: int | None = None) -> None:
         try:
             if modified_ns is not None:
                 os.utime(self.fd, ns=(modified_ns, modified_ns))
-            os.rename(self._part, paths.name_of(self.path), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.rename(self._partial, paths.name_of(self.path), src_dir_fd=self._folder, dst_dir_fd=self._folder)
         except OSError as error:
-            raise told(error, self.path) from error
-        self._part = ""
-        self._let_go()
+            raise external_error(error, self.path) from error
+        self._partial = ""
+        self._close_handles()
 
-    def keep(self) -> UnfinishedFile:
-        self.seal()
-        part, self._part = UnfinishedFile(self._part, self.written), ""
-        self._let_go()
-        return part
+    def keep(self) -> PartialFile:
+        self.sync()
+        partial, self._partial = PartialFile(self._partial, self.written), ""
+        self._close_handles()
+        return partial
 
     def discard(self) -> None:
-        if self._part:
+        if self._partial:
             with suppress(OSError):
-                os.unlink(self._part, dir_fd=self._folder)
-            self._part = ""
-        self._let_go()
+                os.unlink(self._partial, dir_fd=self._folder)
+            self._partial = ""
+        self._close_handles()
 
-    def _let_go(self) -> None:
-        if self._checked is not None:
-            self._checked.close()
-            self._checked = None
+    def _close_handles(self) -> None:
+        if self._copier is not None:
+            self._copier.close()
+            self._copier = None
         if self.fd >= 0:
             os.close(self.fd)
             os.close(self._folder)
@@ -195,7 +201,10 @@ class LocalStorage(Storage):
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Check that an administrator names a folder inside the allowed ones; a missing one is made there."""
+        """Return the parameters for an administrator who names a folder inside the allowed ones.
+
+        A missing folder is made.
+        """
         if not owner.is_staff:
             raise Forbidden("Only administrators can offer folders of this machine.")
         unknown = [str(key) for key in parameters if key != "root"]
@@ -209,20 +218,20 @@ class LocalStorage(Storage):
 
     def list(self, path: str) -> Iterator[Entry]:
         try:
-            fd = os.open(".", _LISTED, dir_fd=self._reach(path, path))
+            fd = os.open(".", _LISTED, dir_fd=self._folder_for(path, path))
         except OSError as error:
-            raise told(error, path) from error
+            raise external_error(error, path) from error
         try:
             with os.scandir(fd) as entries:
                 for entry in entries:
                     try:
-                        found = entry.stat(follow_symlinks=False)
+                        status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:  # removed since it was listed
                         continue
-                    kind = _KINDS.get(found.st_mode & _FORMAT, _OTHER)
-                    yield _tuple(Entry, (entry.name, kind, found.st_size, found.st_mtime_ns))
+                    kind = _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER)
+                    yield _tuple(Entry, (entry.name, kind, status.st_size, status.st_mtime_ns))
         except OSError as error:
-            raise told(error, path) from error
+            raise external_error(error, path) from error
         finally:
             os.close(fd)
 
@@ -231,49 +240,49 @@ class LocalStorage(Storage):
             return _entry("", os.fstat(self._folder(path)))
         name = paths.name_of(path)
         try:
-            return _entry(name, os.stat(name, dir_fd=self._reach(paths.parent(path), path), follow_symlinks=False))
+            return _entry(name, os.stat(name, dir_fd=self._folder_for(paths.parent(path), path), follow_symlinks=False))
         except OSError as error:
-            raise told(error, path) from error
+            raise external_error(error, path) from error
 
     def open(self, path: str, *, offset: int = 0) -> Reader:
         folder, _, name = path.rpartition("/")
         try:
-            fd = os.open(name or ".", _READ, dir_fd=self._reach(folder or "/", path))
+            fd = os.open(name or ".", _READ, dir_fd=self._folder_for(folder or "/", path))
         except OSError as error:
-            raise told(error, path) from error
-        found = os.fstat(fd)
-        if not modes.S_ISREG(found.st_mode):
+            raise external_error(error, path) from error
+        status = os.fstat(fd)
+        if not modes.S_ISREG(status.st_mode):
             os.close(fd)
             raise fault("not_a_file", f"{path} is not a file.")
-        return LocalReader(fd, path, offset, found)
+        return LocalReader(fd, path, offset, status)
 
-    def write(self, path: str, *, part: str, resume: UnfinishedFile | None = None) -> Writer:
+    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
         folder = paths.parent(path)
-        handle = self._reach(folder, path)
+        handle = self._folder_for(folder, path)
         try:
-            fd = _open_older(handle, part, resume) if resume else os.open(part, _NEW, 0o666, dir_fd=handle)
+            fd = _open_older(handle, partial, resume) if resume else os.open(partial, _NEW, 0o666, dir_fd=handle)
         except OSError as error:
-            raise told(error, path) from error
-        return LocalWriter(os.dup(handle), path, part, fd, resume.size if resume else 0)
+            raise external_error(error, path) from error
+        return LocalWriter(os.dup(handle), path, partial, fd, resume.size if resume else 0)
 
     def mkdir(self, path: str) -> bool:
-        handle, made, walked = self._folder(paths.ROOT), False, ""
+        handle, created, current_path = self._folder(paths.ROOT), False, ""
         for name in paths.parts(path):
-            walked = f"{walked}/{name}"
+            current_path = f"{current_path}/{name}"
             try:
                 os.mkdir(name, dir_fd=handle)
-                made = True
+                created = True
             except FileExistsError:
-                made = False
+                created = False
             except OSError as error:
-                raise told(error, walked) from error
-            handle = self._folder(walked)
-        return made
+                raise external_error(error, current_path) from error
+            handle = self._folder(current_path)
+        return created
 
     def delete(self, path: str) -> None:
         if path == paths.ROOT:
             raise fault("permission_denied", "The root of a collection cannot be deleted.")
-        folder, name = self._reach(paths.parent(path), path), paths.name_of(path)
+        folder, name = self._folder_for(paths.parent(path), path), paths.name_of(path)
         self._forget(path)
         try:
             if modes.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
@@ -281,31 +290,32 @@ class LocalStorage(Storage):
             else:
                 os.unlink(name, dir_fd=folder)
         except OSError as error:
-            raise told(error, path) from error
+            raise external_error(error, path) from error
 
     def rename(self, source: str, target: str) -> None:
-        here, there = self._reach(paths.parent(source), source), self._reach(paths.parent(target), target)
+        source_folder = self._folder_for(paths.parent(source), source)
+        target_folder = self._folder_for(paths.parent(target), target)
         self._forget(source)
         with suppress(FileNotFoundError):
-            os.stat(paths.name_of(target), dir_fd=there, follow_symlinks=False)
+            os.stat(paths.name_of(target), dir_fd=target_folder, follow_symlinks=False)
             raise fault("already_exists", f"{target} exists already.")
         try:
-            os.rename(paths.name_of(source), paths.name_of(target), src_dir_fd=here, dst_dir_fd=there)
+            os.rename(paths.name_of(source), paths.name_of(target), src_dir_fd=source_folder, dst_dir_fd=target_folder)
         except OSError as error:
-            raise told(error, source) from error
+            raise external_error(error, source) from error
 
     def read_link(self, path: str) -> str:
         try:
-            return os.readlink(paths.name_of(path) or ".", dir_fd=self._reach(paths.parent(path), path))
+            return os.readlink(paths.name_of(path) or ".", dir_fd=self._folder_for(paths.parent(path), path))
         except OSError as error:
             if error.errno == errno.EINVAL:
                 raise fault("unsupported", f"{path} is not a symbolic link.") from error
-            raise told(error, path) from error
+            raise external_error(error, path) from error
 
     def make_link(self, path: str, text: str) -> None:
         if not text or "\0" in text:
-            raise fault("bad_name", f"{path}: a symbolic link cannot say {text!r}.")
-        folder, name = self._reach(paths.parent(path), path), paths.name_of(path)
+            raise fault("bad_name", f"{path}: a symbolic link cannot contain {text!r}.")
+        folder, name = self._folder_for(paths.parent(path), path), paths.name_of(path)
         beside = f".timers-{token_hex(6)}-0-0.part"
         self._forget(path)
         try:
@@ -318,91 +328,100 @@ class LocalStorage(Storage):
         except IsADirectoryError as error:
             raise fault("already_exists", f"{path} is a folder.") from error
         except OSError as error:
-            raise told(error, path) from error
+            raise external_error(error, path) from error
 
     def address(self) -> tuple[str, ...]:
         return ("local", *self._root.parts)
 
     @contextmanager
-    def looking(self, path: str) -> Iterator[Lookup]:
-        handle = os.dup(self._reach(path, path))  # of our own: the cached one may be closed meanwhile
+    def lookup(self, path: str) -> Iterator[Lookup]:
+        handle = os.dup(self._folder_for(path, path))  # a copy, because the cached handle may be closed meanwhile
 
-        def look(name: str) -> Entry | None:
+        def find(name: str) -> Entry | None:
             try:
-                found = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                kind = _KINDS.get(found.st_mode & _FORMAT, _OTHER)
-                return _tuple(Entry, (name, kind, found.st_size, found.st_mtime_ns))
+                status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                kind = _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER)
+                return _tuple(Entry, (name, kind, status.st_size, status.st_mtime_ns))
             except FileNotFoundError:
                 return None
             except OSError as error:
-                raise told(error, paths.join(path, name)) from error
+                raise external_error(error, paths.join(path, name)) from error
 
         try:
-            yield look
+            yield find
         finally:
             os.close(handle)
 
-    def list_ahead(self, source: Storage, folder: str, *, here: str | None) -> Callable[[], Listed | None] | None:
+    def prefetch_listing(
+        self, source: Storage, folder: str, *, destination_folder: str | None
+    ) -> Callable[[], PrefetchedListing | None] | None:
         if not isinstance(source, LocalStorage):
             return None
         with ExitStack() as handles:
             try:
-                other = source._held(folder, handles)
-                mine = other if here is None else self._held(here, handles)
-                answer = batch_helpers.begin(({"most": _LISTED_AHEAD, "both": here is not None}, other, mine))
+                source_handle = source._duplicate_handle(folder, handles)
+                target_handle = source_handle
+                if destination_folder is not None:
+                    target_handle = self._duplicate_handle(destination_folder, handles)
+                job = {"most": _MAX_PREFETCHED_ENTRIES, "both": destination_folder is not None}
+                wait_for_rows = batch_helpers.start_job((job, source_handle, target_handle))
             except (ExternalError, OSError):
                 return None
-        return None if answer is None else lambda: _listed(answer())
+        return None if wait_for_rows is None else lambda: _listed(wait_for_rows())
 
-    def lots_at_once(self, source: Storage) -> int:
-        return batch_helpers.most() + 1 if isinstance(source, LocalStorage) else 0
+    def batches_at_once(self, source: Storage) -> int:
+        return batch_helpers.max_helpers() + 1 if isinstance(source, LocalStorage) else 0
 
     def copy_batches(
         self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
     ) -> Sequence[Sequence[Result]]:
         now = time.monotonic()
         shared = {"verify": verify, "times": times, "until": now + within, "lost_at": now + valid}
-        asked = [{"files": list(batch.names), "head": batch.head, "tail": batch.tail, **shared} for batch in batches]
-        return self._together(source, batches, asked)
+        jobs = [{"files": list(batch.names), "head": batch.head, "tail": batch.tail, **shared} for batch in batches]
+        return self._run_batches(source, batches, jobs)
 
     def compare_batches(
         self, source: Storage, batches: Sequence[Batch], *, within: float
     ) -> Sequence[Sequence[Result]]:
         until = time.monotonic() + within
-        return self._together(source, batches, [{"files": list(batch.names), "until": until} for batch in batches])
+        return self._run_batches(source, batches, [{"files": list(batch.names), "until": until} for batch in batches])
 
-    def _together(
-        self, source: Storage, batches: Sequence[Batch], asked: Sequence[dict[str, Any]]
+    def _run_batches(
+        self, source: Storage, batches: Sequence[Batch], jobs: Sequence[dict[str, Any]]
     ) -> Sequence[Sequence[Result]]:
         assert isinstance(source, LocalStorage)
         with ExitStack() as handles:
-            jobs = [
-                (job, source._held(batch.source, handles), self._held(batch.destination, handles))
-                for batch, job in zip(batches, asked, strict=True)
+            opened = [
+                (
+                    job,
+                    source._duplicate_handle(batch.source, handles),
+                    self._duplicate_handle(batch.destination, handles),
+                )
+                for batch, job in zip(batches, jobs, strict=True)
             ]
             try:
-                answers = batch_helpers.carry_out(jobs)
+                answers = batch_helpers.run_jobs(opened)
             except OSError as error:
-                raise told(error, batches[0].destination) from error
+                raise external_error(error, batches[0].destination) from error
         return [_results(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
 
-    def _held(self, folder: str, handles: ExitStack) -> int:
-        handle = os.dup(self._folder(folder))  # of our own: the cached one may be closed meanwhile
+    def _duplicate_handle(self, folder: str, handles: ExitStack) -> int:
+        handle = os.dup(self._folder(folder))  # a copy, because the cached handle may be closed meanwhile
         handles.callback(os.close, handle)
         return handle
 
-    def seal_all(self, writers: Sequence[Writer]) -> None:
-        if len(writers) <= _SYNC_TOGETHER or not copy_syscalls.sync_all(self._folder(paths.ROOT)):
-            super().seal_all(writers)
+    def sync_all(self, writers: Sequence[Writer]) -> None:
+        if len(writers) <= _MIN_FILES_FOR_SYNCFS or not copy_syscalls.sync_file_system(self._folder(paths.ROOT)):
+            super().sync_all(writers)
 
-    def settle_folders(self, folders: Sequence[str]) -> None:
-        if len(folders) > _SYNC_TOGETHER and copy_syscalls.sync_all(self._folder(paths.ROOT)):
+    def sync_folders(self, folders: Sequence[str]) -> None:
+        if len(folders) > _MIN_FILES_FOR_SYNCFS and copy_syscalls.sync_file_system(self._folder(paths.ROOT)):
             return
         for path in folders:
             try:
                 copy_syscalls.sync_folder(self._folder(path))
             except OSError as error:
-                raise told(error, path) from error
+                raise external_error(error, path) from error
 
     def close(self) -> None:
         while self._handles:
@@ -410,23 +429,23 @@ class LocalStorage(Storage):
 
     # Handles of folders, the most recently used last
 
-    def _reach(self, folder: str, asked: str) -> int:
-        """Return a folder's handle; faults on the way speak of the path that was asked for."""
+    def _folder_for(self, folder: str, path: str) -> int:
+        """Return a folder's handle; the messages of faults name `path`."""
         try:
             return self._folder(folder)
         except ExternalError as error:
             if error.reason == "not_found":
-                raise fault("not_found", f"{asked} does not exist.") from error
-            if asked in error.message:
+                raise fault("not_found", f"{path} does not exist.") from error
+            if path in error.message:
                 raise
-            raise fault(error.reason, f"{asked}: {error.message}") from error
+            raise fault(error.reason, f"{path}: {error.message}") from error
 
     def _folder(self, path: str) -> int:
-        """Return a handle of a folder, reached from the root without passing any link."""
+        """Return a handle of a folder, reached from the root without following any link."""
         handle = self._handles.pop(path, None)
         if handle is None:
             handle = self._open_folder(path)
-            if len(self._handles) >= _HANDLES:
+            if len(self._handles) >= _MAX_HANDLES:
                 os.close(self._handles.pop(next(iter(self._handles))))
         self._handles[path] = handle
         return handle
@@ -439,7 +458,7 @@ class LocalStorage(Storage):
             return os.open(name, _FOLDER, dir_fd=folder)
         except OSError as error:
             _refuse_link(name, folder, path)
-            raise told(error, path) from error
+            raise external_error(error, path) from error
 
     def _open_root(self) -> int:
         for allowed in settings.TIMERS_LOCAL_ROOTS:
@@ -449,27 +468,29 @@ class LocalStorage(Storage):
         raise fault("path_outside", "The folder of this collection lies outside the folders that the operator allows.")
 
     def _forget(self, path: str) -> None:
-        for held in [held for held in self._handles if held != paths.ROOT and paths.is_inside(held, path)]:
-            os.close(self._handles.pop(held))
+        for folder in list(self._handles):
+            if folder != paths.ROOT and paths.is_inside(folder, path):
+                os.close(self._handles.pop(folder))
 
 
-def _entry(name: str, found: os.stat_result) -> Entry:
-    return Entry(name, _KINDS.get(found.st_mode & _FORMAT, _OTHER), found.st_size, found.st_mtime_ns)
+def _entry(name: str, status: os.stat_result) -> Entry:
+    return Entry(name, _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER), status.st_size, status.st_mtime_ns)
 
 
-def _listed(found: Sequence[tuple[Any, ...]]) -> Listed | None:
-    if not found:
+def _listed(rows: Sequence[tuple[Any, ...]]) -> PrefetchedListing | None:
+    if not rows:
         return None
     kinds, new = _KINDS.get, _tuple
     entries = [
-        new(Entry, (name, kinds(mode & _FORMAT, _OTHER), size, modified)) for name, mode, size, modified, *_ in found
+        new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified))
+        for name, mode, size, modified, *_ in rows
     ]
-    there = {
-        each[0]: new(Entry, (each[0], kinds(each[4] & _FORMAT, _OTHER), each[5], each[6]))
-        for each in found
-        if len(each) > 4
-    }
-    return Listed(entries, there)
+    there: dict[str, Entry] = {}
+    for name, _, _, _, *there_values in rows:
+        if there_values:
+            mode, size, modified = there_values
+            there[name] = new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified))
+    return PrefetchedListing(entries, there)
 
 
 def _results(batch: Batch, answers: Sequence[tuple[Any, ...]]) -> Sequence[Result]:
@@ -483,8 +504,8 @@ def _result(batch: Batch, name: str, answer: tuple[Any, ...]) -> Result:
         return None
     error = OSError(answer[2], os.strerror(answer[2]))
     if answer[1]:
-        return SourceFault(told(error, paths.join(batch.source, name)))
-    return told(error, paths.join(batch.destination, name))
+        return SourceFault(external_error(error, paths.join(batch.source, name)))
+    return external_error(error, paths.join(batch.destination, name))
 
 
 def _refuse_link(name: str, folder: int, path: str) -> None:
@@ -493,26 +514,26 @@ def _refuse_link(name: str, folder: int, path: str) -> None:
             raise fault("path_outside", f"{path} is a symbolic link; links are never followed.")
 
 
-def _open_older(folder: int, part: str, resume: UnfinishedFile) -> int:
-    os.rename(resume.name, part, src_dir_fd=folder, dst_dir_fd=folder)
-    fd = os.open(part, _OLD, dir_fd=folder)
+def _open_older(folder: int, partial: str, resume: PartialFile) -> int:
+    os.rename(resume.name, partial, src_dir_fd=folder, dst_dir_fd=folder)
+    fd = os.open(partial, _OLD, dir_fd=folder)
     if os.fstat(fd).st_size < resume.size:
         os.close(fd)
-        raise FileNotFoundError(2, "The unfinished part is shorter than it should be")
+        raise FileNotFoundError(2, "The partial file is shorter than it should be")
     os.ftruncate(fd, resume.size)
     return fd
 
 
 def _descend(top: Path, names: Sequence[str]) -> int:
-    walked = top
+    current_path = top
     try:
         handle = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         for name in names:
-            walked = walked / name
+            current_path = current_path / name
             above, handle = handle, os.open(name, _FOLDER, dir_fd=handle)
             os.close(above)
     except OSError as error:
-        raise told(error, "/") from error
+        raise external_error(error, "/") from error
     return handle
 
 

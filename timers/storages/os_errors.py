@@ -1,4 +1,4 @@
-"""What the operating system's errors mean: a reason, a sentence, and whether trying again can help."""
+"""Errors of the operating system: the reason, the message, and whether trying again can help."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 from timers.errors import ExternalError
 from timers.storages.base import fault
 
-MEANINGS: dict[int, tuple[str, str]] = {
+REASONS_BY_ERRNO: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("not_found", "{path} does not exist."),
     errno.EACCES: ("permission_denied", "Permission denied: {path}."),
     errno.EPERM: ("permission_denied", "Permission denied: {path}."),
     errno.EROFS: ("permission_denied", "{path} cannot be written: the disk is mounted read-only."),
     errno.ELOOP: ("path_outside", "{path} is a symbolic link; links are never followed."),
-    errno.ENOTDIR: ("not_a_folder", "{path} is not a folder, or lies below something that is none."),
+    errno.ENOTDIR: ("not_a_folder", "{path} is not a folder, or lies below something that is not a folder."),
     errno.EISDIR: ("not_a_file", "{path} is a folder."),
     errno.ENXIO: ("not_a_file", "{path} is not a file."),
     errno.EEXIST: ("already_exists", "{path} exists already."),
@@ -28,9 +28,9 @@ MEANINGS: dict[int, tuple[str, str]] = {
 }
 
 
-def told(error: OSError, path: str) -> ExternalError:
-    """Return our error for one of the operating system, naming the collection path it is about."""
-    known = MEANINGS.get(error.errno or 0)
-    if known is not None:
-        return fault(known[0], known[1].format(path=path))
+def external_error(error: OSError, path: str) -> ExternalError:
+    """Return the ExternalError for an error of the operating system; its message names the collection path."""
+    meaning = REASONS_BY_ERRNO.get(error.errno or 0)
+    if meaning is not None:
+        return fault(meaning[0], meaning[1].format(path=path))
     return fault("storage_error", f"{path}: {os.strerror(error.errno) if error.errno else error}.")

@@ -12,7 +12,7 @@ from timers.engine.transfers.slice_runner import run_slice
 from timers.lifecycle import UNFINISHED_TRANSFER
 from timers.models import Collection, Transfer, TransferEvent, TransferFile
 from timers.services.transfers import commands as transfers
-from timers.storages.base import is_part
+from timers.storages.base import is_partial
 
 
 class Killed(BaseException):
@@ -139,4 +139,4 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 def parts(folder: Path) -> list[Path]:
     """Return the unfinished parts that lie around."""
-    return [path for path in folder.rglob("*") if is_part(path.name)]
+    return [path for path in folder.rglob("*") if is_partial(path.name)]

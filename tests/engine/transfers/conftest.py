@@ -24,7 +24,7 @@ from timers.targets import parse_networks
 @pytest.fixture
 def rows_of_their_own(monkeypatch: Any) -> None:
     """Give every file a row of its own, as only larger ones have."""
-    monkeypatch.setattr(bundles, "SMALL", -1)
+    monkeypatch.setattr(bundles, "MAX_MEMBER_BYTES", -1)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def no_guard(request: pytest.FixtureRequest, monkeypatch: Any) -> None:
     """Keep guards asleep where their connection cannot see what the test's transaction holds."""
     marker = request.node.get_closest_marker("django_db")
     if not (marker and marker.kwargs.get("transaction")):
-        monkeypatch.setattr(lease_keeper, "HELD_UP_AFTER", float("inf"))
+        monkeypatch.setattr(lease_keeper, "STALLED_AFTER_SECONDS", float("inf"))
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_the_time_of_a_slice_may_end_within_a_pack(bench: Bench, monkeypatch: An
     bench.submit()
     _list(bench, files=100)
     with monkeypatch.context() as patched:
-        patched.setattr(batch_copy, "WITHIN", 0.0)
+        patched.setattr(batch_copy, "MAX_BATCH_SECONDS", 0.0)
         bench.slice(budget=0)
     half = bench.files()
     assert 0 < sum(file.state == "done" for file in half.values()) < 100
@@ -208,17 +208,17 @@ def test_a_killed_slice_loses_nothing_and_counts_nothing_twice(bench: Bench, mon
 
 
 def test_a_helper_that_is_killed_costs_nothing_but_time(bench: Bench, monkeypatch: Any) -> None:
-    if not batch_helpers.most():
+    if not batch_helpers.max_helpers():
         pytest.skip("This machine has one processor: there are no helpers.")
     fill(bench.here, MANY)
     bench.submit()
-    begin = batch_helpers.Helper.begin
+    begin = batch_helpers.Helper.start
 
     def dies(self: batch_helpers.Helper, job: Any) -> None:
         begin(self, job)
         self._process.kill()
 
-    monkeypatch.setattr(batch_helpers.Helper, "begin", dies)
+    monkeypatch.setattr(batch_helpers.Helper, "start", dies)
     bench.run()
 
     assert tree(bench.there) == tree(bench.here)
@@ -277,7 +277,7 @@ def test_cancelling_within_packs_leaves_no_parts(bench: Bench, owner: Any, monke
         bench.clock.at += 1
         return copy_batches(self, *given, **more)
 
-    monkeypatch.setattr(type(_local(bench)), "copy_lots", cancels)
+    monkeypatch.setattr(type(_local(bench)), "copy_batches", cancels)
     bench.slice()
 
     assert bench.transfer.status == "cancelled"

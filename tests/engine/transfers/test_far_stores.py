@@ -80,7 +80,7 @@ def test_what_is_extra_far_away_is_deleted(bench: Bench, on_s3: Collection) -> N
 def test_a_large_file_goes_on_where_the_last_slice_stopped(
     bench: Bench, request: Any, far: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(copy_file, "SEGMENT", 1024 * 1024)
+    monkeypatch.setattr(copy_file, "SEGMENT_BYTES", 1024 * 1024)
     fill(bench.here, {"large": os.urandom(6 * 1024 * 1024 + 17)})
     away = _on(bench, bench.source, request.getfixturevalue(far))
     away.submit()
@@ -144,7 +144,7 @@ def test_cancelling_while_lanes_are_at_work_ends_it_within_a_second(
 def test_no_more_files_go_at_once_than_is_allowed(bench: Bench, on_sftp: Collection, monkeypatch: Any) -> None:
     fill(bench.here, {f"f{number}": os.urandom(300_000) for number in range(8)})
     busy, most = set[int](), []
-    fill_part = copy_file.fill
+    fill_part = copy_file.copy_to_partial
 
     def counted(*given: Any, **more: Any) -> Any:
         busy.add(threading.get_ident())
@@ -154,7 +154,7 @@ def test_no_more_files_go_at_once_than_is_allowed(bench: Bench, on_sftp: Collect
         finally:
             busy.discard(threading.get_ident())
 
-    monkeypatch.setattr(copy_file, "fill", counted)
+    monkeypatch.setattr(copy_file, "copy_to_partial", counted)
     _on(bench, bench.source, on_sftp).copy(max_concurrency=2)
     assert max(most) == 2
 

@@ -182,7 +182,7 @@ def test_a_full_disk_is_waited_for_and_leaves_nothing_behind(bench: Bench, monke
     failing(
         monkeypatch,
         LocalWriter,
-        "take_checked",
+        "copy_verified_from",
         fault("no_space", "The disk is full: /f could not be written."),
         times=1,
     )
@@ -223,7 +223,7 @@ def test_a_full_disk_ends_it_when_asked_for(bench: Bench, monkeypatch: Any) -> N
     failing(
         monkeypatch,
         LocalWriter,
-        "take_checked",
+        "copy_verified_from",
         fault("no_space", "The disk is full: /f could not be written."),
         times=1,
     )
@@ -250,7 +250,7 @@ def test_a_file_that_fails_does_not_hold_up_the_others(bench: Bench, monkeypatch
 def test_the_deadline_ends_what_does_not_heal_and_tells_the_last_reason(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "1"})
     bench.submit(deadline=(bench.now + timedelta(minutes=5)).isoformat())
-    failing(monkeypatch, LocalWriter, "take_checked", fault("no_space", "The disk is full: /f."), times=1000)
+    failing(monkeypatch, LocalWriter, "copy_verified_from", fault("no_space", "The disk is full: /f."), times=1000)
 
     while bench.transfer.status in ("pending", "active"):
         bench.slice()
@@ -309,7 +309,7 @@ def test_a_source_that_changes_while_it_is_read_is_copied_once_more_and_then_a_f
 ) -> None:
     fill(bench.here, {"f": "0"})
     bench.submit()
-    take, changed = LocalWriter.take_checked, []
+    take, changed = LocalWriter.copy_verified_from, []
 
     def grows(self: LocalWriter, *given: Any) -> int:
         moved = take(self, *given)
@@ -319,7 +319,7 @@ def test_a_source_that_changes_while_it_is_read_is_copied_once_more_and_then_a_f
                 file.write("more")
         return moved
 
-    monkeypatch.setattr(LocalWriter, "take_checked", grows)
+    monkeypatch.setattr(LocalWriter, "copy_verified_from", grows)
     bench.slice()
     assert bench.faults() == faults
     bench.later(seconds=10)
@@ -332,7 +332,7 @@ def test_a_source_that_changes_while_it_is_read_is_copied_once_more_and_then_a_f
 
 def test_a_defect_ends_the_transfer_and_is_told(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, {"f": "1"})
-    failing(monkeypatch, LocalWriter, "seal", ZeroDivisionError("oops"), times=1)
+    failing(monkeypatch, LocalWriter, "sync", ZeroDivisionError("oops"), times=1)
 
     transfer = bench.copy()
 

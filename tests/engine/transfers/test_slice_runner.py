@@ -292,7 +292,7 @@ def test_any_storage_can_be_copied_to_any_other(bench: Bench, monkeypatch: Any, 
         for path, content in files.items():
             remote.mkdir(f"/{path}" if content is None else "/d")
             if content is not None:
-                writer = remote.write(f"/{path}", part="x")
+                writer = remote.write(f"/{path}", partial="x")
                 writer.write(content)
                 writer.commit()
 

@@ -111,13 +111,13 @@ def test_a_slice_killed_while_it_lists_is_listed_again(bench: Bench, monkeypatch
 def test_a_slice_whose_lease_ran_out_moves_nothing_into_place(bench: Bench, monkeypatch: Any) -> None:
     fill(bench.here, MANY)
     bench.submit()
-    seal_all = LocalStorage.seal_all
+    sync_all = LocalStorage.sync_all
 
     def stalls(self: LocalStorage, writers: Any) -> None:
-        seal_all(self, writers)
+        sync_all(self, writers)
         bench.clock.at += 14  # as a frozen process or a very slow disk does
 
-    monkeypatch.setattr(LocalStorage, "settle", stalls)
+    monkeypatch.setattr(LocalStorage, "sync_all", stalls)
     bench.slice()
 
     assert all(content is None for content in tree(bench.there).values())
@@ -142,7 +142,7 @@ def test_a_long_slice_extends_its_lease(bench: Bench) -> None:
 
 @pytest.fixture
 def small_stretches(monkeypatch: Any) -> None:
-    monkeypatch.setattr(copy_file, "SEGMENT", 1000)
+    monkeypatch.setattr(copy_file, "SEGMENT_BYTES", 1000)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_after_a_lost_slice_the_whole_part_is_read_again(large: Bench, monkeypat
     with part.open("r+b") as file:
         file.write(b"tampered at its very beginning")
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(LocalWriter, "take_checked", _raise(Killed()))
+        patched.setattr(LocalWriter, "copy_verified_from", _raise(Killed()))
         patched.setattr(LocalWriter, "discard", lambda self: None)
         large.slice(budget=0)
 
@@ -221,7 +221,7 @@ def test_a_slice_that_dies_after_taking_over_a_part_loses_only_its_own_work(larg
     inode = parts(large.there)[0].stat().st_ino
     for _ in range(2):  # each dies when the part has its new name, and nobody has written that down
         with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(LocalWriter, "take_checked", _raise(Killed()))
+            patched.setattr(LocalWriter, "copy_verified_from", _raise(Killed()))
             patched.setattr(LocalWriter, "discard", lambda self: None)
             large.slice(budget=0)
         large.later(seconds=16)
@@ -239,7 +239,7 @@ def test_a_slice_that_dies_after_taking_over_a_part_loses_only_its_own_work(larg
 def test_a_fault_in_the_middle_of_a_file_loses_nothing(large: Bench, monkeypatch: Any) -> None:
     _begin(large)
     inode = parts(large.there)[0].stat().st_ino
-    take, count = LocalWriter.take_checked, iter(range(100))
+    take, count = LocalWriter.copy_verified_from, iter(range(100))
 
     def breaks(self: LocalWriter, *given: Any) -> int:
         if next(count) == 2:
@@ -247,7 +247,7 @@ def test_a_fault_in_the_middle_of_a_file_loses_nothing(large: Bench, monkeypatch
         return take(self, *given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(LocalWriter, "take_checked", breaks)
+        patched.setattr(LocalWriter, "copy_verified_from", breaks)
         large.slice(budget=60)
     assert large.transfer.bytes_transferred == 5_000
     assert large.faults() == ["connection_error"]
@@ -296,7 +296,7 @@ def test_cancelling_a_running_slice_acts_within_a_second(bench: Bench, owner: An
     fill(bench.here, MANY)
     bench.submit()
     bench.clock = Ticking(step=0.01)
-    take, asked = LocalWriter.take_checked, []
+    take, asked = LocalWriter.copy_verified_from, []
 
     def asks(self: LocalWriter, *given: Any) -> int:
         if not asked:
@@ -304,7 +304,7 @@ def test_cancelling_a_running_slice_acts_within_a_second(bench: Bench, owner: An
             transfers.cancel(bench.transfer, by=owner, now=bench.now)
         return take(self, *given)
 
-    monkeypatch.setattr(LocalWriter, "take_checked", asks)
+    monkeypatch.setattr(LocalWriter, "copy_verified_from", asks)
     bench.slice()
 
     assert bench.transfer.status == "cancelled"

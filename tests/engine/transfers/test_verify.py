@@ -27,13 +27,13 @@ def _meddle(bench: Bench, monkeypatch: Any, deed: Any, *, times: int = 1) -> Non
             deed()
         return finished
 
-    monkeypatch.setitem(slice_runner._STEPS, "copy", copies)
+    monkeypatch.setitem(slice_runner._PHASES, "copy", copies)
 
 
-@pytest.mark.parametrize("small", [bundles.SMALL, -1])
+@pytest.mark.parametrize("small", [bundles.MAX_MEMBER_BYTES, -1])
 @pytest.mark.parametrize("name", ["a", "large", "d/c"])
 def test_what_was_removed_meanwhile_is_copied_once_more(bench: Bench, monkeypatch: Any, name: str, small: int) -> None:
-    monkeypatch.setattr(bundles, "SMALL", small)
+    monkeypatch.setattr(bundles, "MAX_MEMBER_BYTES", small)
     fill(bench.here, TREE)
     bench.submit()
     _meddle(bench, monkeypatch, (bench.there / name).unlink)
@@ -75,7 +75,7 @@ def test_who_changes_it_again_and_again_ends_it(bench: Bench, monkeypatch: Any) 
 
 
 def test_looking_goes_on_where_the_last_slice_stopped(bench: Bench, monkeypatch: Any) -> None:
-    monkeypatch.setattr(bundles, "SMALL", -1)
+    monkeypatch.setattr(bundles, "MAX_MEMBER_BYTES", -1)
     fill(bench.here, {f"f{n}": str(n) for n in range(12)})
     bench.submit()
 

@@ -20,7 +20,7 @@ from timers.models import Collection, Event
 from timers.services.collections import checks
 from timers.services.collections import commands as collections
 from timers.services.collections.checks import CollectionHealth
-from timers.storages.base import part_name
+from timers.storages.base import partial_name
 from timers.storages.sftp.login import fingerprint
 from timers.storages.sftp.pool import SESSIONS
 from timers.targets import parse_networks
@@ -133,7 +133,7 @@ def test_a_full_folder_is_not_listed_to_its_end(check: Any, owner: Any, root: Pa
         (root / str(number)).touch()
     seconds = itertools.count(0, 0.1)
 
-    health = check(make_collection(owner, root), timer=lambda: next(seconds))
+    health = check(make_collection(owner, root), monotonic=lambda: next(seconds))
 
     assert (health.status, health.readable) == ("slow", True)
     assert 3 < health.list_seconds < 4
@@ -142,8 +142,8 @@ def test_a_full_folder_is_not_listed_to_its_end(check: Any, owner: Any, root: Pa
 def test_what_an_interrupted_test_left_is_removed_by_a_later_one(check: Any, owner: Any, root: Path, now: Any) -> None:
     collection = make_collection(owner, root)
     old, young, foreign = (
-        part_name(collection.pk, str(round((now - timedelta(hours=2)).timestamp() * 1e6)), 0),
-        part_name(collection.pk, str(round((now - timedelta(minutes=2)).timestamp() * 1e6)), 1),
+        partial_name(collection.pk, str(round((now - timedelta(hours=2)).timestamp() * 1e6)), 0),
+        partial_name(collection.pk, str(round((now - timedelta(minutes=2)).timestamp() * 1e6)), 1),
         ".timers-000000000000-1-1.part",
     )
     for name in (old, young, foreign):
@@ -158,7 +158,7 @@ def test_what_an_interrupted_test_left_is_removed_by_a_later_one(check: Any, own
 def test_slowness_is_told_by_the_clock(check: Any, owner: Any, root: Path, step: float) -> None:
     seconds = itertools.count(0, step)
 
-    health = check(make_collection(owner, root), timer=lambda: next(seconds))
+    health = check(make_collection(owner, root), monotonic=lambda: next(seconds))
 
     assert health.list_seconds == pytest.approx(step)
     assert health.status == ("slow" if step > 2 else "reachable")
@@ -169,7 +169,7 @@ def test_slowness_is_told_by_the_clock(check: Any, owner: Any, root: Path, step:
 def test_a_slow_line_is_spared_the_large_files(check: Any, owner: Any, root: Path) -> None:
     seconds = itertools.count(0, 0.6)
 
-    health = check(make_collection(owner, root), timer=lambda: next(seconds))
+    health = check(make_collection(owner, root), monotonic=lambda: next(seconds))
 
     assert health.write_bytes_per_second == round(checks.SIZES[0] / 0.6)
 

@@ -301,11 +301,11 @@ def test_a_running_slice_is_asked_to_stop(submit: Any, owner: Any, now: datetime
     transfer = submit()
     held = slices.take(transfer.pk, owner="worker", now=now)
     assert held is not None
-    assert not slices.is_ours(held)
+    assert not slices.is_cancel_requested(held)
 
     transfers.cancel(transfer, by=owner, now=now)
 
-    assert slices.is_ours(held)
+    assert slices.is_cancel_requested(held)
     assert slices.renew(held, now=now)
     transfer.refresh_from_db()
     assert transfer.status == TransferStatus.ACTIVE
@@ -323,8 +323,8 @@ def test_cancelling_an_execution_cancels_its_transfer(submit: Any, now: datetime
     execution_id = uuid4()
     transfer = submit(execution_id=execution_id, attempt=1)
 
-    transfers.cancel_of_execution(execution_id, now=now)
-    transfers.cancel_of_execution(execution_id, now=now)
+    transfers.cancel_for_execution(execution_id, now=now)
+    transfers.cancel_for_execution(execution_id, now=now)
 
     transfer.refresh_from_db()
     assert transfer.status == TransferStatus.CANCELLED

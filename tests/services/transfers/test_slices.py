@@ -59,7 +59,7 @@ def test_a_lost_slice_is_taken_over_after_its_lease_and_can_write_no_more(transf
     assert (held.number, held.taken_over) == (2, True)
     for write in (
         lambda: slices.renew(lost, now=now),
-        lambda: slices.is_ours(lost),
+        lambda: slices.is_cancel_requested(lost),
         lambda: slices.release(lost, now=now),
         lambda: slices.end(lost, TransferStatus.SUCCEEDED, now=now),
         lambda: progress.record(lost, Changes(new=[NewFile(0, None, "copy", "/f", "/g")]), now=now),
@@ -127,7 +127,7 @@ def test_rows_of_a_folder_that_was_not_listed_to_its_end_are_forgotten(transfer:
     half.counts.update({"files": 2, "bytes_total": 12})
     progress.record(held, half, now=now)
 
-    progress.forget_half_listed(held)
+    progress.delete_half_listed(held)
 
     transfer.refresh_from_db()
     assert list(TransferFile.objects.all()) == [top]

@@ -1,143 +1,149 @@
-"""Packs of small files between two stores that know a faster way than one file after the other."""
+"""Copying and comparing bundles of small files between two stores that know a faster way than file by file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from timers.copying.bundles import MAX_BYTES, Member
+from timers.copying.bundles import MAX_BUNDLE_BYTES, Member
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
-from timers.services.transfers.progress import Todo
-from timers.storages.base import Batch, Done, Result, SourceFault, part_prefix
+from timers.services.transfers.progress import FileRow
+from timers.storages.base import Batch, Done, Result, SourceFault, partial_prefix
 
-WITHIN = 2.0
-"""How long at most until what was copied so far is synced and moved, in seconds."""
+MAX_BATCH_SECONDS = 2.0
+"""Longest time in seconds until the files copied so far are synced and moved into place."""
 
 SAME = MemberEnd("skipped", "copy", "same")
 
 
-def together(work: SliceContext, rows: list[Todo], do: Callable[[SliceContext, list[Todo]], None]) -> list[Todo]:
-    """Have packs seen to together, a few at once, while there is time; return the rows that go one by one.
+def process_bundles(
+    context: SliceContext, rows: list[FileRow], process: Callable[[SliceContext, list[FileRow]], None]
+) -> list[FileRow]:
+    """Process bundles together, a few at once, while there is time; return the rows that are processed one by one.
 
-    All of them do where the two stores know no faster way.
+    Where the two stores know no faster way, all rows are returned.
     """
-    at_once = _at_once(work)
-    if not at_once:
+    concurrency = _concurrency(context)
+    if not concurrency:
         return rows
-    packs = [row for row in rows if row.members is not None]
-    for start in range(0, len(packs), at_once):
-        work.checkpoint()
-        do(work, packs[start : start + at_once])
-        if work.watch.spent():
+    bundles = [row for row in rows if row.members is not None]
+    for start in range(0, len(bundles), concurrency):
+        context.checkpoint()
+        process(context, bundles[start : start + concurrency])
+        if context.monitor.is_spent():
             return []
     return [row for row in rows if row.members is None]
 
 
-def _at_once(work: SliceContext) -> int:
-    helpful, most = work.destination.lots_at_once(work.source), work.options.most_at_once
-    return helpful if most is None else min(helpful, most)
+def _concurrency(context: SliceContext) -> int:
+    useful, max_concurrency = context.destination.batches_at_once(context.source), context.options.max_concurrency
+    return useful if max_concurrency is None else min(useful, max_concurrency)
 
 
-def copy(work: SliceContext, rows: Sequence[Todo]) -> None:
-    """Copy packs together, until they are done or the slice's time is used."""
-    packs = [BundleProgress(row) for row in rows]
-    end = MemberEnd("done", "copy", None, "checksum" if work.options.verify else "size")
+def copy(context: SliceContext, rows: Sequence[FileRow]) -> None:
+    """Copy bundles together, until they are done or the slice's time is used."""
+    bundles = [BundleProgress(row) for row in rows]
+    end = MemberEnd("done", "copy", None, "checksum" if context.options.verify else "size")
 
-    def gather() -> None:
-        for pack in packs:
-            work.write_bundle(pack, end._replace(verdict=pack.row.verdict))
+    def write_bundles() -> None:
+        for bundle in bundles:
+            context.write_bundle(bundle, end._replace(verdict=bundle.row.verdict))
 
-    with work.gathering(gather):
-        batches = [_batch(work, pack) for pack in packs]
-        results = work.destination.copy_batches(
-            work.source,
+    with context.completing_changes(write_bundles):
+        batches = [_batch(context, bundle) for bundle in bundles]
+        results = context.destination.copy_batches(
+            context.source,
             batches,
-            verify=work.options.verify,
-            times=work.options.times,
-            within=min(WITHIN, work.watch.left()),
-            valid=work.watch.valid(),
+            verify=context.options.verify,
+            times=context.options.times,
+            within=min(MAX_BATCH_SECONDS, context.monitor.seconds_left()),
+            valid=context.monitor.lease_seconds_left(),
         )
-        for pack, came in zip(packs, results, strict=True):
-            _take_copied(work, pack, came)
-            work.pause(sum(result.size for result in came if isinstance(result, Done)))
+        for bundle, bundle_results in zip(bundles, results, strict=True):
+            _record_copied(context, bundle, bundle_results)
+            context.pause(sum(result.size for result in bundle_results if isinstance(result, Done)))
 
 
-def compare(work: SliceContext, rows: Sequence[Todo]) -> None:
-    """Compare packs together; members that differ, or cannot be compared so, go on as packs and rows to be copied."""
-    packs = [BundleProgress(row) for row in rows]
+def compare(context: SliceContext, rows: Sequence[FileRow]) -> None:
+    """Compare bundles together. Members that differ, or cannot be compared this way, become rows to be copied."""
+    bundles = [BundleProgress(row) for row in rows]
 
-    def gather() -> None:
-        for pack in packs:
-            work.write_bundle(pack, SAME)
+    def write_bundles() -> None:
+        for bundle in bundles:
+            context.write_bundle(bundle, SAME)
 
-    with work.gathering(gather):
-        batches = [_batch(work, pack) for pack in packs]
-        results = work.destination.compare_batches(work.source, batches, within=min(WITHIN, work.watch.left()))
-        for pack, came in zip(packs, results, strict=True):
-            _take_compared(work, pack, came)
-
-
-def _batch(work: SliceContext, pack: BundleProgress) -> Batch:
-    head = f"{part_prefix(work.held.transfer_id)}{pack.row.id}m"
-    names = [member.name for member in _piece(work, pack)]
-    return Batch(pack.row.source_path, pack.row.destination_path, names, head, f"-{work.held.number}.part")
+    with context.completing_changes(write_bundles):
+        batches = [_batch(context, bundle) for bundle in bundles]
+        results = context.destination.compare_batches(
+            context.source, batches, within=min(MAX_BATCH_SECONDS, context.monitor.seconds_left())
+        )
+        for bundle, bundle_results in zip(bundles, results, strict=True):
+            _record_compared(context, bundle, bundle_results)
 
 
-def _piece(work: SliceContext, pack: BundleProgress) -> Iterator[Member]:
-    """Yield the next members: as many as may be moved in one go, at least one."""
-    room = work.pace.piece(MAX_BYTES)
-    for member in pack.waiting.values():
+def _batch(context: SliceContext, bundle: BundleProgress) -> Batch:
+    head = f"{partial_prefix(context.transfer_slice.transfer_id)}{bundle.row.id}m"
+    names = [member.name for member in _next_members(context, bundle)]
+    return Batch(
+        bundle.row.source_path, bundle.row.destination_path, names, head, f"-{context.transfer_slice.number}.part"
+    )
+
+
+def _next_members(context: SliceContext, bundle: BundleProgress) -> Iterator[Member]:
+    """Yield the next members: as many as the rate limit allows at once, at least one."""
+    bytes_left = context.rate_limiter.chunk_bytes(MAX_BUNDLE_BYTES)
+    for member in bundle.waiting.values():
         yield member
-        room -= member.size
-        if room <= 0:
+        bytes_left -= member.size
+        if bytes_left <= 0:
             return
 
 
-def _take_copied(work: SliceContext, pack: BundleProgress, results: Sequence[Result]) -> None:
-    faults: list[tuple[Todo, Result]] = []
+def _record_copied(context: SliceContext, bundle: BundleProgress, results: Sequence[Result]) -> None:
+    faults: list[tuple[FileRow, Result]] = []
     done = [result for result in results if isinstance(result, Done)]
     size = sum(result.size for result in done)
-    work.count(
-        files_transferred=len(done), bytes_transferred=size, bytes_checksummed=size if work.options.verify else 0
+    context.count(
+        files_transferred=len(done), bytes_transferred=size, bytes_checksummed=size if context.options.verify else 0
     )
-    if len(done) == len(pack.waiting):
-        pack.all_done(_as_read(pack, done))
+    if len(done) == len(bundle.waiting):
+        bundle.all_done(_copied_members(bundle, done))
         return
-    for number, result in zip(list(pack.waiting), results, strict=False):
+    for number, result in zip(list(bundle.waiting), results, strict=False):
         if isinstance(result, Done):
-            pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
+            bundle.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         elif result is None:
-            pack.move_out(work.changes, number)
+            bundle.move_out(context.changes, number)
         else:
-            faults.append((pack.todo(number), result))
+            faults.append((bundle.member_row(number), result))
     for row, fault in faults:
-        _failed(work, pack, row, fault)
+        _record_fault(context, bundle, row, fault)
 
 
-def _as_read(pack: BundleProgress, done: Sequence[Done]) -> list[Member]:
+def _copied_members(bundle: BundleProgress, done: Sequence[Done]) -> list[Member]:
     return [
         Member(name, size, modified_ns // 1000, there_size, there_us, digest)
         for (name, _, _, there_size, there_us, _), (size, modified_ns, digest) in zip(
-            pack.waiting.values(), done, strict=True
+            bundle.waiting.values(), done, strict=True
         )
     ]
 
 
-def _failed(work: SliceContext, pack: BundleProgress, row: Todo, fault: Result) -> None:
+def _record_fault(context: SliceContext, bundle: BundleProgress, row: FileRow, fault: Result) -> None:
     if isinstance(fault, SourceFault | ExternalError):
-        work.row_failed(row, fault, pack)
+        context.row_failed(row, fault, bundle)
 
 
-def _take_compared(work: SliceContext, pack: BundleProgress, results: Sequence[Result]) -> None:
+def _record_compared(context: SliceContext, bundle: BundleProgress, results: Sequence[Result]) -> None:
     done = [result for result in results if isinstance(result, Done)]
     size = sum(result.size for result in done)
-    work.count(files_skipped=len(done), bytes_total=-size, bytes_checksummed=size)
-    if len(done) == len(pack.waiting):
-        pack.all_done(_as_read(pack, done))
+    context.count(files_skipped=len(done), bytes_total=-size, bytes_checksummed=size)
+    if len(done) == len(bundle.waiting):
+        bundle.all_done(_copied_members(bundle, done))
         return
-    for number, result in zip(list(pack.waiting), results, strict=False):
+    for number, result in zip(list(bundle.waiting), results, strict=False):
         if isinstance(result, Done):
-            pack.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
+            bundle.done(number, size=result.size, modified_us=result.modified_ns // 1000, checksum=result.digest)
         else:
-            pack.move_out(work.changes, number)
+            bundle.move_out(context.changes, number)

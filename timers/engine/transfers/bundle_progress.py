@@ -1,4 +1,4 @@
-"""Packs at work: which of their members are still to be seen to, and what came of the others."""
+"""Bundles in progress: the members that still wait, and the outcome of the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from timers.clock import from_us, to_us
 from timers.copying import bundles, paths
 from timers.copying.bundles import Member
-from timers.engine.transfers.rows import alone
-from timers.services.transfers.progress import ChangedPack, Changes, NewFile, Todo
+from timers.engine.transfers.rows import standalone_row
+from timers.services.transfers.progress import ChangedBundle, Changes, FileRow, NewFile
 
 
 class MemberEnd(NamedTuple):
-    """How members end: the columns that they share from then on."""
+    """The final state of members: columns that they share from then on."""
 
     state: str
     step: str
@@ -23,16 +23,16 @@ class MemberEnd(NamedTuple):
 
 
 class BundleProgress:
-    """One pack's row while its members are copied, compared or deleted."""
+    """A bundle's row while its members are copied, compared or deleted."""
 
-    def __init__(self, row: Todo) -> None:
+    def __init__(self, row: FileRow) -> None:
         self.row = row
         self.waiting: dict[int, Member] = dict(enumerate(bundles.decode(row.members or "[]")))
         self._done: list[Member] = []
         self._moved_out = False
 
-    def todo(self, number: int) -> Todo:
-        """Return a member as a row that waits for its turn."""
+    def member_row(self, number: int) -> FileRow:
+        """Return a waiting member as a row."""
         member, row = self.waiting[number], self.row
         return row._replace(
             source_path=paths.join(row.source_path, member.name) if row.source_path else "",
@@ -43,27 +43,27 @@ class BundleProgress:
             member=number,
         )
 
-    def todos(self) -> Iterator[Todo]:
-        """Yield the members that wait."""
-        yield from map(self.todo, list(self.waiting))
+    def member_rows(self) -> Iterator[FileRow]:
+        """Yield the waiting members as rows."""
+        yield from map(self.member_row, list(self.waiting))
 
     def done(
         self, number: int, *, size: int | None = None, modified_us: int | None = None, checksum: str | None = None
     ) -> None:
-        """Note that a member came to a good end, as it was when it was read."""
+        """Note that a member is done. The values are those of the file when it was read."""
         member = self.waiting.pop(number)
         if size is not None:
             member = member._replace(size=size, modified_us=modified_us, checksum=checksum)
         self._done.append(member)
 
     def all_done(self, members: list[Member]) -> None:
-        """Note that all who wait came to a good end, as they were when they were read."""
+        """Note that all waiting members are done. The values are those of the files when they were read."""
         self.waiting.clear()
         self._done += members
 
     def move_out(self, changes: Changes, number: int) -> None:
-        """Let a member go on as a row of its own."""
-        changes.new.append(alone(self.todo(number)))
+        """Continue a member as a row of its own."""
+        changes.new.append(standalone_row(self.member_row(number)))
         self.moved_out(number)
 
     def moved_out(self, number: int) -> None:
@@ -72,27 +72,27 @@ class BundleProgress:
         self._moved_out = True
 
     def write(self, changes: Changes, end: MemberEnd, *, now: datetime) -> None:
-        """Add to the changes what came of the members since the last time; what is done comes to that end.
+        """Add the outcome of the members since the last call to the changes; members that are done get the state `end`.
 
-        The row keeps what still waits; once nothing does, it is that of the last members done, or goes.
+        The row keeps the members that still wait. Once none waits, the row holds the members done last, or is deleted.
         """
         done, self._done = self._done, []
         moved_out, self._moved_out = self._moved_out, False
         if self.waiting:
             if done:
-                changes.new.append(self._apart(done, end, now_us=to_us(now)))
+                changes.new.append(self._done_row(done, end, now_us=to_us(now)))
             if done or moved_out:
-                changes.packs.append(_changed(self.row, list(self.waiting.values()), self._as_before()))
+                changes.bundles.append(_changed(self.row, list(self.waiting.values()), self._present_end()))
         elif done:
-            changes.packs.append(_changed(self.row, done, end, to_us(now)))
+            changes.bundles.append(_changed(self.row, done, end, to_us(now)))
         elif moved_out:
-            changes.dissolved.append(self.row.id)
+            changes.emptied.append(self.row.id)
 
-    def _as_before(self) -> MemberEnd:
+    def _present_end(self) -> MemberEnd:
         row = self.row
         return MemberEnd(row.state, row.step, row.verdict, row.verified)
 
-    def _apart(self, members: list[Member], end: MemberEnd, *, now_us: int) -> NewFile:
+    def _done_row(self, members: list[Member], end: MemberEnd, *, now_us: int) -> NewFile:
         return NewFile(
             item=self.row.item,
             parent=self.row.parent,
@@ -110,8 +110,8 @@ class BundleProgress:
         )
 
 
-def _changed(row: Todo, members: list[Member], end: MemberEnd, finished_us: int | None = None) -> ChangedPack:
-    return ChangedPack(
+def _changed(row: FileRow, members: list[Member], end: MemberEnd, finished_us: int | None = None) -> ChangedBundle:
+    return ChangedBundle(
         id=row.id,
         state=end.state,
         step=end.step,

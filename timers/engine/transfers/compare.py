@@ -1,4 +1,7 @@
-"""The phase `compare`: files of the same size whose content decides, read on both sides or stated by the stores."""
+"""The phase `compare`: compares the content of files of the same size.
+
+Both sides are read, or the digests that the stores state are compared.
+"""
 
 from __future__ import annotations
 
@@ -8,139 +11,148 @@ from dataclasses import dataclass
 from timers.copying import checksums
 from timers.engine.transfers import batch_copy
 from timers.engine.transfers.bundle_progress import BundleProgress
-from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, width
-from timers.engine.transfers.rows import alone
+from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, worker_count
+from timers.engine.transfers.rows import standalone_row
 from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import ResumableFile, Todo
+from timers.services.transfers.progress import FileRow, ResumableFile
 from timers.storages.base import Reader, SourceFault, Storage
 
-SEGMENT = 8 * 1024 * 1024
+SEGMENT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Same:
-    """Both sides hold the same; the digest if all of it was read in one go."""
+    """Both sides hold the same; with the digest if all of it was read in one go."""
 
     checksum: str | None
 
 
 @dataclass(frozen=True)
 class ContentDiffers:
-    """The file has to be copied."""
+    """The two files differ: the file has to be copied."""
 
 
 @dataclass(frozen=True)
 class ComparedSoFar:
-    """So many bytes are the same: the next slice goes on from there."""
+    """The first bytes are the same; the next slice continues from there."""
 
-    kept: ResumableFile
+    resumable: ResumableFile
 
 
 Comparison = Same | ContentDiffers | ComparedSoFar
 
 
-def compare(work: SliceContext) -> bool:
+def compare(context: SliceContext) -> bool:
     """Compare until the slice's time is used; return whether every file has been compared."""
-    while rows := progress.to_do(work.held, "compare", work.batch, now=work.watch.now()):
-        others = batch_copy.together(work, rows, batch_copy.compare)
-        if others:
-            _compare_rows(work, others)
-        work.flush()
-        if work.watch.spent():
+    while rows := progress.pending_rows(context.transfer_slice, "compare", context.batch, now=context.monitor.now()):
+        remaining = batch_copy.process_bundles(context, rows, batch_copy.compare)
+        if remaining:
+            _compare_rows(context, remaining)
+        context.flush()
+        if context.monitor.is_spent():
             return False
-    retry = progress.next_retry(work.held, ["compare"])
+    retry = progress.next_retry(context.transfer_slice, ["compare"])
     if retry is not None:
         raise WaitUntil(retry)
     return True
 
 
-def _compare_rows(work: SliceContext, rows: list[Todo]) -> None:
-    packs = {row.id: BundleProgress(row) for row in rows if row.members is not None}
+def _compare_rows(context: SliceContext, rows: list[FileRow]) -> None:
+    bundles = {row.id: BundleProgress(row) for row in rows if row.members is not None}
 
-    def gather() -> None:
-        for pack in packs.values():
-            work.write_bundle(pack, batch_copy.SAME)
+    def write_bundles() -> None:
+        for bundle in bundles.values():
+            context.write_bundle(bundle, batch_copy.SAME)
 
-    with work.gathering(gather), CopyWorkers(work, _compare, width=width(work)) as running:
-        for row, result in running.run(_todos(work, rows, packs)):
-            _take(work, row, result, packs.get(row.id))
+    with (
+        context.completing_changes(write_bundles),
+        CopyWorkers(context, _compare, worker_count=worker_count(context)) as workers,
+    ):
+        for row, result in workers.run(_pending(context, rows, bundles)):
+            _record(context, row, result, bundles.get(row.id))
 
 
-def _todos(work: SliceContext, rows: list[Todo], packs: dict[int, BundleProgress]) -> Iterator[Todo]:
+def _pending(context: SliceContext, rows: list[FileRow], bundles: dict[int, BundleProgress]) -> Iterator[FileRow]:
     """Yield at least one file, and more while there is time."""
     first = True
-    for row in rows:
-        pack = packs.get(row.id)
-        for todo in pack.todos() if pack else (row,):
-            if not first and work.watch.spent():
+    for stored_row in rows:
+        bundle = bundles.get(stored_row.id)
+        for row in bundle.member_rows() if bundle else (stored_row,):
+            if not first and context.monitor.is_spent():
                 return
             first = False
-            work.checkpoint()
-            yield todo
+            context.checkpoint()
+            yield row
 
 
-def _take(work: SliceContext, row: Todo, result: Result[Comparison], pack: BundleProgress | None) -> None:
+def _record(context: SliceContext, row: FileRow, result: Result[Comparison], bundle: BundleProgress | None) -> None:
     if isinstance(result, Same):
-        work.count(files_skipped=1, bytes_total=-row.size)
-        if pack is not None and row.member is not None:
-            member = pack.waiting[row.member]
-            pack.done(row.member, size=member.size, modified_us=member.modified_us, checksum=result.checksum)
+        context.count(files_skipped=1, bytes_total=-row.size)
+        if bundle is not None and row.member is not None:
+            member = bundle.waiting[row.member]
+            bundle.done(row.member, size=member.size, modified_us=member.modified_us, checksum=result.checksum)
         else:
-            work.changes.same.append((row.id, result.checksum))
+            context.changes.same.append((row.id, result.checksum))
     elif isinstance(result, ComparedSoFar):
-        work.changes.kept.append(result.kept)
+        context.changes.resumable.append(result.resumable)
     elif isinstance(result, ContentDiffers):
-        _differs(work, row, pack)
+        _record_difference(context, row, bundle)
     else:
-        work.row_failed(row, result, pack)
+        context.row_failed(row, result, bundle)
 
 
-def _differs(work: SliceContext, row: Todo, pack: BundleProgress | None) -> None:
-    if pack is not None and row.member is not None:
-        work.changes.new.append(alone(row)._replace(step="copy", verdict="change"))
-        pack.moved_out(row.member)
+def _record_difference(context: SliceContext, row: FileRow, bundle: BundleProgress | None) -> None:
+    if bundle is not None and row.member is not None:
+        context.changes.new.append(standalone_row(row)._replace(step="copy", verdict="change"))
+        bundle.moved_out(row.member)
     else:
-        work.changes.different.append(row.id)
+        context.changes.different.append(row.id)
 
 
-def _compare(lane: CopyWorker, row: Todo) -> Comparison:
+def _compare(worker: CopyWorker, row: FileRow) -> Comparison:
     try:
-        source = lane.source.open(row.source_path, offset=row.bytes_done)
+        source = worker.source.open(row.source_path, offset=row.bytes_done)
     except ExternalError as error:
         raise SourceFault(error) from error
     with source:
         try:
-            stated = _stated(lane, row, source)
-            if stated is not None:
-                return stated
-            with lane.destination.open(row.destination_path, offset=row.bytes_done) as target:
-                return _read_both(lane, row, source, target)
+            comparison = _compare_stated(worker, row, source)
+            if comparison is not None:
+                return comparison
+            with worker.destination.open(row.destination_path, offset=row.bytes_done) as target:
+                return _read_both(worker, row, source, target)
         except ExternalError as error:
             if error.reason == "not_found":
                 return ContentDiffers()
             raise
 
 
-def _stated(lane: CopyWorker, row: Todo, source: Reader) -> Comparison | None:
-    """Compare by a digest that a store states; None when none does, or the file was begun to be read."""
+def _compare_stated(worker: CopyWorker, row: FileRow, source: Reader) -> Comparison | None:
+    """Compare by a digest that a store states; return None when no store states one, or reading has begun already."""
     if row.bytes_done:
         return None
-    for algorithm in _common(lane.source, lane.destination):
-        there = (
-            lane.destination.digest(row.destination_path, algorithm) if _states(lane.destination, algorithm) else None
+    for algorithm in _algorithms(worker.source, worker.destination):
+        destination_digest = (
+            worker.destination.digest(row.destination_path, algorithm)
+            if _states(worker.destination, algorithm)
+            else None
         )
-        here = lane.source.digest(row.source_path, algorithm) if _states(lane.source, algorithm) else None
-        if here is None and there is None:
+        source_digest = worker.source.digest(row.source_path, algorithm) if _states(worker.source, algorithm) else None
+        if source_digest is None and destination_digest is None:
             continue
-        here = here or _digest(lane, source, algorithm)
-        there = there or _digest_there(lane, row, algorithm)
-        return Same(here if algorithm == checksums.DEFAULT else None) if here == there else ContentDiffers()
+        source_digest = source_digest or _digest_of(worker, source, algorithm)
+        destination_digest = destination_digest or _destination_digest(worker, row, algorithm)
+        return (
+            Same(source_digest if algorithm == checksums.DEFAULT_ALGORITHM else None)
+            if source_digest == destination_digest
+            else ContentDiffers()
+        )
     return None
 
 
-def _common(source: Storage, destination: Storage) -> list[str]:
+def _algorithms(source: Storage, destination: Storage) -> list[str]:
     return [*dict.fromkeys((*source.abilities.checksums, *destination.abilities.checksums))]
 
 
@@ -148,33 +160,33 @@ def _states(storage: Storage, algorithm: str) -> bool:
     return algorithm in storage.abilities.checksums
 
 
-def _digest(lane: CopyWorker, reader: Reader, algorithm: str) -> str:
+def _digest_of(worker: CopyWorker, reader: Reader, algorithm: str) -> str:
     digest = checksums.new(algorithm)
-    while read := reader.feed(digest, SEGMENT):
-        lane.tally.counts["bytes_checksummed"] += read
-        lane.check()
+    while read := reader.feed(digest, SEGMENT_BYTES):
+        worker.tally.counts["bytes_checksummed"] += read
+        worker.check()
     return str(digest.hexdigest())
 
 
-def _digest_there(lane: CopyWorker, row: Todo, algorithm: str) -> str:
-    with lane.destination.open(row.destination_path) as reader:
-        return _digest(lane, reader, algorithm)
+def _destination_digest(worker: CopyWorker, row: FileRow, algorithm: str) -> str:
+    with worker.destination.open(row.destination_path) as reader:
+        return _digest_of(worker, reader, algorithm)
 
 
-def _read_both(lane: CopyWorker, row: Todo, source: Reader, target: Reader) -> Comparison:
-    """Read on from where the last slice stopped; a file that changed since is simply copied."""
+def _read_both(worker: CopyWorker, row: FileRow, source: Reader, target: Reader) -> Comparison:
+    """Compare by reading both sides from where the last slice stopped. A file that changed since is copied."""
     size = source.opened.size
     if target.opened.size != size or (row.bytes_done and source.opened.modified_at != row.modified_at):
         return ContentDiffers()
-    here, there = checksums.new(), checksums.new()
+    source_digest, target_digest = checksums.new(), checksums.new()
     while source.position < size:
-        stretch = min(SEGMENT, size - source.position)
-        reading = lane.echo.feed(target, there, stretch)
-        read = source.feed(here, stretch)
-        lane.tally.counts["bytes_checksummed"] += read
-        if reading() != read or not read or here.digest() != there.digest():
+        segment = min(SEGMENT_BYTES, size - source.position)
+        target_result = worker.parallel_digest.feed(target, target_digest, segment)
+        count = source.feed(source_digest, segment)
+        worker.tally.counts["bytes_checksummed"] += count
+        if target_result() != count or not count or source_digest.digest() != target_digest.digest():
             return ContentDiffers()
-        lane.check()
-        if lane.spent() and source.position < size and row.member is None:
+        worker.check()
+        if worker.is_spent() and source.position < size and row.member is None:
             return ComparedSoFar(ResumableFile(row.id, None, source.position, size, source.opened.modified_at))
-    return Same(here.hexdigest() if row.bytes_done == 0 else None)
+    return Same(source_digest.hexdigest() if row.bytes_done == 0 else None)

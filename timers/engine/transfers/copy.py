@@ -1,4 +1,7 @@
-"""The phase `copy`: makes folders and links, then copies files, small ones together where there is a way."""
+"""The phase `copy`: makes folders and links, then copies files.
+
+Small files are copied together where the stores can.
+"""
 
 from __future__ import annotations
 
@@ -8,64 +11,64 @@ from timers.engine.transfers.partial_files import sweep
 from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import Todo
+from timers.services.transfers.progress import FileRow
 from timers.storages.base import SourceFault
 
 
-def copy(work: SliceContext) -> bool:
-    """Copy until the slice's time is used; return whether every file is where it belongs."""
-    if work.held.taken_over or work.held.failures:
-        sweep(work)
-    if not _make_folders(work) or not _make_links(work):
+def copy(context: SliceContext) -> bool:
+    """Copy until the slice's time is used; return whether every file is in place."""
+    if context.transfer_slice.taken_over or context.transfer_slice.failures:
+        sweep(context)
+    if not _make_folders(context) or not _make_links(context):
         return False
-    while rows := progress.to_do(work.held, "copy", work.batch, now=work.watch.now()):
-        others = batch_copy.together(work, rows, batch_copy.copy)
-        if others:
-            copy_files.copy_rows(work, others)
-        work.flush()
-        if work.watch.spent():
+    while rows := progress.pending_rows(context.transfer_slice, "copy", context.batch, now=context.monitor.now()):
+        remaining = batch_copy.process_bundles(context, rows, batch_copy.copy)
+        if remaining:
+            copy_files.copy_rows(context, remaining)
+        context.flush()
+        if context.monitor.is_spent():
             return False
-    retry = progress.next_retry(work.held, ["mkdir", "link", "copy"])
+    retry = progress.next_retry(context.transfer_slice, ["mkdir", "link", "copy"])
     if retry is not None:
         raise WaitUntil(retry)
     return True
 
 
-def _make_folders(work: SliceContext) -> bool:
-    while rows := progress.to_do(work.held, "mkdir", work.batch, now=work.watch.now()):
+def _make_folders(context: SliceContext) -> bool:
+    while rows := progress.pending_rows(context.transfer_slice, "mkdir", context.batch, now=context.monitor.now()):
         for row in rows:
-            work.watch.check()
+            context.monitor.check()
             try:
-                work.destination.mkdir(row.destination_path)
-                work.changes.made.append(row.id)
+                context.destination.mkdir(row.destination_path)
+                context.changes.made.append(row.id)
             except ExternalError as error:
-                work.row_failed(row, error)
-        work.flush()
-        if work.watch.spent():
+                context.row_failed(row, error)
+        context.flush()
+        if context.monitor.is_spent():
             return False
     return True
 
 
-def _make_links(work: SliceContext) -> bool:
-    while rows := progress.to_do(work.held, "link", work.batch, now=work.watch.now()):
+def _make_links(context: SliceContext) -> bool:
+    while rows := progress.pending_rows(context.transfer_slice, "link", context.batch, now=context.monitor.now()):
         for row in rows:
-            work.watch.check()
-            _make_link(work, row)
-        work.flush()
-        if work.watch.spent():
+            context.monitor.check()
+            _make_link(context, row)
+        context.flush()
+        if context.monitor.is_spent():
             return False
     return True
 
 
-def _make_link(work: SliceContext, row: Todo) -> None:
+def _make_link(context: SliceContext, row: FileRow) -> None:
     try:
-        text = work.source.read_link(row.source_path)
+        text = context.source.read_link(row.source_path)
     except ExternalError as error:
-        work.row_failed(row, SourceFault(error))
+        context.row_failed(row, SourceFault(error))
         return
     try:
-        work.destination.mkdir(paths.parent(row.destination_path))
-        work.destination.make_link(row.destination_path, text)
-        work.changes.made.append(row.id)
+        context.destination.mkdir(paths.parent(row.destination_path))
+        context.destination.make_link(row.destination_path, text)
+        context.changes.made.append(row.id)
     except ExternalError as error:
-        work.row_failed(row, error)
+        context.row_failed(row, error)

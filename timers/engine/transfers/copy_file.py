@@ -1,4 +1,4 @@
-"""Copying one file into a part beside its target: in stretches, verified as they are written."""
+"""Copying one file into a partial file beside its target, segment by segment, verified while it is written."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from timers.engine.transfers import digests
 from timers.engine.transfers.copy_workers import CopyWorker, FileTally
 from timers.engine.transfers.slice_context import FileInProgress
 from timers.errors import ExternalError
-from timers.services.transfers.progress import ResumableFile, Todo
-from timers.storages.base import Entry, Reader, SourceFault, UnfinishedFile, Writer, part_name, part_prefix
+from timers.services.transfers.progress import FileRow, ResumableFile
+from timers.storages.base import Entry, PartialFile, Reader, SourceFault, Writer, partial_name, partial_prefix
 
-SEGMENT = 8 * 1024 * 1024
-READ_AGAIN = 8 * 1024 * 1024 * 1024
-"""Up to this size a file that took several slices is read once more for its digest, if the store is a disk."""
+SEGMENT_BYTES = 8 * 1024 * 1024
+MAX_REREAD_BYTES = 8 * 1024 * 1024 * 1024
+"""Largest file that is read once more for its digest when it took several slices; only where the store is a disk."""
 
 
 @dataclass
-class Filled:
-    """A part with the whole file in it, not yet moved into place."""
+class FilledPartial:
+    """A partial file that holds the whole content and is not yet moved into place."""
 
-    row: Todo
+    row: FileRow
     writer: Writer
     source: Entry
     checksum: str | None
@@ -33,176 +33,186 @@ class Filled:
 
 @dataclass
 class CopyStopped:
-    """A part that is gone on with later: in the next slice, or when the fault that broke it off may have passed."""
+    """A partial file that is resumed in the next slice, or when the fault that interrupted it may have passed."""
 
-    row: Todo
-    part: UnfinishedFile
+    row: FileRow
+    partial: PartialFile
     source: Entry
     fault: ExternalError | SourceFault | None = None
 
 
-class Changed(Exception):
+class SourceChanged(Exception):
     """The source changed while it was read."""
 
 
-class StartOver(Exception):
-    """The older part cannot be gone on with."""
+class RestartRequired(Exception):
+    """The older partial file cannot be resumed."""
 
 
-def fill(lane: CopyWorker, row: Todo, *, wanted: tuple[str, str] | None) -> Filled | CopyStopped:
-    """Copy a file into a part, once more if the source changes meanwhile; `wanted` is the digest that it must have.
+def copy_to_partial(
+    worker: CopyWorker, row: FileRow, *, expected: tuple[str, str] | None
+) -> FilledPartial | CopyStopped:
+    """Copy a file into a partial file, once more if the source changes meanwhile.
+
+    `expected` is the required (digest, algorithm).
 
     Raises SourceFault for faults of the source, ExternalError for those of the destination.
     """
-    tries = 0
+    changes_seen = 0
     while True:
         try:
-            return _fill(lane, row, wanted)
-        except StartOver:
-            row = _forget_part(lane, row)
-        except Changed:
-            row, tries = _forget_part(lane, row), tries + 1
-            if tries == 2:
+            return _copy_once(worker, row, expected)
+        except RestartRequired:
+            row = _remove_partial(worker, row)
+        except SourceChanged:
+            row, changes_seen = _remove_partial(worker, row), changes_seen + 1
+            if changes_seen == 2:
                 message = f"{row.source_path} changed while it was copied, twice."
                 raise SourceFault(ExternalError(message, retryable=True, reason="source_changed")) from None
 
 
-def _fill(lane: CopyWorker, row: Todo, wanted: tuple[str, str] | None) -> Filled | CopyStopped:
-    with _open(lane, row) as reader:
-        writer = _begin(lane, row, reader)
+def _copy_once(worker: CopyWorker, row: FileRow, expected: tuple[str, str] | None) -> FilledPartial | CopyStopped:
+    with _open(worker, row) as reader:
+        writer = _open_partial(worker, row, reader)
         try:
-            digest = _check_prefix(lane, row, writer) if row.part else None
-            return _Pouring(lane, row, reader=reader, writer=writer, wanted=wanted, digest=digest).pour()
+            digest = _verify_prefix(worker, row, writer) if row.part else None
+            return _FileCopy(worker, row, reader=reader, writer=writer, expected=expected, digest=digest).run()
         except BaseException:
             writer.discard()
             raise
 
 
-def _open(lane: CopyWorker, row: Todo) -> Reader:
+def _open(worker: CopyWorker, row: FileRow) -> Reader:
     try:
-        return lane.source.open(row.source_path, offset=row.bytes_done)
+        return worker.source.open(row.source_path, offset=row.bytes_done)
     except ExternalError as error:
         raise SourceFault(error) from error
 
 
-def _begin(lane: CopyWorker, row: Todo, reader: Reader) -> Writer:
-    """Open a part: the older one if the source is still the same, else a new one. Missing folders are made."""
-    name = part_name(lane.held.transfer_id, row.key, lane.held.number)
+def _open_partial(worker: CopyWorker, row: FileRow, reader: Reader) -> Writer:
+    """Open a partial file: the older one if the source is still the same, else a new one. Missing folders are made."""
+    name = partial_name(worker.transfer_slice.transfer_id, row.key, worker.transfer_slice.number)
     if not row.part:
-        return _write_new(lane, row.destination_path, name)
+        return _write_new(worker, row.destination_path, name)
     if reader.opened.size != row.size or reader.opened.modified_at != row.modified_at:
-        raise StartOver
+        raise RestartRequired
     try:
-        return lane.destination.write(row.destination_path, part=name, resume=UnfinishedFile(row.part, row.bytes_done))
+        return worker.destination.write(
+            row.destination_path, partial=name, resume=PartialFile(row.part, row.bytes_done)
+        )
     except ExternalError as error:
         if error.reason != "not_found":
             raise
-    renamed = _renamed(lane, row)
+    renamed = _find_renamed(worker, row)
     if renamed is None:
-        raise StartOver
-    return lane.destination.write(row.destination_path, part=name, resume=UnfinishedFile(renamed, row.bytes_done))
+        raise RestartRequired
+    return worker.destination.write(row.destination_path, partial=name, resume=PartialFile(renamed, row.bytes_done))
 
 
-def _renamed(lane: CopyWorker, row: Todo) -> str | None:
-    """Return the name of the part if a slice that died has taken it over without saying so."""
-    mine, folder = part_prefix(lane.held.transfer_id, row.key), paths.parent(row.destination_path)
-    for entry in lane.destination.list(folder):
-        if entry.name.startswith(mine) and entry.size >= row.bytes_done:
+def _find_renamed(worker: CopyWorker, row: FileRow) -> str | None:
+    """Return the name of the partial file if a slice that died renamed it without recording that."""
+    prefix, folder = partial_prefix(worker.transfer_slice.transfer_id, row.key), paths.parent(row.destination_path)
+    for entry in worker.destination.list(folder):
+        if entry.name.startswith(prefix) and entry.size >= row.bytes_done:
             return entry.name
     return None
 
 
-def _write_new(lane: CopyWorker, path: str, name: str) -> Writer:
+def _write_new(worker: CopyWorker, path: str, name: str) -> Writer:
     try:
-        return lane.destination.write(path, part=name)
+        return worker.destination.write(path, partial=name)
     except ExternalError as error:
         if error.reason != "not_found":
             raise
-    lane.destination.mkdir(paths.parent(path))
-    return lane.destination.write(path, part=name)
+    worker.destination.mkdir(paths.parent(path))
+    return worker.destination.write(path, partial=name)
 
 
-def _forget_part(lane: CopyWorker, row: Todo) -> Todo:
-    """Begin the file from its first byte; what the older part held no longer counts as transferred."""
+def _remove_partial(worker: CopyWorker, row: FileRow) -> FileRow:
+    """Restart the file from its first byte; the bytes of the older partial file no longer count as transferred."""
     if row.part:
-        lane.tally.counts["bytes_transferred"] -= row.bytes_done
-        lane.tally.kept.append(ResumableFile(row.id, None, 0, row.size, row.modified_at))
-        lane.destination.remove_part(row.destination_path, row.part)
+        worker.tally.counts["bytes_transferred"] -= row.bytes_done
+        worker.tally.resumable.append(ResumableFile(row.id, None, 0, row.size, row.modified_at))
+        worker.destination.remove_partial(row.destination_path, row.part)
     return row._replace(bytes_done=0, part=None)
 
 
-def _check_prefix(lane: CopyWorker, row: Todo, writer: Writer) -> Any:
-    """Return the digest of what the older part holds, if it was read; raises StartOver unless the source begins so.
+def _verify_prefix(worker: CopyWorker, row: FileRow, writer: Writer) -> Any:
+    """Return the digest of the older partial file if all of it was read.
 
-    A part that a slice left on purpose was synced and its stretches verified: only the last one is read again. After a
-    slice that died all of it is. A store that checks what it receives is not asked.
+    Raises RestartRequired unless the source begins with it.
+
+    A slice that stopped on purpose synced the partial file and verified its segments, so only the last segment is read
+    again. After a slice that died, all of it is read again. A store that checks what it receives is not read.
     """
     if writer.self_checking:
         return None
-    start = 0 if lane.held.taken_over else max(0, row.bytes_done - SEGMENT)
-    whole = start == 0
-    here, there = checksums.new(), checksums.new()
-    with _open(lane, row._replace(bytes_done=start)) as source, writer.read_back(start) as back:
+    start = 0 if worker.transfer_slice.taken_over else max(0, row.bytes_done - SEGMENT_BYTES)
+    from_start = start == 0
+    source_digest, target_digest = checksums.new(), checksums.new()
+    with _open(worker, row._replace(bytes_done=start)) as source, writer.read_back(start) as read_back:
         while start < row.bytes_done:
-            lane.check()
-            stretch = min(SEGMENT, row.bytes_done - start)
-            if source.feed(here, stretch) != stretch or back.feed(there, stretch) != stretch:
-                raise StartOver
-            start += stretch
-    if here.digest() != there.digest():
-        raise StartOver
-    return here if whole else None
+            worker.check()
+            segment = min(SEGMENT_BYTES, row.bytes_done - start)
+            if source.feed(source_digest, segment) != segment or read_back.feed(target_digest, segment) != segment:
+                raise RestartRequired
+            start += segment
+    if source_digest.digest() != target_digest.digest():
+        raise RestartRequired
+    return source_digest if from_start else None
 
 
-class _Pouring:
-    """One file on its way into its part."""
+class _FileCopy:
+    """A file while it is copied into its partial file."""
 
     def __init__(
         self,
-        lane: CopyWorker,
-        row: Todo,
+        worker: CopyWorker,
+        row: FileRow,
         *,
         reader: Reader,
         writer: Writer,
-        wanted: tuple[str, str] | None,
+        expected: tuple[str, str] | None,
         digest: Any,
     ) -> None:
-        self.lane, self.row, self.reader, self.writer, self.wanted = lane, row, reader, writer, wanted
-        self.began_at = writer.written
-        self.verified = lane.options.verify or wanted is not None
-        self.algorithm = wanted[1] if wanted else checksums.DEFAULT
-        self.compares = writer.self_checking or writer.compares(reader)
-        self.here, self.there, self.whole = self._digests(digest)
+        self.worker, self.row, self.reader, self.writer, self.expected = worker, row, reader, writer, expected
+        self.start = writer.written
+        self.verified = worker.options.verify or expected is not None
+        self.algorithm = expected[1] if expected else checksums.DEFAULT_ALGORITHM
+        self.can_verify = writer.self_checking or writer.can_verify(reader)
+        self.source_digest, self.target_digest, self.from_start = self._digests(digest)
 
     def _digests(self, prefix: Any) -> tuple[Any, Any, bool]:
-        """Return the digests of source and destination to go on with, and whether they begin with the first byte."""
+        """Return the digests of source and destination to continue with, and whether they begin with the first byte."""
         if not self.verified:
             return None, None, False
-        asks_back = not self.compares
-        before = digests.take(self.lane.held.transfer_id, self.row.id, self.began_at) if self.began_at else None
-        if before is not None:
-            return *before, True
+        reads_back = not self.can_verify
+        kept_digests = (
+            digests.take(self.worker.transfer_slice.transfer_id, self.row.id, self.start) if self.start else None
+        )
+        if kept_digests is not None:
+            return *kept_digests, True
         if prefix is not None:
-            return prefix, prefix.copy() if asks_back else None, True
-        fresh = checksums.new(self.algorithm)
-        return fresh, fresh.copy() if asks_back else None, self.began_at == 0
+            return prefix, prefix.copy() if reads_back else None, True
+        new_digest = checksums.new(self.algorithm)
+        return new_digest, new_digest.copy() if reads_back else None, self.start == 0
 
-    def pour(self) -> Filled | CopyStopped:
+    def run(self) -> FilledPartial | CopyStopped:
         try:
-            return self._pour()
+            return self._copy_segments()
         except (ExternalError, SourceFault) as fault:
-            stopped = self._left_off(fault)
+            stopped = self._stop_for_fault(fault)
             if stopped is None:
                 raise
             return stopped
 
-    def _left_off(self, fault: ExternalError | SourceFault) -> CopyStopped | None:
-        """Keep what was copied before a fault that may pass; None where it has to be begun again."""
+    def _stop_for_fault(self, fault: ExternalError | SourceFault) -> CopyStopped | None:
+        """Keep what was copied before a fault that may pass; return None where the file has to be restarted."""
         error = fault.error if isinstance(fault, SourceFault) else fault
-        passes = error.retryable and (isinstance(fault, SourceFault) or error.reason == "connection_error")
-        if not passes or not self._resumable or error.reason == "source_changed":
+        may_pass = error.retryable and (isinstance(fault, SourceFault) or error.reason == "connection_error")
+        if not may_pass or not self._resumable or error.reason == "source_changed":
             return None
-        moved = self.writer.written - self.began_at
+        moved = self.writer.written - self.start
         try:
             self._check_digests()
             stopped = self._stop(moved, fault)
@@ -211,100 +221,108 @@ class _Pouring:
         self._count(moved)
         return stopped
 
-    def _pour(self) -> Filled | CopyStopped:
+    def _copy_segments(self) -> FilledPartial | CopyStopped:
         size = self.reader.opened.size
-        back = self.writer.read_back(self.began_at) if self.there is not None else None
+        read_back = self.writer.read_back(self.start) if self.target_digest is not None else None
         try:
-            waiting: Callable[[], int] | None = None
+            digest_result: Callable[[], int] | None = None
             while self.writer.written < size:
-                stretch = self._stretch(self.lane.work.pace.piece(min(SEGMENT, size - self.writer.written)))
-                if back is not None and self.there is not None:
-                    if waiting:
-                        waiting()
-                    waiting = self.lane.echo.feed(back, self.there, stretch)
-                self.lane.pause(stretch)
+                segment = self._copy_segment(
+                    self.worker.context.rate_limiter.chunk_bytes(min(SEGMENT_BYTES, size - self.writer.written))
+                )
+                if read_back is not None and self.target_digest is not None:
+                    if digest_result:
+                        digest_result()
+                    digest_result = self.worker.parallel_digest.feed(read_back, self.target_digest, segment)
+                self.worker.pause(segment)
                 if self.writer.written < size and self._must_stop(size):
                     break
-            if waiting:
-                waiting()
+            if digest_result:
+                digest_result()
         finally:
-            if back is not None:
-                back.close()
-        return self._judge(size)
+            if read_back is not None:
+                read_back.close()
+        return self._finish(size)
 
-    def _stretch(self, most: int) -> int:
-        """Copy one stretch; raises Changed when the source ends before it should."""
+    def _copy_segment(self, size: int) -> int:
+        """Copy one segment and return its size in bytes; raises SourceChanged when the source ends too early."""
         done = 0
-        while done < most:
-            moved = self._take(most - done)
+        while done < size:
+            moved = self._copy_chunk(size - done)
             if not moved:
-                raise Changed
+                raise SourceChanged
             done += moved
         return done
 
-    def _take(self, most: int) -> int:
-        if self.here is not None and self.writer.compares(self.reader):
-            return self.writer.take_checked(self.reader, most, self.here)
-        return self.writer.take(self.reader, most, self.here)
+    def _copy_chunk(self, size: int) -> int:
+        if self.source_digest is not None and self.writer.can_verify(self.reader):
+            return self.writer.copy_verified_from(self.reader, size, self.source_digest)
+        return self.writer.copy_from(self.reader, size, self.source_digest)
 
     def _must_stop(self, size: int) -> bool:
-        self.lane.work.at_work[self.row.key] = FileInProgress(
-            self.row.source_path, self.writer.written, size, self.began_at
+        self.worker.context.files_in_progress[self.row.key] = FileInProgress(
+            self.row.source_path, self.writer.written, size, self.start
         )
-        self.lane.check()
-        return self._resumable and self.lane.spent()
+        self.worker.check()
+        return self._resumable and self.worker.is_spent()
 
     @property
     def _resumable(self) -> bool:
-        return self.lane.destination.abilities.resume and self.wanted is None and self.row.member is None
+        return self.worker.destination.abilities.resume and self.expected is None and self.row.member is None
 
-    def _judge(self, size: int) -> Filled | CopyStopped:
+    def _finish(self, size: int) -> FilledPartial | CopyStopped:
         self._check_digests()
         now = self.reader.stat()
         if now.size != size or now.modified_ns != self.reader.opened.modified_ns:
-            raise Changed
-        moved = self.writer.written - self.began_at
+            raise SourceChanged
+        moved = self.writer.written - self.start
         self._count(moved)
         if self.writer.written < size:
             return self._stop(moved, None)
         digest = self._digest(size)
-        self._check_wanted(digest)
-        return Filled(self.row, self.writer, self.reader.opened, digest, self.verified, self.lane.take_tally())
+        self._check_expected(digest)
+        return FilledPartial(self.row, self.writer, self.reader.opened, digest, self.verified, self.worker.take_tally())
 
     def _count(self, moved: int) -> None:
-        self.lane.tally.counts["bytes_transferred"] += moved
+        self.worker.tally.counts["bytes_transferred"] += moved
         if self.verified:
-            self.lane.tally.counts["bytes_checksummed"] += moved
+            self.worker.tally.counts["bytes_checksummed"] += moved
 
     def _stop(self, moved: int, fault: ExternalError | SourceFault | None) -> CopyStopped:
-        part = self.writer.keep()
+        partial = self.writer.keep()
         size = self.reader.opened.size
-        self.lane.work.at_work[self.row.key] = FileInProgress(self.row.source_path, part.size, size, part.size)
-        dropped = self.began_at + moved - part.size  # some stores keep whole pieces only
+        self.worker.context.files_in_progress[self.row.key] = FileInProgress(
+            self.row.source_path, partial.size, size, partial.size
+        )
+        dropped = self.start + moved - partial.size  # some stores keep whole parts only
         self._count(-dropped)
-        if self.whole and not dropped:
-            both = digests.Digests(self.here, self.there)
-            digests.keep(self.lane.held.transfer_id, self.row.id, part.size, both)
-        return CopyStopped(self.row, part, self.reader.opened, fault)
+        if self.from_start and not dropped:
+            kept_digests = digests.Digests(self.source_digest, self.target_digest)
+            digests.keep(self.worker.transfer_slice.transfer_id, self.row.id, partial.size, kept_digests)
+        return CopyStopped(self.row, partial, self.reader.opened, fault)
 
     def _check_digests(self) -> None:
-        if self.here is not None and self.there is not None and self.here.digest() != self.there.digest():
+        if (
+            self.source_digest is not None
+            and self.target_digest is not None
+            and self.source_digest.digest() != self.target_digest.digest()
+        ):
             message = f"{self.row.destination_path} does not hold what was written to it."
             raise ExternalError(message, retryable=True, reason="checksum_mismatch")
 
     def _digest(self, size: int) -> str | None:
         """Return the digest of the whole file, for the manifest; None where it would have to be fetched once more."""
-        if self.whole:
-            return str(self.here.hexdigest())
-        if not self.verified or size > READ_AGAIN or not self.lane.destination.abilities.quick_stat:
+        if self.from_start:
+            return str(self.source_digest.hexdigest())
+        if not self.verified or size > MAX_REREAD_BYTES or not self.worker.destination.abilities.quick_stat:
             return None
         digest = checksums.new()
-        with self.writer.read_back(0) as back:
-            while back.feed(digest, SEGMENT):
-                self.lane.check()
+        with self.writer.read_back(0) as read_back:
+            while read_back.feed(digest, SEGMENT_BYTES):
+                self.worker.check()
         return str(digest.hexdigest())
 
-    def _check_wanted(self, digest: str | None) -> None:
-        if self.wanted is not None and not checksums.agree(digest or "", self.wanted[0]):
+    def _check_expected(self, digest: str | None) -> None:
+        if self.expected is not None and not checksums.agree(digest or "", self.expected[0]):
             message = f"{self.row.source_path} does not have the checksum that was given for it."
             raise SourceFault(ExternalError(message, retryable=False, reason="checksum_mismatch"))

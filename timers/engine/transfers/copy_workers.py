@@ -1,6 +1,7 @@
-"""Several files at a time: threads with connections of their own, fed and watched by the slice's own thread.
+"""Several files at a time: threads with their own connections, fed and watched by the slice's own thread.
 
-Only that thread speaks to the database. With one lane everything happens in it, on the connections of the slice.
+Only the slice's thread uses the database. With one worker everything happens in that thread, on the connections of the
+slice.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from timers.services.transfers.progress import ResumableFile
 from timers.services.transfers.slices import Slice
 from timers.storages.base import SourceFault, Storage
 
-END_WITHIN = 0.2
-"""How long a lane may take to stop by itself before its connections are closed under it."""
+STOP_TIMEOUT_SECONDS = 0.2
+"""Time that a worker gets to stop by itself before its connections are closed."""
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -33,135 +34,135 @@ Result: TypeAlias = R | ExternalError | SourceFault
 
 @dataclass
 class FileTally:
-    """What copying one file adds to the transfer's counters, and what became of its part."""
+    """The counts that copying one file adds to the transfer's counters, and the state of its partial file."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    kept: list[ResumableFile] = field(default_factory=list)
+    resumable: list[ResumableFile] = field(default_factory=list)
 
 
 @dataclass
 class CopyWorker:
-    """What copying one file needs; `tally` is that of the present one."""
+    """Everything that copying one file needs; `tally` belongs to the present file."""
 
-    work: SliceContext
+    context: SliceContext
     source: Storage
     destination: Storage
-    echo: ParallelDigest
+    parallel_digest: ParallelDigest
     stop: threading.Event | None = None
     """Set when the slice ends; None in the slice's own thread."""
     tally: FileTally = field(default_factory=FileTally)
 
     def take_tally(self) -> FileTally:
-        """Return what the present file adds, and begin anew."""
+        """Return the tally of the present file, and start a new one."""
         tally, self.tally = self.tally, FileTally()
         return tally
 
     @property
     def options(self) -> Options:
-        return self.work.options
+        return self.context.options
 
     @property
-    def held(self) -> Slice:
-        return self.work.held
+    def transfer_slice(self) -> Slice:
+        return self.context.transfer_slice
 
     def check(self) -> None:
-        """Raise what ends the slice, if it is to end."""
+        """Raise the exception that ends the slice, if the slice is to end."""
         if self.stop is None:
-            self.work.checkpoint()
+            self.context.checkpoint()
         elif self.stop.is_set():
             raise Cancelled
 
-    def spent(self) -> bool:
-        """Return whether the slice has had its time."""
-        return self.work.watch.spent()
+    def is_spent(self) -> bool:
+        """Return whether the slice's time is used."""
+        return self.context.monitor.is_spent()
 
     def check_lease(self) -> None:
-        """Raise SliceLost unless the lease surely still holds."""
-        self.work.watch.check_lease()
+        """Raise SliceLost unless the lease certainly still holds."""
+        self.context.monitor.check_lease()
 
     def pause(self, moved: int) -> None:
-        """Wait as long as the limit on the transfer's speed asks for after so many bytes."""
-        self.work.pause(moved, self.check)
+        """Wait as long as the transfer's rate limit requires after `moved` bytes."""
+        self.context.pause(moved, self.check)
 
 
 class CopyWorkers(Generic[J, R]):
-    """Carries out jobs, one after another in each of `width` lanes; a context manager."""
+    """Runs jobs in `worker_count` workers, one after another in each; a context manager."""
 
-    def __init__(self, work: SliceContext, do: Callable[[CopyWorker, J], R], *, width: int) -> None:
-        self._work, self._do, self._width = work, do, width
+    def __init__(self, context: SliceContext, process: Callable[[CopyWorker, J], R], *, worker_count: int) -> None:
+        self._context, self._process, self._worker_count = context, process, worker_count
         self._jobs: SimpleQueue[J | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[J, Any, FileTally]] = SimpleQueue()
+        self._results: SimpleQueue[tuple[J, Any, FileTally]] = SimpleQueue()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._open: list[CopyWorker] = []
-        self._own = CopyWorker(work, work.source, work.destination, ParallelDigest())
+        self._workers: list[CopyWorker] = []
+        self._own_worker = CopyWorker(context, context.source, context.destination, ParallelDigest())
 
     def run(self, jobs: Iterator[J]) -> Iterator[tuple[J, Result[R]]]:
-        """Yield each job with its result, or the fault that it met; what is no fault is raised.
+        """Yield each job with its result, or with the fault that it met; any other exception is raised.
 
-        No more jobs are asked for than there are lanes free.
+        The next job is requested only when a worker is free.
         """
-        if self._width == 1:
-            yield from map(self._here, jobs)
+        if self._worker_count == 1:
+            yield from map(self._run_here, jobs)
             return
-        waiting = 0
+        pending = 0
         for job in jobs:
             self._jobs.put(job)
-            waiting += 1
-            self._more_threads(waiting)
-            while waiting >= self._width:
-                yield self._answer()
-                waiting -= 1
-        for _ in range(waiting):
-            yield self._answer()
+            pending += 1
+            self._start_threads(pending)
+            while pending >= self._worker_count:
+                yield self._next_result()
+                pending -= 1
+        for _ in range(pending):
+            yield self._next_result()
 
-    def _here(self, job: J) -> tuple[J, Result[R]]:
-        result = _attempt(self._own, job, self._do)
-        return self._judged(job, result, self._own.take_tally())
+    def _run_here(self, job: J) -> tuple[J, Result[R]]:
+        result = _attempt(self._own_worker, job, self._process)
+        return self._check_result(job, result, self._own_worker.take_tally())
 
-    def _judged(self, job: J, result: Any, tally: FileTally) -> tuple[J, Result[R]]:
-        add(self._work, tally)
+    def _check_result(self, job: J, result: Any, tally: FileTally) -> tuple[J, Result[R]]:
+        add_tally(self._context, tally)
         if isinstance(result, BaseException) and not isinstance(result, (ExternalError, SourceFault)):
             raise result
         return job, result
 
-    def _answer(self) -> tuple[J, Result[R]]:
+    def _next_result(self) -> tuple[J, Result[R]]:
         while True:
             with suppress(Empty):
-                return self._judged(*self._answers.get(timeout=CHECK_SECONDS))
-            self._work.checkpoint()
+                return self._check_result(*self._results.get(timeout=CHECK_SECONDS))
+            self._context.checkpoint()
 
-    def _more_threads(self, wanted: int) -> None:
-        if len(self._threads) < min(wanted, self._width):
-            thread = threading.Thread(target=self._serve, name=f"lane-{len(self._threads)}", daemon=True)
+    def _start_threads(self, needed: int) -> None:
+        if len(self._threads) < min(needed, self._worker_count):
+            thread = threading.Thread(target=self._run_thread, name=f"copy-worker-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self) -> None:
+    def _run_thread(self) -> None:
         with ExitStack() as stack:
-            lane, problem = self._opened(stack)
+            worker, error = self._open_worker(stack)
             while (job := self._jobs.get()) is not None:
-                if lane is None:
-                    self._answers.put((job, problem, FileTally()))
+                if worker is None:
+                    self._results.put((job, error, FileTally()))
                 else:
-                    result = _attempt(lane, job, self._do)
-                    self._answers.put((job, result, lane.take_tally()))
+                    result = _attempt(worker, job, self._process)
+                    self._results.put((job, result, worker.take_tally()))
 
-    def _opened(self, stack: ExitStack) -> tuple[CopyWorker | None, Exception | None]:
-        """Return a lane with connections of its own, or why there is none."""
-        held = self._work.held
+    def _open_worker(self, stack: ExitStack) -> tuple[CopyWorker | None, Exception | None]:
+        """Return a worker with its own connections, or the error that prevented it."""
+        transfer_slice = self._context.transfer_slice
         try:
-            lane = CopyWorker(
-                self._work,
-                stack.enter_context(collections.storage_for(held.source)),
-                stack.enter_context(collections.storage_for(held.destination or held.source)),
+            worker = CopyWorker(
+                self._context,
+                stack.enter_context(collections.storage_for(transfer_slice.source)),
+                stack.enter_context(collections.storage_for(transfer_slice.destination or transfer_slice.source)),
                 stack.enter_context(ParallelDigest()),
                 self._stop,
             )
         except Exception as error:
             return None, error
-        self._open.append(lane)
-        return lane, None
+        self._workers.append(worker)
+        return worker, None
 
     def __enter__(self) -> Self:
         return self
@@ -170,36 +171,36 @@ class CopyWorkers(Generic[J, R]):
         self._stop.set()
         for _thread in self._threads:
             self._jobs.put(None)
-        if not self._joined(END_WITHIN):
-            self._work.cut_short = True
-            for lane in self._open:
+        if not self._join(STOP_TIMEOUT_SECONDS):
+            self._context.cut_short = True
+            for worker in self._workers:
                 with suppress(Exception):
-                    lane.source.close()
-                    lane.destination.close()
-            self._joined(END_WITHIN)
-        self._own.echo.close()
+                    worker.source.close()
+                    worker.destination.close()
+            self._join(STOP_TIMEOUT_SECONDS)
+        self._own_worker.parallel_digest.close()
 
-    def _joined(self, seconds: float) -> bool:
-        ends = time.monotonic() + seconds
+    def _join(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, ends - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
 
-def _attempt(lane: CopyWorker, job: J, do: Callable[[CopyWorker, J], R]) -> R | BaseException:
+def _attempt(worker: CopyWorker, job: J, process: Callable[[CopyWorker, J], R]) -> R | BaseException:
     try:
-        return do(lane, job)
+        return process(worker, job)
     except Exception as error:
         return error
 
 
-def add(work: SliceContext, tally: FileTally) -> None:
-    """Add a tally to what is written down next."""
-    work.changes.counts.update(tally.counts)
-    work.changes.kept += tally.kept
+def add_tally(context: SliceContext, tally: FileTally) -> None:
+    """Add a tally to the changes that are written next."""
+    context.changes.counts.update(tally.counts)
+    context.changes.resumable += tally.resumable
 
 
-def width(work: SliceContext) -> int:
-    """Return how many files at a time help between these two storages, within the limit of the transfer."""
-    helpful = max(work.source.abilities.streams, work.destination.abilities.streams)
-    return min(helpful, work.options.most_at_once or helpful)
+def worker_count(context: SliceContext) -> int:
+    """Return how many files at a time are useful between these two storages, within the limit of the transfer."""
+    useful = max(context.source.abilities.streams, context.destination.abilities.streams)
+    return min(useful, context.options.max_concurrency or useful)

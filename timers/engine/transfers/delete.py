@@ -4,113 +4,117 @@ from __future__ import annotations
 
 from timers.copying.plan import may_delete
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
-from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, width
-from timers.engine.transfers.slice_context import Final, SliceContext, WaitUntil
+from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, worker_count
+from timers.engine.transfers.slice_context import SliceContext, TransferFailed, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import Fault, Todo
+from timers.services.transfers.progress import Fault, FileRow
 from timers.storages.base import SourceFault
 
 DELETED = MemberEnd("done", "delete", "delete")
 
 
-def delete(work: SliceContext) -> bool:
+def delete(context: SliceContext) -> bool:
     """Delete until the slice's time is used; return whether nothing is left to be deleted. Deepest paths come first."""
-    while rows := progress.to_do(work.held, "delete", work.batch, now=work.watch.now(), last_first=True):
+    while rows := progress.pending_rows(
+        context.transfer_slice, "delete", context.batch, now=context.monitor.now(), last_first=True
+    ):
         for row in rows:
-            work.checkpoint()
+            context.checkpoint()
             if row.members is None:
-                _delete_one(work, row)
+                _delete_one(context, row)
             else:
-                _delete_members(work, row)
-            if work.watch.spent():
+                _delete_members(context, row)
+            if context.monitor.is_spent():
                 break
-        work.flush()
-        if work.watch.spent():
+        context.flush()
+        if context.monitor.is_spent():
             return False
-    retry = progress.next_retry(work.held, ["delete"])
+    retry = progress.next_retry(context.transfer_slice, ["delete"])
     if retry is not None:
         raise WaitUntil(retry)
     return True
 
 
-def _delete_one(work: SliceContext, row: Todo) -> None:
+def _delete_one(context: SliceContext, row: FileRow) -> None:
     try:
-        work.destination.delete(row.destination_path)
+        context.destination.delete(row.destination_path)
     except ExternalError as error:
-        if error.reason == "not_empty":  # it holds what the rules leave alone
-            work.changes.left.append(row.id)
+        if error.reason == "not_empty":  # it holds entries that the rules exclude
+            context.changes.left.append(row.id)
             return
         if error.reason != "not_found":
-            work.row_failed(row, error)
+            context.row_failed(row, error)
             return
-    work.changes.made.append(row.id)
-    _count(work)
+    context.changes.made.append(row.id)
+    _count(context)
 
 
-def _delete_members(work: SliceContext, row: Todo) -> None:
-    pack = BundleProgress(row)
+def _delete_members(context: SliceContext, row: FileRow) -> None:
+    bundle = BundleProgress(row)
     with (
-        work.gathering(lambda: work.write_bundle(pack, DELETED)),
-        CopyWorkers(work, _remove, width=width(work)) as running,
+        context.completing_changes(lambda: context.write_bundle(bundle, DELETED)),
+        CopyWorkers(context, _remove, worker_count=worker_count(context)) as workers,
     ):
-        for todo, result in running.run(iter(pack.todos())):
-            _take(work, pack, todo, result)
+        for member_row, result in workers.run(iter(bundle.member_rows())):
+            _record_result(context, bundle, member_row, result)
 
 
-def _remove(lane: CopyWorker, row: Todo) -> bool:
-    lane.check()
+def _remove(worker: CopyWorker, row: FileRow) -> bool:
+    worker.check()
     try:
-        lane.destination.delete(row.destination_path)
+        worker.destination.delete(row.destination_path)
     except ExternalError as error:
         if error.reason != "not_found":
             raise
     return True
 
 
-def _take(work: SliceContext, pack: BundleProgress, todo: Todo, result: Result[bool]) -> None:
-    assert todo.member is not None
+def _record_result(context: SliceContext, bundle: BundleProgress, row: FileRow, result: Result[bool]) -> None:
+    assert row.member is not None
     if isinstance(result, ExternalError):
-        work.row_failed(todo, result, pack)
+        context.row_failed(row, result, bundle)
     elif not isinstance(result, SourceFault):
-        pack.done(todo.member)
-        _count(work)
+        bundle.done(row.member)
+        _count(context)
 
 
-def _count(work: SliceContext) -> None:
-    if work.held.kind == "delete":
-        work.count(files_transferred=1)
+def _count(context: SliceContext) -> None:
+    if context.transfer_slice.kind == "delete":
+        context.count(files_transferred=1)
 
 
-def allowed(work: SliceContext) -> bool:
-    """Return whether deleting may begin; raises Final where deleting so much cannot be meant."""
-    if work.held.kind == "delete":
-        return progress.has(work.held, ["delete"])
-    if not work.options.delete_extra:
+def is_allowed(context: SliceContext) -> bool:
+    """Return whether deleting may begin; raises TransferFailed where deleting so much cannot be intended."""
+    if context.transfer_slice.kind == "delete":
+        return progress.has_rows(context.transfer_slice, ["delete"])
+    if not context.options.delete_extra:
         return False
-    found = progress.deletions(work.held)
-    if not found.planned:
+    deletions = progress.deletions(context.transfer_slice)
+    if not deletions.planned:
         return False
-    if progress.skipped_any_source(work.held):
+    if progress.has_unread_source(context.transfer_slice):
         text = "Nothing was deleted: part of the source could not be read."
-        work.changes.faults.append(Fault("delete_skipped", "", text))
-        if not work.options.dry_run:
-            progress.leave_deletions(work.held, now=work.watch.now())
+        context.changes.faults.append(Fault("delete_skipped", "", text))
+        if not context.options.dry_run:
+            progress.skip_deletions(context.transfer_slice, now=context.monitor.now())
         return False
-    if found.empty_source is not None:
-        raise _refused(f"{found.empty_source} holds no file", reason="source_empty")
-    if not may_delete(found.planned, of=found.present, most=work.options.max_delete):
-        raise _refused(f"{found.planned:,} of {found.present:,} entries are more than allowed", reason="delete_refused")
+    if deletions.empty_source is not None:
+        raise _refused(f"{deletions.empty_source} holds no file", reason="source_empty")
+    if not may_delete(deletions.planned, total=deletions.present, limit=context.options.max_delete):
+        raise _refused(
+            f"{deletions.planned:,} of {deletions.present:,} entries are more than allowed", reason="delete_refused"
+        )
     return True
 
 
-def say_whether_allowed(work: SliceContext) -> None:
-    """Write down why a transfer like this one would delete nothing, for who looks before copying."""
+def record_refusal(context: SliceContext) -> None:
+    """Record why a transfer like this one would delete nothing, for a dry run."""
     try:
-        allowed(work)
-    except Final as final:
-        work.changes.faults.append(Fault(final.error.reason, "", final.error.message))
+        is_allowed(context)
+    except TransferFailed as failure:
+        context.changes.faults.append(Fault(failure.error.reason, "", failure.error.message))
 
 
-def _refused(why: str, *, reason: str) -> Final:
-    return Final(ExternalError(f"Nothing was deleted: {why}.", retryable=False, reason=reason))
+def _refused(explanation: str, *, reason: str) -> TransferFailed:
+    return TransferFailed(ExternalError(f"Nothing was deleted: {explanation}.", retryable=False, reason=reason))

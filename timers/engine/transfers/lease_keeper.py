@@ -1,4 +1,4 @@
-"""Somebody who stays awake while a slice waits for a store that does not answer: for its lease, and for who cancels."""
+"""A thread that renews the lease and watches for cancellation while a slice waits for a store that does not answer."""
 
 from __future__ import annotations
 
@@ -15,50 +15,55 @@ from timers.lifecycle import TransferStatus
 from timers.services.transfers import slices
 from timers.services.transfers.slices import Slice, SliceLost
 
-LOOK_EVERY = 0.3
-HELD_UP_AFTER = 0.5
-"""Seconds without a look of the slice's own, after which it counts as held up."""
-MAX_HELD_SECONDS = 120.0
-"""How long a slice that is held up keeps its lease; then its transfer may be taken over."""
+CHECK_INTERVAL_SECONDS = 0.3
+STALLED_AFTER_SECONDS = 0.5
+"""Seconds without a check by the slice itself, after which the slice counts as stalled."""
+MAX_STALL_SECONDS = 120.0
+"""Seconds that a stalled slice keeps its lease; then its transfer may be taken over."""
 
 log = logging.getLogger(__name__)
 
 
 class LeaseKeeper:
-    """A thread beside a slice's own. It does nothing while that one looks after itself; a context manager."""
+    """A thread beside a slice's own. It does nothing while the slice checks by itself; a context manager."""
 
-    def __init__(self, held: Slice, watch: SliceMonitor) -> None:
-        self._held, self._watch = held, watch
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._stay_awake, name="guard", daemon=True)
+    def __init__(self, transfer_slice: Slice, monitor: SliceMonitor) -> None:
+        self._transfer_slice, self._monitor = transfer_slice, monitor
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopped.set()
 
-    def _stay_awake(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._over.wait(LOOK_EVERY):
-                idle = time.monotonic() - self._watch.looked_at
-                if HELD_UP_AFTER < idle < MAX_HELD_SECONDS and self._ended():
+            while not self._stopped.wait(CHECK_INTERVAL_SECONDS):
+                idle = time.monotonic() - self._monitor.checked_at
+                if STALLED_AFTER_SECONDS < idle < MAX_STALL_SECONDS and self._renew_or_cancel():
                     return
         except SliceLost:
-            self._watch.give_up()
-        except Exception:  # the slice itself goes on
-            log.exception("A guard failed.", extra={"transfer": str(self._held.transfer_id)})
+            self._monitor.give_up()
+        except Exception:  # the slice itself continues
+            log.exception("The lease keeper failed.", extra={"transfer": str(self._transfer_slice.transfer_id)})
         finally:
             connections.close_all()
 
-    def _ended(self) -> bool:
-        """Extend the lease; end the transfer in the slice's stead when somebody cancelled it. Raises SliceLost."""
-        now = self._watch.now()
-        if not slices.renew(self._held, now=now):
-            self._watch.renewed()
+    def _renew_or_cancel(self) -> bool:
+        """Renew the lease; cancel the transfer in place of the slice when that was requested.
+
+        Return whether it was cancelled.
+
+        Raises SliceLost.
+        """
+        now = self._monitor.now()
+        if not slices.renew(self._transfer_slice, now=now):
+            self._monitor.renewed()
             return False
-        self._watch.give_up()
-        with suppress(SliceLost):  # the slice was quicker
-            slices.end(self._held, TransferStatus.CANCELLED, now=now, message="Cancelled.")
+        self._monitor.give_up()
+        with suppress(SliceLost):  # the slice ended it first
+            slices.end(self._transfer_slice, TransferStatus.CANCELLED, now=now, message="Cancelled.")
         return True

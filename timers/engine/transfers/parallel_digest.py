@@ -1,4 +1,7 @@
-"""Reading one file while another one is read or written: digests let other threads run, so two are twice as fast."""
+"""Reading one file while another is read or written.
+
+Computing a digest lets other threads run, so two are twice as fast.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,25 @@ from typing import Self
 
 from timers.storages.base import Digest, Reader
 
-_WORTH_A_THREAD = 256 * 1024
+_MIN_BYTES_FOR_THREAD = 256 * 1024
 
 
 class ParallelDigest:
-    """A second reader. Each call reads one stretch; the stretches of one file follow each other."""
+    """A second reader in its own thread. Each call reads one segment; the segments of one file follow each other."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
 
     def feed(self, reader: Reader, digest: Digest, size: int) -> Callable[[], int]:
-        """Begin to give the reader's next bytes to a digest; the answer waits for it and tells how many there were."""
-        if size < _WORTH_A_THREAD:
-            read = reader.feed(digest, size)
-            return lambda: read
+        """Start to give the reader's next bytes to a digest.
+
+        Return a function that waits for it and returns the number of bytes.
+        """
+        if size < _MIN_BYTES_FOR_THREAD:
+            count = reader.feed(digest, size)
+            return lambda: count
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="echo")
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
         return self._pool.submit(reader.feed, digest, size).result
 
     def __enter__(self) -> Self:

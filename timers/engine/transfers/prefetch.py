@@ -1,43 +1,45 @@
-"""Listing the next folders while the present one is looked through, where the stores know how."""
+"""Listing the next folder in the background while the present one is processed, where the stores can."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from timers.copying.plan import What
+from timers.copying.plan import StepKind
 from timers.engine.transfers.slice_context import SliceContext
-from timers.services.transfers.progress import Todo
-from timers.storages.base import Listed
+from timers.services.transfers.progress import FileRow
+from timers.storages.base import PrefetchedListing
 
-Answer = Callable[[], Listed | None] | None
+PendingListing = Callable[[], PrefetchedListing | None] | None
 
 
-def listings(work: SliceContext, folders: Sequence[Todo]) -> Iterator[tuple[Todo, Listed | None]]:
-    """Yield each folder with what it holds, or None where it is to be listed by who asks.
+def listings(context: SliceContext, folders: Sequence[FileRow]) -> Iterator[tuple[FileRow, PrefetchedListing | None]]:
+    """Yield each folder with its listing, or with None where the caller has to list it.
 
-    Every second folder is listed beside the one before it.
+    Every second folder is listed in the background of the one before it.
     """
-    beside: Answer = None
+    pending: PendingListing = None
     for number, folder in enumerate(folders):
         if number % 2 == 0:
-            beside = _begin(work, folders[number + 1]) if number + 1 < len(folders) else None
+            pending = _begin(context, folders[number + 1]) if number + 1 < len(folders) else None
             try:
                 yield folder, None
             except GeneratorExit:
-                _forget(beside)
+                _wait_for(pending)
                 raise
         else:
-            yield folder, beside() if beside is not None else None
+            yield folder, pending() if pending is not None else None
 
 
-def _begin(work: SliceContext, folder: Todo) -> Answer:
-    if folder.step == What.DELETE:
+def _begin(context: SliceContext, folder: FileRow) -> PendingListing:
+    if folder.step == StepKind.DELETE:
         return None
-    here = folder.destination_path if folder.state == "skipped" else None
-    return work.destination.list_ahead(work.source, folder.source_path, here=here)
+    destination_folder = folder.destination_path if folder.state == "skipped" else None
+    return context.destination.prefetch_listing(
+        context.source, folder.source_path, destination_folder=destination_folder
+    )
 
 
-def _forget(beside: Answer) -> None:
-    """Let the helper finish, so that it can be asked again."""
-    if beside is not None:
-        beside()
+def _wait_for(pending: PendingListing) -> None:
+    """Wait until the helper has finished, so that it can be used again."""
+    if pending is not None:
+        pending()

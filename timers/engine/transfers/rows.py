@@ -1,4 +1,4 @@
-"""Rows of single files: those that leave a bundle, those that met a fault, and when such are tried again."""
+"""Rows of single files: members that leave a bundle, rows with a fault, and the time of their next attempt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from timers.clock import to_us
 from timers.scheduling import backoff
-from timers.services.transfers.progress import Fault, NewFile, Todo
+from timers.services.transfers.progress import Fault, FileRow, NewFile
 
 BACKOFF_BASE_SECONDS = 5.0
 
@@ -15,8 +15,8 @@ BACKOFF_BASE_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 300.0
 
 
-def alone(row: Todo) -> NewFile:
-    """Return a row of its own for what was the member of a pack."""
+def standalone_row(row: FileRow) -> NewFile:
+    """Return a row of its own for a former member of a bundle."""
     return NewFile(
         item=row.item,
         parent=row.parent,
@@ -31,11 +31,11 @@ def alone(row: Todo) -> NewFile:
 
 
 def with_fault(row: NewFile, fault: Fault) -> NewFile:
-    """Return a new row that says what went wrong."""
+    """Return a new row that records a fault."""
     return row._replace(error_message=fault.text, failure_reason=fault.code)
 
 
-def again_at(faults: int, *, now: datetime) -> datetime:
-    """Return when something that failed so many times in a row is tried again."""
+def next_retry_at(faults: int, *, now: datetime) -> datetime:
+    """Return the instant of the next attempt after `faults` faults in a row."""
     seconds = backoff.delay(faults, base=BACKOFF_BASE_SECONDS, cap=MAX_BACKOFF_SECONDS, random=random.random())
     return now + timedelta(seconds=seconds)

@@ -1,4 +1,7 @@
-"""What the phases of a slice share: both storages, the watch, what was done so far, and what to do about faults."""
+"""The context of a slice, shared by its phases.
+
+It has both storages, the monitor and the changes so far, and handles faults.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ from timers.copying.filters import Filter, parse_rules
 from timers.copying.plan import Links, SyncLevel
 from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
-from timers.engine.transfers.rows import again_at, alone, with_fault
+from timers.engine.transfers.rows import next_retry_at, standalone_row, with_fault
 from timers.engine.transfers.slice_monitor import SliceMonitor
 from timers.errors import ExternalError
 from timers.services.transfers import progress, slices
-from timers.services.transfers.progress import Changes, Fault, Todo
+from timers.services.transfers.progress import Changes, Fault, FileRow
 from timers.storages.base import SourceFault, Storage
 
 PROGRESS_SECONDS = 1.0
 CHECK_SECONDS = 0.2
 WHOLE_TRANSFER_REASONS = {"no_space", "quota", "connection_error"}
-"""Faults that the next file would meet too: the transfer waits, not only the file."""
+"""Faults that the next file would meet too: the whole transfer waits, not only the file."""
 
 
-class Final(Exception):
+class TransferFailed(Exception):
     """The transfer cannot succeed: it fails now, with this error."""
 
     def __init__(self, error: ExternalError) -> None:
@@ -37,7 +40,7 @@ class Final(Exception):
 
 
 class WaitUntil(Exception):
-    """Nothing can be done before that instant."""
+    """Nothing can be done before this instant."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"until {until}")
@@ -46,7 +49,7 @@ class WaitUntil(Exception):
 
 @dataclass
 class Options:
-    """A transfer's options, as the phases ask for them."""
+    """A transfer's options, as the phases use them."""
 
     level: SyncLevel | None
     verify: bool
@@ -58,7 +61,7 @@ class Options:
     rules: Filter | None
     links: Links
     dry_run: bool
-    most_at_once: int | None
+    max_concurrency: int | None
     bytes_per_second: int | None
     recursive: bool
     ignore_missing: bool
@@ -66,7 +69,7 @@ class Options:
 
     @property
     def tolerant(self) -> bool:
-        """Whether faults of the source are warnings; a dry run tells them all."""
+        """True when faults of the source are warnings; a dry run reports them all."""
         return self.skip_source_errors or self.dry_run
 
     @classmethod
@@ -83,7 +86,7 @@ class Options:
             rules=Filter(rules) if rules else None,
             links=Links(stored.get("recursive_symlinks") or Links.IGNORE),
             dry_run=stored.get("dry_run", False),
-            most_at_once=stored.get("max_concurrency"),
+            max_concurrency=stored.get("max_concurrency"),
             bytes_per_second=stored.get("max_bytes_per_second"),
             recursive=stored.get("recursive", False),
             ignore_missing=stored.get("ignore_missing", False),
@@ -92,7 +95,7 @@ class Options:
 
 
 class FileInProgress(NamedTuple):
-    """A file that is being copied; what stood in the part when the slice began is counted already."""
+    """A file that is being copied. The first `began_at` bytes were copied by earlier slices and are counted already."""
 
     path: str
     bytes_done: int
@@ -100,81 +103,84 @@ class FileInProgress(NamedTuple):
     began_at: int
 
     def document(self) -> dict[str, Any]:
-        """Return what others see of it."""
+        """Return the file as it is shown to users."""
         return {"path": self.path, "bytes_done": self.bytes_done, "size": self.size}
 
 
 @dataclass
 class SliceContext:
-    """One slice at work. `changes` is what is not written down yet, `at_work` the files that are being copied."""
+    """A slice at work. `changes` are not written yet, `files_in_progress` are being copied."""
 
-    held: slices.Slice
+    transfer_slice: slices.Slice
     source: Storage
     destination: Storage
     options: Options
-    watch: SliceMonitor
+    monitor: SliceMonitor
     batch: int
-    pace: RateLimiter
+    rate_limiter: RateLimiter
     changes: Changes = field(default_factory=Changes)
-    at_work: dict[str, FileInProgress] = field(default_factory=dict)
-    """By what tells a file from all others."""
+    files_in_progress: dict[str, FileInProgress] = field(default_factory=dict)
+    """Files by their key, unique within the transfer."""
     cut_short: bool = False
-    """Whether something was broken off in a way that may have left parts behind."""
+    """True after a worker was interrupted in a way that may have left partial files behind."""
 
     def __post_init__(self) -> None:
-        self._bytes, self._files = self.held.bytes_transferred, self.held.files_transferred
-        self._samples: Sequence[Sequence[int]] = self.held.samples
-        self._checkpoint_at = self.watch.now()
-        self._gather: Callable[[], None] = _nothing
+        self._bytes, self._files = self.transfer_slice.bytes_transferred, self.transfer_slice.files_transferred
+        self._samples: Sequence[Sequence[int]] = self.transfer_slice.samples
+        self._checkpoint_at = self.monitor.now()
+        self._complete: Callable[[], None] = _nothing
 
     @contextmanager
-    def gathering(self, gather: Callable[[], None]) -> Iterator[None]:
-        """While this goes on, let `gather` complete the changes each time before they are written, and at its end."""
-        self._gather = gather
+    def completing_changes(self, complete: Callable[[], None]) -> Iterator[None]:
+        """Call `complete` before changes are written, as long as this context is open, and at its end."""
+        self._complete = complete
         try:
             yield
         finally:
-            self._gather = _nothing
-            gather()
+            self._complete = _nothing
+            complete()
 
     def flush(self) -> None:
-        """Write down what was done; raises SliceLost when it is no longer ours to write."""
-        self._gather()
+        """Write the changes; raises SliceLost when the slice no longer owns the transfer."""
+        self._complete()
         changes, self.changes = self.changes, Changes()
-        now = self._checkpoint_at = self.watch.now()
-        changes.course |= self._course(changes, now)
-        progress.record(self.held, changes, now=now)
-        self.watch.renewed()
+        now = self._checkpoint_at = self.monitor.now()
+        changes.progress |= self._progress(changes, now)
+        progress.record(self.transfer_slice, changes, now=now)
+        self.monitor.renewed()
 
     def checkpoint(self) -> None:
-        """Let others see how far it is, once a second, and look whether the slice is to go on."""
-        self.watch.check()
-        if (self.watch.now() - self._checkpoint_at).total_seconds() >= PROGRESS_SECONDS:
+        """Publish the progress, once a second, and check whether the slice may continue."""
+        self.monitor.check()
+        if (self.monitor.now() - self._checkpoint_at).total_seconds() >= PROGRESS_SECONDS:
             self.flush()
 
     def pause(self, moved: int, check: Callable[[], None] | None = None) -> None:
-        """Wait as long as the limit on the transfer's speed asks for after so many bytes; `check` may end it."""
-        seconds = self.pace.spend(moved)
+        """Wait as long as the transfer's rate limit requires after `moved` bytes.
+
+        `check` may end the wait by raising.
+        """
+        seconds = self.rate_limiter.reserve(moved)
         while seconds > 0:
             (check or self.checkpoint)()
             time.sleep(min(seconds, CHECK_SECONDS))
             seconds -= CHECK_SECONDS
 
-    def _course(self, changes: Changes, now: datetime) -> dict[str, Any]:
+    def _progress(self, changes: Changes, now: datetime) -> dict[str, Any]:
         self._bytes += changes.counts["bytes_transferred"]
         self._files += changes.counts["files_transferred"]
-        files = list(self.at_work.values())
-        course: dict[str, Any] = {"current": [each.document() for each in files]}
-        if self.held.phase == "copy":
-            moving = self._bytes + sum(each.bytes_done - each.began_at for each in files)
-            self._samples = rates.add(self._samples, now=now, bytes=moving, files=self._files)
-            course["samples"] = self._samples
-        return course
+        files = list(self.files_in_progress.values())
+        progress_fields: dict[str, Any] = {"current": [file.document() for file in files]}
+        if self.transfer_slice.phase == "copy":
+            bytes_moved = self._bytes + sum(file.bytes_done - file.began_at for file in files)
+            self._samples = rates.add_sample(self._samples, now=now, bytes=bytes_moved, files=self._files)
+            progress_fields["samples"] = self._samples
+        return progress_fields
 
     def enter(self, phase: str) -> None:
-        """Go on to a phase."""
-        slices.enter(self.held, phase, now=self.watch.now())
-        self.held = replace(self.held, phase=phase, cursor=0)
+        """Enter a phase."""
+        slices.enter(self.transfer_slice, phase, now=self.monitor.now())
+        self.transfer_slice = replace(self.transfer_slice, phase=phase, cursor=0)
 
     def count(self, **numbers: int) -> None:
         """Add to the transfer's counters."""
@@ -182,49 +188,51 @@ class SliceContext:
         for name, number in numbers.items():
             counts[name] += number
 
-    def row_failed(self, row: Todo, met: ExternalError | SourceFault, pack: BundleProgress | None = None) -> None:
-        """Decide what a fault of one file means: later again, left out with a warning, or the end of the transfer.
+    def row_failed(
+        self, row: FileRow, problem: ExternalError | SourceFault, bundle: BundleProgress | None = None
+    ) -> None:
+        """Handle a fault of one file: retry it later, leave it out with a warning, or end the transfer.
 
-        A member of a pack leaves it for a row of its own; not so when the fault is one of the whole store.
+        A member leaves its bundle for a row of its own, unless the whole store failed.
         """
-        of_source = isinstance(met, SourceFault)
-        error = met.error if isinstance(met, SourceFault) else met
+        of_source = isinstance(problem, SourceFault)
+        error = problem.error if isinstance(problem, SourceFault) else problem
         fault = Fault(error.reason, row.source_path if of_source else row.destination_path, error.message)
         if self.can_heal(error):
             if error.reason in WHOLE_TRANSFER_REASONS:
                 raise error
-            self._postpone(row, fault, pack)
+            self._postpone(row, fault, bundle)
             self.count(faults=1)
         else:
-            self._leave_out(row, fault, pack)
+            self._leave_out(row, fault, bundle)
             self.count(files_failed=1, faults=1)
             if not (of_source and self.options.tolerant):
-                raise Final(error)
+                raise TransferFailed(error)
 
-    def _postpone(self, row: Todo, fault: Fault, pack: BundleProgress | None) -> None:
-        at = again_at(row.faults + 1, now=self.watch.now())
-        if pack is None or row.member is None:
+    def _postpone(self, row: FileRow, fault: Fault, bundle: BundleProgress | None) -> None:
+        at = next_retry_at(row.faults + 1, now=self.monitor.now())
+        if bundle is None or row.member is None:
             self.changes.postponed.append((row.id, at, fault))
             return
         self.changes.faults.append(fault)
-        self.changes.new.append(with_fault(alone(row), fault)._replace(faults=1, retry_us=to_us(at)))
-        pack.moved_out(row.member)
+        self.changes.new.append(with_fault(standalone_row(row), fault)._replace(faults=1, retry_us=to_us(at)))
+        bundle.moved_out(row.member)
 
-    def _leave_out(self, row: Todo, fault: Fault, pack: BundleProgress | None) -> None:
-        if pack is None or row.member is None:
+    def _leave_out(self, row: FileRow, fault: Fault, bundle: BundleProgress | None) -> None:
+        if bundle is None or row.member is None:
             self.changes.failed.append((row.id, fault))
             return
         self.changes.faults.append(fault)
-        now_us = to_us(self.watch.now())
-        self.changes.new.append(with_fault(alone(row), fault)._replace(state="failed", finished_us=now_us))
-        pack.moved_out(row.member)
+        now_us = to_us(self.monitor.now())
+        self.changes.new.append(with_fault(standalone_row(row), fault)._replace(state="failed", finished_us=now_us))
+        bundle.moved_out(row.member)
 
-    def write_bundle(self, pack: BundleProgress, end: MemberEnd) -> None:
-        """Add to the changes what came of a bundle's members since the last time."""
-        pack.write(self.changes, end, now=self.watch.now())
+    def write_bundle(self, bundle: BundleProgress, end: MemberEnd) -> None:
+        """Add the outcome of a bundle's members since the last call to the changes."""
+        bundle.write(self.changes, end, now=self.monitor.now())
 
     def can_heal(self, error: ExternalError) -> bool:
-        """Return whether trying again later can help."""
+        """Return whether a later attempt can succeed."""
         return error.retryable and not (self.options.fail_on_quota and error.reason in {"no_space", "quota"})
 
 

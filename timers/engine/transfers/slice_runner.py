@@ -1,4 +1,7 @@
-"""One slice of a transfer: take it, go on where the last one stopped, hand over. Never longer than a few seconds."""
+"""Running one slice of a transfer: take it, continue where the last one stopped, hand over.
+
+A slice lasts a few seconds.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from datetime import datetime
 from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers import compare, copy, delete, partial_files, scan, verify
 from timers.engine.transfers.lease_keeper import LeaseKeeper
-from timers.engine.transfers.rows import again_at
-from timers.engine.transfers.slice_context import Final, Options, SliceContext, WaitUntil
+from timers.engine.transfers.rows import next_retry_at
+from timers.engine.transfers.slice_context import Options, SliceContext, TransferFailed, WaitUntil
 from timers.engine.transfers.slice_monitor import Cancelled, SliceMonitor
 from timers.errors import ExternalError
 from timers.lifecycle import TransferStatus
@@ -23,9 +26,9 @@ from timers.services.transfers import progress, slices
 from timers.services.transfers.progress import Fault
 from timers.services.transfers.slices import Slice, SliceLost
 
-BUDGET = 2.0
-BATCH = 200
-"""Rows that are read at a time; each may be a pack of a thousand files."""
+SLICE_SECONDS = 2.0
+BATCH_ROWS = 200
+"""Number of rows that are read at a time; each may be a bundle of a thousand files."""
 
 TIMED_OUT = "timed_out"
 
@@ -36,84 +39,92 @@ def run_slice(
     transfer_id: str,
     *,
     now: datetime,
-    budget: float = BUDGET,
-    batch: int = BATCH,
+    budget: float = SLICE_SECONDS,
+    batch: int = BATCH_ROWS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Carry out one slice; return False when it was not its time or somebody else is at it."""
-    held = slices.take(transfer_id, owner=f"{socket.gethostname()[:40]}:{os.getpid()}", now=now)
-    if held is None:
+    """Run one slice; return False when it is not due or another worker runs it."""
+    transfer_slice = slices.take(transfer_id, owner=f"{socket.gethostname()[:40]}:{os.getpid()}", now=now)
+    if transfer_slice is None:
         return False
-    watch = SliceMonitor(held, now=now, budget=budget, monotonic=monotonic)
-    with suppress(SliceLost), LeaseKeeper(held, watch):
+    monitor = SliceMonitor(transfer_slice, now=now, budget=budget, monotonic=monotonic)
+    with suppress(SliceLost), LeaseKeeper(transfer_slice, monitor):
         try:
-            _open_and_work(held, watch, batch)
+            _run(transfer_slice, monitor, batch)
         except SliceLost:
             raise
         except ExternalError as error:
-            _fault(held, watch, error)
+            _store_failed(transfer_slice, monitor, error)
         except Exception as error:
-            log.exception("A slice met a defect.", extra={"transfer": str(held.transfer_id)})
-            slices.end(held, TransferStatus.FAILED, now=watch.now(), message=f"Defect: {error!r}", reason="error")
+            log.exception("A slice met a defect.", extra={"transfer": str(transfer_slice.transfer_id)})
+            slices.end(
+                transfer_slice, TransferStatus.FAILED, now=monitor.now(), message=f"Defect: {error!r}", reason="error"
+            )
     return True
 
 
-def _open_and_work(held: Slice, watch: SliceMonitor, batch: int) -> None:
+def _run(transfer_slice: Slice, monitor: SliceMonitor, batch: int) -> None:
     with ExitStack() as stack:
-        source = stack.enter_context(collections.storage_for(held.source))
-        destination = stack.enter_context(collections.storage_for(held.destination)) if held.destination else source
-        options = Options.read(held.options)
-        work = SliceContext(held, source, destination, options, watch, batch, RateLimiter(options.bytes_per_second))
+        source = stack.enter_context(collections.storage_for(transfer_slice.source))
+        destination = (
+            stack.enter_context(collections.storage_for(transfer_slice.destination))
+            if transfer_slice.destination
+            else source
+        )
+        options = Options.read(transfer_slice.options)
+        context = SliceContext(
+            transfer_slice, source, destination, options, monitor, batch, RateLimiter(options.bytes_per_second)
+        )
         try:
-            _attempt(work)
+            _run_or_wait(context)
         except Cancelled:
-            _end(work, TransferStatus.CANCELLED, message="Cancelled.")
-        except Final as final:
-            _end(work, TransferStatus.FAILED, message=final.error.message, reason=final.error.reason)
+            _end(context, TransferStatus.CANCELLED, message="Cancelled.")
+        except TransferFailed as failure:
+            _end(context, TransferStatus.FAILED, message=failure.error.message, reason=failure.error.reason)
         except WaitUntil as wait:
-            work.flush()
-            slices.wait(held, until=_not_after(held.deadline_at, wait.until))
+            context.flush()
+            slices.wait(transfer_slice, until=_before_deadline(transfer_slice.deadline_at, wait.until))
 
 
-def _attempt(work: SliceContext) -> None:
+def _run_or_wait(context: SliceContext) -> None:
     try:
-        _check_start(work)
-        _carry_on(work)
+        _check_start(context)
+        _run_phases(context)
     except ExternalError as error:
-        if not work.can_heal(error):
-            raise Final(error) from error
-        work.flush()
+        if not context.can_heal(error):
+            raise TransferFailed(error) from error
+        context.flush()
         raise
 
 
-def _check_start(work: SliceContext) -> None:
-    if work.held.cancel_requested:
+def _check_start(context: SliceContext) -> None:
+    if context.transfer_slice.cancel_requested:
         raise Cancelled
-    deadline = work.held.deadline_at
-    if deadline is not None and work.watch.now() >= deadline:
-        last = progress.last_fault(work.held)
+    deadline = context.transfer_slice.deadline_at
+    if deadline is not None and context.monitor.now() >= deadline:
+        last = progress.last_fault(context.transfer_slice)
         message = f"The deadline passed. {last}" if last else "The deadline passed before everything was copied."
-        raise Final(ExternalError(message, retryable=False, reason=TIMED_OUT))
+        raise TransferFailed(ExternalError(message, retryable=False, reason=TIMED_OUT))
 
 
-def _carry_on(work: SliceContext) -> None:
-    """Go through the phases from the present one; hand over when the slice's time is used."""
-    phases = _phases(work)
-    phase: str | None = work.held.phase
+def _run_phases(context: SliceContext) -> None:
+    """Run the phases from the present one on; hand over when the slice's time is used."""
+    phases = _phases(context)
+    phase: str | None = context.transfer_slice.phase
     while phase is not None:
-        if phase != work.held.phase:
-            work.enter(phase)
-        if not _STEPS[phase](work):
-            work.flush()
-            slices.release(work.held, now=work.watch.now())
+        if phase != context.transfer_slice.phase:
+            context.enter(phase)
+        if not _PHASES[phase](context):
+            context.flush()
+            slices.release(context.transfer_slice, now=context.monitor.now())
             return
-        phase = _next_phase(work, phases, phase)
-    if work.options.dry_run:
-        delete.say_whether_allowed(work)
-    _end(work, TransferStatus.SUCCEEDED)
+        phase = _next_phase(context, phases, phase)
+    if context.options.dry_run:
+        delete.record_refusal(context)
+    _end(context, TransferStatus.SUCCEEDED)
 
 
-_STEPS = {
+_PHASES = {
     "scan": scan.scan,
     "compare": compare.compare,
     "copy": copy.copy,
@@ -122,63 +133,74 @@ _STEPS = {
 }
 
 
-def _phases(work: SliceContext) -> list[str]:
-    """Return the phases that this transfer goes through."""
-    if work.held.kind == "delete":
+def _phases(context: SliceContext) -> list[str]:
+    """Return the phases of this transfer, in order."""
+    if context.transfer_slice.kind == "delete":
         return ["scan", "delete"]
-    if work.options.dry_run:
+    if context.options.dry_run:
         return ["scan", "compare"]
-    return ["scan", "compare", "copy", *(["verify"] if work.options.verify else []), "delete"]
+    return ["scan", "compare", "copy", *(["verify"] if context.options.verify else []), "delete"]
 
 
-def _next_phase(work: SliceContext, phases: list[str], phase: str) -> str | None:
+def _next_phase(context: SliceContext, phases: list[str], phase: str) -> str | None:
     """Return the next phase that has something to do; None after the last."""
-    if phase == "verify" and progress.has(work.held, ["copy"]):
+    if phase == "verify" and progress.has_rows(context.transfer_slice, ["copy"]):
         return "copy"
     for name in phases[phases.index(phase) + 1 :]:
-        if name == "compare" and not progress.has(work.held, ["compare"]):
+        if name == "compare" and not progress.has_rows(context.transfer_slice, ["compare"]):
             continue
-        if name == "copy" and not progress.has(work.held, ["mkdir", "link", "copy"]):
+        if name == "copy" and not progress.has_rows(context.transfer_slice, ["mkdir", "link", "copy"]):
             continue
-        if name == "verify" and not progress.has(work.held, ["copy"], "done"):
+        if name == "verify" and not progress.has_rows(context.transfer_slice, ["copy"], "done"):
             continue
-        if name == "delete" and not delete.allowed(work):
+        if name == "delete" and not delete.is_allowed(context):
             continue
         return name
     return None
 
 
-def _end(work: SliceContext, status: TransferStatus, *, message: str | None = None, reason: str | None = None) -> None:
-    """End the transfer. Parts that nobody will go on with are removed: before, on a disk; after, on a far store."""
-    near = work.destination.abilities.quick_stat
-    if status is not TransferStatus.SUCCEEDED and near:
-        _tidy(work)
-    work.at_work.clear()
-    work.flush()
-    retryable = reason == TIMED_OUT and not work.held.options.get("deadline")
-    slices.end(work.held, status, now=work.watch.now(), message=message, reason=reason, retryable=retryable)
-    if status is not TransferStatus.SUCCEEDED and not near:
-        _tidy(work)
+def _end(
+    context: SliceContext, status: TransferStatus, *, message: str | None = None, reason: str | None = None
+) -> None:
+    """End the transfer.
+
+    Partial files that will not be resumed are removed: before that on a disk, afterwards on a far store.
+    """
+    is_local = context.destination.abilities.quick_stat
+    if status is not TransferStatus.SUCCEEDED and is_local:
+        _remove_partials(context)
+    context.files_in_progress.clear()
+    context.flush()
+    retryable = reason == TIMED_OUT and not context.transfer_slice.options.get("deadline")
+    slices.end(
+        context.transfer_slice, status, now=context.monitor.now(), message=message, reason=reason, retryable=retryable
+    )
+    if status is not TransferStatus.SUCCEEDED and not is_local:
+        _remove_partials(context)
 
 
-def _tidy(work: SliceContext) -> None:
-    if work.held.taken_over or work.cut_short:
+def _remove_partials(context: SliceContext) -> None:
+    if context.transfer_slice.taken_over or context.cut_short:
         with suppress(ExternalError, Cancelled):
-            partial_files.sweep(work)
-    partial_files.remove_kept(work)
+            partial_files.sweep(context)
+    partial_files.remove_all_kept(context)
 
 
-def _fault(held: Slice, watch: SliceMonitor, error: ExternalError) -> None:
-    """A store failed as a whole: wait and try again, or give up where that cannot help."""
+def _store_failed(transfer_slice: Slice, monitor: SliceMonitor, error: ExternalError) -> None:
+    """Handle the failure of a whole store: wait and try again, or fail the transfer where that cannot help."""
     if not error.retryable:
-        slices.end(held, TransferStatus.FAILED, now=watch.now(), message=error.message, reason=error.reason)
+        slices.end(transfer_slice, TransferStatus.FAILED, now=monitor.now(), message=error.message, reason=error.reason)
         return
     changes = progress.Changes(faults=[Fault(error.reason, "", error.message)])
     changes.counts["faults"] += 1
-    progress.record(held, changes, now=watch.now())
-    failures = held.failures + 1
-    slices.wait(held, until=_not_after(held.deadline_at, again_at(failures, now=watch.now())), failures=failures)
+    progress.record(transfer_slice, changes, now=monitor.now())
+    failures = transfer_slice.failures + 1
+    slices.wait(
+        transfer_slice,
+        until=_before_deadline(transfer_slice.deadline_at, next_retry_at(failures, now=monitor.now())),
+        failures=failures,
+    )
 
 
-def _not_after(deadline: datetime | None, instant: datetime) -> datetime:
+def _before_deadline(deadline: datetime | None, instant: datetime) -> datetime:
     return instant if deadline is None else min(deadline, instant)

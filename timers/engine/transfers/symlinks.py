@@ -1,4 +1,4 @@
-"""Where symbolic links of the source lead: followed by us, step by step, and never out of the collection."""
+"""Symbolic links of the source: resolved here, step by step, and never out of the collection."""
 
 from __future__ import annotations
 
@@ -6,54 +6,57 @@ from timers.copying import paths
 from timers.copying.plan import Entry, Kind, Links
 from timers.engine.transfers.slice_context import SliceContext
 from timers.services.transfers import progress
-from timers.services.transfers.progress import Todo
+from timers.services.transfers.progress import FileRow
 from timers.storages.base import Storage, fault
 
 MAX_LINKS = 40
-"""Links that lead to links, as many as the system itself follows."""
+"""Largest number of links followed for one path, the same as in the operating system."""
 
 
-def item(work: SliceContext, path: str, link: Entry) -> tuple[str, Entry]:
-    """Return what an item that is a link means: the link itself where links are kept, else what it leads to."""
-    if work.options.links is Links.KEEP:
+def resolve_item(context: SliceContext, path: str, link: Entry) -> tuple[str, Entry]:
+    """Return the path and entry of an item that is a link: the link itself where links are kept, else its target."""
+    if context.options.links is Links.KEEP:
         return path, link
-    if work.options.links is Links.IGNORE:
+    if context.options.links is Links.IGNORE:
         raise fault("path_outside", f"{path} is a symbolic link, and links are not to be followed.")
-    return _followed(work.source, path)
+    return _resolve(context.source, path)
 
 
-def in_folder(work: SliceContext, folder: Todo, path: str) -> tuple[str, Entry]:
-    """Return where a link in a folder leads, and what is there; refuses one that leads to a folder above itself."""
-    place, found = _followed(work.source, path)
-    if found.kind is Kind.DIR:
+def resolve_in_folder(context: SliceContext, folder: FileRow, path: str) -> tuple[str, Entry]:
+    """Return the target path and entry of a link in a folder.
+
+    Raises `path_outside` for a link to a folder above itself.
+    """
+    resolved, entry = _resolve(context.source, path)
+    if entry.kind is Kind.DIR:
         above = [folder.source_path, *progress.folders_above(folder.parent)]
-        if any(paths.is_inside(each, place) for each in above):
+        if any(paths.is_inside(folder_path, resolved) for folder_path in above):
             raise fault("path_outside", f"{path} is a symbolic link to a folder that it lies in.")
-    return place, found
+    return resolved, entry
 
 
-def _followed(storage: Storage, path: str) -> tuple[str, Entry]:
-    """Return the path without links that a path means, and what is there."""
-    todo, place, links = paths.parts(path), paths.ROOT, 0
-    found = storage.stat(paths.ROOT)
-    while todo:
-        name = todo.pop(0)
+def _resolve(storage: Storage, path: str) -> tuple[str, Entry]:
+    """Return the path without links for a path, and its entry."""
+    names, resolved, links = paths.parts(path), paths.ROOT, 0
+    entry = storage.stat(paths.ROOT)
+    while names:
+        name = names.pop(0)
         if name == "..":
-            if place == paths.ROOT:
+            if resolved == paths.ROOT:
                 raise fault("path_outside", f"{path} is a symbolic link that leads out of the collection.")
-            place = paths.parent(place)
-            found = storage.stat(place)
+            resolved = paths.parent(resolved)
+            entry = storage.stat(resolved)
             continue
-        step = paths.join(place, name)
-        found = storage.stat(step)
-        if found.kind is not Kind.SYMLINK:
-            place = step
+        step = paths.join(resolved, name)
+        entry = storage.stat(step)
+        if entry.kind is not Kind.SYMLINK:
+            resolved = step
             continue
         links += 1
-        text = storage.read_link(step)
-        if text.startswith("/"):
+        target = storage.read_link(step)
+        if target.startswith("/"):
             raise fault("path_outside", f"{path} is a symbolic link that leads to an absolute path.")
         if links > MAX_LINKS:
             raise fault("path_outside", f"{path} is a symbolic link that leads in a circle.")
-        todo = [part for part in text.split("/") if part not in {"", "."}] + todo
-    return place, found
+        names = [part for part in target.split("/") if part not in {"", "."}] + names
+    return resolved, entry

@@ -1,7 +1,7 @@
-"""The phase `verify`: a last look at the destination, whether everything that was copied and checked is there.
+"""The phase `verify`: a final check that every copied file is at the destination.
 
-Digests were compared before each file was moved into place. This finds what has happened to it since: files that
-somebody removed, replaced or cut off meanwhile are copied once more.
+Digests were compared before each file was moved into place. This phase finds later changes: a file that was removed,
+replaced or truncated meanwhile is copied once more.
 """
 
 from __future__ import annotations
@@ -14,52 +14,52 @@ from timers.clock import to_us
 from timers.copying import paths
 from timers.copying.plan import Entry, Kind
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
-from timers.engine.transfers.rows import again_at, alone, with_fault
-from timers.engine.transfers.slice_context import Final, SliceContext
+from timers.engine.transfers.rows import next_retry_at, standalone_row, with_fault
+from timers.engine.transfers.slice_context import SliceContext, TransferFailed
 from timers.errors import ExternalError
 from timers.services.transfers import progress
-from timers.services.transfers.progress import Fault, Reopened, Todo
+from timers.services.transfers.progress import Fault, FileRow, ReopenedFile
 from timers.storages.base import Lookup, fault
 
 MAX_REPEATS = 3
 REASON = "changed_afterwards"
 
 
-def verify(work: SliceContext) -> bool:
-    """Look until the slice's time is used; return whether everything was looked at."""
-    after = work.held.cursor
-    with _Looking(work) as looking:
-        while rows := progress.copied(work.held, after=after, most=work.batch):
+def verify(context: SliceContext) -> bool:
+    """Check until the slice's time is used; return whether everything was checked."""
+    after = context.transfer_slice.cursor
+    with _FolderLookup(context) as folder_lookup:
+        while rows := progress.copied_rows(context.transfer_slice, after=after, limit=context.batch):
             for row in rows:
-                work.checkpoint()
-                _look(work, looking, row)
-                after = work.changes.course["cursor"] = row.id
-                if work.watch.spent():
+                context.checkpoint()
+                _check_row(context, folder_lookup, row)
+                after = context.changes.progress["cursor"] = row.id
+                if context.monitor.is_spent():
                     break
-            work.flush()
-            if work.watch.spent():
+            context.flush()
+            if context.monitor.is_spent():
                 return False
     return True
 
 
-class _Looking:
+class _FolderLookup:
     """Looks names up in one folder after the other; a context manager."""
 
-    def __init__(self, work: SliceContext) -> None:
-        self._work, self._folder = work, ""
-        self._look: Lookup = _nothing
+    def __init__(self, context: SliceContext) -> None:
+        self._context, self._folder = context, ""
+        self._find: Lookup = _nothing
         self._open = ExitStack()
 
-    def at(self, folder: str, name: str) -> Entry | None:
-        """Return what stands there; None for nothing, also when the folder is gone."""
+    def find(self, folder: str, name: str) -> Entry | None:
+        """Return the entry of a name; None when the name or the folder does not exist."""
         if folder != self._folder:
             self._open.close()
-            self._folder, self._look = folder, self._looking(folder)
-        return self._look(name)
+            self._folder, self._find = folder, self._open_lookup(folder)
+        return self._find(name)
 
-    def _looking(self, folder: str) -> Lookup:
+    def _open_lookup(self, folder: str) -> Lookup:
         try:
-            return self._open.enter_context(self._work.destination.looking(folder))
+            return self._open.enter_context(self._context.destination.lookup(folder))
         except ExternalError as error:
             if error.reason not in {"not_found", "not_a_folder"}:
                 raise
@@ -76,45 +76,47 @@ def _nothing(name: str) -> Entry | None:
     return None
 
 
-def _look(work: SliceContext, looking: _Looking, row: Todo) -> None:
+def _check_row(context: SliceContext, folder_lookup: _FolderLookup, row: FileRow) -> None:
     if row.members is None:
-        found = looking.at(paths.parent(row.destination_path), paths.name_of(row.destination_path))
-        if _is_wrong(found, row.size):
-            work.changes.reopened.append(Reopened(row.id, _again_at(work, row), _fault(row, found)))
-            _uncount(work, row)
+        entry = folder_lookup.find(paths.parent(row.destination_path), paths.name_of(row.destination_path))
+        if _differs(entry, row.size):
+            context.changes.reopened.append(ReopenedFile(row.id, _retry_at(context, row), _changed_fault(row, entry)))
+            _uncount(context, row)
         return
-    pack = BundleProgress(row)
-    for number, member in list(pack.waiting.items()):
-        found = looking.at(row.destination_path, member.name)
-        if _is_wrong(found, member.size):
-            _reopen_member(work, pack, pack.todo(number), found)
-    work.write_bundle(pack, MemberEnd(row.state, row.step, row.verdict))
+    bundle = BundleProgress(row)
+    for number, member in list(bundle.waiting.items()):
+        entry = folder_lookup.find(row.destination_path, member.name)
+        if _differs(entry, member.size):
+            _reopen_member(context, bundle, bundle.member_row(number), entry)
+    context.write_bundle(bundle, MemberEnd(row.state, row.step, row.verdict))
 
 
-def _is_wrong(found: Entry | None, size: int) -> bool:
-    return found is None or found.kind is not Kind.FILE or found.size != size
+def _differs(entry: Entry | None, size: int) -> bool:
+    return entry is None or entry.kind is not Kind.FILE or entry.size != size
 
 
-def _reopen_member(work: SliceContext, pack: BundleProgress, todo: Todo, found: Entry | None) -> None:
+def _reopen_member(context: SliceContext, bundle: BundleProgress, todo: FileRow, entry: Entry | None) -> None:
     assert todo.member is not None
-    fault, at = _fault(todo, found), _again_at(work, todo)
-    work.changes.new.append(with_fault(alone(todo), fault)._replace(faults=1, retry_us=to_us(at)))
-    work.changes.faults.append(fault)
-    pack.moved_out(todo.member)
-    _uncount(work, todo)
+    fault, at = _changed_fault(todo, entry), _retry_at(context, todo)
+    context.changes.new.append(with_fault(standalone_row(todo), fault)._replace(faults=1, retry_us=to_us(at)))
+    context.changes.faults.append(fault)
+    bundle.moved_out(todo.member)
+    _uncount(context, todo)
 
 
-def _again_at(work: SliceContext, row: Todo) -> datetime:
-    """Return when it is copied again; raises Final when that did not help often enough."""
+def _retry_at(context: SliceContext, row: FileRow) -> datetime:
+    """Return the instant of the next copy; raises TransferFailed after too many of them."""
     if row.faults >= MAX_REPEATS:
-        raise Final(fault(REASON, f"{row.destination_path} was changed by somebody else, {MAX_REPEATS} times."))
-    return again_at(row.faults + 1, now=work.watch.now())
+        raise TransferFailed(
+            fault(REASON, f"{row.destination_path} was changed by somebody else, {MAX_REPEATS} times.")
+        )
+    return next_retry_at(row.faults + 1, now=context.monitor.now())
 
 
-def _fault(row: Todo, found: Entry | None) -> Fault:
-    what = f"has {found.size:,} bytes, where {row.size:,} were written" if found else "is gone"
-    return Fault(REASON, row.destination_path, f"{row.destination_path} {what}: it is copied once more.")
+def _changed_fault(row: FileRow, entry: Entry | None) -> Fault:
+    change = f"has {entry.size:,} bytes, where {row.size:,} were written" if entry else "does not exist any more"
+    return Fault(REASON, row.destination_path, f"{row.destination_path} {change}: it is copied once more.")
 
 
-def _uncount(work: SliceContext, row: Todo) -> None:
-    work.count(files_transferred=-1, bytes_transferred=-row.size, faults=1)
+def _uncount(context: SliceContext, row: FileRow) -> None:
+    context.count(files_transferred=-1, bytes_transferred=-row.size, faults=1)

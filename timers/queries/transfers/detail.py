@@ -172,7 +172,7 @@ def _verdict_tabs(counted: Summary) -> list[Tab]:
 def gate(transfer: Transfer, counted: Summary) -> Gate:
     """Return what a finished dry run says about deleting, from three queries at most."""
     number = counted.deletions
-    allowed = may_delete(number, of=counted.present, most=transfer.options.get("max_delete"))
+    allowed = may_delete(number, total=counted.present, limit=transfer.options.get("max_delete"))
     folder, in_folder = _most_deleted(transfer) if number else ("", 0)
     return Gate(number, counted.present, allowed, _refusal(transfer, allowed), folder, in_folder)
 

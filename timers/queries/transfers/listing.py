@@ -145,7 +145,7 @@ def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
     """Return the speed of the last seconds while it goes on; the mean once it ended, or as long as little is known."""
     if transfer.started_at is None:
         return 0
-    recent = rates.recent(transfer.samples, now=now) if transfer.status in UNFINISHED_TRANSFER else None
+    recent = rates.recent_speed(transfer.samples, now=now) if transfer.status in UNFINISHED_TRANSFER else None
     if recent is not None:
         return round(recent)
     seconds = ((transfer.finished_at or now) - transfer.started_at).total_seconds()

@@ -58,7 +58,7 @@ class Curve:
 
 def curve(samples: Sequence[Sequence[int]]) -> Curve | None:
     """Return the course of the speed; None as long as there is none to draw."""
-    speeds = rates.course(samples)
+    speeds = rates.speeds(samples)
     if len(speeds) < 2 or not any(each.bytes_per_second for each in speeds):
         return None
     began, ended = samples[0], samples[-1]

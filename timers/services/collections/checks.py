@@ -1,4 +1,4 @@
-"""Testing a collection: can it be read, can it be written, how fast. A test leaves nothing behind."""
+"""Testing a collection: whether it can be read and written, and how fast. A test leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from timers.errors import ExternalError
 from timers.models import Collection
 from timers.services import events
 from timers.services.collections import commands as collections
-from timers.storages.base import Entry, Kind, Storage, fault, is_part, part_name, part_prefix
+from timers.storages.base import Entry, Kind, Storage, fault, is_partial, partial_name, partial_prefix
 
 SIZES = (64 * 1024, 512 * 1024, 4 * 1024 * 1024)
-"""How much is written: the next size only when the one before was done at once, for a slow line is not waited for."""
+"""Sizes of the test files in bytes.
 
-AT_ONCE = 0.5
-PATIENCE = 3.0
-"""How many seconds are spent on listing, and on reading, at most."""
+The next size is written only when the previous one was fast, so that a slow connection takes little time.
+"""
 
-SLOW_LISTING = 2.0
+FAST_SECONDS = 0.5
+MAX_STEP_SECONDS = 3.0
+"""Longest time in seconds for listing, and for reading."""
+
+SLOW_LISTING_SECONDS = 2.0
 SLOW_BYTES_PER_SECOND = 32 * 1024
 MAX_LISTED = 1000
-LEFT_OVER = timedelta(hours=1)
+LEFTOVER_AGE = timedelta(hours=1)
 
-_PIECE = 64 * 1024
-_BROKEN = {"connection_error", "login_failed", "host_key_refused", "target_refused"}
+_CHUNK_BYTES = 64 * 1024
+_CONNECTION_REASONS = {"connection_error", "login_failed", "host_key_refused", "target_refused"}
 
-Timer = Callable[[], float]
+MonotonicClock = Callable[[], float]
 
 
 class CheckStatus(StrEnum):
-    """What a test found, in one word."""
+    """Result of a test, in one word."""
 
     REACHABLE = "reachable"
     SLOW = "slow"
@@ -48,7 +51,10 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionHealth:
-    """What a test found. A place that only cannot be written is healthy; `reason` says why something cannot be done."""
+    """Result of a test.
+
+    A place that cannot be written is healthy all the same; `reason` says why something cannot be done.
+    """
 
     status: CheckStatus
     checked_at: datetime
@@ -61,7 +67,7 @@ class CollectionHealth:
     write_bytes_per_second: int | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return what is stored and answered."""
+        """Return the result as it is stored and shown."""
         return {
             "status": str(self.status),
             "checked_at": formatting.iso(self.checked_at),
@@ -75,20 +81,22 @@ class CollectionHealth:
         }
 
 
-def test(collection: Collection, *, by: Any, now: datetime, timer: Timer = time.monotonic) -> CollectionHealth:
-    """Try a collection out in its default directory, keep what was found, and return it.
+def test(
+    collection: Collection, *, by: Any, now: datetime, monotonic: MonotonicClock = time.monotonic
+) -> CollectionHealth:
+    """Test a collection in its default directory, store the result, and return it.
 
-    It takes some seconds, longer when a host is silent, and must not run in a transaction.
+    It takes some seconds, longer when a host does not answer, and must not run in a transaction.
     """
-    return record(collection, measure(collection, now=now, timer=timer), by=by, now=now)
+    return record(collection, measure(collection, now=now, monotonic=monotonic), by=by, now=now)
 
 
 def record(collection: Collection, health: CollectionHealth, *, by: Any, now: datetime) -> CollectionHealth:
-    """Keep what a test found, unless the collection was changed meanwhile; return it."""
+    """Store the result of a test, unless the collection was changed meanwhile; return it."""
     collection.health = health.document()
     with transaction.atomic():
-        same = Collection.objects.filter(pk=collection.pk, updated_at=collection.updated_at)
-        same.update(health=collection.health)
+        unchanged = Collection.objects.filter(pk=collection.pk, updated_at=collection.updated_at)
+        unchanged.update(health=collection.health)
         events.record(
             "collection_tested",
             now=now,
@@ -102,70 +110,70 @@ def record(collection: Collection, health: CollectionHealth, *, by: Any, now: da
     return health
 
 
-def measure(collection: Collection, *, now: datetime, timer: Timer = time.monotonic) -> CollectionHealth:
-    """Try a collection out and return what was found; nothing is stored, and no fault of the storage is raised."""
-    trial = _Trial(collection, now=now, timer=timer)
+def measure(collection: Collection, *, now: datetime, monotonic: MonotonicClock = time.monotonic) -> CollectionHealth:
+    """Test a collection and return the result; nothing is stored, and no fault of the storage is raised."""
+    check_run = _CheckRun(collection, now=now, monotonic=monotonic)
     try:
-        trial.carry_out()
+        check_run.run()
     except ExternalError as error:
         return CollectionHealth(
             status=CheckStatus.UNREACHABLE,
             checked_at=now,
-            message=trial.sentence(error),
+            message=check_run.sentence(error),
             reason=error.reason,
-            writable=trial.write_rate is not None,
-            list_seconds=trial.list_seconds,
-            write_bytes_per_second=trial.write_rate,
+            writable=check_run.write_rate is not None,
+            list_seconds=check_run.list_seconds,
+            write_bytes_per_second=check_run.write_rate,
         )
     return CollectionHealth(
-        status=CheckStatus.SLOW if trial.is_slow else CheckStatus.REACHABLE,
+        status=CheckStatus.SLOW if check_run.is_slow else CheckStatus.REACHABLE,
         checked_at=now,
-        message=trial.verdict(),
-        reason=trial.refusal.reason if trial.refusal else None,
+        message=check_run.summary(),
+        reason=check_run.write_fault.reason if check_run.write_fault else None,
         readable=True,
-        writable=trial.write_rate is not None,
-        list_seconds=trial.list_seconds,
-        read_bytes_per_second=trial.read_rate,
-        write_bytes_per_second=trial.write_rate,
+        writable=check_run.write_rate is not None,
+        list_seconds=check_run.list_seconds,
+        read_bytes_per_second=check_run.read_rate,
+        write_bytes_per_second=check_run.write_rate,
     )
 
 
 @dataclass
-class _Trial:
-    """One test while it goes on, with what was found so far."""
+class _CheckRun:
+    """One running test, with its results so far."""
 
     collection: Collection
     now: datetime = field(kw_only=True)
-    timer: Timer = field(kw_only=True)
+    monotonic: MonotonicClock = field(kw_only=True)
     list_seconds: float | None = None
     write_rate: int | None = None
     read_rate: int | None = None
-    refusal: ExternalError | None = None
-    """Why nothing can be written."""
-    left: ExternalError | None = None
-    """Why the file that was written is still there."""
+    write_fault: ExternalError | None = None
+    """The reason that nothing can be written."""
+    delete_fault: ExternalError | None = None
+    """The reason that the test file still exists."""
 
     def __post_init__(self) -> None:
         self.home = paths.normalise(self.collection.default_directory)
         stamp = clock.to_us(self.now)
-        # a name that nothing lists; it says when, so that a later test knows what an interrupted one left
-        self.names = [part_name(self.collection.pk, str(stamp), number) for number in range(len(SIZES) + 1)]
+        # the name of a partial file, which is never listed; it has the time, so that a later test can remove an old one
+        self.names = [partial_name(self.collection.pk, str(stamp), number) for number in range(len(SIZES) + 1)]
         self.path = paths.join(self.home, self.names[0])
 
-    def carry_out(self) -> None:
+    def run(self) -> None:
         """List, write, read. Raises ExternalError when the place cannot be read."""
-        began = self.timer()
+        began = self.monotonic()
         with collections.storage_for(self.collection) as storage:
             entries = self._list(storage, began)
-            self.list_seconds = round(self.timer() - began, 4)
+            self.list_seconds = round(self.monotonic() - began, 4)
             self._sweep(storage, entries)
             try:
                 data = self._write(storage)
             except ExternalError as error:
-                if error.reason in _BROKEN:
+                if error.reason in _CONNECTION_REASONS:
                     raise
-                self.refusal = error
-                self._read_what_is_there(storage, entries)
+                self.write_fault = error
+                self._read_existing(storage, entries)
                 return
             try:
                 self.read_rate = self._read(storage, self.path, data)
@@ -173,31 +181,31 @@ class _Trial:
                 self._delete(storage, self.path)
 
     def _list(self, storage: Storage, began: float) -> list[Entry]:
-        found = []
+        entries = []
         for entry in storage.list(self.home):
-            found.append(entry)
-            if len(found) == MAX_LISTED or self.timer() - began > PATIENCE:
+            entries.append(entry)
+            if len(entries) == MAX_LISTED or self.monotonic() - began > MAX_STEP_SECONDS:
                 break
-        return found
+        return entries
 
     def _sweep(self, storage: Storage, entries: list[Entry]) -> None:
-        """Remove what an interrupted test left long ago."""
-        prefix, before = part_prefix(self.collection.pk), clock.to_us(self.now - LEFT_OVER)
+        """Remove the file of a test that was interrupted long ago."""
+        prefix, before = partial_prefix(self.collection.pk), clock.to_us(self.now - LEFTOVER_AGE)
         for entry in entries:
             stamp = entry.name.removeprefix(prefix).partition("-")[0]
-            if is_part(entry.name) and entry.name.startswith(prefix) and stamp.isdigit() and int(stamp) < before:
+            if is_partial(entry.name) and entry.name.startswith(prefix) and stamp.isdigit() and int(stamp) < before:
                 self._delete(storage, paths.join(self.home, entry.name))
 
     def _write(self, storage: Storage) -> bytes:
-        """Write files of growing size, each in place of the one before; return what the last one holds."""
+        """Write files of growing size, each in place of the previous one; return the content of the last one."""
         written = b""
         try:
-            for size, part in zip(SIZES, self.names[1:], strict=True):
-                data, began = os.urandom(size), self.timer()
-                self._put(storage, data, part=part)
-                written, took = data, self.timer() - began
-                self.write_rate = _rate(size, took)
-                if took > AT_ONCE:
+            for size, partial in zip(SIZES, self.names[1:], strict=True):
+                data, began = os.urandom(size), self.monotonic()
+                self._write_file(storage, data, partial=partial)
+                written, seconds = data, self.monotonic() - began
+                self.write_rate = _rate(size, seconds)
+                if seconds > FAST_SECONDS:
                     break
         except ExternalError:
             self.write_rate = None
@@ -206,40 +214,43 @@ class _Trial:
             raise
         return written
 
-    def _put(self, storage: Storage, data: bytes, *, part: str) -> None:
-        writer = storage.write(self.path, part=part)
+    def _write_file(self, storage: Storage, data: bytes, *, partial: str) -> None:
+        writer = storage.write(self.path, partial=partial)
         try:
             writer.write(data)
-            writer.seal()
+            writer.sync()
             writer.commit()
         except BaseException:
             writer.discard()
             raise
 
     def _read(self, storage: Storage, path: str, expected: bytes | None = None) -> int | None:
-        """Return how many bytes come back in a second; None for a file too small to tell. `expected` is compared."""
-        began, got = self.timer(), 0
-        with storage.open(path) as reader:
-            while got < SIZES[-1] and self.timer() - began <= PATIENCE:
-                piece = reader.read(_PIECE)
-                if expected is not None and piece != expected[got : got + _PIECE]:
-                    raise fault("checksum_mismatch", f"{path} came back with other bytes than were written.")
-                got += len(piece)
-                if len(piece) < _PIECE:
-                    break
-        took = self.timer() - began
-        return _rate(got, took) if got >= SIZES[0] or took > PATIENCE else None
+        """Return the rate in bytes per second; None for a file too small to tell.
 
-    def _read_what_is_there(self, storage: Storage, entries: list[Entry]) -> None:
+        The content is compared with `expected`.
+        """
+        began, size = self.monotonic(), 0
+        with storage.open(path) as reader:
+            while size < SIZES[-1] and self.monotonic() - began <= MAX_STEP_SECONDS:
+                chunk = reader.read(_CHUNK_BYTES)
+                if expected is not None and chunk != expected[size : size + _CHUNK_BYTES]:
+                    raise fault("checksum_mismatch", f"{path} does not hold what was written to it.")
+                size += len(chunk)
+                if len(chunk) < _CHUNK_BYTES:
+                    break
+        seconds = self.monotonic() - began
+        return _rate(size, seconds) if size >= SIZES[0] or seconds > MAX_STEP_SECONDS else None
+
+    def _read_existing(self, storage: Storage, entries: list[Entry]) -> None:
         """Read the largest file of a place that cannot be written."""
-        files = [each for each in entries if each.kind == Kind.FILE and paths.is_storable(each.name)]
-        largest = max(files, key=lambda each: each.size, default=None)
+        files = [entry for entry in entries if entry.kind == Kind.FILE and paths.is_storable(entry.name)]
+        largest = max(files, key=lambda entry: entry.size, default=None)
         if largest is None:
             return
         try:
             self.read_rate = self._read(storage, paths.join(self.home, largest.name))
         except ExternalError as error:
-            if error.reason in _BROKEN:
+            if error.reason in _CONNECTION_REASONS:
                 raise
 
     def _delete(self, storage: Storage, path: str) -> None:
@@ -247,33 +258,32 @@ class _Trial:
             storage.delete(path)
         except ExternalError as error:
             if error.reason != "not_found":
-                self.left = error
+                self.delete_fault = error
 
-    # What it means
+    # Result
 
     @property
     def is_slow(self) -> bool:
         rates = [rate for rate in (self.read_rate, self.write_rate) if rate is not None]
-        return (self.list_seconds or 0) > SLOW_LISTING or any(rate < SLOW_BYTES_PER_SECOND for rate in rates)
+        return (self.list_seconds or 0) > SLOW_LISTING_SECONDS or any(rate < SLOW_BYTES_PER_SECOND for rate in rates)
 
-    def verdict(self) -> str:
-        """Return what was found, in a sentence."""
-        if self.refusal is not None:
-            return f"Files can be read, but not written: {self.sentence(self.refusal)}"
-        if self.left is not None:
-            why = self.sentence(self.left)
-            return (
-                f"Files can be read and written, but not deleted: {why} The test left {self.names[0]} in {self.home}."
-            )
+    def summary(self) -> str:
+        """Return the result as a sentence."""
+        if self.write_fault is not None:
+            return f"Files can be read, but not written: {self.sentence(self.write_fault)}"
+        if self.delete_fault is not None:
+            explanation = self.sentence(self.delete_fault)
+            leftover = f"The test left {self.names[0]} in {self.home}."
+            return f"Files can be read and written, but not deleted: {explanation} {leftover}"
         return "Files can be read and written, but slowly." if self.is_slow else "Files can be read and written."
 
     def sentence(self, error: ExternalError) -> str:
-        """Return what went wrong; it is about the folder, not about the test's own file."""
+        """Return the message of an error, about the folder instead of the test's own file."""
         message = error.message
         for name in self.names:
             message = message.replace(paths.join(self.home, name), self.home)
         return message
 
 
-def _rate(size: int, took: float) -> int:
-    return round(size / max(took, 1e-6))
+def _rate(size: int, seconds: float) -> int:
+    return round(size / max(seconds, 1e-6))

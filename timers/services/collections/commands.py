@@ -1,4 +1,4 @@
-"""Collections: create, change, delete, browse. And the way from a collection to its storage."""
+"""Collections: create, change, delete, browse; and the storage of a collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.copying import paths
 from timers.errors import REQUIRED, ExternalError, Forbidden, Invalid, NotFound, UnknownKind
 from timers.models import Collection
 from timers.services import events
-from timers.storages.base import STORAGES, Entry, Storage, is_part
+from timers.storages.base import STORAGES, Entry, Storage, is_partial
 
 ENTITY_TYPES = (
     "GCP_mapped_collection",
@@ -31,10 +31,10 @@ MASK = "***"
 MAX_LISTED = 100_000
 
 _STORAGE = {"kind", "storage", "secrets"}
-_RECIPIENT = {"host": "host", "port": "port", "endpoint_url": "endpoint"}
-"""The parameters, of whatever kind, that say to whom secrets are sent."""
+_RECIPIENT_PARAMETERS = {"host": "host", "port": "port", "endpoint_url": "endpoint"}
+"""Parameters, of every kind of storage, that name the host to which secrets are sent."""
 
-_OF_THE_PATH = {
+_PATH_REASONS = {
     "not_a_folder",
     "not_a_file",
     "already_exists",
@@ -48,7 +48,10 @@ _OF_THE_PATH = {
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder holds, by name. `path` is the collection path that was meant; `truncated` when there is more."""
+    """A folder's entries, by name.
+
+    `path` is the resolved collection path; `truncated` is True when there are more entries.
+    """
 
     path: str
     entries: tuple[Entry, ...]
@@ -58,7 +61,10 @@ class Folder:
 def create(
     *, owner: Any, fields: Mapping[str, Any], now: datetime, by: Any = None, id: UUID | None = None
 ) -> Collection:
-    """Store a new collection; raises Invalid naming the fields, and Forbidden where only administrators may."""
+    """Store a new collection and return it.
+
+    Raises Invalid naming the fields, and Forbidden where only administrators may.
+    """
     by = by or owner
     for name in ("display_name", "storage"):
         if name not in fields:
@@ -72,15 +78,18 @@ def create(
 
 
 def update(collection: Collection, *, changes: Mapping[str, Any], by: Any, now: datetime) -> Collection:
-    """Change any subset of the fields; `storage` is replaced as a whole, secrets given as *** stay as they are.
+    """Change any subset of the fields and return the collection.
 
-    Whoever names another host has to give the secrets again. What an earlier test found of another place is forgotten.
+    `storage` is replaced as a whole; secrets given as *** stay as they are.
+
+    A change of the host requires the secrets again. The result of an earlier test is forgotten when it was about
+    another place.
     """
-    before = _tested(collection)
+    before = _test_subject(collection)
     _apply(collection, changes, by=by)
     collection.updated_at = now
     changed = {"updated_at", *changes.keys() - {"storage"}} | (_STORAGE if "storage" in changes else set())
-    if _tested(collection) != before:
+    if _test_subject(collection) != before:
         collection.health = {}
         changed.add("health")
     with transaction.atomic():
@@ -90,7 +99,7 @@ def update(collection: Collection, *, changes: Mapping[str, Any], by: Any, now: 
 
 
 def delete(collection: Collection, *, by: Any, now: datetime) -> Collection:
-    """Take a collection away; its files, its finished transfers and those that go on are left alone."""
+    """Mark a collection as deleted and return it; its files, its finished and its running transfers are left alone."""
     if collection.deleted_at is None:
         collection.deleted_at = now
         with transaction.atomic():
@@ -100,15 +109,15 @@ def delete(collection: Collection, *, by: Any, now: datetime) -> Collection:
 
 
 def get_for(user: Any, id: UUID | str) -> Collection:
-    """Return a collection that the user may know of; raises NotFound."""
-    found = find(user, id)
-    if found is None:
+    """Return a collection that the user may see; raises NotFound."""
+    collection = find(user, id)
+    if collection is None:
         raise NotFound(f"There is no collection {id}.")
-    return found
+    return collection
 
 
 def find(user: Any, id: object) -> Collection | None:
-    """Return a collection that the user may know of, None for anything else, also for what is no id."""
+    """Return a collection that the user may see, None for anything else, including an invalid id."""
     key = validation.uuid(id)
     return Collection.objects.visible_to(user).filter(pk=key).first() if key else None
 
@@ -120,58 +129,61 @@ def storage_for(collection: Collection) -> Storage:
 
 
 def storage_document(collection: Collection) -> dict[str, Any]:
-    """Return what may be shown of where the collection is: kind and parameters, secrets as ***."""
+    """Return the visible description of the storage: kind and parameters, secrets as ***."""
     return {"kind": collection.kind, **collection.storage, **dict.fromkeys(collection.secrets, MASK)}
 
 
 def abilities(collection: Collection) -> dict[str, Any]:
-    """Return what the collection's storage is able to do."""
+    """Return the capabilities of the collection's storage."""
     return STORAGES.get(collection.kind).abilities.document()
 
 
-# Browsing: what a storage says is answered with the service's own errors, which interfaces know
+# Browsing: faults of a storage are raised as the service's own errors, which interfaces know
 
 
 def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Folder:
-    """Return what a folder of the collection holds, by name; without `path` its default directory."""
-    place = _place(collection, path)
-    found: list[Entry] = []
-    with _browsing(), storage_for(collection) as storage:
-        for entry in storage.list(place):
-            if is_part(entry.name) or not paths.is_storable(entry.name):
+    """Return the entries of a folder of the collection, by name; without `path` those of its default directory."""
+    full_path = _full_path(collection, path)
+    entries: list[Entry] = []
+    with _translated_faults(), storage_for(collection) as storage:
+        for entry in storage.list(full_path):
+            if is_partial(entry.name) or not paths.is_storable(entry.name):
                 continue
-            if len(found) == limit:
-                return Folder(place, tuple(sorted(found)), truncated=True)
-            found.append(entry)
-    return Folder(place, tuple(sorted(found)))
+            if len(entries) == limit:
+                return Folder(full_path, tuple(sorted(entries)), truncated=True)
+            entries.append(entry)
+    return Folder(full_path, tuple(sorted(entries)))
 
 
 def stat(collection: Collection, path: str | None = None) -> Entry:
-    """Return what stands at a path; raises NotFound."""
-    with _browsing(), storage_for(collection) as storage:
-        return storage.stat(_place(collection, path))
+    """Return the entry at a path; raises NotFound."""
+    with _translated_faults(), storage_for(collection) as storage:
+        return storage.stat(_full_path(collection, path))
 
 
 def make_directory(collection: Collection, path: str) -> str:
     """Make one folder, parents included, and return its path; raises Invalid when it exists."""
-    place = _place(collection, path)
-    with _browsing(), storage_for(collection) as storage:
-        if not storage.mkdir(place):
-            raise Invalid({"path": f"{place} exists already."})
-    return place
+    full_path = _full_path(collection, path)
+    with _translated_faults(), storage_for(collection) as storage:
+        if not storage.mkdir(full_path):
+            raise Invalid({"path": f"{full_path} exists already."})
+    return full_path
 
 
 def rename(collection: Collection, source: str, target: str) -> None:
-    """Move a file or folder inside the collection; raises Invalid when the new name is taken."""
-    here, there = _place(collection, source, field="old_path"), _place(collection, target, field="new_path")
-    if paths.is_inside(there, here):
+    """Move a file or folder inside the collection; raises Invalid when the new name exists."""
+    source_path, target_path = (
+        _full_path(collection, source, field="old_path"),
+        _full_path(collection, target, field="new_path"),
+    )
+    if paths.is_inside(target_path, source_path):
         raise Invalid({"new_path": "A folder cannot be moved into itself."})
-    with _browsing(), storage_for(collection) as storage:
-        storage.rename(here, there)
+    with _translated_faults(), storage_for(collection) as storage:
+        storage.rename(source_path, target_path)
 
 
 @contextmanager
-def _browsing() -> Iterator[None]:
+def _translated_faults() -> Iterator[None]:
     try:
         yield
     except ExternalError as error:
@@ -179,12 +191,12 @@ def _browsing() -> Iterator[None]:
             raise NotFound(error.message) from error
         if error.reason in {"permission_denied", "path_outside"}:
             raise Forbidden(error.message) from error
-        if error.reason in _OF_THE_PATH:
+        if error.reason in _PATH_REASONS:
             raise Invalid({"path": error.message}) from error
         raise
 
 
-def _place(collection: Collection, path: str | None, *, field: str = "path") -> str:
+def _full_path(collection: Collection, path: str | None, *, field: str = "path") -> str:
     home = paths.normalise(collection.default_directory)
     return home if path is None or path == "" else paths.normalise(path, default_directory=home, field=field)
 
@@ -213,14 +225,14 @@ def _apply(collection: Collection, fields: Mapping[str, Any], *, by: Any) -> Non
 def _apply_storage(collection: Collection, document: object, *, by: Any) -> None:
     if not isinstance(document, Mapping):
         raise Invalid({"storage": 'Give an object with a kind, such as {"kind": "local", "root": "/data"}.'})
-    given = dict(document)
-    kind = given.pop("kind", None)
+    parameters = dict(document)
+    kind = parameters.pop("kind", None)
     if not isinstance(kind, str) or kind not in STORAGES:
         raise UnknownKind("storage.kind", kind, STORAGES)
     try:
-        kept = _kept(given, collection.secrets if kind == collection.kind else {})
-        public, secrets = STORAGES.get(kind).clean({**given, **kept}, owner=by)
-        _refuse_elsewhere(kept, old=collection.storage, new=public)
+        unmasked = _unmasked_secrets(parameters, collection.secrets if kind == collection.kind else {})
+        public, secrets = STORAGES.get(kind).clean({**parameters, **unmasked}, owner=by)
+        _refuse_moved_secrets(unmasked, old=collection.storage, new=public)
     except Invalid as error:
         raise error.under("storage") from error
     collection.kind = kind
@@ -228,34 +240,34 @@ def _apply_storage(collection: Collection, document: object, *, by: Any) -> None
     collection.secrets = secrets  # type: ignore[assignment]  # the field holds objects, as text
 
 
-def _kept(given: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+def _unmasked_secrets(parameters: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored secrets for which a mask was given."""
-    masked = [name for name, value in given.items() if value == MASK]
+    masked = [name for name, value in parameters.items() if value == MASK]
     unknown = [name for name in masked if name not in stored]
     if unknown:
         raise Invalid(dict.fromkeys(unknown, f"{MASK} stands for a stored secret, and there is none yet."))
     return {name: stored[name] for name in masked}
 
 
-def _refuse_elsewhere(kept: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _refuse_moved_secrets(unmasked: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Refuse to send a stored secret to another host than the one that it was given for."""
-    moved = [word for name, word in _RECIPIENT.items() if old.get(name) != new.get(name)]
-    if kept and moved:
-        raise Invalid(dict.fromkeys(kept, f"Give it again: the {moved[0]} changed."))
+    moved = [label for name, label in _RECIPIENT_PARAMETERS.items() if old.get(name) != new.get(name)]
+    if unmasked and moved:
+        raise Invalid(dict.fromkeys(unmasked, f"Give it again: the {moved[0]} changed."))
 
 
-def _tested(collection: Collection) -> tuple[Any, ...]:
-    """Return what a test is about."""
+def _test_subject(collection: Collection) -> tuple[Any, ...]:
+    """Return the values that a test result depends on."""
     return collection.kind, collection.storage, collection.secrets, collection.default_directory
 
 
 def _directory(value: object) -> str:
     if isinstance(value, str) and (value.startswith("~") or value.startswith("/~")):
-        raise Invalid({"default_directory": "This is what ~ means: name the folder itself, such as /home."})
-    place = paths.normalise(value, field="default_directory")
-    if len(place) > 1000:
+        raise Invalid({"default_directory": "~ stands for this very directory: give a path such as /home."})
+    full_path = paths.normalise(value, field="default_directory")
+    if len(full_path) > 1000:
         raise Invalid({"default_directory": "At most 1,000 characters."})
-    return place if place == paths.ROOT else f"{place}/"
+    return full_path if full_path == paths.ROOT else f"{full_path}/"
 
 
 _FIELDS: dict[str, Any] = {

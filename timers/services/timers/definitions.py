@@ -121,7 +121,7 @@ def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | 
             timeout_seconds=defaults.timeout_seconds,
             schedule=schedule,
         )
-        return replace(parsed, notify=channels.clean_words(parsed.notify, owner=owner))
+        return replace(parsed, notify=channels.clean_recipients(parsed.notify, owner=owner))
     except Invalid as error:
         raise error.under("policies") from None
 

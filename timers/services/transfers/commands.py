@@ -1,4 +1,4 @@
-"""Transfer tasks: submit, run again, cancel, find, end. Slices write by themselves (slices.py, progress.py)."""
+"""Transfer tasks: submit, run again, cancel, look up, end. The writes of a slice are in `slices` and `progress`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from timers.services.transfers.submissions import Submission
 
 __all__ = [
     "cancel",
-    "cancel_of_execution",
-    "cancel_of_step",
+    "cancel_for_execution",
+    "cancel_for_step",
     "change",
     "check_body",
     "document",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 MAX_DURATION = timedelta(days=1)
-"""How long a transfer may go on when nobody named a deadline (docs/policies.md)."""
+"""Longest duration of a transfer without a given deadline (docs/policies.md)."""
 
 
 def check_body(body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
@@ -61,17 +61,17 @@ def submit(
 ) -> Transfer:
     """Store a transfer, or a deletion, and wake its first slice, in one transaction; return it.
 
-    A `submission_id` that was used before answers with its transfer. An execution, or the step of a workflow run, has
-    one transfer at a time: a later attempt takes over the one that is still going on or came to a good end, and begins
-    another where it failed. In a timer's body the submission id counts for nothing, since it would make every run but
-    the first a repetition.
+    A `submission_id` that was used before returns its transfer. An execution, or the step of a workflow run, has one
+    transfer at a time: a later attempt takes over a transfer that still runs or has succeeded, and starts another where
+    it failed. The submission id in a timer's body is ignored, because it would make every run but the first a
+    repetition. Raises Invalid naming the field.
     """
     submission = submissions.read(body, owner=owner)
     try:
         with transaction.atomic():
-            before = _before(owner, submission, execution_id, step_id)
-            if before is not None:
-                return _adopt(before, attempt)
+            existing = _existing(owner, submission, execution_id, step_id)
+            if existing is not None:
+                return _adopt(existing, attempt)
             transfer = _store(submission, owner=owner, now=now, deadline=deadline)
             transfer.timer_id, transfer.execution_id, transfer.attempt = timer_id, execution_id, attempt
             transfer.step_id = step_id
@@ -81,32 +81,34 @@ def submit(
             queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
             return transfer
     except IntegrityError:  # the same submission arrived twice at once, and the other one was stored
-        before = _before(owner, submission, execution_id, step_id)
-        if before is None:
+        existing = _existing(owner, submission, execution_id, step_id)
+        if existing is None:
             raise
-        return before
+        return existing
 
 
 def rerun(transfer: Transfer, *, by: Any, now: datetime, changes: Mapping[str, Any] | None = None) -> Transfer:
-    """Submit the same again for the same owner, with the changes (transfer_documents.CHANGEABLE); return the new one.
+    """Submit the same transfer again for the same owner, with the changes (documents.CHANGEABLE); return the new one.
 
-    Raises Invalid when it cannot work any more, or not with these changes.
+    Raises Invalid when the transfer cannot work any more, or not with these changes.
     """
-    body = transfer_documents.again(transfer, now=now, changes=changes or {})
+    body = transfer_documents.rerun_body(transfer, now=now, changes=changes or {})
     with transaction.atomic():
-        new = submit(owner=transfer.owner, body=body, now=now)
+        rerun_transfer = submit(owner=transfer.owner, body=body, now=now)
         text = f"Asked for by {by.get_username()}, as {transfer.pk} was."
-        TransferEvent.objects.create(transfer=new, at=now, code="rerun", phase=new.phase, text=text)
-    return new
+        TransferEvent.objects.create(
+            transfer=rerun_transfer, at=now, code="rerun", phase=rerun_transfer.phase, text=text
+        )
+    return rerun_transfer
 
 
 def find_submission(owner: Any, submission_id: UUID) -> Transfer | None:
-    """Return the transfer that this submission id stands for, None for a fresh one."""
+    """Return the transfer of this submission id, None for a new one."""
     return Transfer.objects.filter(owner=owner, submission_id=submission_id).first()
 
 
 def get_for(user: Any, id: UUID | str) -> Transfer:
-    """Return a transfer that the user may know of; raises NotFound."""
+    """Return a transfer that the user may see; raises NotFound."""
     visible = Transfer.objects.visible_to(user).select_related("source", "destination")
     identifier = validation.uuid(id)
     transfer = None if identifier is None else visible.filter(pk=identifier).first()
@@ -116,9 +118,9 @@ def get_for(user: Any, id: UUID | str) -> Transfer:
 
 
 def change(transfer: Transfer, *, changes: Mapping[str, Any], now: datetime) -> Transfer:
-    """Return a transfer that goes on with another label or deadline; null takes a label away.
+    """Return the unfinished transfer with a new label or deadline; a null label is removed.
 
-    Raises Invalid naming label or deadline, Conflict when it has finished.
+    Raises Invalid naming label or deadline, Conflict when the transfer has finished.
     """
     changed: dict[str, Any] = {}
     if "label" in changes:
@@ -135,14 +137,16 @@ def change(transfer: Transfer, *, changes: Mapping[str, Any], now: datetime) -> 
 
 
 def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:
-    """Ask a transfer to stop: at once between slices, else the running slice sees it within a second.
+    """Cancel a transfer: at once between two slices, else the running slice notices it within a second.
 
-    Raises Conflict when it has finished.
+    Return the transfer.
+
+    Raises Conflict when the transfer has finished.
     """
     with transaction.atomic():
         transfer = Transfer.objects.select_for_update().get(pk=transfer.pk)
         if transfer.status not in UNFINISHED_TRANSFER:
-            raise Conflict(f"The transfer has finished: it {_PAST[transfer.status]}.")
+            raise Conflict(f"The transfer has finished: it {_PAST_TENSE[transfer.status]}.")
         transfer.cancel_requested = True
         transfer.save(update_fields=["cancel_requested"])
         if transfer.lease_owner is None:
@@ -152,20 +156,20 @@ def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:
 
 def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> None:
     if not TransferFile.objects.filter(transfer=transfer, state="pending", part__isnull=False).exists():
-        finish(transfer, TransferStatus.CANCELLED, now=now, message=_who_cancelled(by))
+        finish(transfer, TransferStatus.CANCELLED, now=now, message=_cancel_message(by))
         return
-    # a part of a file lies at the destination: a slice has to remove it
+    # a partial file is left at the destination: a slice has to remove it
     Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + TRANSFERS.message_lease)
     queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
 
 
-def cancel_of_execution(execution_id: UUID, *, now: datetime) -> None:
-    """Stop what goes on for an execution, if anything does."""
+def cancel_for_execution(execution_id: UUID, *, now: datetime) -> None:
+    """Cancel the unfinished transfer of an execution, if there is one."""
     _cancel_all(Transfer.objects.unfinished().filter(execution_id=execution_id), now=now)
 
 
-def cancel_of_step(step_id: UUID, *, now: datetime) -> None:
-    """Stop what goes on for the step of a workflow run, if anything does."""
+def cancel_for_step(step_id: UUID, *, now: datetime) -> None:
+    """Cancel the unfinished transfer of a step of a workflow run, if there is one."""
     _cancel_all(Transfer.objects.unfinished().filter(step_id=step_id), now=now)
 
 
@@ -186,15 +190,15 @@ def finish(
     reason: str | None = None,
     retryable: bool = False,
 ) -> bool:
-    """End a transfer, and the execution that waits for it; return False when somebody else ended it.
+    """End a transfer, and the execution that waits for it; return False when it had ended already.
 
-    Call it inside a transaction in which the transfer's row is yours.
+    Call it inside a transaction that has locked the transfer's row.
     """
     changes = {"error_message": message, "failure_reason": reason, "finished_at": now}
-    free = {"run_at": None, "lease_until": None, "lease_owner": None, "busy_until": None}
-    if not Transfer.objects.move(transfer.pk, transfer.status, status, **changes, **free):
+    lease_fields = {"run_at": None, "lease_until": None, "lease_owner": None, "busy_until": None}
+    if not Transfer.objects.move(transfer.pk, transfer.status, status, **changes, **lease_fields):
         return False
-    for name, value in {"status": status, **changes, **free}.items():
+    for name, value in {"status": status, **changes, **lease_fields}.items():
         setattr(transfer, name, value)
     TransferEvent.objects.create(
         transfer=transfer, at=now, code=status, phase=transfer.phase, text=message or "Succeeded."
@@ -207,20 +211,20 @@ def finish(
 
 
 def outcome_of(transfer: Transfer, *, retryable: bool = False) -> Outcome:
-    """Return how an execution ends whose transfer is as it is now."""
-    result, known = result_of(transfer), {"transfer_id": transfer.pk}
+    """Return the outcome of an execution for the present state of its transfer."""
+    result, ids = result_of(transfer), {"transfer_id": transfer.pk}
     if transfer.status == TransferStatus.SUCCEEDED:
-        return Outcome.completed(result, **known)
+        return Outcome.completed(result, **ids)
     if transfer.status == TransferStatus.CANCELLED:
         return Outcome.cancelled(transfer.error_message or "Cancelled.")
     if transfer.status == TransferStatus.FAILED:
         message, reason = transfer.error_message or "The transfer failed.", transfer.failure_reason or "failed"
-        return Outcome.failed(message, reason=reason, retryable=retryable, result=result, **known)
-    return Outcome.waiting(**known)
+        return Outcome.failed(message, reason=reason, retryable=retryable, result=result, **ids)
+    return Outcome.waiting(**ids)
 
 
 def result_of(transfer: Transfer) -> dict[str, Any]:
-    """Return what an execution shows of its transfer."""
+    """Return the transfer's counters, as the result of its execution."""
     return {
         "transfer_id": str(transfer.pk),
         "files_transferred": transfer.files_transferred,
@@ -232,18 +236,18 @@ def result_of(transfer: Transfer) -> dict[str, Any]:
     }
 
 
-_PAST: dict[str, str] = {
+_PAST_TENSE: dict[str, str] = {
     TransferStatus.SUCCEEDED: "succeeded",
     TransferStatus.FAILED: "failed",
     TransferStatus.CANCELLED: "was cancelled",
 }
 
 
-def _before(owner: Any, submission: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
+def _existing(owner: Any, submission: Submission, execution_id: UUID | None, step_id: UUID | None) -> Transfer | None:
     if execution_id is None and step_id is None:
         return find_submission(owner, submission.submission_id) if submission.submission_id else None
-    which = {"execution_id": execution_id} if step_id is None else {"step_id": step_id}
-    newest = Transfer.objects.select_for_update().filter(**which).order_by("-attempt").first()
+    owner_filter = {"execution_id": execution_id} if step_id is None else {"step_id": step_id}
+    newest = Transfer.objects.select_for_update().filter(**owner_filter).order_by("-attempt").first()
     return None if newest is None or newest.status == TransferStatus.FAILED else newest
 
 
@@ -257,7 +261,7 @@ def _adopt(transfer: Transfer, attempt: int | None) -> Transfer:
 def _store(submission: Submission, *, owner: Any, now: datetime, deadline: datetime | None) -> Transfer:
     if submission.deadline is not None and submission.deadline <= now:
         raise Invalid({"deadline": "This instant has passed."})
-    limits = [limit for limit in (submission.deadline, deadline) if limit is not None]
+    limits = [instant for instant in (submission.deadline, deadline) if instant is not None]
     return Transfer(
         owner=owner,
         kind=submission.kind,
@@ -287,5 +291,5 @@ def _items(transfer: Transfer, submission: Submission) -> list[TransferItem]:
     ]
 
 
-def _who_cancelled(by: Any) -> str:
+def _cancel_message(by: Any) -> str:
     return "Cancelled." if by is None else f"Cancelled by {by.get_username()}."

@@ -1,4 +1,4 @@
-"""The document that a transfer was asked for with, written again from what is stored."""
+"""The document of a transfer, written again from the stored transfer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from timers.models import Transfer, TransferItem
 from timers.services.transfers.submissions import DELETE
 
 CHANGEABLE = ("dry_run", "max_delete", "delete_destination_extra")
-"""What may be asked for differently when a transfer is run again."""
+"""Fields that may be changed when a transfer is run again."""
 
 
 def document(transfer: Transfer) -> dict[str, Any]:
-    """Return what was asked for: reading it gives the same items and options."""
+    """Return the document of a transfer; reading it gives the same items and options."""
     items = TransferItem.objects.filter(transfer=transfer).order_by("number")
     shared = {"label": transfer.label or None, **transfer.options}
     if transfer.kind == DELETE:
@@ -31,7 +31,7 @@ def document(transfer: Transfer) -> dict[str, Any]:
 
 
 def _item(item: TransferItem) -> dict[str, Any]:
-    given = {
+    optional = {
         "recursive": item.recursive,
         "external_checksum": item.external_checksum,
         "checksum_algorithm": item.checksum_algorithm,
@@ -40,28 +40,28 @@ def _item(item: TransferItem) -> dict[str, Any]:
         "DATA_TYPE": "transfer_item",
         "source_path": item.source_path,
         "destination_path": item.destination_path,
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in optional.items() if value is not None},
     }
 
 
-def again(transfer: Transfer, *, now: datetime, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is to be submitted to run a transfer again: no deadline that has passed, and the changes.
+def rerun_body(transfer: Transfer, *, now: datetime, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document that runs a transfer again: without a deadline that has passed, and with the changes.
 
-    Changes that are null count as absent. Raises Invalid for what may not be changed.
+    Changes that are null count as absent. Raises Invalid for a field that may not be changed.
     """
-    wanted = {name: value for name, value in changes.items() if value is not None}
-    _check(transfer, wanted)
+    changed = {name: value for name, value in changes.items() if value is not None}
+    _check(transfer, changed)
     body = document(transfer)
     if body.get("deadline") and datetime.fromisoformat(body["deadline"]) <= now:
         del body["deadline"]
-    if wanted.get("delete_destination_extra") is False:
-        body.pop("max_delete", None)  # a limit of what is not asked for would contradict it
-    return {**body, **wanted}
+    if changed.get("delete_destination_extra") is False:
+        body.pop("max_delete", None)  # a limit without deletions would be refused
+    return {**body, **changed}
 
 
 def _check(transfer: Transfer, changes: Mapping[str, Any]) -> None:
-    foreign = [name for name in changes if name not in CHANGEABLE]
-    if foreign:
-        raise Invalid(dict.fromkeys(foreign, f"Only {', '.join(CHANGEABLE)} can be changed."))
+    unknown = [name for name in changes if name not in CHANGEABLE]
+    if unknown:
+        raise Invalid(dict.fromkeys(unknown, f"Only {', '.join(CHANGEABLE)} can be changed."))
     if transfer.kind == DELETE and changes:
         raise Invalid(dict.fromkeys(changes, "This belongs to a transfer; a deletion has no such field."))

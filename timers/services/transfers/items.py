@@ -1,4 +1,7 @@
-"""Reading the items of a transfer or a deletion: paths normalised, nothing asked for twice or copied into itself."""
+"""Reading the items of a transfer or a deletion: paths are normalised.
+
+Duplicates, and copies into themselves, are refused.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ _KNOWN_OF_DELETION = {"DATA_TYPE", "path", "additional_fields"}
 
 @dataclass(frozen=True)
 class ItemPaths:
-    """One pair of paths, normalised; both are the same when it is to be deleted.
+    """One pair of paths, normalised; both are the same for a deletion.
 
-    `into` says that the destination was written as a folder ("/x/").
+    `into` is True when the destination was written as a folder ("/x/").
     """
 
     source_path: str
@@ -44,7 +47,7 @@ class ItemPaths:
 
     @property
     def target(self) -> str:
-        """Where the item ends up if it is a file: inside a destination that was written as a folder."""
+        """Target path of the item if it is a file: inside a destination that was written as a folder."""
         if self.into and self.recursive is not True and self.source_path != paths.ROOT:
             return paths.join(self.destination_path, paths.name_of(self.source_path))
         return self.destination_path
@@ -52,25 +55,25 @@ class ItemPaths:
 
 def read(data: object, *, source: Collection, destination: Collection) -> tuple[ItemPaths, ...]:
     """Return the items of a transfer; raises Invalid naming the item and its field."""
-    listed = _listed(data, "source_path and destination_path")
-    return tuple(_item(each, f"DATA.{number}", source, destination) for number, each in enumerate(listed))
+    documents = _item_list(data, "source_path and destination_path")
+    return tuple(_item(document, f"DATA.{number}", source, destination) for number, document in enumerate(documents))
 
 
 def read_deletions(data: object, *, collection: Collection) -> tuple[ItemPaths, ...]:
-    """Return what is to be deleted; raises Invalid naming the item: the root, or a path that is given twice."""
-    found: dict[str, int] = {}
-    for number, each in enumerate(_listed(data, "path")):
+    """Return the items of a deletion; raises Invalid naming the item for the root, or a path that is given twice."""
+    numbers: dict[str, int] = {}
+    for number, document in enumerate(_item_list(data, "path")):
         name = f"DATA.{number}"
-        path = _path(_object(each, name, _KNOWN_OF_DELETION, "delete_item"), "path", name, collection)
+        path = _path(_item_document(document, name, _KNOWN_OF_DELETION, "delete_item"), "path", name, collection)
         if path == paths.ROOT:
-            raise Invalid({f"{name}.path": "This is the whole collection; name what is in it to delete it."})
-        if path in found:
-            raise Invalid({name: f"The same item is given twice: see DATA.{found[path]}."})
-        found[path] = number
-    return tuple(ItemPaths(path, path) for path in found)
+            raise Invalid({f"{name}.path": "This is the whole collection; give the entries in it instead."})
+        if path in numbers:
+            raise Invalid({name: f"The same item is given twice: see DATA.{numbers[path]}."})
+        numbers[path] = number
+    return tuple(ItemPaths(path, path) for path in numbers)
 
 
-def _listed(data: object, keys: str) -> list[object]:
+def _item_list(data: object, keys: str) -> list[object]:
     if not isinstance(data, list) or not data:
         raise Invalid({"DATA": f"Give a list of at least one item with {keys}."})
     if len(data) > MAX_ITEMS:
@@ -78,7 +81,7 @@ def _listed(data: object, keys: str) -> list[object]:
     return data
 
 
-def _object(document: object, name: str, known: set[str], kind: str) -> Mapping[str, Any]:
+def _item_document(document: object, name: str, known: set[str], kind: str) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise Invalid({name: f"An item is an object with {' and '.join(sorted(known & _PATHS, reverse=True))}."})
     try:
@@ -86,7 +89,7 @@ def _object(document: object, name: str, known: set[str], kind: str) -> Mapping[
     except Invalid as error:
         raise error.under(name) from error
     if document.get("DATA_TYPE") not in (None, kind):
-        raise Invalid({f"{name}.DATA_TYPE": f"An item here is a {kind}."})
+        raise Invalid({f"{name}.DATA_TYPE": f"Every item must be a {kind}."})
     return document
 
 
@@ -94,16 +97,16 @@ _PATHS = {"path", "source_path", "destination_path"}
 
 
 def _item(document: object, name: str, source: Collection, destination: Collection) -> ItemPaths:
-    given = _object(document, name, _KNOWN, "transfer_item")
-    recursive = given.get("recursive")
+    item = _item_document(document, name, _KNOWN, "transfer_item")
+    recursive = item.get("recursive")
     if recursive is not None and not isinstance(recursive, bool):
         raise Invalid({f"{name}.recursive": "Must be true, false or absent."})
-    checksum, algorithm = _checksum(given, name, recursive)
+    checksum, algorithm = _checksum(item, name, recursive)
     return ItemPaths(
-        source_path=_path(given, "source_path", name, source),
-        destination_path=_path(given, "destination_path", name, destination),
+        source_path=_path(item, "source_path", name, source),
+        destination_path=_path(item, "destination_path", name, destination),
         recursive=recursive,
-        into=paths.means_folder(str(given.get("destination_path"))),
+        into=paths.means_folder(str(item.get("destination_path"))),
         external_checksum=checksum,
         checksum_algorithm=algorithm,
     )
@@ -126,27 +129,27 @@ def _checksum(document: Mapping[str, Any], name: str, recursive: bool | None) ->
     )
 
 
-# What contradicts itself
+# Contradictions
 
 
 def check_overlaps(items: Sequence[ItemPaths], *, source: Collection, destination: Collection, rules: Filter) -> None:
-    """Raise Invalid, naming the item, for what is asked for twice and for what would be copied into itself."""
-    here, there = _address(source), _address(destination)
+    """Raise Invalid, naming the item, for an item that is given twice or would be copied into itself."""
+    source_address, destination_address = _address(source), _address(destination)
     targets: dict[str, int] = {}
     folders: dict[tuple[str, str], int] = {}
     for number, item in enumerate(items):
-        _check_twice(items, number, targets)
-        _check_overlap(item, f"DATA.{number}", here, there)
+        _check_duplicate(items, number, targets)
+        _check_overlap(item, f"DATA.{number}", source_address, destination_address)
         targets[item.target] = number
         if item.recursive is not False:
             folders[item.source_path, item.destination_path] = number
     for number in range(len(items)):
-        _check_covered(items, number, folders, rules)
-    if overlap(here, there):
-        _check_chains(items, here, there)
+        _check_covered_by_folder(items, number, folders, rules)
+    if overlap(source_address, destination_address):
+        _check_chains(items, source_address, destination_address)
 
 
-def _check_twice(items: Sequence[ItemPaths], number: int, targets: Mapping[str, int]) -> None:
+def _check_duplicate(items: Sequence[ItemPaths], number: int, targets: Mapping[str, int]) -> None:
     item, other = items[number], targets.get(items[number].target)
     if other is None:
         return
@@ -155,19 +158,21 @@ def _check_twice(items: Sequence[ItemPaths], number: int, targets: Mapping[str, 
     raise Invalid({f"DATA.{number}.destination_path": f"DATA.{other} has the same destination."})
 
 
-def _check_overlap(item: ItemPaths, name: str, here: tuple[str, ...], there: tuple[str, ...]) -> None:
-    source = (*here, *paths.parts(item.source_path))
-    target = (*there, *paths.parts(item.target))
-    if source == target:
+def _check_overlap(
+    item: ItemPaths, name: str, source_address: tuple[str, ...], destination_address: tuple[str, ...]
+) -> None:
+    source_path = (*source_address, *paths.parts(item.source_path))
+    target_path = (*destination_address, *paths.parts(item.target))
+    if source_path == target_path:
         raise Invalid({f"{name}.destination_path": "Source and destination are the same."})
     if item.recursive is not False:
-        complaint = overlap(source, target)
-        if complaint:
-            raise Invalid({f"{name}.{complaint[0]}": complaint[1]})
+        problem = overlap(source_path, target_path)
+        if problem:
+            raise Invalid({f"{name}.{problem[0]}": problem[1]})
 
 
 def overlap(source: tuple[str, ...], target: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return the field and the sentence if one of two folders, given by their addresses, lies in the other."""
+    """Return the field and the message if one of two folders, given by their addresses, lies inside the other."""
     if target[: len(source)] == source:
         return "destination_path", "The destination lies inside the source."
     if source[: len(target)] == target:
@@ -175,21 +180,23 @@ def overlap(source: tuple[str, ...], target: tuple[str, ...]) -> tuple[str, str]
     return None
 
 
-def _check_chains(items: Sequence[ItemPaths], here: tuple[str, ...], there: tuple[str, ...]) -> None:
-    """Refuse items of which one reads what another one writes: what comes of them would depend on their order."""
-    sources = {(*here, *paths.parts(item.source_path)): number for number, item in enumerate(items)}
-    targets = {(*there, *paths.parts(item.target)): number for number, item in enumerate(items)}
-    for ends, others in ((sources, targets), (targets, sources)):
+def _check_chains(
+    items: Sequence[ItemPaths], source_address: tuple[str, ...], destination_address: tuple[str, ...]
+) -> None:
+    """Refuse items of which one reads what another one writes: the result would depend on their order."""
+    sources = {(*source_address, *paths.parts(item.source_path)): number for number, item in enumerate(items)}
+    targets = {(*destination_address, *paths.parts(item.target)): number for number, item in enumerate(items)}
+    for ends, other_ends in ((sources, targets), (targets, sources)):
         for end, number in ends.items():
             for length in range(1, len(end) + 1):
-                other = others.get(end[:length], number)
+                other = other_ends.get(end[:length], number)
                 goes_deep = length == len(end) or items[other].recursive is not False
                 if other != number and goes_deep:
                     reads, writes = (number, other) if ends is sources else (other, number)
                     raise Invalid({f"DATA.{reads}.source_path": f"DATA.{writes} writes what this item reads."})
 
 
-def _check_covered(
+def _check_covered_by_folder(
     items: Sequence[ItemPaths], number: int, folders: Mapping[tuple[str, str], int], rules: Filter
 ) -> None:
     """Refuse an item that a folder above it copies too, from the same place to the same place."""
@@ -198,21 +205,24 @@ def _check_covered(
     for end in ends:
         for source, target, names in _folders_above(item.source_path, end):
             other = folders.get((source, target))
-            if other is not None and _takes(rules, names, item):
-                raise Invalid({f"DATA.{number}": f"The same files are asked for twice: DATA.{other} holds this item."})
+            if other is not None and _includes(rules, names, item):
+                raise Invalid({f"DATA.{number}": f"The same files are given twice: DATA.{other} includes this item."})
 
 
 def _folders_above(source: str, target: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the pairs of folders that both paths lie in under the same names, and these names; the nearest first."""
-    here, there = paths.parts(source), paths.parts(target)
-    for depth in range(1, min(len(here), len(there)) + 1):
-        if here[-depth] != there[-depth]:
+    """Yield the pairs of folders above both paths, and the names below them; the nearest first.
+
+    The same names lead from both folders to the two paths.
+    """
+    source_names, target_names = paths.parts(source), paths.parts(target)
+    for depth in range(1, min(len(source_names), len(target_names)) + 1):
+        if source_names[-depth] != target_names[-depth]:
             return
-        yield "/" + "/".join(here[:-depth]), "/" + "/".join(there[:-depth]), there[-depth:]
+        yield "/" + "/".join(source_names[:-depth]), "/" + "/".join(target_names[:-depth]), target_names[-depth:]
 
 
-def _takes(rules: Filter, names: Sequence[str], item: ItemPaths) -> bool:
-    """Return whether a recursive item whose folder has these names below it goes as far as that."""
+def _includes(rules: Filter, names: Sequence[str], item: ItemPaths) -> bool:
+    """Return whether a recursive item includes another item, given the names from its folder down to that item."""
     kinds = {True: (Kind.DIR,), False: (Kind.FILE,), None: (Kind.DIR, Kind.FILE)}[item.recursive]
     above = all(rules.includes(name, Kind.DIR) for name in names[:-1])
     return above and any(rules.includes(names[-1], kind) for kind in kinds)

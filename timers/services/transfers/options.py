@@ -1,4 +1,4 @@
-"""Reading the options of a transfer or a deletion: each checked, and complete afterwards."""
+"""Reading the options of a transfer or a deletion. Every option is checked, and the result has all of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_DELETIONS = 1_000_000_000
 MAX_BYTES_PER_SECOND = 1_000_000_000_000
 MAX_CONCURRENCY = 64
 LINKS = ("ignore", "keep", "copy")
-"""What becomes of symbolic links: left out, made again as links, or replaced by what they lead to."""
+"""Handling of symbolic links: left out, made again as links, or replaced by their target."""
 
-_NOTICES = {"notify_on_succeeded": True, "notify_on_failed": True, "notify_on_inactive": True}
+_NOTIFICATIONS = {"notify_on_succeeded": True, "notify_on_failed": True, "notify_on_inactive": True}
 SWITCHES = {
     "verify_checksum": True,
     "preserve_timestamp": False,
@@ -29,11 +29,13 @@ SWITCHES = {
     "delete_destination_extra": False,
     "store_base_path_info": False,
     "dry_run": False,
-    **_NOTICES,
+    **_NOTIFICATIONS,
 }
-"""Options that are on or off, and what they are when absent. Copies are verified unless somebody says otherwise;
-Globus clients always say."""
-SWITCHES_OF_DELETION = {"recursive": False, "ignore_missing": False, "interpret_globs": False, **_NOTICES}
+"""Options that are on or off, and their defaults.
+
+Copies are verified by default; Globus clients always send the option.
+"""
+SWITCHES_OF_DELETION = {"recursive": False, "ignore_missing": False, "interpret_globs": False, **_NOTIFICATIONS}
 
 _TEXTS = ("source_local_user", "destination_local_user")
 NAMES = {
@@ -50,42 +52,48 @@ NAMES_OF_DELETION = {*SWITCHES_OF_DELETION, "local_user"}
 
 
 def read(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a transfer, all of them; raises Invalid naming the option."""
+    """Return all options of a transfer; raises Invalid naming the option."""
     rules = filters.parse_rules(body.get("filter_rules"))
     return {
-        **{name: validation.flag(body.get(name), name, default=absent) for name, absent in SWITCHES.items()},
-        **{name: _line(body, name) for name in _TEXTS},
+        **{name: validation.flag(body.get(name), name, default=default) for name, default in SWITCHES.items()},
+        **{name: _optional_line(body, name) for name in _TEXTS},
         "sync_level": sync_level(body.get("sync_level")),
         "filter_rules": [rule.document() for rule in rules] or None,
         "recursive_symlinks": _links(body.get("recursive_symlinks")),
-        "max_delete": _whole(body, "max_delete", least=0, most=MAX_DELETIONS),
-        "max_bytes_per_second": _whole(body, "max_bytes_per_second", least=1024, most=MAX_BYTES_PER_SECOND),
-        "max_concurrency": _whole(body, "max_concurrency", least=1, most=MAX_CONCURRENCY),
+        "max_delete": _optional_whole(body, "max_delete", minimum=0, maximum=MAX_DELETIONS),
+        "max_bytes_per_second": _optional_whole(
+            body, "max_bytes_per_second", minimum=1024, maximum=MAX_BYTES_PER_SECOND
+        ),
+        "max_concurrency": _optional_whole(body, "max_concurrency", minimum=1, maximum=MAX_CONCURRENCY),
     }
 
 
 def read_of_deletion(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a deletion, all of them; raises Invalid naming the option."""
+    """Return all options of a deletion; raises Invalid naming the option."""
     return {
         **{
-            name: validation.flag(body.get(name), name, default=absent) for name, absent in SWITCHES_OF_DELETION.items()
+            name: validation.flag(body.get(name), name, default=default)
+            for name, default in SWITCHES_OF_DELETION.items()
         },
-        "local_user": _line(body, "local_user"),
+        "local_user": _optional_line(body, "local_user"),
     }
 
 
 def check(options: Mapping[str, Any], *, items: Iterable[ItemPaths], destination: Collection) -> None:
-    """Raise Invalid for options that contradict each other, the items or what the destination is able to do."""
+    """Raise Invalid for options that contradict each other, the items or the capabilities of the destination."""
     if options["delete_destination_extra"] and all(item.recursive is False for item in items):
-        raise Invalid({"delete_destination_extra": "Only recursive items have something extra at the destination."})
+        raise Invalid({"delete_destination_extra": "Only recursive items can have extra files at the destination."})
     if options["max_delete"] is not None and not options["delete_destination_extra"]:
-        raise Invalid({"max_delete": "Says how much delete_destination_extra may delete, which is not asked for."})
+        raise Invalid({"max_delete": "This limits delete_destination_extra, which is not set."})
     if options["recursive_symlinks"] == "keep" and not STORAGES.get(destination.kind).abilities.links:
         raise Invalid({"recursive_symlinks": "The destination cannot hold symbolic links; choose ignore or copy."})
 
 
 def sync_level(value: object, *, name: str = "sync_level") -> int | None:
-    """Return the number of a level given by number or by name; None always copies."""
+    """Return the number of a level given by number or by name, None for None, which copies always.
+
+    Raises Invalid naming `name`.
+    """
     words = {level.word: level.value for level in SyncLevel}
     if value is None:
         return None
@@ -96,7 +104,7 @@ def sync_level(value: object, *, name: str = "sync_level") -> int | None:
     raise Invalid({name: "Must be 0 (exists), 1 (size), 2 (mtime), 3 (checksum), or null to copy always."})
 
 
-def _line(body: Mapping[str, Any], name: str) -> str | None:
+def _optional_line(body: Mapping[str, Any], name: str) -> str | None:
     return None if body.get(name) is None else validation.line(body[name], name)
 
 
@@ -104,5 +112,5 @@ def _links(value: object) -> str:
     return LINKS[0] if value is None else validation.one_of(value, "recursive_symlinks", LINKS)
 
 
-def _whole(body: Mapping[str, Any], name: str, *, least: int, most: int) -> int | None:
-    return None if body.get(name) is None else validation.whole(body[name], name, minimum=least, maximum=most)
+def _optional_whole(body: Mapping[str, Any], name: str, *, minimum: int, maximum: int) -> int | None:
+    return None if body.get(name) is None else validation.whole(body[name], name, minimum=minimum, maximum=maximum)

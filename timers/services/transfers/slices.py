@@ -1,7 +1,7 @@
-"""Slices of transfers: taken by one worker, held for as long as it works, and ended.
+"""Slices of transfers: their ownership, their leases, and what follows them.
 
-A slice owns its transfer until a worker takes the next one, which none may before `busy_until`. Every write compares
-number and owner, so that a worker that was given up changes nothing any more.
+A slice owns its transfer until another worker takes the next slice, which is not allowed before `busy_until`. Every
+write checks number and owner, so that a worker that lost its slice changes nothing any more.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from timers.services.transfers import commands as transfers
 
 
 class SliceLost(Exception):
-    """The transfer was taken over or ended by somebody else: stop, and write nothing."""
+    """The transfer was taken over or ended by another worker: stop, and write nothing."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice that is ours, and the transfer as it was when it was taken."""
+    """A slice of this worker, and the transfer as it was when the slice was taken."""
 
     transfer_id: UUID
     number: int
@@ -47,7 +47,7 @@ class Slice:
     files_transferred: int
     samples: Sequence[Sequence[int]]
     taken_over: bool
-    """Whether the slice before never said that it ended: its worker died, and left parts behind."""
+    """True when the previous slice did not end properly: its worker died and left partial files behind."""
 
 
 class HeldTransfer(NamedTuple):
@@ -69,7 +69,10 @@ returning cancel_requested""",
 
 
 def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
-    """Begin the next slice of a transfer; None when it is not its time, somebody is at it, or it has ended."""
+    """Begin the next slice of a transfer.
+
+    Return None when it is not due, another worker runs it, or the transfer has ended.
+    """
     with transaction.atomic():
         transfer = Transfer.objects.select_for_update().unfinished().filter(pk=transfer_id).first()
         if transfer is None or _is_busy(transfer, now) or (transfer.run_at is not None and transfer.run_at > now):
@@ -96,51 +99,55 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
     )
 
 
-def renew(held: Slice, *, now: datetime) -> bool:
-    """Extend the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
-    return _is_cancelled(_RENEW, held, lease_until=to_us(now + TRANSFERS.lease))
+def renew(transfer_slice: Slice, *, now: datetime) -> bool:
+    """Renew the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
+    return _is_cancelled(_RENEW, transfer_slice, lease_until=to_us(now + TRANSFERS.lease))
 
 
-def is_ours(held: Slice) -> bool:
-    """Return whether the transfer is to be cancelled, changing nothing. Raises SliceLost."""
-    return _is_cancelled(_CHECK, held)
+def is_cancel_requested(transfer_slice: Slice) -> bool:
+    """Return whether the transfer is to be cancelled, without a change. Raises SliceLost."""
+    return _is_cancelled(_CHECK, transfer_slice)
 
 
-def _is_cancelled(statement: Statement[HeldTransfer], held: Slice, **parameters: int) -> bool:
-    ours = statement.fetch(id=held.transfer_id.hex, slice=held.number, owner=held.owner, **parameters)
-    if not ours:
+def _is_cancelled(statement: Statement[HeldTransfer], transfer_slice: Slice, **parameters: int) -> bool:
+    owned = statement.fetch(
+        id=transfer_slice.transfer_id.hex, slice=transfer_slice.number, owner=transfer_slice.owner, **parameters
+    )
+    if not owned:
         raise SliceLost
-    return ours[0].cancel_requested
+    return owned[0].cancel_requested
 
 
-def enter(held: Slice, phase: str, *, now: datetime) -> None:
-    """Go on to the next phase."""
+def enter(transfer_slice: Slice, phase: str, *, now: datetime) -> None:
+    """Enter the next phase."""
     with transaction.atomic():
-        write(held, phase=phase, cursor=0)
+        write(transfer_slice, phase=phase, cursor=0)
         TransferEvent.objects.create(
-            transfer_id=held.transfer_id, at=now, code="progress", phase=phase, text=_PHASES[phase]
+            transfer_id=transfer_slice.transfer_id, at=now, code="progress", phase=phase, text=_PHASE_TEXTS[phase]
         )
 
 
-def release(held: Slice, *, now: datetime) -> None:
+def release(transfer_slice: Slice, *, now: datetime) -> None:
     """End the slice and wake the next one at once."""
     with transaction.atomic():
-        _release(held, run_at=now, until=now + TRANSFERS.message_lease)
-        queue.enqueue(queue.RUN_SLICE, str(held.transfer_id))
+        _release(transfer_slice, run_at=now, until=now + TRANSFERS.message_lease)
+        queue.enqueue(queue.RUN_SLICE, str(transfer_slice.transfer_id))
 
 
-def wait(held: Slice, *, until: datetime, failures: int = 0) -> None:
-    """End the slice; the reaper wakes the next one at that instant."""
-    _release(held, run_at=until, until=until, failures=failures)
+def wait(transfer_slice: Slice, *, until: datetime, failures: int = 0) -> None:
+    """End the slice; the next one starts at the instant `until`."""
+    _release(transfer_slice, run_at=until, until=until, failures=failures)
 
 
-def _release(held: Slice, *, run_at: datetime, until: datetime, failures: int = 0) -> None:
-    if not Transfer.objects.filter(**_ours(held)).release(until=until, run_at=run_at, failures=failures):
+def _release(transfer_slice: Slice, *, run_at: datetime, until: datetime, failures: int = 0) -> None:
+    if not Transfer.objects.filter(**_owner_fields(transfer_slice)).release(
+        until=until, run_at=run_at, failures=failures
+    ):
         raise SliceLost
 
 
 def end(
-    held: Slice,
+    transfer_slice: Slice,
     status: TransferStatus,
     *,
     now: datetime,
@@ -150,16 +157,19 @@ def end(
 ) -> None:
     """End the transfer. Raises SliceLost."""
     with transaction.atomic():
-        transfer = Transfer.objects.select_for_update().filter(**_ours(held)).first()
+        transfer = Transfer.objects.select_for_update().filter(**_owner_fields(transfer_slice)).first()
         if transfer is None:
             raise SliceLost
         transfers.finish(transfer, status, now=now, message=message, reason=reason, retryable=retryable)
 
 
-def write(held: Slice, **changes: Any) -> None:
-    """Change the transfer if this slice still owns it; raises SliceLost. Nothing to change only asks who owns it."""
-    ours = Transfer.objects.filter(**_ours(held))
-    if not (ours.update(**changes) if changes else ours.exists()):
+def write(transfer_slice: Slice, **changes: Any) -> None:
+    """Change the transfer if this slice still owns it; raises SliceLost.
+
+    Without changes only the ownership is checked.
+    """
+    owned = Transfer.objects.filter(**_owner_fields(transfer_slice))
+    if not (owned.update(**changes) if changes else owned.exists()):
         raise SliceLost
 
 
@@ -175,19 +185,19 @@ def _begin(transfer: Transfer, *, owner: str, now: datetime) -> None:
     Transfer.objects.filter(pk=transfer.pk).take(owner, until=now + TRANSFERS.lease, slice=transfer.slice)
 
 
-_PHASES = {
+_PHASE_TEXTS = {
     "scan": "Listing the source and the destination.",
     "compare": "Comparing files by their content.",
     "copy": "Copying.",
-    "verify": "Looking whether everything that was copied is there.",
+    "verify": "Checking that every copied file is at the destination.",
     "delete": "Deleting.",
 }
 
 
-def _ours(held: Slice) -> dict[str, Any]:
+def _owner_fields(transfer_slice: Slice) -> dict[str, Any]:
     return {
-        "pk": held.transfer_id,
-        "slice": held.number,
-        "lease_owner": held.owner,
+        "pk": transfer_slice.transfer_id,
+        "slice": transfer_slice.number,
+        "lease_owner": transfer_slice.owner,
         "status__in": UNFINISHED_TRANSFER,
     }

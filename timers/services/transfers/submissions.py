@@ -1,4 +1,4 @@
-"""Reading the document of a transfer or a deletion: every field checked and named when it cannot work."""
+"""Reading the document of a transfer or a deletion: every field is checked, and an error names its field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from timers.services.transfers.options import sync_level
 
 __all__ = ["ItemPaths", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
 
-MAX_LABEL = 128
+MAX_LABEL_LENGTH = 128
 TRANSFER, DELETE = "transfer", "delete"
 
 _SHARED = {"DATA_TYPE", "DATA", "submission_id", "label", "deadline", "additional_fields"}
@@ -30,7 +30,7 @@ _KNOWN_OF_DELETION = {*_SHARED, "endpoint", *transfer_options.NAMES_OF_DELETION}
 
 @dataclass(frozen=True)
 class Submission:
-    """What can be stored: collections found, paths normalised, options complete. A deletion has no destination."""
+    """A checked document: collections found, paths normalised, options complete. A deletion has no destination."""
 
     source: Collection
     destination: Collection | None
@@ -45,29 +45,29 @@ class Submission:
 
 
 def read(body: object, *, owner: Any) -> Submission:
-    """Return what a document asks for; raises Invalid with the names of the document."""
+    """Return the submission of a document; raises Invalid with the names of the document."""
     if not isinstance(body, Mapping):
         raise Invalid({"body": "Give an object with source_endpoint, destination_endpoint and DATA."})
     return _deletion(body, owner) if _kind(body) == DELETE else _transfer(body, owner)
 
 
 def read_for_timer(body: object, *, owner: Any) -> Submission:
-    """Return the transfer that a timer is to repeat; raises Invalid for what only people do at once."""
-    wanted = read(body, owner=owner)
-    if wanted.kind != TRANSFER:
+    """Return the transfer that a timer is to repeat; raises Invalid for deletions and dry runs too."""
+    submission = read(body, owner=owner)
+    if submission.kind != TRANSFER:
         raise Invalid({"DATA_TYPE": "A timer runs transfers only; submit a deletion by itself."})
-    if wanted.options["dry_run"]:
+    if submission.options["dry_run"]:
         raise Invalid({"dry_run": "A timer cannot repeat a dry run; submit it by itself."})
-    return wanted
+    return submission
 
 
 def _kind(body: Mapping[str, Any]) -> str:
-    named = body.get("DATA_TYPE")
-    if named is not None and named not in (TRANSFER, DELETE):
+    data_type = body.get("DATA_TYPE")
+    if data_type is not None and data_type not in (TRANSFER, DELETE):
         raise Invalid({"DATA_TYPE": "Must be transfer or delete."})
-    if named is None and body.get("endpoint") is not None and body.get("source_endpoint") is None:
+    if data_type is None and body.get("endpoint") is not None and body.get("source_endpoint") is None:
         return DELETE
-    return named or TRANSFER
+    return data_type or TRANSFER
 
 
 def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
@@ -93,9 +93,9 @@ def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
 
 
 def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
-    foreign = sorted((_KNOWN - _KNOWN_OF_DELETION) & body.keys())
-    if foreign:
-        raise Invalid(dict.fromkeys(foreign, "This belongs to a transfer; a deletion has no such field."))
+    unknown = sorted((_KNOWN - _KNOWN_OF_DELETION) & body.keys())
+    if unknown:
+        raise Invalid(dict.fromkeys(unknown, "This belongs to a transfer; a deletion has no such field."))
     validation.only_known(body, _KNOWN_OF_DELETION)
     collection = _collection(body, "endpoint", owner)
     deadline = read_deadline(body)
@@ -114,10 +114,10 @@ def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
 def _collection(body: Mapping[str, Any], name: str, owner: Any) -> Collection:
     if body.get(name) is None:
         raise Invalid({name: REQUIRED})
-    found = collections.find(owner, body[name])
-    if found is None:
+    collection = collections.find(owner, body[name])
+    if collection is None:
         raise Invalid({name: f"There is no collection {body[name]!s:.100}."})
-    return found
+    return collection
 
 
 def read_deadline(body: Mapping[str, Any]) -> datetime | None:
@@ -128,25 +128,25 @@ def read_deadline(body: Mapping[str, Any]) -> datetime | None:
 def _id(value: object) -> UUID | None:
     identifier = validation.uuid(value)
     if value is not None and identifier is None:
-        raise Invalid({"submission_id": "This is no UUID."})
+        raise Invalid({"submission_id": "Must be a UUID."})
     return identifier
 
 
 def read_label(value: object) -> str:
-    """Return the label as it is kept, empty for none; raises Invalid naming label."""
+    """Return the label as it is stored, empty for none; raises Invalid naming label."""
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_LABEL or not value.isprintable():
-        raise Invalid({"label": f"Give text of at most {MAX_LABEL} characters, without control characters."})
+    if not isinstance(value, str) or len(value) > MAX_LABEL_LENGTH or not value.isprintable():
+        raise Invalid({"label": f"Give text of at most {MAX_LABEL_LENGTH} characters, without control characters."})
     return value
 
 
 def _written(body: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document as given, the same thing written one way: levels as numbers, ids in lower case."""
-    written = dict(body)
-    if "sync_level" in written:
-        written["sync_level"] = options["sync_level"]
+    """Return the given document in one canonical form: levels as numbers, ids in lower case."""
+    document = dict(body)
+    if "sync_level" in document:
+        document["sync_level"] = options["sync_level"]
     for name in ("source_endpoint", "destination_endpoint"):
-        written[name] = str(UUID(str(body[name])))
-    written["DATA"] = [dict(item) for item in body["DATA"]]
-    return written
+        document[name] = str(UUID(str(body[name])))
+    document["DATA"] = [dict(item) for item in body["DATA"]]
+    return document

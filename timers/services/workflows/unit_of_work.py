@@ -126,7 +126,7 @@ class UnitOfWork:
             queue.wake_dispatchers()
         complete.finish_all_elsewhere(self._executions, now=self.now)
         for step_id in self._transfers:  # after the commit: who ends a transfer locks it first, then the run
-            transaction.on_commit(partial(transfers.cancel_of_step, step_id, now=self.now))
+            transaction.on_commit(partial(transfers.cancel_for_step, step_id, now=self.now))
 
     def _write_steps(self) -> None:
         values = [

@@ -1,4 +1,4 @@
-"""Buckets of S3 and of stores that speak like it."""
+"""The storage `s3`: buckets of Amazon S3 and of compatible stores."""
 
 from timers.storages.s3.storage import S3Storage
 

@@ -1,7 +1,7 @@
-"""How an S3 store is spoken to: the library's client, with nothing from the machine around it.
+"""Clients of S3 stores: the library's client, isolated from the environment of this machine.
 
 Credentials, proxies, profiles and endpoints come from the collection alone, never from environment variables, files in
-somebody's home or a machine's metadata service. Every connection is made to an address that was checked just before.
+a home directory or a machine's metadata service. Every connection is made to an address that was checked just before.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from timers import outgoing
 from timers.storages.s3.parameters import DEFAULT_REGION
 
-CONNECT_TIMEOUT = 5
-READ_TIMEOUT = 30
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 30
 MAX_CONNECTIONS = 64
 MAX_CLIENTS = 32
-TRIES = 2  # once more after a connection that broke; the engine does the rest, and later
+MAX_TRIES = 2  # one more attempt after a broken connection; the engine retries later
 
 
 class Access(NamedTuple):
-    """Where a store is, and who asks."""
+    """Address and credentials of a store."""
 
     endpoint_url: str | None
     region: str | None
@@ -49,7 +49,7 @@ class Access(NamedTuple):
 
 
 class _CheckedConnection:
-    """Connects to addresses that may be called: the name is looked up once, here."""
+    """Connects only to addresses that may be called: the name is resolved once, here."""
 
     host: str
     port: int
@@ -57,7 +57,7 @@ class _CheckedConnection:
 
     def _new_conn(self) -> Any:
         name = self._dns_host
-        addresses = outgoing.addresses_of(name, self.port, timeout=CONNECT_TIMEOUT)
+        addresses = outgoing.addresses_of(name, self.port, timeout=CONNECT_TIMEOUT_SECONDS)
         try:
             for waiting in range(len(addresses), 0, -1):
                 self._dns_host = addresses[-waiting]
@@ -70,7 +70,7 @@ class _CheckedConnection:
             self._dns_host = name
 
 
-class _ConnectionOptions(_CheckedConnection, AWSHTTPConnection):  # type: ignore[misc]  # told so by stubs alone
+class _PlainConnection(_CheckedConnection, AWSHTTPConnection):  # type: ignore[misc]  # only the stubs say so
     pass
 
 
@@ -79,7 +79,7 @@ class _TlsConnection(_CheckedConnection, AWSHTTPSConnection):  # type: ignore[mi
 
 
 class _CheckedPool(AWSHTTPConnectionPool):
-    ConnectionCls = _ConnectionOptions
+    ConnectionCls = _PlainConnection
 
 
 class _TlsPool(AWSHTTPSConnectionPool):
@@ -87,10 +87,10 @@ class _TlsPool(AWSHTTPSConnectionPool):
 
 
 class _CheckedSession(URLLib3Session):
-    """The library's own HTTP, over checked connections, trusting whom the rest of this site trusts."""
+    """The library's own HTTP over checked connections, trusting the same certificates as the rest of this site."""
 
     def __init__(self) -> None:
-        timeout: Any = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        timeout: Any = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
         super().__init__(verify=True, proxies={}, timeout=timeout, max_pool_connections=MAX_CONNECTIONS)
         manager: Any = self._manager  # type: ignore[attr-defined]
         manager.pool_classes_by_scheme = {"http": _CheckedPool, "https": _TlsPool}
@@ -98,8 +98,8 @@ class _CheckedSession(URLLib3Session):
     def _get_ssl_context(self) -> ssl.SSLContext:
         return ssl.create_default_context()
 
-    def answer(self, request: AWSPreparedRequest, **_: Any) -> Any:
-        """Send a request; the library asks this first and sends nothing itself."""
+    def send_checked(self, request: AWSPreparedRequest, **_: Any) -> Any:
+        """Send a request; the library calls this first and then sends nothing itself."""
         return self.send(request)
 
 
@@ -109,32 +109,32 @@ _lock = threading.Lock()
 
 
 def client(access: Access) -> Any:
-    """Return a client, which any number of threads may use. Nothing is called yet.
+    """Return a client that many threads may use. No call is made yet.
 
-    Clients are kept with their connections: a transfer asks again every few seconds.
+    Clients are kept with their connections, because a transfer needs one every few seconds.
     """
     with _lock:
-        found = _clients.pop(access, None) or _make(access)
-        _clients[access] = found
+        kept = _clients.pop(access, None) or _create_client(access)
+        _clients[access] = kept
         if len(_clients) > MAX_CLIENTS:
             _clients.popitem(last=False)
-        return found
+        return kept
 
 
-def forget() -> None:
+def forget_all() -> None:
     """Forget all clients: connections must not be shared with a process that was forked."""
     global _lock  # noqa: PLW0603  another thread may have held it when this process was forked
     _lock = threading.Lock()
     _clients.clear()
 
 
-os.register_at_fork(after_in_child=forget)
+os.register_at_fork(after_in_child=forget_all)
 
 
-def _make(access: Access) -> Any:
+def _create_client(access: Access) -> Any:
     if not _session:
-        _session.append(_make_session())
-    made = _session[0].create_client(
+        _session.append(_create_session())
+    created = _session[0].create_client(
         "s3",
         region_name=access.region or DEFAULT_REGION,
         endpoint_url=access.endpoint_url,
@@ -144,9 +144,9 @@ def _make(access: Access) -> Any:
         aws_session_token=access.session_token,
         config=_config(access),
     )
-    events: Any = made.meta.events
-    events.register("before-send.s3", _CheckedSession().answer)
-    return made
+    events: Any = created.meta.events
+    events.register("before-send.s3", _CheckedSession().send_checked)
+    return created
 
 
 def _config(access: Access) -> Config:
@@ -154,21 +154,21 @@ def _config(access: Access) -> Config:
     return Config(  # type: ignore[call-arg]  # the stubs lack one
         signature_version="s3v4",
         s3={"addressing_style": style},
-        retries={"mode": "standard", "total_max_attempts": TRIES},
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": MAX_TRIES},
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
         proxies={},
         user_agent="Timers",
         ignore_configured_endpoint_urls=True,
-        # not every store knows the newer checksums; what is sent goes with one that its store was found to know
+        # not every store supports the newer checksums; `upload` sends one that the store supports
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        parameter_validation=False,  # no person typed the parameters, and checking them takes a tenth of every call
+        parameter_validation=False,  # the parameters come from code, and checking them takes a tenth of every call
     )
 
 
-def _make_session() -> Session:
-    """Return a session of the library that reads no environment and no files but those it came with."""
+def _create_session() -> Session:
+    """Return a session of the library that reads no environment, and no files but its own."""
     session = Session()
     known = {name: ConstantProvider(default) for name, (_, _, default, _) in session.SESSION_VARIABLES.items()}
     store = ConfigValueStore(known)

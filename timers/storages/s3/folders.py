@@ -1,8 +1,8 @@
-"""What this process has found out of late about folders that are being filled.
+"""Cache of recent facts about folders that are being filled.
 
-Nobody asks before each file whether its folder is there and whether a folder has its name: one listing answers that for
-all, to all who fill that folder at a time. What others do meanwhile is not seen for a while, so only what a listing did
-not show is believed; a folder that it did show is looked for again.
+One listing tells all writers of a folder whether the folder exists and which of its names are folders, so that not
+every file needs its own request. Changes by others are not seen for a while, so only the absence of a name in a listing
+is relied on; a folder that was listed is checked again.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 MAX_FOLDERS = 256
-SECONDS = 300.0
+MAX_AGE_SECONDS = 300.0
 
 
 @dataclass
 class KnownFolders:
-    """The folders in a folder, as far as it was listed: up to a key, or (None) all of it."""
+    """The folders inside a folder, as far as it was listed: up to the key `listed_until`, or (None) completely."""
 
-    upto: str | None = None
+    listed_until: str | None = None
     folders: set[str] = field(default_factory=set)
     pages: int = 0
 
     def covers(self, key: str) -> bool:
-        """Return whether a folder whose marker is `key` would have been seen."""
-        return self.upto is None or key <= self.upto
+        """Return whether the listing would contain a folder whose marker is `key`."""
+        return self.listed_until is None or key <= self.listed_until
 
 
-class Folders:
-    """What is known of folders, for a while. Safe to use from many threads."""
+class FolderCache:
+    """Known folders, kept for MAX_AGE_SECONDS. Safe to use from many threads."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -40,13 +40,13 @@ class Folders:
         self.forget_all()
 
     def get(self, folder: Hashable) -> KnownFolders | None:
-        """Return what is known of a folder, None when that is nothing or too old."""
+        """Return the known facts about a folder, None when there are none or they are too old."""
         with self._lock:
-            since, known = self._known.get(folder, (0.0, None))
-        return known if self._monotonic() - since < SECONDS else None
+            stored_at, known = self._known.get(folder, (0.0, None))
+        return known if self._monotonic() - stored_at < MAX_AGE_SECONDS else None
 
     def put(self, folder: Hashable, known: KnownFolders) -> KnownFolders:
-        """Keep what was just found out, and return it."""
+        """Store the facts about a folder, and return them."""
         with self._lock:
             self._known[folder] = (self._monotonic(), known)
             self._known.move_to_end(folder)
@@ -60,11 +60,14 @@ class Folders:
             self._known.pop(folder, None)
 
     def forget_all(self) -> None:
-        """Forget everything; in a process that was forked, where somebody may hold the lock for ever."""
+        """Forget everything.
+
+        Also replaces the lock, which another thread may hold for ever in a process that was forked.
+        """
         self._lock = threading.Lock()
         self._known.clear()
 
 
-FOLDERS = Folders()
+FOLDER_CACHE = FolderCache()
 
-os.register_at_fork(after_in_child=FOLDERS.forget_all)
+os.register_at_fork(after_in_child=FOLDER_CACHE.forget_all)

@@ -1,4 +1,7 @@
-"""What an S3 collection is told: the bucket, where it is, and the keys to it. Checked before it is kept."""
+"""Parameters of an S3 collection: the bucket, its location, and the keys to it.
+
+They are checked before they are stored.
+"""
 
 from __future__ import annotations
 
@@ -38,30 +41,32 @@ _MAX_PREFIX_BYTES = 512
 def clean(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (public parameters, secrets); raises Invalid naming every field that cannot work."""
     unknown = [str(key) for key in parameters if key not in _KNOWN]
-    wrong: dict[str, Any] = dict.fromkeys(unknown, f"Unknown field; known here: kind, {', '.join(_KNOWN)}.")
+    problems: dict[str, Any] = dict.fromkeys(unknown, f"Unknown field; known here: kind, {', '.join(_KNOWN)}.")
     cleaned: dict[str, Any] = {}
     for name, read in _READERS.items():
         try:
             cleaned[name] = read(parameters.get(name))
         except Invalid as error:
-            wrong |= error.fields
-    if wrong:
-        raise Invalid(wrong)
-    given = {name: value for name, value in cleaned.items() if value is not None}
-    secrets: dict[str, Any] = {name: given.pop(name) for name in _SECRETS if name in given}
-    return given, secrets
+            problems |= error.fields
+    if problems:
+        raise Invalid(problems)
+    public = {name: value for name, value in cleaned.items() if value is not None}
+    secrets: dict[str, Any] = {name: public.pop(name) for name in _SECRETS if name in public}
+    return public, secrets
 
 
 def _bucket(value: object) -> str:
     if not isinstance(value, str) or not _BUCKET.fullmatch(value) or ".." in value or _ADDRESS.fullmatch(value):
         raise Invalid({"bucket": "Give a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens."})
     if value.startswith(_RESERVED_STARTS) or value.endswith(_RESERVED_ENDS):
-        raise Invalid({"bucket": "This is no ordinary bucket: aliases, directory and table buckets cannot be used."})
+        raise Invalid(
+            {"bucket": "This is not an ordinary bucket: aliases, directory and table buckets cannot be used."}
+        )
     return value
 
 
 def _prefix(value: object) -> str | None:
-    """Return the prefix without a slash before and with one behind; None for the whole bucket."""
+    """Return the prefix without a leading and with a trailing slash; None for the whole bucket."""
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not paths.is_storable(value):
@@ -70,7 +75,7 @@ def _prefix(value: object) -> str | None:
     if parts == [""]:
         return None
     if not all(paths.is_name(part) for part in parts):
-        raise Invalid({"prefix": "The prefix cannot contain '//', '.' or '..' as a part, nor the character NUL."})
+        raise Invalid({"prefix": "The prefix cannot contain '//', '.' or '..' as a name, nor the character NUL."})
     if len(value.encode()) > _MAX_PREFIX_BYTES:
         raise Invalid({"prefix": f"The prefix can have at most {_MAX_PREFIX_BYTES} bytes."})
     return "/".join(parts) + "/"
@@ -80,7 +85,7 @@ def _endpoint_url(value: object) -> str | None:
     if value is None or value == "":
         return None
     try:
-        target = outgoing.check(value)  # type: ignore[arg-type]  # what is no text is refused there
+        target = outgoing.check(value)  # type: ignore[arg-type]  # anything but text is refused there
     except TargetRefused as refusal:
         raise Invalid({"endpoint_url": refusal.message}) from refusal
     if target.query or "#" in str(value):

@@ -1,4 +1,7 @@
-"""Reading an object: one request for a small one, for a large one several pieces at once, all of the same version."""
+"""Reading an object: one request for a small object, several ranges at once for a large one.
+
+All ranges belong to the same version.
+"""
 
 from __future__ import annotations
 
@@ -15,96 +18,105 @@ from timers.copying import paths
 from timers.errors import ExternalError
 from timers.storages.base import Entry, Reader, fault
 from timers.storages.s3.bucket import Bucket, file_entry
-from timers.storages.s3.faults import MISSING, changed, code_of, faults
+from timers.storages.s3.faults import NOT_FOUND_CODES, changed_error, code_of, faults
 
-PIECE, LARGE_PIECE = 8 * 1024 * 1024, 16 * 1024 * 1024
-QUICK = 0.5
-"""A line is quick that takes less seconds for a PIECE: then the next ones are large, as every request has its price."""
+RANGE_BYTES, LARGE_RANGE_BYTES = 8 * 1024 * 1024, 16 * 1024 * 1024
+FAST_SECONDS_PER_RANGE = 0.5
+"""Limit for a fast connection, in seconds per RANGE_BYTES.
 
-ALWAYS, AHEAD = 1, 3
-"""How many pieces of each file may always be on their way or wait in memory, and how many of SPARE files."""
-SPARE = BoundedSemaphore(2)
-TRIES = 3
+Over a fast connection the next ranges are large, because every request has its cost.
+"""
+
+MIN_RANGES_AHEAD, MAX_RANGES_AHEAD = 1, 3
+"""Number of ranges that may be requested ahead: for every file, and for EXTRA_READERS files."""
+EXTRA_READERS = BoundedSemaphore(2)
+MAX_TRIES = 3
 
 _EMPTY_RANGE = ("InvalidRange", "416")
 _RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
 class S3Reader(Reader):
-    """An object as it was when it was opened: one that is replaced meanwhile is not read on, and `stat` stays."""
+    """An object as it was when it was opened: reading fails after it was replaced, and `stat` does not change."""
 
     def __init__(self, bucket: Bucket, path: str, offset: int) -> None:
         self._bucket, self._path, self.position = bucket, path, offset
-        self._ahead: deque[Future[bytes]] = deque()
-        self._piece, self._used = memoryview(b""), 0
-        self._seconds, self._may_spare = QUICK, False
+        self._ranges_ahead: deque[Future[bytes]] = deque()
+        self._data, self._consumed = memoryview(b""), 0
+        self._seconds_per_range, self._has_extra = FAST_SECONDS_PER_RANGE, False
         self._first = self._begin()
 
     def _begin(self) -> Any:
-        """Ask for the first piece, which tells the size of all; return its body, None when nothing is to be read."""
+        """Request the first range, which also tells the total size.
+
+        Return its body, None when there is nothing to read.
+        """
         with faults(self._path, self._bucket.name):
             try:
-                answer = self._get(self.position, self.position + PIECE)
+                answer = self._get(self.position, self.position + RANGE_BYTES)
             except ClientError as error:
-                if code_of(error) in MISSING:
-                    raise self._bucket.missing(self._path) from error
+                if code_of(error) in NOT_FOUND_CODES:
+                    raise self._bucket.not_found_error(self._path) from error
                 if code_of(error) not in _EMPTY_RANGE:
                     raise
                 return self._begin_at_end()
-        whole = _RANGE.fullmatch(answer.get("ContentRange") or "")
-        if whole is None and (self.position or answer["ContentLength"] > PIECE):
-            raise fault("unsupported", f"{self._path}: the store cannot read a piece of a file.")
-        self._know(answer, int(whole[1]) if whole else answer["ContentLength"])
-        self._asked = self._first_end = self.position + answer["ContentLength"]
+        content_range = _RANGE.fullmatch(answer.get("ContentRange") or "")
+        if content_range is None and (self.position or answer["ContentLength"] > RANGE_BYTES):
+            raise fault("unsupported", f"{self._path}: the store cannot read a range of a file.")
+        self._remember(answer, int(content_range[1]) if content_range else answer["ContentLength"])
+        self._requested = self._first_end = self.position + answer["ContentLength"]
         return answer["Body"]
 
     def _begin_at_end(self) -> None:
         answer = self._bucket.head(self._path)
         if answer is None:
-            raise self._bucket.missing(self._path)
-        self._know(answer, answer["ContentLength"])
-        self._asked = self.position
+            raise self._bucket.not_found_error(self._path)
+        self._remember(answer, answer["ContentLength"])
+        self._requested = self.position
 
-    def _know(self, answer: Any, size: int) -> None:
+    def _remember(self, answer: Any, size: int) -> None:
         self._etag = answer.get("ETag")
         self.opened = file_entry(paths.name_of(self._path), size, answer.get("LastModified"))
 
-    def _get(self, start: int, end: int, **more: Any) -> Any:
+    def _get(self, start: int, end: int, **conditions: Any) -> Any:
         key = self._bucket.key(self._path)
         return self._bucket.client.get_object(
-            Bucket=self._bucket.name, Key=key, Range=f"bytes={start}-{end - 1}", **more
+            Bucket=self._bucket.name, Key=key, Range=f"bytes={start}-{end - 1}", **conditions
         )
 
     def read(self, size: int) -> bytes:
-        if self._used == len(self._piece):
-            self._piece, self._used = memoryview(self._next_piece()), 0
-        data = bytes(self._piece[self._used : self._used + size])
-        self._used += len(data)
+        if self._consumed == len(self._data):
+            self._data, self._consumed = memoryview(self._next_data()), 0
+        data = bytes(self._data[self._consumed : self._consumed + size])
+        self._consumed += len(data)
         self.position += len(data)
         return data
 
-    def _next_piece(self) -> bytes:
-        self._ask_ahead()
+    def _next_data(self) -> bytes:
+        self._request_ahead()
         if self._first is not None:
             body, self._first = self._first, None
-            return self._all_of(body)
-        return self._bucket.result(self._ahead.popleft()) if self._ahead else b""
+            return self._read_first(body)
+        return self._bucket.result(self._ranges_ahead.popleft()) if self._ranges_ahead else b""
 
-    def _ask_ahead(self) -> None:
-        """Ask for the next pieces; over a slow line for one only, as what is not read in the end was sent in vain."""
-        quick = self._seconds < QUICK
-        size, most = (LARGE_PIECE, self._most_ahead()) if quick else (PIECE, ALWAYS)
-        while self._asked < self.opened.size and len(self._ahead) < most:
-            start, self._asked = self._asked, min(self._asked + size, self.opened.size)
-            self._ahead.append(self._bucket.submit(self._fetch, start, self._asked))
+    def _request_ahead(self) -> None:
+        """Request the next ranges.
 
-    def _most_ahead(self) -> int:
-        if not self._may_spare and self.opened.size - self._asked > LARGE_PIECE:
-            self._may_spare = SPARE.acquire(blocking=False)
-        return AHEAD if self._may_spare else ALWAYS
+        Over a slow connection it is only one, because a range that is not read in the end is wasted.
+        """
+        is_fast = self._seconds_per_range < FAST_SECONDS_PER_RANGE
+        size, limit = (LARGE_RANGE_BYTES, self._max_ahead()) if is_fast else (RANGE_BYTES, MIN_RANGES_AHEAD)
+        while self._requested < self.opened.size and len(self._ranges_ahead) < limit:
+            start, self._requested = self._requested, min(self._requested + size, self.opened.size)
+            self._ranges_ahead.append(self._bucket.submit(self._fetch, start, self._requested))
 
-    def _all_of(self, body: Any) -> bytes:
-        """Return the whole first piece; when its connection breaks it is asked for again."""
+    def _max_ahead(self) -> int:
+        if not self._has_extra and self.opened.size - self._requested > LARGE_RANGE_BYTES:
+            self._has_extra = EXTRA_READERS.acquire(blocking=False)
+        return MAX_RANGES_AHEAD if self._has_extra else MIN_RANGES_AHEAD
+
+    def _read_first(self, body: Any) -> bytes:
+        """Return the whole first range; when its connection breaks it is requested again."""
         began = monotonic()
         try:
             with faults(self._path, self._bucket.name):
@@ -114,13 +126,13 @@ class S3Reader(Reader):
                 raise
             return self._fetch(self.position, self._first_end)
         finally:
-            self._took(monotonic() - began, self._first_end - self.position)
+            self._measure(monotonic() - began, self._first_end - self.position)
 
-    def _took(self, seconds: float, size: int) -> None:
-        self._seconds = seconds * PIECE / max(size, 1)
+    def _measure(self, seconds: float, size: int) -> None:
+        self._seconds_per_range = seconds * RANGE_BYTES / max(size, 1)
 
     def _fetch(self, start: int, end: int) -> bytes:
-        for tries in range(TRIES, 0, -1):
+        for tries in range(MAX_TRIES, 0, -1):
             began = monotonic()
             try:
                 return self._fetch_once(start, end)
@@ -128,29 +140,29 @@ class S3Reader(Reader):
                 if error.reason != "connection_error" or tries == 1:
                     raise
             finally:
-                self._took(monotonic() - began, end - start)
-        raise AssertionError("the last try returns or raises")
+                self._measure(monotonic() - began, end - start)
+        raise AssertionError("the last attempt returns or raises")
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         with faults(self._path, self._bucket.name):
             answer = self._get(start, end, **({"IfMatch": self._etag} if self._etag else {}))
             if answer.get("ETag") != self._etag:
-                raise changed(self._path)
+                raise changed_error(self._path)
             data = bytes(answer["Body"].read())
         if len(data) != end - start:
-            raise fault("storage_error", f"{self._path}: the store sent another piece than was asked for.")
+            raise fault("storage_error", f"{self._path}: the store sent another range than the requested one.")
         return data
 
     def stat(self) -> Entry:
         return self.opened
 
     def close(self) -> None:
-        for waiting in self._ahead:
+        for waiting in self._ranges_ahead:
             waiting.cancel()
-        self._ahead.clear()
-        if self._may_spare:
-            self._may_spare = False
-            SPARE.release()
+        self._ranges_ahead.clear()
+        if self._has_extra:
+            self._has_extra = False
+            EXTRA_READERS.release()
         if self._first is not None:
             self._first.close()
             self._first = None

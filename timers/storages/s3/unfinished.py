@@ -1,8 +1,8 @@
-"""What is left of a file that is not whole yet: an upload in parts, and an object beside the target.
+"""Unfinished files: an upload in parts, and an object beside the target.
 
-That object has the name of the part. It holds the bytes after the last whole part, as parts cannot be read again, and
-says which upload it belongs to and how many of its parts count. Behind the bytes are the CRC32 of these parts, if they
-were sent with such: not every store lists them.
+That object has the name of the partial file. It holds the bytes after the last whole part, because parts cannot be read
+again. Its metadata name the upload and how many of its parts count. The bytes are followed by the CRC32 of these parts,
+if they were sent with one: not every store lists them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from botocore.exceptions import ClientError
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import UnfinishedFile, fault, is_part
+from timers.storages.base import PartialFile, fault, is_partial
 from timers.storages.s3.bucket import Bucket
-from timers.storages.s3.faults import GONE, code_of, faults
-from timers.storages.s3.upload import Sent, Upload, abort, in_words
+from timers.storages.s3.faults import UPLOAD_GONE, code_of, faults
+from timers.storages.s3.upload import SentPart, Upload, abort, base64_text
 
 _UPLOAD, _PARTS, _CRC32 = "timers-upload", "timers-parts", "timers-crc32"
-_SWEEPERS = 8
+_SWEEP_THREADS = 8
 
 
 class UnfinishedUpload(NamedTuple):
-    """An upload with the parts of it that count, and the bytes after them."""
+    """An upload with its parts that count, and the bytes after them."""
 
     upload: Upload | None
-    sent: list[Sent]
+    sent: list[SentPart]
     tail: bytes
 
     @property
@@ -37,140 +37,147 @@ class UnfinishedUpload(NamedTuple):
         return sum(part.size for part in self.sent) + len(self.tail)
 
 
-def save(bucket: Bucket, path: str, part: str, left: UnfinishedUpload) -> None:
-    """Write down what is left of the file at `path` under the name `part`."""
+def save(bucket: Bucket, path: str, partial: str, left: UnfinishedUpload) -> None:
+    """Store the unfinished upload of the file at `path` under the name `partial`."""
     metadata = {_PARTS: str(len(left.sent))}
     body = left.tail
     if left.upload is not None:
         metadata[_UPLOAD] = left.upload.id
     if left.upload is not None and left.upload.crc32:
         metadata[_CRC32] = "yes"
-        body += b"".join(b64decode(each.crc32 or "") for each in left.sent)
-    bucket.call("put_object", path, Key=bucket.key(_beside(path, part)), Body=body, Metadata=metadata)
+        body += b"".join(b64decode(part.crc32 or "") for part in left.sent)
+    bucket.call("put_object", path, Key=bucket.key(_partial_path(path, partial)), Body=body, Metadata=metadata)
 
 
-def load(bucket: Bucket, path: str, part: UnfinishedFile) -> UnfinishedUpload:
-    """Return what an earlier slice left, as much of it as counts; raises `not_found` when it is not there."""
-    beside = _beside(path, part.name)
+def load(bucket: Bucket, path: str, partial: PartialFile) -> UnfinishedUpload:
+    """Return the unfinished upload that an earlier slice left, as much of it as counts.
+
+    Raises `not_found` when it does not exist.
+    """
+    partial_path = _partial_path(path, partial.name)
     with faults(path, bucket.name):
         try:
-            found = bucket.client.get_object(Bucket=bucket.name, Key=bucket.key(beside))
+            answer = bucket.client.get_object(Bucket=bucket.name, Key=bucket.key(partial_path))
         except ClientError as error:
             if code_of(error) == "NoSuchKey":
-                raise _gone(path) from error
+                raise _not_found(path) from error
             raise
-        body, said = found["Body"].read(), found["Metadata"]
-    return _cut(_read(bucket, path, body, said), path, part.size)
+        body, metadata = answer["Body"].read(), answer["Metadata"]
+    return _cut(_read(bucket, path, body, metadata), path, partial.size)
 
 
-def _read(bucket: Bucket, path: str, body: bytes, said: Mapping[str, str]) -> UnfinishedUpload:
-    """Return what such an object tells, together with what the store has of its upload."""
-    if _UPLOAD not in said:
+def _read(bucket: Bucket, path: str, body: bytes, metadata: Mapping[str, str]) -> UnfinishedUpload:
+    """Return the unfinished upload of such an object, together with the parts that the store has."""
+    if _UPLOAD not in metadata:
         return UnfinishedUpload(None, [], body)
-    upload, count = Upload(said[_UPLOAD], crc32=_CRC32 in said), int(said[_PARTS])
+    upload, count = Upload(metadata[_UPLOAD], crc32=_CRC32 in metadata), int(metadata[_PARTS])
     sent = _parts(bucket, path, upload.id)[:count]
-    tail, crc32 = _apart(body, count) if upload.crc32 else (body, [None] * count)
+    tail, crc32 = _split_tail(body, count) if upload.crc32 else (body, [None] * count)
     if len(sent) < count:
-        tail = b""  # it does not follow them
-    return UnfinishedUpload(upload, [each._replace(crc32=its) for each, its in zip(sent, crc32, strict=False)], tail)
+        tail = b""  # these bytes do not follow the present parts
+    return UnfinishedUpload(
+        upload, [part._replace(crc32=checksum) for part, checksum in zip(sent, crc32, strict=False)], tail
+    )
 
 
-def _apart(body: bytes, count: int) -> tuple[bytes, list[str]]:
-    """Return the bytes after the last part, and the CRC32 of so many parts."""
+def _split_tail(body: bytes, count: int) -> tuple[bytes, list[str]]:
+    """Return the bytes after the last part, and the CRC32 of `count` parts."""
     end = len(body) - 4 * count
-    return body[:end], [in_words(body[at : at + 4]) for at in range(end, len(body), 4)]
+    return body[:end], [base64_text(body[at : at + 4]) for at in range(end, len(body), 4)]
 
 
 def _cut(left: UnfinishedUpload, path: str, size: int) -> UnfinishedUpload:
-    """Return what is left without what does not count; raises `not_found` where no part ends there."""
+    """Return the unfinished upload cut to `size`; raises `not_found` where it is shorter or no part ends there."""
     if left.size < size:
-        raise _gone(path)
+        raise _not_found(path)
     sent = list(left.sent)
     tail = left.tail
     while (whole := sum(part.size for part in sent)) > size:
         sent.pop()
         tail = b""
     if whole + len(tail) < size:
-        raise _gone(path)
+        raise _not_found(path)
     return UnfinishedUpload(left.upload, sent, tail[: size - whole])
 
 
-def _gone(path: str) -> ExternalError:
-    return fault("not_found", f"The unfinished part of {path} is gone or shorter than it was.")
+def _not_found(path: str) -> ExternalError:
+    return fault("not_found", f"The partial file of {path} does not exist or is shorter than it was.")
 
 
-def _parts(bucket: Bucket, path: str, upload: str) -> list[Sent]:
-    """Return the parts of an upload, from the first one to where one is missing."""
-    found: list[Sent] = []
-    more: dict[str, Any] = {}
+def _parts(bucket: Bucket, path: str, upload: str) -> list[SentPart]:
+    """Return the parts of an upload, from the first one up to a missing one."""
+    parts: list[SentPart] = []
+    continuation: dict[str, Any] = {}
     while True:
         with faults(path, bucket.name):
             try:
-                page = bucket.client.list_parts(Bucket=bucket.name, Key=bucket.key(path), UploadId=upload, **more)
+                page = bucket.client.list_parts(
+                    Bucket=bucket.name, Key=bucket.key(path), UploadId=upload, **continuation
+                )
             except ClientError as error:
-                if code_of(error) == GONE:
-                    raise _gone(path) from error
+                if code_of(error) == UPLOAD_GONE:
+                    raise _not_found(path) from error
                 raise
-        found += [Sent(each["PartNumber"], each["Size"], each["ETag"]) for each in page.get("Parts", ())]
+        parts += [SentPart(part["PartNumber"], part["Size"], part["ETag"]) for part in page.get("Parts", ())]
         if not page.get("IsTruncated"):
-            return [part for number, part in enumerate(sorted(found), 1) if part.number == number]
-        more = {"PartNumberMarker": page["NextPartNumberMarker"]}
+            return [part for number, part in enumerate(sorted(parts), 1) if part.number == number]
+        continuation = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
 
 # Removing
 
 
-def forget(bucket: Bucket, path: str, part: str) -> None:
-    """Remove what is beside the target; its upload goes on."""
-    bucket.call("delete_object", path, Key=bucket.key(_beside(path, part)))
+def forget(bucket: Bucket, path: str, partial: str) -> None:
+    """Remove the object beside the target; its upload continues."""
+    bucket.call("delete_object", path, Key=bucket.key(_partial_path(path, partial)))
 
 
-def remove(bucket: Bucket, path: str, part: str) -> None:
-    """Remove an unfinished part with its upload; one that is gone is no fault."""
-    upload = _upload_of(bucket, _beside(path, part))
+def remove(bucket: Bucket, path: str, partial: str) -> None:
+    """Remove a partial file with its upload; a missing one is no fault."""
+    upload = _upload_of(bucket, _partial_path(path, partial))
     if upload:
         abort(bucket, path, upload)
-    forget(bucket, path, part)
+    forget(bucket, path, partial)
 
 
 def sweep(bucket: Bucket, files: Sequence[str], *, prefix: str, keep: Container[str]) -> None:
-    """Remove the uploads to these files and what lies beside them, but what belongs to the parts to be kept.
+    """Remove the uploads to these files and the partial files beside them, except those in `keep`.
 
-    A store does not tell whose an upload is, so all are removed that no part lies beside. Each file is asked about
-    alone, as some stores list the uploads of one key only.
+    A store does not tell who started an upload, so all uploads without a kept partial file are removed. Each file is
+    queried alone, because some stores list the uploads of one key only.
     """
     kept: set[str | None] = set()
     for folder in {paths.parent(path) for path in files}:
-        for name in _parts_beside(bucket, folder):
-            beside = paths.join(folder, name)
+        for name in _partials_beside(bucket, folder):
+            partial_path = paths.join(folder, name)
             if name.startswith(prefix) and name not in keep:
-                forget(bucket, beside, name)
+                forget(bucket, partial_path, name)
             else:
-                kept.add(_upload_of(bucket, beside))
-    with ThreadPoolExecutor(_SWEEPERS, thread_name_prefix="s3-sweep") as pool:
+                kept.add(_upload_of(bucket, partial_path))
+    with ThreadPoolExecutor(_SWEEP_THREADS, thread_name_prefix="s3-sweep") as pool:
         uploads = pool.map(lambda path: _uploads(bucket, path), files)
-        for path, found in zip(files, uploads, strict=True):
-            for upload in found - kept:
+        for path, upload_ids in zip(files, uploads, strict=True):
+            for upload in upload_ids - kept:
                 abort(bucket, path, upload)
 
 
-def _parts_beside(bucket: Bucket, folder: str) -> Iterator[str]:
+def _partials_beside(bucket: Bucket, folder: str) -> Iterator[str]:
     start = bucket.folder_key(folder)
     page = bucket.call("list_objects_v2", folder, Prefix=f"{start}.timers-", Delimiter="/")
-    names = (each["Key"][len(start) :] for each in page.get("Contents", ()))
-    yield from filter(is_part, names)
+    names = (partial["Key"][len(start) :] for partial in page.get("Contents", ()))
+    yield from filter(is_partial, names)
 
 
 def _uploads(bucket: Bucket, path: str) -> set[str]:
     key = bucket.key(path)
     page = bucket.call("list_multipart_uploads", path, Prefix=key)
-    return {each["UploadId"] for each in page.get("Uploads", ()) if each["Key"] == key}
+    return {upload["UploadId"] for upload in page.get("Uploads", ()) if upload["Key"] == key}
 
 
-def _upload_of(bucket: Bucket, beside: str) -> str | None:
-    found = bucket.head(beside)
-    return found["Metadata"].get(_UPLOAD) if found else None
+def _upload_of(bucket: Bucket, partial_path: str) -> str | None:
+    answer = bucket.head(partial_path)
+    return answer["Metadata"].get(_UPLOAD) if answer else None
 
 
-def _beside(path: str, part: str) -> str:
-    return paths.join(paths.parent(path), part)
+def _partial_path(path: str, partial: str) -> str:
+    return paths.join(paths.parent(path), partial)

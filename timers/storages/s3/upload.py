@@ -1,8 +1,8 @@
-"""Bytes on their way to a store, and how it is made sure that they arrive as they are.
+"""Uploading bytes to a store, with a check that they arrive unchanged.
 
-The parts of a large file go with their CRC32, as the library's own uploads do: a store that was told so beforehand
-checks them, answers with what it has found, and need not make a digest of the whole. What does not know that gets their
-MD5, as do small files; that is much the same for few bytes.
+The parts of a large file are sent with their CRC32, as the library's own uploads do. A store that was told so
+beforehand checks them, answers with its own result, and needs no digest of the whole. A store that does not support
+CRC32 gets their MD5, as do small files; for few bytes the difference is small.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from weakref import WeakSet
 from botocore.exceptions import ClientError
 
 from timers.storages.s3.bucket import Bucket, content_md5, etag_of
-from timers.storages.s3.faults import GONE, code_of, damaged, faults
+from timers.storages.s3.faults import UPLOAD_GONE, code_of, damaged_error, faults
 
 _ALGORITHM = {"ChecksumAlgorithm": "CRC32"}
 _UNKNOWN = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "501"})
 
 _without_crc32: WeakSet[Any] = WeakSet()
-"""The clients of stores that were found not to know it."""
+"""The clients of stores that do not support CRC32."""
 
 
 class Upload(NamedTuple):
-    """A file in parts that a store knows of. `crc32`: its parts go with that, all of them."""
+    """A file in parts that the store knows of. `crc32` is True when all its parts are sent with their CRC32."""
 
     id: str
     crc32: bool = False
 
 
-class Sent(NamedTuple):
-    """A part that the store has; its CRC32 in the store's words, if it went with one."""
+class SentPart(NamedTuple):
+    """A part that the store has; with its CRC32 in the store's notation, if it was sent with one."""
 
     number: int
     size: int
@@ -49,12 +49,15 @@ def begin(bucket: Bucket, path: str) -> Upload:
         if upload is not None:
             return upload
     answer = bucket.call("create_multipart_upload", path, Key=bucket.key(path))
-    _without_crc32.add(bucket.client)  # not before: what was refused may have been something else
+    _without_crc32.add(bucket.client)  # noted only now: the refusal may have had another cause
     return Upload(str(answer["UploadId"]))
 
 
 def _begin_with_crc32(bucket: Bucket, path: str) -> Upload | None:
-    """Return an upload, None where the store refuses such a one; one that passes over the wish gets none either."""
+    """Return an upload with CRC32; None where the store refuses it.
+
+    A store that ignores the request gets an upload without.
+    """
     with faults(path, bucket.name):
         try:
             answer = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=bucket.key(path), **_ALGORITHM)
@@ -62,70 +65,70 @@ def _begin_with_crc32(bucket: Bucket, path: str) -> Upload | None:
             if code_of(error) in _UNKNOWN:
                 return None
             raise
-    knows = answer.get("ChecksumAlgorithm") == _ALGORITHM["ChecksumAlgorithm"]
-    if not knows:
+    supports_crc32 = answer.get("ChecksumAlgorithm") == _ALGORITHM["ChecksumAlgorithm"]
+    if not supports_crc32:
         _without_crc32.add(bucket.client)
-    return Upload(str(answer["UploadId"]), crc32=knows)
+    return Upload(str(answer["UploadId"]), crc32=supports_crc32)
 
 
 def put(bucket: Bucket, path: str, body: bytearray) -> None:
-    """Send a whole file; raises `checksum_mismatch` when the store states to have received other bytes."""
+    """Send a whole file; raises `checksum_mismatch` when the store states that it received other bytes."""
     _deliver_with_md5(bucket, path, "put_object", body)
 
 
-def send_part(bucket: Bucket, path: str, upload: Upload, *, number: int, body: bytearray) -> Sent:
-    """Send a part and return it; raises `checksum_mismatch` when the store states to have received other bytes."""
+def send_part(bucket: Bucket, path: str, upload: Upload, *, number: int, body: bytearray) -> SentPart:
+    """Send a part and return it; raises `checksum_mismatch` when the store states that it received other bytes."""
     ids = {"UploadId": upload.id, "PartNumber": number}
     if not upload.crc32:
         answer = _deliver_with_md5(bucket, path, "upload_part", body, **ids)
-        return Sent(number, len(body), answer["ETag"])
-    crc32 = in_words(zlib.crc32(body).to_bytes(4, "big"))
+        return SentPart(number, len(body), answer["ETag"])
+    crc32 = base64_text(zlib.crc32(body).to_bytes(4, "big"))
     checked = {**ids, **_ALGORITHM, "ChecksumCRC32": crc32}
     answer = bucket.call("upload_part", path, Key=bucket.key(path), Body=body, **checked)
-    if not answer.get("ChecksumCRC32"):  # it may not have looked at all
+    if not answer.get("ChecksumCRC32"):  # the store may not have checked at all
         _without_crc32.add(bucket.client)
         answer = _deliver_with_md5(bucket, path, "upload_part", body, **checked)
     elif answer["ChecksumCRC32"] != crc32:
-        raise damaged(path)
-    return Sent(number, len(body), answer["ETag"], crc32)
+        raise damaged_error(path)
+    return SentPart(number, len(body), answer["ETag"], crc32)
 
 
 def _deliver_with_md5(bucket: Bucket, path: str, operation: str, body: bytearray, **more: Any) -> Any:
-    """Send bytes with their MD5, which stores check, and compare it with what the answer states."""
+    """Send bytes with their MD5, which stores check, and compare it with the answer's MD5."""
     digest = hashlib.md5(body, usedforsecurity=False)
-    stated = in_words(digest.digest())
+    stated = base64_text(digest.digest())
     answer = bucket.call(operation, path, Key=bucket.key(path), Body=body, ContentMD5=stated, **more)
     if content_md5(answer) not in (None, digest.hexdigest()):
-        raise damaged(path)
+        raise damaged_error(path)
     return answer
 
 
-def complete(bucket: Bucket, path: str, upload: Upload, *, sent: Sequence[Sent]) -> None:
-    """Put the parts together under the name of the file."""
+def complete(bucket: Bucket, path: str, upload: Upload, *, sent: Sequence[SentPart]) -> None:
+    """Assemble the parts under the name of the file."""
     with faults(path, bucket.name):
         try:
             bucket.client.complete_multipart_upload(
                 Bucket=bucket.name,
                 Key=bucket.key(path),
                 UploadId=upload.id,
-                MultipartUpload={"Parts": [_named(part) for part in sent]},
+                MultipartUpload={"Parts": [_part_document(part) for part in sent]},
             )
         except ClientError as error:
-            if code_of(error) != GONE or not _is_there(bucket, path, sent):
+            if code_of(error) != UPLOAD_GONE or not _is_there(bucket, path, sent):
                 raise
 
 
-def _named(part: Sent) -> dict[str, Any]:
+def _part_document(part: SentPart) -> dict[str, Any]:
     crc32 = {"ChecksumCRC32": part.crc32} if part.crc32 else {}
     return {"PartNumber": part.number, "ETag": part.etag, **crc32}
 
 
-def _is_there(bucket: Bucket, path: str, sent: Sequence[Sent]) -> bool:
-    """Return whether the object stands there whole: the answer to a first try may have been lost."""
+def _is_there(bucket: Bucket, path: str, sent: Sequence[SentPart]) -> bool:
+    """Return whether the whole object exists already: the answer to an earlier attempt may have been lost."""
     return etag_of(bucket.head(path) or {}) == _etag_of_parts(sent)
 
 
-def _etag_of_parts(sent: Sequence[Sent]) -> str:
+def _etag_of_parts(sent: Sequence[SentPart]) -> str:
     """Return the ETag that stores give to an object of these parts."""
     etags = [content_md5({"ETag": part.etag}) or "" for part in sent]
     digest = hashlib.md5(b"".join(map(bytes.fromhex, etags)), usedforsecurity=False)
@@ -133,15 +136,15 @@ def _etag_of_parts(sent: Sequence[Sent]) -> str:
 
 
 def abort(bucket: Bucket, path: str, upload: str) -> None:
-    """Remove an upload; one that is gone is no fault."""
+    """Remove an upload; a missing one is no fault."""
     with faults(path, bucket.name):
         try:
             bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=bucket.key(path), UploadId=upload)
         except ClientError as error:
-            if code_of(error) != GONE:
+            if code_of(error) != UPLOAD_GONE:
                 raise
 
 
-def in_words(digest: bytes) -> str:
-    """Return a digest as stores write it."""
+def base64_text(digest: bytes) -> str:
+    """Return a digest in the notation of stores."""
     return b64encode(digest).decode()

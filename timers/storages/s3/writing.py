@@ -1,4 +1,7 @@
-"""Writing an object: a small one by one request, a large one in parts. Neither is seen under its name before commit."""
+"""Writing an object: a small one by a single request, a large one in parts.
+
+Neither is visible under its name before commit.
+"""
 
 from __future__ import annotations
 
@@ -9,58 +12,58 @@ from contextlib import suppress
 from threading import BoundedSemaphore
 
 from timers.errors import ExternalError
-from timers.storages.base import Digest, Reader, UnfinishedFile, Writer, fault
+from timers.storages.base import Digest, PartialFile, Reader, Writer, fault
 from timers.storages.s3 import unfinished, upload
 from timers.storages.s3.bucket import Bucket
-from timers.storages.s3.upload import Sent, Upload
+from timers.storages.s3.upload import SentPart, Upload
 
-PART = 8 * 1024 * 1024
+MIN_PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
-PIECE = 1024 * 1024
-IN_FLIGHT, ALWAYS = 8, 2
-"""How many parts of a file are on their way at most, and how many of each file may always be."""
+CHUNK_BYTES = 1024 * 1024
+MAX_PARTS_IN_FLIGHT, MIN_PARTS_IN_FLIGHT = 8, 2
+"""Largest number of parts of a file in flight, and the number that every file may have."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-SPARE = BoundedSemaphore(16)
-"""What all files of this process together may have on their way beyond that: parts wait in memory."""
+EXTRA_PARTS = BoundedSemaphore(16)
+"""Parts that all files of this process together may have in flight beyond that: parts wait in memory."""
 
-_GROWS_AFTER = 1_000
+_PARTS_BEFORE_GROWTH = 1_000
 
 
 def part_size(left: int, *, sent: int = 0) -> int:
-    """Return the size of parts that are large enough, so many having been sent, for all the bytes that are left."""
+    """Return the size of parts in bytes that is large enough for the `left` bytes, after `sent` parts."""
     parts = max(1, MAX_PARTS - 1 - sent)
-    return max(PART, -(-left // parts // PIECE) * PIECE)
+    return max(MIN_PART_BYTES, -(-left // parts // CHUNK_BYTES) * CHUNK_BYTES)
 
 
 class S3Writer(Writer):
     """Bytes on their way into an object.
 
-    Everything is sent with a checksum, which the store checks, and what the store states to have received is compared
-    with it. Modification times cannot be given: a store sets them itself.
+    Everything is sent with a checksum, which the store checks, and the checksum that the store states is compared with
+    it. Modification times cannot be set: a store sets them itself.
     """
 
     self_checking = True
-    piece = PIECE
+    chunk_bytes = CHUNK_BYTES
 
-    def __init__(self, bucket: Bucket, path: str, part: str, *, allow: Callable[[str], None]) -> None:
-        """Begin a file; `allow` raises when, at commit, it may not stand there."""
-        self._bucket, self.path, self._part, self._allow = bucket, path, part, allow
+    def __init__(self, bucket: Bucket, path: str, partial: str, *, check_target: Callable[[str], None]) -> None:
+        """Start a file; `check_target` raises when, at commit, it may not be placed there."""
+        self._bucket, self.path, self._partial, self._check_target = bucket, path, partial, check_target
         self.written = 0
-        self._older = ""
+        self._older_partial = ""
         self._buffer = bytearray()
         self._upload: Upload | None = None
-        self._sent: list[Sent] = []
-        self._waiting: deque[Future[Sent]] = deque()
-        self._number = 0
-        self._size, self._expected = PART, False
-        self._ended = False
+        self._sent: list[SentPart] = []
+        self._parts_in_flight: deque[Future[SentPart]] = deque()
+        self._part_count = 0
+        self._part_bytes, self._has_expected_size = MIN_PART_BYTES, False
+        self._is_ended = False
 
-    def resume(self, older: UnfinishedFile) -> None:
-        """Take over what an earlier writer kept; raises `not_found` when the store does not have that."""
-        left = unfinished.load(self._bucket, self.path, older)
-        self._older, self._upload, self._sent = older.name, left.upload, left.sent
-        self._buffer += left.tail
-        self._number, self.written = len(left.sent), older.size
+    def resume(self, older: PartialFile) -> None:
+        """Continue what an earlier writer kept; raises `not_found` when the store does not have it."""
+        unfinished_upload = unfinished.load(self._bucket, self.path, older)
+        self._older_partial, self._upload, self._sent = older.name, unfinished_upload.upload, unfinished_upload.sent
+        self._buffer += unfinished_upload.tail
+        self._part_count, self.written = len(unfinished_upload.sent), older.size
 
     # Bytes
 
@@ -72,118 +75,118 @@ class S3Writer(Writer):
             self.written += len(rest[:room])
             rest = rest[room:]
 
-    def take(self, reader: Reader, most: int, feed: Digest | None = None) -> int:
-        if not self._expected:
-            self._expect(reader.opened.size)
-        return super().take(reader, most, feed)
+    def copy_from(self, reader: Reader, max_bytes: int, digest: Digest | None = None) -> int:
+        if not self._has_expected_size:
+            self._set_part_size(reader.opened.size)
+        return super().copy_from(reader, max_bytes, digest)
 
-    def _expect(self, total: int) -> None:
-        self._size, self._expected = part_size(total - self.written, sent=self._number), True
+    def _set_part_size(self, total: int) -> None:
+        self._part_bytes, self._has_expected_size = part_size(total - self.written, sent=self._part_count), True
 
     def _room(self) -> int:
-        """Return how many bytes the buffer takes; a full one is sent, as there is more to come."""
-        if len(self._buffer) >= self._size:
-            self._send()
-            if not self._expected and self._number % _GROWS_AFTER == 0:
-                self._size *= 2
-        return self._size - len(self._buffer)
+        """Return how many bytes the buffer can take; a full buffer is sent first, because more bytes follow."""
+        if len(self._buffer) >= self._part_bytes:
+            self._send_buffer()
+            if not self._has_expected_size and self._part_count % _PARTS_BEFORE_GROWTH == 0:
+                self._part_bytes *= 2
+        return self._part_bytes - len(self._buffer)
 
     def read_back(self, offset: int) -> Reader:
         raise fault("unsupported", f"{self.path} cannot be read before it is whole.")
 
     # Parts
 
-    def _send(self) -> None:
-        """Let the buffer be sent as the next part; waits while too many are on their way."""
+    def _send_buffer(self) -> None:
+        """Send the buffer as the next part, in another thread; waits while too many parts are in flight."""
         self._upload = self._upload or upload.begin(self._bucket, self.path)
-        self._number += 1
-        if self._number > MAX_PARTS:
+        self._part_count += 1
+        if self._part_count > MAX_PARTS:
             raise fault("unsupported", f"{self.path} needs more than {MAX_PARTS:,} parts.")
-        spare = self._take_spare()
+        is_extra = self._reserve_part()
         body, self._buffer = self._buffer, bytearray()
         try:
-            sending = self._bucket.submit(self._send_part, self._upload, self._number, body)
+            sending = self._bucket.submit(self._send_part, self._upload, self._part_count, body)
         except ExternalError:
-            if spare:
-                SPARE.release()
+            if is_extra:
+                EXTRA_PARTS.release()
             raise
-        if spare:
-            sending.add_done_callback(lambda _: SPARE.release())
-        self._waiting.append(sending)
+        if is_extra:
+            sending.add_done_callback(lambda _: EXTRA_PARTS.release())
+        self._parts_in_flight.append(sending)
 
-    def _take_spare(self) -> bool:
-        """Wait until one more part may be on its way; return whether it takes of what is to spare."""
-        most = max(1, min(IN_FLIGHT, MAX_WAITING_BYTES // self._size))
-        while len(self._waiting) >= min(ALWAYS, most):
-            more = not self._waiting[0].done() and len(self._waiting) < most
-            if more and SPARE.acquire(blocking=False):
+    def _reserve_part(self) -> bool:
+        """Wait until one more part may be in flight; return whether it takes one of EXTRA_PARTS."""
+        limit = max(1, min(MAX_PARTS_IN_FLIGHT, MAX_WAITING_BYTES // self._part_bytes))
+        while len(self._parts_in_flight) >= min(MIN_PARTS_IN_FLIGHT, limit):
+            may_wait = not self._parts_in_flight[0].done() and len(self._parts_in_flight) < limit
+            if may_wait and EXTRA_PARTS.acquire(blocking=False):
                 return True
-            self._sent.append(self._bucket.result(self._waiting.popleft()))
+            self._sent.append(self._bucket.result(self._parts_in_flight.popleft()))
         return False
 
-    def _send_part(self, to: Upload, number: int, body: bytearray) -> Sent:
+    def _send_part(self, to: Upload, number: int, body: bytearray) -> SentPart:
         return upload.send_part(self._bucket, self.path, to, number=number, body=body)
 
-    def _gather(self) -> None:
-        while self._waiting:
-            self._sent.append(self._bucket.result(self._waiting.popleft()))
+    def _wait_for_parts(self) -> None:
+        while self._parts_in_flight:
+            self._sent.append(self._bucket.result(self._parts_in_flight.popleft()))
 
-    # Endings
+    # Ending a file
 
-    def seal(self) -> None:
-        """Send what is left of a file in parts. A small file is sent by commit: till then nothing of it is needed."""
+    def sync(self) -> None:
+        """Send the rest of a file in parts. A small file is sent by commit, and nothing of it is needed before."""
         if self._upload is not None:
             if self._buffer:
-                self._send()
-            self._gather()
+                self._send_buffer()
+            self._wait_for_parts()
 
     def commit(self, *, modified_ns: int | None = None) -> None:
-        self._allow(self.path)
+        self._check_target(self.path)
         if self._upload is None:
-            self._put()
+            self._put_object()
         else:
-            self.seal()
+            self.sync()
             upload.complete(self._bucket, self.path, self._upload, sent=self._sent)
-        self._end()
-        with suppress(ExternalError):  # the file is in place, and what lies beside it is swept at another time
-            self._forget_older()
+        self._finish()
+        with suppress(ExternalError):  # the file is in place, and a partial file beside it is swept later
+            self._remove_older()
 
-    def _put(self) -> None:
+    def _put_object(self) -> None:
         try:
             upload.put(self._bucket, self.path, self._buffer)
         except ExternalError as error:
-            if error.reason == "checksum_mismatch":  # other bytes must not stand under that name
+            if error.reason == "checksum_mismatch":  # other bytes must not remain under that name
                 with suppress(ExternalError):
                     self._bucket.call("delete_object", self.path, Key=self._bucket.key(self.path))
             raise
 
-    def keep(self) -> UnfinishedFile:
-        if len(self._buffer) >= self._size:
-            self._send()
-        self._gather()
-        left = unfinished.UnfinishedUpload(self._upload, self._sent, bytes(self._buffer))
-        unfinished.save(self._bucket, self.path, self._part, left)
-        self._forget_older()
-        self._end()
-        return UnfinishedFile(self._part, self.written)
+    def keep(self) -> PartialFile:
+        if len(self._buffer) >= self._part_bytes:
+            self._send_buffer()
+        self._wait_for_parts()
+        unfinished_upload = unfinished.UnfinishedUpload(self._upload, self._sent, bytes(self._buffer))
+        unfinished.save(self._bucket, self.path, self._partial, unfinished_upload)
+        self._remove_older()
+        self._finish()
+        return PartialFile(self._partial, self.written)
 
     def discard(self) -> None:
-        if self._ended:
+        if self._is_ended:
             return
-        for waiting in self._waiting:
+        for waiting in self._parts_in_flight:
             waiting.cancel()
-        wait(self._waiting)  # a part that arrives after the abort would stay
+        wait(self._parts_in_flight)  # a part that arrives after the abort would remain
         with suppress(ExternalError):
             if self._upload is not None:
                 upload.abort(self._bucket, self.path, self._upload.id)
-            self._forget_older()
-        self._end()
+            self._remove_older()
+        self._finish()
 
-    def _forget_older(self) -> None:
-        if self._older and self._older != self._part:
-            unfinished.forget(self._bucket, self.path, self._older)
+    def _remove_older(self) -> None:
+        if self._older_partial and self._older_partial != self._partial:
+            unfinished.forget(self._bucket, self.path, self._older_partial)
 
-    def _end(self) -> None:
-        self._ended = True
+    def _finish(self) -> None:
+        self._is_ended = True
         self._buffer = bytearray()
-        self._waiting.clear()
+        self._parts_in_flight.clear()

@@ -1,4 +1,4 @@
-"""Servers that speak SFTP."""
+"""The storage `sftp`: folders of SFTP servers."""
 
 from timers.storages.sftp.storage import SftpStorage
 

@@ -1,6 +1,8 @@
-"""A socket that takes in at once what has come: the SSH library asks for each packet twice, for its head and its rest.
+"""A socket that receives everything available at once.
 
-Every question to the system lets other threads run, which costs more than the question.
+The SSH library reads each packet in two steps, its head and its rest.
+
+Every system call lets other threads run, which costs more than the call.
 """
 
 from __future__ import annotations
@@ -8,26 +10,26 @@ from __future__ import annotations
 import socket
 from typing import Self
 
-_AT_ONCE = 128 * 1024
+_RECEIVE_BYTES = 128 * 1024
 
 
 class BufferedSocket(socket.socket):
-    """A connected socket that is only read by `recv`, and by one thread."""
+    """A connected socket that is read by `recv` only, and by one thread."""
 
-    _held = b""
-    _used = 0
+    _buffer = b""
+    _consumed = 0
 
     @classmethod
-    def of(cls, connected: socket.socket) -> Self:
-        """Return a socket in the place of another one, which is of no more use then."""
+    def replacing(cls, connected: socket.socket) -> Self:
+        """Return a socket in place of another one, which must not be used any more."""
         timeout = connected.gettimeout()
-        made = cls(fileno=connected.detach())
-        made.settimeout(timeout)
-        return made
+        buffered = cls(fileno=connected.detach())
+        buffered.settimeout(timeout)
+        return buffered
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        if self._used == len(self._held):
-            self._held, self._used = super().recv(max(size, _AT_ONCE), flags), 0
-        data = self._held[self._used : self._used + size]
-        self._used += len(data)
+        if self._consumed == len(self._buffer):
+            self._buffer, self._consumed = super().recv(max(size, _RECEIVE_BYTES), flags), 0
+        data = self._buffer[self._consumed : self._consumed + size]
+        self._consumed += len(data)
         return data

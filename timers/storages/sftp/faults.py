@@ -1,7 +1,7 @@
-"""What a server's refusals mean: a reason, a sentence with the collection path, and whether trying again can help.
+"""Errors of SFTP servers: the reason, a message with the collection path, and whether trying again can help.
 
-Version 3 of the protocol has eight codes, and most refusals are the one called "failure". Many servers add the words of
-their operating system, and some the codes of later versions; both are understood.
+Version 3 of the protocol has eight codes, and most refusals have the code "failure". Many servers add the text of their
+operating system, and some use the codes of later versions; both are understood.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import os
 
 from timers.errors import ExternalError
 from timers.storages.base import fault
-from timers.storages.os_errors import MEANINGS, told
+from timers.storages.os_errors import REASONS_BY_ERRNO, external_error
 from timers.storages.sftp.wire import Refused, StatusCode
 
-_NUMBERS = {
+_ERRNO_BY_CODE = {
     StatusCode.NO_SUCH_FILE: errno.ENOENT,
     StatusCode.PERMISSION_DENIED: errno.EACCES,
     10: errno.ENOENT,
@@ -28,36 +28,38 @@ _NUMBERS = {
     21: errno.ELOOP,
     24: errno.EISDIR,
 }
-_WORDS = {os.strerror(number).lower(): number for number in MEANINGS}
+_ERRNO_BY_TEXT = {os.strerror(number).lower(): number for number in REASONS_BY_ERRNO}
 _MAX_TEXT_LENGTH = 200
 
 
-def number_of(refused: Refused) -> int | None:
-    """Return the operating system's number that a refusal stands for; None for an unexplained failure."""
-    words = refused.text.strip().rstrip(".").lower()
-    if words in _WORDS:
-        return _WORDS[words]
-    if "quota" in words:
+def errno_of(refused: Refused) -> int | None:
+    """Return the operating system's error number for a refusal; None for an unexplained failure."""
+    text = refused.text.strip().rstrip(".").lower()
+    if text in _ERRNO_BY_TEXT:
+        return _ERRNO_BY_TEXT[text]
+    if "quota" in text:
         return errno.EDQUOT
-    if "no space" in words or "disk full" in words:
+    if "no space" in text or "disk full" in text:
         return errno.ENOSPC
-    return _NUMBERS.get(refused.code)
+    return _ERRNO_BY_CODE.get(refused.code)
 
 
-def meaning(refused: Refused, path: str) -> ExternalError:
-    """Return our error for a refusal, naming the collection path it is about."""
-    number = number_of(refused)
+def refusal_error(refused: Refused, path: str) -> ExternalError:
+    """Return the ExternalError for a refusal; its message names the collection path."""
+    number = errno_of(refused)
     if number is not None:
-        return told(OSError(number, os.strerror(number)), path)
+        return external_error(OSError(number, os.strerror(number)), path)
     if refused.code == StatusCode.OP_UNSUPPORTED:
-        return fault("unsupported", f"The server does not know how to do this: {path}.")
+        return fault("unsupported", f"The server does not support this operation: {path}.")
     if refused.code in (StatusCode.NO_CONNECTION, StatusCode.CONNECTION_LOST):
         return fault("connection_error", f"The server lost its connection to the store: {path}.")
     if refused.code == StatusCode.BAD_MESSAGE and len(path.rpartition("/")[2].encode("utf-8", "replace")) > 255:
-        return told(OSError(errno.ENAMETOOLONG, ""), path)
-    return fault("storage_error", f"{path}: the server refused: {_shown(refused)}.")
+        return external_error(OSError(errno.ENAMETOOLONG, ""), path)
+    return fault("storage_error", f"{path}: the server refused: {_printable_text(refused)}.")
 
 
-def _shown(refused: Refused) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in refused.text[:_MAX_TEXT_LENGTH]).strip(" .")
-    return text or f"code {refused.code}"
+def _printable_text(refused: Refused) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in refused.text[:_MAX_TEXT_LENGTH]).strip(
+        " ."
+    )
+    return printable or f"code {refused.code}"

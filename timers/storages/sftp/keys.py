@@ -1,4 +1,4 @@
-"""Keys as people paste them: the server's public one, and our private one."""
+"""Keys as users paste them: public keys of servers, and private keys for the login."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPri
 
 
 class HostKey(NamedTuple):
-    """A server's public key. `blob` is what the server shows and what a fingerprint is made of."""
+    """A server's public key. `blob` is what the server presents, and the input of its fingerprint."""
 
     type: str
     blob: bytes
@@ -29,7 +29,7 @@ class HostKey(NamedTuple):
 
 
 class KeyRefused(ValueError):
-    """A key that cannot be used; the message is a sentence. `of_passphrase`: the phrase is what is wrong."""
+    """A key that cannot be used; the message is a sentence. `of_passphrase` is True when the passphrase is wrong."""
 
     def __init__(self, message: str, *, of_passphrase: bool = False) -> None:
         super().__init__(message)
@@ -54,7 +54,7 @@ def _host_key(line: str) -> HostKey:
     for at in (0, 1):
         if len(words) > at + 1 and words[at] in TYPES:
             return HostKey(words[at], _blob(words[at], words[at + 1]))
-    raise KeyRefused(f"This is no public key of a server; known types: {', '.join(TYPES)}.")
+    raise KeyRefused(f"This is not a public key of a server; known types: {', '.join(TYPES)}.")
 
 
 def _blob(kind: str, encoded: str) -> bytes:
@@ -67,7 +67,7 @@ def _blob(kind: str, encoded: str) -> bytes:
 
 
 def read_private_key(pasted: str, passphrase: str | None) -> PrivateKey:
-    """Return a private key in OpenSSH's or a PEM form; raises KeyRefused."""
+    """Return a private key from OpenSSH or PEM text; raises KeyRefused."""
     data = pasted.strip().replace("\r\n", "\n").encode() + b"\n"
     secret = passphrase.encode() if passphrase else None
     try:
@@ -89,11 +89,11 @@ def _refusal(data: bytes, secret: bytes | None, error: Exception) -> KeyRefused:
         return KeyRefused("The key is not protected: leave the passphrase out.", of_passphrase=True)
     if secret is not None and (b"ENCRYPTED" in data or b"OPENSSH" in data):
         return KeyRefused("The key cannot be read: the passphrase is wrong, or the key is damaged.", of_passphrase=True)
-    return KeyRefused("This is no private key in OpenSSH's or PEM form.")
+    return KeyRefused("This is not a private key in OpenSSH or PEM form.")
 
 
 def for_login(pasted: str, passphrase: str | None) -> paramiko.PKey:
-    """Return a private key as the SSH library takes it."""
+    """Return a private key in the form of the SSH library."""
     key = read_private_key(pasted, passphrase)
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()

@@ -1,4 +1,4 @@
-"""The parameters of an SFTP storage, as people give them: checked, each complaint under its field."""
+"""Parameters of an SFTP storage, as users give them: checked, each error under its field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timers.storages.sftp import keys
 from timers.storages.sftp.keys import KeyRefused
 from timers.targets import MAX_PORT, TargetRefused
 
-PORT = 22
+DEFAULT_PORT = 22
 _PUBLIC = ("host", "port", "username", "host_key", "root")
 _SECRET = ("password", "private_key", "passphrase")
 _MAX_TEXT_LENGTH = 1_000
@@ -23,21 +23,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def clean(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (public parameters, secrets); raises Invalid with every field that cannot be used."""
-    read: dict[str, Any] = {}
-    complaints = {
+    cleaned: dict[str, Any] = {}
+    errors = {
         str(key): f"Unknown field; known here: kind, {', '.join(_PUBLIC + _SECRET)}."
         for key in parameters
         if key not in _PUBLIC + _SECRET
     }
     for name, reader in _READERS.items():
         try:
-            read[name] = reader(parameters)
+            cleaned[name] = reader(parameters)
         except Invalid as error:
-            complaints.update({field: texts[0] for field, texts in error.fields.items()})
-    if complaints:
-        raise Invalid(complaints)
-    secrets = read.pop("secrets")
-    return read, secrets
+            errors.update({field: texts[0] for field, texts in error.fields.items()})
+    if errors:
+        raise Invalid(errors)
+    secrets = cleaned.pop("secrets")
+    return cleaned, secrets
 
 
 def _host(parameters: Mapping[str, Any]) -> str:
@@ -50,7 +50,7 @@ def _host(parameters: Mapping[str, Any]) -> str:
     try:
         port = _port(parameters)
     except Invalid:
-        port = PORT
+        port = DEFAULT_PORT
     try:
         return outgoing.check_host(bare, port)
     except TargetRefused as refused:
@@ -60,7 +60,7 @@ def _host(parameters: Mapping[str, Any]) -> str:
 def _port(parameters: Mapping[str, Any]) -> int:
     port = parameters.get("port")
     if port is None:
-        return PORT
+        return DEFAULT_PORT
     if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= MAX_PORT:
         raise Invalid({"port": f"Must be a number between 1 and {MAX_PORT}."})
     return port
@@ -90,17 +90,18 @@ def _root(parameters: Mapping[str, Any]) -> str:
 
 
 def _secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: parameters[name] for name in _SECRET if parameters.get(name) not in (None, "")}
-    for name, value in given.items():
-        if not isinstance(value, str) or len(value) > (_MAX_KEY_LENGTH if name == "private_key" else _MAX_TEXT_LENGTH):
-            raise Invalid({name: "Must be text, and not that long."})
-    if ("password" in given) == ("private_key" in given):
+    secrets = {name: parameters[name] for name in _SECRET if parameters.get(name) not in (None, "")}
+    for name, value in secrets.items():
+        max_length = _MAX_KEY_LENGTH if name == "private_key" else _MAX_TEXT_LENGTH
+        if not isinstance(value, str) or len(value) > max_length:
+            raise Invalid({name: f"Must be text of at most {max_length:,} characters."})
+    if ("password" in secrets) == ("private_key" in secrets):
         raise Invalid({"password": "Give either a password or a private key."})
-    if "private_key" in given:
-        _check_private_key(given["private_key"], given.get("passphrase"))
-    elif "passphrase" in given:
+    if "private_key" in secrets:
+        _check_private_key(secrets["private_key"], secrets.get("passphrase"))
+    elif "passphrase" in secrets:
         raise Invalid({"passphrase": "A passphrase belongs to a private key, and none is given."})
-    return given
+    return secrets
 
 
 def _check_private_key(pasted: str, passphrase: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Sessions that stay open between two pieces of work: a login costs more than copying a small file."""
+"""Sessions that stay open between uses: a login costs more than copying a small file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 
 from timers.storages.sftp.session import SftpSession
 
-IDLE = 60.0
+MAX_IDLE_SECONDS = 60.0
 MAX_IDLE_SESSIONS = 16
-_TRUSTED = 3.0
-"""For how long nobody asks a session that was just used whether it still lives."""
+_TRUSTED_SECONDS = 3.0
+"""Time after its use in which a session is reused without a check whether it is alive."""
 
 
 @dataclass(eq=False)
-class Rested:
-    """A session that nobody uses, and since when."""
+class IdleSession:
+    """A session that is not used, and since when."""
 
     key: str
     session: SftpSession = field(repr=False)
@@ -27,83 +27,89 @@ class Rested:
 
 
 class SessionPool:
-    """Idle sessions by account. Each is handed to one user at a time."""
+    """Idle sessions by account. Each is given to one user at a time."""
 
     def __init__(
-        self, *, idle: float = IDLE, most: int = MAX_IDLE_SESSIONS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        max_idle_seconds: float = MAX_IDLE_SECONDS,
+        max_sessions: int = MAX_IDLE_SESSIONS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._idle, self._most, self._clock = idle, most, clock
+        self._max_idle_seconds, self._max_sessions, self._clock = max_idle_seconds, max_sessions, clock
         self._lock = threading.Lock()
-        self._rested: deque[Rested] = deque()  # the one used last is at the end
+        self._idle_sessions: deque[IdleSession] = deque()  # the session used last is at the end
         self._timer: threading.Timer | None = None
-        self._of_parent: list[Rested] = []
+        self._parent_sessions: list[IdleSession] = []
 
-    def take(self, key: str, log_in: Callable[[], SftpSession]) -> SftpSession:
+    def acquire(self, key: str, log_in: Callable[[], SftpSession]) -> SftpSession:
         """Return a living session of that account, a new one if there is none."""
         self.close_idle()
-        while (rested := self._pop(key)) is not None:
-            if not rested.session.is_lost and (self._clock() - rested.since < _TRUSTED or rested.session.is_alive()):
-                return rested.session
-            rested.session.end()
+        while (idle_session := self._pop(key)) is not None:
+            if not idle_session.session.is_lost and (
+                self._clock() - idle_session.since < _TRUSTED_SECONDS or idle_session.session.is_alive()
+            ):
+                return idle_session.session
+            idle_session.session.end()
         return log_in()
 
-    def give_back(self, key: str, session: SftpSession) -> None:
-        """Keep a session for the next user; one that is lost or still busy is closed."""
+    def release(self, key: str, session: SftpSession) -> None:
+        """Keep a session for the next user; a session that is lost or still busy is closed."""
         if session.is_lost or session.is_busy:
             session.end()
             return
         with self._lock:
-            self._rested.append(Rested(key, session, self._clock()))
-            leaving = [self._rested.popleft() for _ in range(len(self._rested) - self._most)]
-            self._look_again()
-        _end(leaving)
+            self._idle_sessions.append(IdleSession(key, session, self._clock()))
+            closing = [self._idle_sessions.popleft() for _ in range(len(self._idle_sessions) - self._max_sessions)]
+            self._schedule_close()
+        _end_all(closing)
 
     def close_idle(self) -> None:
-        """Close what nobody has used for too long."""
+        """Close the sessions that have been idle for too long."""
         with self._lock:
-            leaving = []
-            while self._rested and self._clock() - self._rested[0].since >= self._idle:
-                leaving.append(self._rested.popleft())
-        _end(leaving)
+            closing = []
+            while self._idle_sessions and self._clock() - self._idle_sessions[0].since >= self._max_idle_seconds:
+                closing.append(self._idle_sessions.popleft())
+        _end_all(closing)
 
     def clear(self) -> None:
-        """Close all that rest."""
+        """Close all idle sessions."""
         with self._lock:
-            leaving = [*self._rested]
-            self._rested.clear()
-        _end(leaving)
+            closing = [*self._idle_sessions]
+            self._idle_sessions.clear()
+        _end_all(closing)
 
-    def forked(self) -> None:
-        """Leave the parent process its sessions: in a child they are neither used nor closed, which would end them."""
-        self._of_parent += self._rested
-        self._lock, self._rested, self._timer = threading.Lock(), deque(), None
+    def after_fork(self) -> None:
+        """Leave the sessions to the parent process: a child neither uses nor closes them, which would end them."""
+        self._parent_sessions += self._idle_sessions
+        self._lock, self._idle_sessions, self._timer = threading.Lock(), deque(), None
 
-    def _pop(self, key: str) -> Rested | None:
+    def _pop(self, key: str) -> IdleSession | None:
         with self._lock:
-            for rested in reversed(self._rested):
-                if rested.key == key:
-                    self._rested.remove(rested)
-                    return rested
+            for idle_session in reversed(self._idle_sessions):
+                if idle_session.key == key:
+                    self._idle_sessions.remove(idle_session)
+                    return idle_session
         return None
 
-    def _look_again(self) -> None:
-        """See to it that idle sessions are closed also when nobody comes any more."""
-        if self._timer is None and self._rested:
-            self._timer = threading.Timer(self._idle, self._on_time)
+    def _schedule_close(self) -> None:
+        """Schedule a timer that closes idle sessions even when the pool is not used any more."""
+        if self._timer is None and self._idle_sessions:
+            self._timer = threading.Timer(self._max_idle_seconds, self._close_on_time)
             self._timer.daemon = True
             self._timer.start()
 
-    def _on_time(self) -> None:
+    def _close_on_time(self) -> None:
         self.close_idle()
         with self._lock:
             self._timer = None
-            self._look_again()
+            self._schedule_close()
 
 
-def _end(leaving: list[Rested]) -> None:
-    for rested in leaving:
-        rested.session.end()
+def _end_all(closing: list[IdleSession]) -> None:
+    for idle_session in closing:
+        idle_session.session.end()
 
 
 SESSIONS = SessionPool()
-os.register_at_fork(after_in_child=SESSIONS.forked)
+os.register_at_fork(after_in_child=SESSIONS.after_fork)

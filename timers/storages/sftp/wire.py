@@ -1,7 +1,7 @@
-"""The SFTP protocol, version 3, over a channel: requests go out without waiting, answers are taken in any order.
+"""The SFTP protocol, version 3, over a channel: requests are sent without waiting, answers are read in any order.
 
 Paramiko's own client serves one thread, hides the codes of refusals and decodes names. Here a second thread may read
-back what the first one writes, a refusal keeps its code, and names are bytes. Paramiko does what lies below: SSH.
+back what the first one writes, a refusal keeps its code, and names are bytes. Paramiko provides the layer below: SSH.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from timers.storages.base import fault
 
 VERSION = 3
 MAX_PACKET_BYTES = 1024 * 1024
-_AT_ONCE = 1024 * 1024
+_RECEIVE_BYTES = 1024 * 1024
 
 _HEAD = struct.Struct(">IBI")
-_NUMBER = struct.Struct(">I")
-_LONG = struct.Struct(">Q")
+_UINT32 = struct.Struct(">I")
+_UINT64 = struct.Struct(">Q")
 
 Request = tuple[int, tuple[bytes | memoryview, ...]]
-"""A kind and the pieces of its body."""
+"""Type of a request, and the fields of its body."""
 
 
-class Ask(IntEnum):
-    """What a client asks."""
+class RequestType(IntEnum):
+    """Types of requests of the client."""
 
     INIT = 1
     OPEN = 3
@@ -53,8 +53,8 @@ class Ask(IntEnum):
     EXTENDED = 200
 
 
-class Say(IntEnum):
-    """What a server answers."""
+class ResponseType(IntEnum):
+    """Types of answers of the server."""
 
     VERSION = 2
     STATUS = 101
@@ -66,7 +66,7 @@ class Say(IntEnum):
 
 
 class StatusCode(IntEnum):
-    """Why a server refuses: the codes of version 3."""
+    """Status codes of version 3 of the protocol."""
 
     OK = 0
     EOF = 1
@@ -80,7 +80,7 @@ class StatusCode(IntEnum):
 
 
 class Refused(Exception):
-    """The server refused a request: its code, and its words as they came."""
+    """The server refused a request: its code, and its text as received."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code} {text}")
@@ -88,7 +88,7 @@ class Refused(Exception):
 
 
 class Attributes(NamedTuple):
-    """What a server tells of a file; None where it does not."""
+    """Attributes of a file; None where the server does not send them."""
 
     size: int | None = None
     mode: int | None = None
@@ -96,20 +96,20 @@ class Attributes(NamedTuple):
 
 
 class Fields:
-    """One answer, read field by field."""
+    """Fields of one answer, read one after the other."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data, self._offset = data, 0
 
     @property
     def is_read(self) -> bool:
-        return self._at >= len(self._data)
+        return self._offset >= len(self._data)
 
     def number(self) -> int:
-        return int(_NUMBER.unpack(self._take(4))[0])
+        return int(_UINT32.unpack(self._take(4))[0])
 
     def long(self) -> int:
-        return int(_LONG.unpack(self._take(8))[0])
+        return int(_UINT64.unpack(self._take(8))[0])
 
     def text(self) -> bytes:
         return self._take(self.number())
@@ -120,164 +120,164 @@ class Fields:
         if flags & 2:
             self._take(8)
         mode = self.number() if flags & 4 else None
-        modified = _NUMBER.unpack(self._take(8)[4:])[0] if flags & 8 else None
+        modified = _UINT32.unpack(self._take(8)[4:])[0] if flags & 8 else None
         for _ in range(self.number() if flags & 0x80000000 else 0):
             self.text()
             self.text()
         return Attributes(size, mode, modified)
 
     def _take(self, size: int) -> bytes:
-        taken = self._data[self._at : self._at + size]
-        if len(taken) < size:
+        field = self._data[self._offset : self._offset + size]
+        if len(field) < size:
             raise fault("storage_error", "The server's answer is cut off.")
-        self._at += size
-        return taken
+        self._offset += size
+        return field
 
 
 def number(value: int) -> bytes:
-    return _NUMBER.pack(value)
+    return _UINT32.pack(value)
 
 
 def long(value: int) -> bytes:
-    return _LONG.pack(value)
+    return _UINT64.pack(value)
 
 
 def text(value: bytes) -> bytes:
-    return _NUMBER.pack(len(value)) + value
+    return _UINT32.pack(len(value)) + value
 
 
 class Wire:
-    """Requests and answers of one session; safe to be used by several threads."""
+    """Requests and answers of one session; safe to use from several threads."""
 
     def __init__(self, channel: paramiko.Channel, *, name: str, end: Callable[[], None]) -> None:
         self.name = name
         self.extensions: dict[bytes, bytes] = {}
         self._channel, self._end = channel, end
-        self._number = 0
+        self._last_id = 0
         self._sending = threading.Lock()
-        self._turn = threading.Condition()
+        self._condition = threading.Condition()
         self._is_reading = False
         self._lost: ExternalError | None = None
-        self._under_way: set[int] = set()
-        self._unwanted: set[int] = set()
+        self._pending: set[int] = set()
+        self._forgotten: set[int] = set()
         self._answers: dict[int, tuple[int, bytes]] = {}
         self._rest = b""
-        self._greet()
+        self._negotiate_version()
 
     @property
     def is_lost(self) -> bool:
-        """Whether this session cannot be used any more."""
+        """True when this session cannot be used any more."""
         return self._lost is not None or self._channel.closed
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether an answer is still wanted."""
-        with self._turn:
-            return bool(self._answers) or self._under_way != self._unwanted
+    def has_pending_requests(self) -> bool:
+        """True while an answer is awaited."""
+        with self._condition:
+            return bool(self._answers) or self._pending != self._forgotten
 
     def send(self, *requests: Request) -> list[int]:
-        """Send requests together, without waiting; return the numbers by which their answers are asked for."""
+        """Send requests together, without waiting; return the numbers of their answers."""
         with self._sending:
             numbers: list[int] = []
-            pieces: list[bytes | memoryview] = []
+            packets: list[bytes | memoryview] = []
             for kind, body in requests:
-                self._number = (self._number + 1) & 0xFFFFFFFF
-                numbers.append(self._number)
-                pieces.append(_HEAD.pack(sum(map(len, body)) + 5, kind, self._number))
-                pieces.extend(body)
-            with self._turn:
-                self._under_way.update(numbers)
-            self._send_all(b"".join(pieces))
+                self._last_id = (self._last_id + 1) & 0xFFFFFFFF
+                numbers.append(self._last_id)
+                packets.append(_HEAD.pack(sum(map(len, body)) + 5, kind, self._last_id))
+                packets.extend(body)
+            with self._condition:
+                self._pending.update(numbers)
+            self._send_all(b"".join(packets))
         return numbers
 
-    def answer(self, asked: int, kind: Say) -> Fields:
-        """Wait for an answer of that kind and return its fields; raises Refused when the server says no."""
-        said, data = self._wait(asked)
+    def answer(self, request_id: int, kind: ResponseType) -> Fields:
+        """Wait for an answer of that type and return its fields; raises Refused when the server refuses the request."""
+        answer_type, data = self._wait_for_answer(request_id)
         fields = Fields(data)
-        if said == kind and said != Say.STATUS:
+        if answer_type == kind and answer_type != ResponseType.STATUS:
             return fields
-        if said != Say.STATUS:
-            raise self._broken(f"{self.name} gave an answer that was not asked for.")
+        if answer_type != ResponseType.STATUS:
+            raise self._fail(f"{self.name} sent an unexpected answer.")
         code = fields.number()
-        if code == StatusCode.OK and kind == Say.STATUS:
+        if code == StatusCode.OK and kind == ResponseType.STATUS:
             return fields
-        # some old servers leave the words out
+        # some old servers send no text
         raise Refused(code, "" if fields.is_read else fields.text().decode("utf-8", "replace"))
 
     def forget(self, *numbers: int) -> None:
-        """Let the answers to these requests pass unread."""
-        with self._turn:
-            for asked in numbers:
-                if self._answers.pop(asked, None) is None:
-                    self._unwanted.add(asked)
+        """Ignore the answers to these requests."""
+        with self._condition:
+            for request_id in numbers:
+                if self._answers.pop(request_id, None) is None:
+                    self._forgotten.add(request_id)
 
     @contextmanager
-    def hurried(self, seconds: float) -> Iterator[None]:
-        """Wait for answers no longer than this for a while."""
-        usual = self._channel.gettimeout()
+    def answers_within(self, seconds: float) -> Iterator[None]:
+        """Limit the wait for each answer to so many seconds inside this context."""
+        previous = self._channel.gettimeout()
         self._channel.settimeout(seconds)
         try:
             yield
         finally:
-            self._channel.settimeout(usual)
+            self._channel.settimeout(previous)
 
     def end(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._lost = self._lost or fault("connection_error", f"The connection to {self.name} is closed.")
         self._end()
 
-    def _greet(self) -> None:
-        self._send_all(_NUMBER.pack(5) + bytes([Ask.INIT]) + _NUMBER.pack(VERSION))
-        greeting = b""
-        while len(greeting) < 4 or len(greeting) < 4 + _NUMBER.unpack(greeting[:4])[0]:
-            greeting += self._receive()
-            if len(greeting) > MAX_PACKET_BYTES:
-                raise self._broken(f"{self.name} does not speak SFTP.")
-        if len(greeting) < 9 or greeting[4] != Say.VERSION:
-            raise self._broken(f"{self.name} does not speak SFTP.")
-        fields = Fields(greeting[9:])
+    def _negotiate_version(self) -> None:
+        self._send_all(_UINT32.pack(5) + bytes([RequestType.INIT]) + _UINT32.pack(VERSION))
+        packet = b""
+        while len(packet) < 4 or len(packet) < 4 + _UINT32.unpack(packet[:4])[0]:
+            packet += self._receive()
+            if len(packet) > MAX_PACKET_BYTES:
+                raise self._fail(f"{self.name} does not speak SFTP.")
+        if len(packet) < 9 or packet[4] != ResponseType.VERSION:
+            raise self._fail(f"{self.name} does not speak SFTP.")
+        fields = Fields(packet[9:])
         while not fields.is_read:
             name = fields.text()
             self.extensions[name] = fields.text()
 
-    def _wait(self, asked: int) -> tuple[int, bytes]:
-        with self._turn:
-            while asked not in self._answers:
+    def _wait_for_answer(self, request_id: int) -> tuple[int, bytes]:
+        with self._condition:
+            while request_id not in self._answers:
                 if self._lost is not None:
                     raise fault("connection_error", self._lost.message)
                 if self._is_reading:
-                    self._turn.wait()
+                    self._condition.wait()
                 else:
                     self._read_once()
-            return self._answers.pop(asked)
+            return self._answers.pop(request_id)
 
     def _read_once(self) -> None:
-        """Receive what has come for anybody. One thread does so at a time, while the others wait for their turn."""
+        """Receive answers for any thread. One thread does so at a time, while the others wait."""
         self._is_reading = True
-        self._turn.release()
+        self._condition.release()
         try:
             data = self._receive()
         finally:
-            self._turn.acquire()
+            self._condition.acquire()
             self._is_reading = False
-            self._turn.notify_all()
+            self._condition.notify_all()
         self._sort(data)
 
     def _sort(self, data: bytes) -> None:
-        data, at = self._rest + data, 0
-        while len(data) - at >= _HEAD.size:
-            length, kind, asked = _HEAD.unpack_from(data, at)
-            if not 5 <= length <= MAX_PACKET_BYTES or asked not in self._under_way:
-                raise self._broken(f"{self.name} sent what is no answer of SFTP.")
-            if len(data) - at - 4 < length:
+        data, offset = self._rest + data, 0
+        while len(data) - offset >= _HEAD.size:
+            length, kind, request_id = _HEAD.unpack_from(data, offset)
+            if not 5 <= length <= MAX_PACKET_BYTES or request_id not in self._pending:
+                raise self._fail(f"{self.name} sent an invalid SFTP answer.")
+            if len(data) - offset - 4 < length:
                 break
-            self._under_way.discard(asked)
-            if asked in self._unwanted:
-                self._unwanted.discard(asked)
+            self._pending.discard(request_id)
+            if request_id in self._forgotten:
+                self._forgotten.discard(request_id)
             else:
-                self._answers[asked] = (kind, data[at + _HEAD.size : at + 4 + length])
-            at += 4 + length
-        self._rest = data[at:]
+                self._answers[request_id] = (kind, data[offset + _HEAD.size : offset + 4 + length])
+            offset += 4 + length
+        self._rest = data[offset:]
 
     def _send_all(self, data: bytes) -> None:
         if self._lost is not None:
@@ -285,24 +285,24 @@ class Wire:
         try:
             self._channel.sendall(data)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise self._gone(error) from error
+            raise self._connection_error(error) from error
 
     def _receive(self) -> bytes:
         try:
-            data = self._channel.recv(_AT_ONCE)
+            data = self._channel.recv(_RECEIVE_BYTES)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise self._gone(error) from error
+            raise self._connection_error(error) from error
         if not data:
-            raise self._broken(f"The connection to {self.name} was lost.")
+            raise self._fail(f"The connection to {self.name} was lost.")
         return bytes(data)
 
-    def _gone(self, error: BaseException) -> ExternalError:
+    def _connection_error(self, error: BaseException) -> ExternalError:
         if isinstance(error, TimeoutError):
-            return self._broken(f"{self.name} did not answer in time.")
-        return self._broken(f"The connection to {self.name} was lost.")
+            return self._fail(f"{self.name} did not answer in time.")
+        return self._fail(f"The connection to {self.name} was lost.")
 
-    def _broken(self, message: str) -> ExternalError:
-        """Hang up and return the error that says why; everybody who waits meets it too."""
+    def _fail(self, message: str) -> ExternalError:
+        """Close the connection and return the error that says why; every waiting thread gets the same error."""
         error = fault("connection_error", message)
         self._lost = self._lost or error
         self._end()
