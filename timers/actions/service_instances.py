@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from timers.code_timers import MARK, Config, Registered, RpcProxy
+from timers.code_timers import DECLARATIONS_ATTRIBUTE, Config, RegisteredFunction, RpcProxy
 from timers.services.timers import code_timers
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _unready: dict[type, Any] = {}
 _making = threading.RLock()
 
 
-def function_of(entry: Registered) -> Callable[..., Any]:
+def function_of(entry: RegisteredFunction) -> Callable[..., Any]:
     """Return what to call: the function, or the method of its service's instance."""
     if entry.service is None:
         return entry.declaration.function
@@ -97,7 +97,7 @@ def _bound(dependency: Any, instance: Any) -> Any:
 def _hook(holder: Any, name: str) -> Callable[[], Any] | None:
     """Return a hook; a timer of that name is none."""
     found = getattr(holder, name, None)
-    return found if callable(found) and not getattr(found, MARK, None) else None
+    return found if callable(found) and not getattr(found, DECLARATIONS_ATTRIBUTE, None) else None
 
 
 def _stop(holder: Any) -> None:

@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from timers import formatting
-from timers.queries.executions.load_forecast import Cell, Load
+from timers.queries.executions.load_forecast import LoadCell, LoadForecast
 
 register = template.Library()
 
@@ -41,7 +41,7 @@ def by_day(context: Mapping[str, Any], things: Iterable[Any], which: str) -> lis
 
 
 @register.simple_tag(takes_context=True)
-def skyline(context: Mapping[str, Any], load: Load) -> SafeString:
+def skyline(context: Mapping[str, Any], load: LoadForecast) -> SafeString:
     """Return the week as a row of bars, one per hour, named by its result."""
     hours, most = load.hours, max((cell.runs for cell in load.hours), default=0) or 1
     wide = 100 / max(1, len(hours))
@@ -60,7 +60,7 @@ def skyline(context: Mapping[str, Any], load: Load) -> SafeString:
     )
 
 
-def load_words(context: Mapping[str, Any], load: Load) -> str:
+def load_words(context: Mapping[str, Any], load: LoadForecast) -> str:
     """Return what the picture of the load says."""
     busiest, now, zone = load.busiest, context.get("now"), context.get("zone", UTC)
     if busiest is None or busiest.at is None:
@@ -71,7 +71,7 @@ def load_words(context: Mapping[str, Any], load: Load) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def cell_words(context: Mapping[str, Any], cell: Cell) -> str:
+def cell_words(context: Mapping[str, Any], cell: LoadCell) -> str:
     """Return what one hour of the load says: "Wed 18 14:00 CET, 171 runs"."""
     assert cell.at is not None
     local = cell.at.astimezone(context.get("zone", UTC))

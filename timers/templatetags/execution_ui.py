@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
 from timers.models import Attempt
-from timers.queries.executions.detail import ExecutionDetail, LogLine
+from timers.queries.executions.detail import ExecutionOverview, LogLine
 
 register = template.Library()
 
@@ -41,7 +41,7 @@ class _Scale:
 
 
 @register.simple_tag(takes_context=True)
-def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
+def chain(context: Mapping[str, Any], shown: ExecutionOverview) -> SafeString:
     """Return the attempts along the time, with the waits between them; nothing for a single attempt."""
     attempts = shown.attempts[-MOST_DRAWN:]
     due = shown.execution.lease_until if shown.execution.status == "retrying" else None
@@ -62,7 +62,7 @@ def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
     )
 
 
-def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetime) -> str:
+def _words(shown: ExecutionOverview, due: datetime | None, zone: Any, now: datetime) -> str:
     states = [
         f"attempt {each.number} {each.outcome} after {formatting.duration(each.finished_at - each.started_at)}"
         for each in shown.attempts
@@ -99,7 +99,7 @@ def _axis(scale: _Scale, zone: Any) -> SafeString:
 
 
 def _marks(
-    shown: ExecutionDetail, attempts: list[Any], scale: _Scale, due: datetime | None, now: datetime
+    shown: ExecutionOverview, attempts: list[Any], scale: _Scale, due: datetime | None, now: datetime
 ) -> Iterator[SafeString]:
     for number, attempt in enumerate(attempts):
         begin, end = scale.x(attempt.started_at), scale.x(attempt.finished_at)

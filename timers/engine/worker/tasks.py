@@ -66,7 +66,7 @@ def answer_roll_call() -> None:
     try:
         runner.of_this_process()
         name, now = cluster_name.name(), clock.now()
-        processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
+        processes.record_heartbeat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
         cluster_routing.beat(name, functions=_functions(), now=now)
     except BaseException:
         log.exception("A roll call was not answered.")

@@ -26,7 +26,7 @@ from timers.services.workflows import progress
 from timers.services.workflows.definitions import retry_rule_of
 from timers.services.workflows.unit_of_work import MESSAGE_LEASE, UnitOfWork, send
 from timers.workflow_rules import http_tasks
-from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
+from timers.workflow_rules.definitions import BUILT_IN_TYPES, TaskType
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldSt
     wanted = [rows.as_uuid(each) for each in ids]
     with rows.turn():
         due = WorkflowStep.objects.filter(
-            pk__in=wanted, status=StepStatus.SCHEDULED, type__in=list(CARRIED_OUT_HERE), run_at__lte=now
+            pk__in=wanted, status=StepStatus.SCHEDULED, type__in=list(BUILT_IN_TYPES), run_at__lte=now
         )
         free = due.select_for_update(of=("self",), skip_locked=True) if rows.on_postgresql() else due
         found = list(free.select_related("run__owner").order_by("scheduled_at"))

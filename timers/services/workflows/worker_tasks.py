@@ -55,7 +55,7 @@ def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
     return bool(sql.fetch(_WAITING_OF_OWNER, [owner_id, name, to_us(now), 1]))
 
 
-def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
+def asks_in_vain(caller: tokens.CallerQuery, name: str, *, now: datetime) -> bool:
     """Return whether a caller who may do so asks for tasks of which there are none: what is asked most often.
 
     False when somebody has to look closer.
@@ -65,7 +65,7 @@ def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
     found = sql.ask(
         f"select owner_id, scopes from ({who}) caller where not exists ({waiting})", [*parameters, name, to_us(now), 1]
     )
-    return bool(found) and tokens.opens(found[0][1], tokens.CONDUCTOR_SCOPE)
+    return bool(found) and tokens.scopes_allow(found[0][1], tokens.CONDUCTOR_SCOPE)
 
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:

@@ -22,7 +22,7 @@ from timers.queries.timers import listing as queries
 from timers.services import bulk as service
 from timers.web import page
 
-Deed = Callable[..., list[service.BulkResult]]
+Deed = Callable[..., list[service.BulkActionResult]]
 DEEDS: Mapping[str, tuple[Deed, str]] = {
     "pause": (service.pause, "Pause"),
     "resume": (service.resume, "Resume"),
@@ -65,9 +65,9 @@ def rerun(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     around = {"noun": "execution", "current": "activity"}
     chosen = execution_queries.find_executions(request.user, _ids(request, "execution"))
-    if not chosen or len(request.POST.getlist("execution")) > service.MAX_AT_ONCE:
+    if not chosen or len(request.POST.getlist("execution")) > service.MAX_OBJECTS:
         words = (
-            f"These are too many at once; {service.MAX_AT_ONCE} are possible." if chosen else "No execution is chosen."
+            f"These are too many at once; {service.MAX_OBJECTS} are possible." if chosen else "No execution is chosen."
         )
         return _answer(request, around | {"oops": words}, now=now, status=400)
     results = service.rerun(chosen, by=request.user, now=now)
@@ -83,7 +83,7 @@ def _told(request: HttpRequest, context: Mapping[str, Any], *, now: datetime) ->
 
 def _ids(request: HttpRequest, name: str) -> list[uuid.UUID]:
     found: dict[uuid.UUID, None] = {}
-    for text in request.POST.getlist(name)[: service.MAX_AT_ONCE]:
+    for text in request.POST.getlist(name)[: service.MAX_OBJECTS]:
         try:
             found[uuid.UUID(text)] = None
         except ValueError:
@@ -96,8 +96,8 @@ def _oops(request: HttpRequest, wanted: str, chosen: list[Timer]) -> str:
         return "Choose what to do with the timers."
     if not chosen:
         return "No timer is chosen. Tick the boxes of those that you mean."
-    if len(request.POST.getlist("timer")) > service.MAX_AT_ONCE:
-        return f"These are too many at once; {service.MAX_AT_ONCE} are possible."
+    if len(request.POST.getlist("timer")) > service.MAX_OBJECTS:
+        return f"These are too many at once; {service.MAX_OBJECTS} are possible."
     return ""
 
 
