@@ -1,4 +1,4 @@
-"""Who is calling: the same tokens at every interface that speaks HTTP APIs, and the browser's session."""
+"""Authentication of callers: the same tokens at every HTTP interface, and the browser's session."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from timers.services.people import tokens
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
-    """`Authorization: Bearer TOKEN`. Without that header another way may still do; with a bad one none does."""
+    """Authentication by `Authorization: Bearer TOKEN`.
+
+    Without that header the next authentication class is tried. A bad token ends the request.
+    """
 
     keyword = "Bearer"
     scope: str | None = tokens.API_SCOPE
-    """What the token must open; a interface with scopes of its own says None and looks at `request.auth` itself."""
+    """Scope that the token needs. An interface with scopes of its own sets None and checks `request.auth` itself."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         scheme, _, value = request.headers.get("Authorization", "").strip().partition(" ")
@@ -29,7 +32,7 @@ class BearerAuthentication(authentication.BaseAuthentication):
         if token is None:
             raise exceptions.AuthenticationFailed("The token is unknown, has expired or was revoked.")
         if self.scope is not None and not tokens.allows(token, self.scope):
-            raise exceptions.PermissionDenied("The token was made for other things than this API.")
+            raise exceptions.PermissionDenied("The token has no access to this API.")
         return token.owner, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -37,11 +40,11 @@ class BearerAuthentication(authentication.BaseAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session; requests that change something need the CSRF token too."""
+    """Authentication by the browser's session. Requests that change something need the CSRF token too."""
 
 
 class ConductorAuthentication(authentication.BaseAuthentication):
-    """`X-Authorization: TOKEN`; without that header the user whom the administrator named, if any."""
+    """Authentication by `X-Authorization: TOKEN`; without that header the user of TIMERS_CONDUCTOR_OPEN, if any."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token | None]:
         return conductor_caller(request.headers.get("X-Authorization"))
@@ -51,16 +54,16 @@ class ConductorAuthentication(authentication.BaseAuthentication):
 
 
 INVALID_TOKEN, EXPIRED_TOKEN = "INVALID_TOKEN", "EXPIRED_TOKEN"
-"""Codes that make a Conductor client fetch a new token and ask once more."""
+"""Codes that make a Conductor client fetch a new token and repeat the request."""
 
 
 def is_open() -> bool:
-    """Return whether Conductor clients without keys are let in."""
+    """Return whether Conductor clients without a token are accepted (TIMERS_CONDUCTOR_OPEN)."""
     return bool(settings.TIMERS_CONDUCTOR_OPEN)
 
 
 def conductor_caller(value: str | None) -> tuple[Any, Token | None]:
-    """Return the user, and the token if there is one; raises AuthenticationFailed or PermissionDenied."""
+    """Return the user and, if there is one, the token. Raises AuthenticationFailed or PermissionDenied."""
     if not value:
         return _open_user(), None
     now = clock.now()
@@ -70,20 +73,24 @@ def conductor_caller(value: str | None) -> tuple[Any, Token | None]:
     if token is None:
         raise exceptions.AuthenticationFailed("The token is unknown or was revoked.", code=INVALID_TOKEN)
     if not tokens.allows(token, tokens.CONDUCTOR_SCOPE):
-        raise exceptions.PermissionDenied("The token was made for other things than this API.")
+        raise exceptions.PermissionDenied("The token has no access to this API.")
     return token.owner, token
 
 
-def conductor_caller_in_passing(value: str | None) -> tokens.Question:
-    """Return the question who is calling; no answer to it means that `conductor_caller` has to look."""
-    return tokens.in_passing(value.strip(), now=clock.now()) if value else tokens.named(settings.TIMERS_CONDUCTOR_OPEN)
+def conductor_caller_query(value: str | None) -> tokens.CallerQuery:
+    """Return the query for the caller's id. When it has no row, `conductor_caller` has to decide."""
+    return (
+        tokens.query_by_token(value.strip(), now=clock.now())
+        if value
+        else tokens.query_by_username(settings.TIMERS_CONDUCTOR_OPEN)
+    )
 
 
 def _open_user() -> Any:
     if not is_open():
         raise exceptions.AuthenticationFailed("A token is needed in the header X-Authorization.", code=INVALID_TOKEN)
     name = settings.TIMERS_CONDUCTOR_OPEN
-    found = get_user_model().objects.filter(username=name, is_active=True).first()
-    if found is None:
-        raise exceptions.PermissionDenied(f"TIMERS_CONDUCTOR_OPEN names {name}, and there is no such active user.")
-    return found
+    user = get_user_model().objects.filter(username=name, is_active=True).first()
+    if user is None:
+        raise exceptions.PermissionDenied(f"TIMERS_CONDUCTOR_OPEN names {name}, but no active user has that name.")
+    return user

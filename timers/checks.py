@@ -1,4 +1,4 @@
-"""System checks for settings that would break promises."""
+"""System checks of settings on which correct scheduling depends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.core.checks import CheckMessage, Error, register
 
 
 @register()
-def time_is_kept_in_utc(**_: Any) -> list[CheckMessage]:
+def check_time_zone_is_utc(**_: Any) -> list[CheckMessage]:
     if settings.TIME_ZONE == "UTC" and settings.USE_TZ:
         return []
     return [Error("TIME_ZONE must be UTC and USE_TZ true: instants are stored and compared in UTC.", id="timers.E001")]
 
 
 @register()
-def django_q_keeps_its_hands_off(**_: Any) -> list[CheckMessage]:
+def check_django_q_only_carries_messages(**_: Any) -> list[CheckMessage]:
     cluster: dict[str, Any] = settings.Q_CLUSTER
     if cluster.get("scheduler") is False and cluster.get("save_limit") == -1 and cluster["retry"] > cluster["timeout"]:
         return []

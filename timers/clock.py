@@ -1,4 +1,4 @@
-"""The only reader of wall time, and the conversion between instants and stored microseconds."""
+"""The wall clock, read only here, and the conversion between instants and stored microseconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def now() -> datetime:
 
 
 def to_us(instant: datetime) -> int:
-    """Return whole microseconds since 1970 UTC; exact, unlike `timestamp()`."""
+    """Return the whole microseconds since 1970 UTC; exact, unlike `timestamp()`."""
     return (instant - EPOCH) // _MICROSECOND
 
 
@@ -26,7 +26,7 @@ def from_us(microseconds: int) -> datetime:
 
 
 class Clock:
-    """What loops are given: the time now, and a wait that a stop signal ends early.
+    """The clock of a loop: the current time, and a wait that a stop signal ends early.
 
     `offset` corrects this machine's clock towards the database's, so that several machines agree.
     """
@@ -35,21 +35,21 @@ class Clock:
         self.offset = timedelta()
         self.stopped = threading.Event()
         self.stopped_at: float | None = None
-        """On the clock of `monotonic`; None while it goes on."""
+        """Time of `stop` on the clock of `monotonic`; None before it."""
 
     def now(self) -> datetime:
         """Return the current instant, corrected by the offset to the database's clock."""
         return now() + self.offset
 
     def monotonic(self) -> float:
-        """Return seconds that never jump; only differences mean something."""
+        """Return seconds of a clock that never jumps; only differences have a meaning."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> bool:
-        """Wait that long, or less when stopped; return whether the loop should stop."""
+        """Wait for `seconds`, or until stopped; return whether the loop should stop."""
         return self.stopped.wait(max(0.0, seconds))
 
     def stop(self) -> None:
-        """End the present wait and every later one."""
+        """End the current wait and every later one."""
         self.stopped_at = self.monotonic()
         self.stopped.set()

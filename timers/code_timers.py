@@ -1,4 +1,4 @@
-"""`@timer`: records which functions and services are to run on time. Runs nothing and knows no Django.
+"""The decorator `@timer`, which declares functions and services to run on time. It runs nothing and needs no Django.
 
 @timer(interval=60)
 def refresh_cache(): ...
@@ -26,21 +26,21 @@ from timers.scheduling.policies import parse_policies
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MARK = "__timer_declarations__"
+DECLARATIONS_ATTRIBUTE = "__timer_declarations__"
 
-BREAKER_COOLDOWN = 3600.0
-"""Seconds that a breaker stays open before a run is let through to try, where the declaration says nothing else."""
+DEFAULT_BREAKER_COOLDOWN_SECONDS = 3600.0
+"""Seconds for which an open breaker stops all runs, unless the declaration names another number."""
 
-ON = ("one", "every")
+ON_CHOICES = ("one", "every")
 
 
 class DeclarationError(Exception):
-    """A declaration that cannot work; the sentence names file and line."""
+    """A declaration that cannot work. The message names file and line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What `@timer` was told. With neither interval nor cron the function is only registered under its name."""
+    """The arguments of one `@timer`. Without interval and cron the function is only registered under its name."""
 
     function: Callable[..., Any]
     name: str | None
@@ -58,7 +58,7 @@ class Declaration:
 
     @property
     def place(self) -> str:
-        """Return file and line of the function, for messages."""
+        """Return file and line of the function, for error messages."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         return repr(self.function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -67,7 +67,7 @@ class Declaration:
         return self.interval is not None or self.cron is not None
 
     def schedule(self, *, now: datetime) -> dict[str, Any]:
-        """Return the schedule of a timer that is made now: its first run is one interval away unless it is eager."""
+        """Return the schedule of a timer created now. The first run is one interval away, or now if it is eager."""
         window = {} if self.window is None else {"window": self.window}
         if self.cron is not None:
             return {"type": "cron", "expression": self.cron, "timezone": self.timezone or "UTC", **window}
@@ -75,7 +75,7 @@ class Declaration:
         return {"type": "recurring", "interval_seconds": self.interval, "start": start.isoformat(), **window}
 
     def body(self, name: str) -> dict[str, Any]:
-        """Return what a timer of type `code` is told to call."""
+        """Return the body of the timer of type `code` that calls the function."""
         return {
             "function": name,
             **({"args": list(self.args)} if self.args else {}),
@@ -86,8 +86,8 @@ class Declaration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registered:
-    """A function that code timers can call: by itself, or as a method of its service's one instance."""
+class RegisteredFunction:
+    """A function that code timers can call: a plain function, or a method of the only instance of its service."""
 
     name: str
     declaration: Declaration
@@ -118,22 +118,22 @@ def timer(
     breaker_cooldown: float | None = None,
     **policies: Any,
 ) -> Any:
-    """Declare that a function runs every `interval` seconds (from 0.1) or when `cron` says, in `timezone`.
+    """Declare that a function runs every `interval` seconds (at least 0.1), or by the rule `cron` in `timezone`.
 
-    `@timer(60)` is short for the former. With neither, the function is registered only, so that timers of type `code`
-    can name it. `eager` runs it at once when its timer is first made, not only after one interval. `args` and `kwargs`
-    are what it is called with.
+    `@timer(60)` is short for the former. With neither, the function is only registered, so that timers of type `code`
+    can name it. `eager` runs it as soon as its timer is created, not only after one interval. The function is called
+    with `args` and `kwargs`.
 
-    `between=("09:00", "17:00")` and `weekdays="MON-FRI"` skip what falls outside, on the clock of `timezone`.
-    `skip_if` is called before each run, with the service's instance where it takes an argument; what is true skips
-    that run, and text is the reason that is recorded. `on="every"` runs once on every live cluster instead of on one.
+    `between=("09:00", "17:00")` and `weekdays="MON-FRI"` skip runs outside of them, on the clock of `timezone`.
+    `skip_if` is called before each run, with the service's instance if it takes an argument. A true value skips the
+    run; a text is recorded as the reason. `on="every"` runs once on every live cluster instead of on one.
     `at_most_once` never repeats a run whose worker died.
 
     Policies: `retries=3` is max_attempts 4; `backoff` is backoff_seconds, the wait before the second attempt, which
     doubles from there; `timeout` is timeout_seconds of one attempt. `breaker=5` is pause_after_failures: that many
-    failures in a row pause the timer and tell whom `notify` names (by default the owner, by e-mail); after
-    `breaker_cooldown` seconds (an hour) one run is let through: its success closes the breaker, its failure opens it
-    again for twice as long, at most a day. All others are named as in the API (`overlap="queue_one"`, ...).
+    failures in a row pause the timer and notify the channels in `notify` (default: the owner, by e-mail). After
+    `breaker_cooldown` seconds (default: an hour) one run is tried. Its success closes the breaker; its failure opens
+    it again for twice as long, at most a day. Other policies have the names of the API (`overlap="queue_one"`, ...).
 
     Raises DeclarationError naming file and line.
     """
@@ -158,8 +158,8 @@ def timer(
         try:
             _check(declaration)
         except Invalid as error:
-            raise DeclarationError(f"{declaration.place}: {_in_words(error)}") from error
-        setattr(target, MARK, (*vars(target).get(MARK, ()), declaration))
+            raise DeclarationError(f"{declaration.place}: {_error_text(error)}") from error
+        setattr(target, DECLARATIONS_ATTRIBUTE, (*vars(target).get(DECLARATIONS_ATTRIBUTE, ()), declaration))
         return target
 
     return declare(function) if callable(function) else declare
@@ -168,8 +168,8 @@ def timer(
 def _window(between: Any, weekdays: Any, timezone: str | None) -> dict[str, Any] | None:
     if between is None and weekdays is None:
         return None
-    given = {"between": between, "weekdays": weekdays, "timezone": timezone}
-    return {key: value for key, value in given.items() if value is not None}
+    window = {"between": between, "weekdays": weekdays, "timezone": timezone}
+    return {key: value for key, value in window.items() if value is not None}
 
 
 def _policies(  # noqa: PLR0917  in the order of the decorator's own
@@ -181,18 +181,18 @@ def _policies(  # noqa: PLR0917  in the order of the decorator's own
     cooldown: float | None,
 ) -> dict[str, Any]:
     """Return the policies under the names of the API."""
-    given: dict[str, Any] = {"backoff_seconds": backoff, "timeout_seconds": timeout, "pause_after_failures": breaker}
+    values: dict[str, Any] = {"backoff_seconds": backoff, "timeout_seconds": timeout, "pause_after_failures": breaker}
     if retries is not None:
         is_number = isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0
-        given["max_attempts"] = retries + 1 if is_number else retries
+        values["max_attempts"] = retries + 1 if is_number else retries
     if breaker or cooldown is not None:
-        given["breaker_cooldown_seconds"] = BREAKER_COOLDOWN if cooldown is None else cooldown
+        values["breaker_cooldown_seconds"] = DEFAULT_BREAKER_COOLDOWN_SECONDS if cooldown is None else cooldown
     if breaker and "notify" not in policies:
-        given["notify"] = ["email"]
-    return {**policies, **{name: value for name, value in given.items() if value is not None}}
+        values["notify"] = ["email"]
+    return {**policies, **{name: value for name, value in values.items() if value is not None}}
 
 
-_SPELLINGS = {
+_ARGUMENT_NAMES = {
     "schedule.interval_seconds": "interval",
     "schedule.expression": "cron",
     "schedule.timezone": "timezone",
@@ -208,21 +208,21 @@ _SPELLINGS = {
 }
 
 
-def _in_words(error: Invalid) -> str:
-    return " ".join(f"{_SPELLINGS.get(name, name)}: {' '.join(texts)}" for name, texts in error.fields.items())
+def _error_text(error: Invalid) -> str:
+    return " ".join(f"{_ARGUMENT_NAMES.get(name, name)}: {' '.join(texts)}" for name, texts in error.fields.items())
 
 
-_NEVER_RUNNING = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+_IS_NOT_CALLED_DIRECTLY = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def _check(declaration: Declaration) -> None:
-    """Raise Invalid, or DeclarationError, for what can be seen to be wrong without calling anything."""
+    """Raise Invalid or DeclarationError for every fault that shows without calling the function."""
     place = declaration.place
     if declaration.interval is not None and declaration.cron is not None:
         raise DeclarationError(f"{place}: give either interval or cron, not both.")
-    if any(is_kind(inspect.unwrap(declaration.function)) for is_kind in _NEVER_RUNNING):
+    if any(is_kind(inspect.unwrap(declaration.function)) for is_kind in _IS_NOT_CALLED_DIRECTLY):
         raise DeclarationError(f"{place}: it is async or a generator; calling it would run nothing.")
-    if declaration.on not in ON:
+    if declaration.on not in ON_CHOICES:
         raise DeclarationError(f'{place}: on must be "one" or "every"; it is {declaration.on!r}.')
     if declaration.skip_if is not None and not callable(declaration.skip_if):
         raise DeclarationError(f"{place}: skip_if must be a function.")
@@ -244,7 +244,7 @@ def _check(declaration: Declaration) -> None:
     rule: BoundedSchedule | None = None
     if declaration.runs_on_time:
         _check_interval(declaration)
-        # whether an interval meets its window depends on its grid, which begins when its timer is made
+        # Whether an interval ever meets its window depends on its start, which is known only once the timer is created.
         is_settled = declaration.cron is not None
         rule = parse_schedule(declaration.schedule(now=clock.now()), now=clock.now(), refuse_never=is_settled)
     parse_policies(declaration.policies, max_attempts=1, timeout_seconds=3600, schedule=rule)
@@ -260,43 +260,44 @@ def _check_interval(declaration: Declaration) -> None:
         )
 
 
-def declared_in(module: ModuleType) -> Iterator[Registered]:
-    """Yield what a module declares: its functions and the methods of its services (classes with a `name`).
+def declared_in(module: ModuleType) -> Iterator[RegisteredFunction]:
+    """Yield the declared functions of a module and the declared methods of its services (classes with a `name`).
 
-    Only what the module defines itself counts, so an import does not declare a function twice. Raises
-    DeclarationError for a function on time that cannot be called with its declared arguments alone.
+    Imported functions do not count, so an import does not declare a function twice. Raises DeclarationError for a
+    scheduled function that cannot be called with its declared arguments alone.
     """
-    for value in _own(module):
+    for value in _defined_in(module):
         if not inspect.isclass(value):
-            for each in _declarations(value):
-                name = each.name or f"{module.__name__}.{value.__qualname__}"
-                outermost = replace(each, function=value)  # with what other decorators have made of it
-                yield _callable(Registered(name=name, declaration=outermost, module=module.__name__))
+            for declaration in _declarations(value):
+                name = declaration.name or f"{module.__name__}.{value.__qualname__}"
+                decorated = replace(declaration, function=value)  # includes the decorators around `@timer`
+                yield _check_callable(RegisteredFunction(name=name, declaration=decorated, module=module.__name__))
     for service in services_in(module):
         yield from _methods(service, module.__name__)
 
 
 def services_in(module: ModuleType) -> Iterator[type]:
-    """Yield the services that a module defines: its classes with a `name`, with or without timers.
+    """Yield the services that a module defines: its classes with a `name`, whether or not they have timers.
 
-    Raises DeclarationError for one that cannot be made without arguments.
+    Raises DeclarationError for a service that cannot be created without arguments.
     """
-    for value in _own(module):
+    for value in _defined_in(module):
         if inspect.isclass(value) and isinstance(getattr(value, "name", None), str):
-            if (problem := _misfit(value)) is not None:
-                raise DeclarationError(f"{place_of(value)}: {value.name} cannot be made without arguments: {problem}.")  # type: ignore[attr-defined]
+            if (problem := _signature_problem(value)) is not None:
+                name = value.name  # type: ignore[attr-defined]
+                raise DeclarationError(f"{place_of(value)}: {name} cannot be created without arguments: {problem}.")
             yield value
 
 
 def place_of(service: type) -> str:
-    """Return file and line of a service, for messages."""
+    """Return file and line of a service, for error messages."""
     try:
         return f"{inspect.getsourcefile(service)}:{inspect.getsourcelines(service)[1]}"
-    except (OSError, TypeError):  # its source is not at hand
+    except (OSError, TypeError):  # the source is not available
         return f"{service.__module__}.{service.__qualname__}"
 
 
-def _own(module: ModuleType) -> Iterator[Any]:
+def _defined_in(module: ModuleType) -> Iterator[Any]:
     seen: set[int] = set()
     for value in list(vars(module).values()):
         if getattr(value, "__module__", None) == module.__name__ and id(value) not in seen:
@@ -305,22 +306,24 @@ def _own(module: ModuleType) -> Iterator[Any]:
 
 
 def _declarations(value: Any) -> tuple[Declaration, ...]:
-    found = getattr(value, MARK, ())
-    return found if isinstance(found, tuple) else ()
+    declarations = getattr(value, DECLARATIONS_ATTRIBUTE, ())
+    return declarations if isinstance(declarations, tuple) else ()
 
 
-def _methods(service: Any, module: str) -> Iterator[Registered]:
+def _methods(service: Any, module: str) -> Iterator[RegisteredFunction]:
     for attribute, value in inspect.getmembers(service, inspect.isfunction):
-        for each in _declarations(value):
-            name = each.name or f"{service.name}.{attribute}"
-            found = Registered(name=name, declaration=each, module=module, service=service, attribute=attribute)
-            yield _callable(found)
+        for declaration in _declarations(value):
+            name = declaration.name or f"{service.name}.{attribute}"
+            function = RegisteredFunction(
+                name=name, declaration=declaration, module=module, service=service, attribute=attribute
+            )
+            yield _check_callable(function)
 
 
-def _callable(entry: Registered) -> Registered:
+def _check_callable(entry: RegisteredFunction) -> RegisteredFunction:
     declaration = entry.declaration
-    this = () if entry.service is None else (None,)
-    problem = _misfit(declaration.function, *this, *declaration.args, **declaration.kwargs)
+    instance = () if entry.service is None else (None,)
+    problem = _signature_problem(declaration.function, *instance, *declaration.args, **declaration.kwargs)
     if declaration.runs_on_time and problem is not None:
         raise DeclarationError(
             f"{declaration.place}: {entry.name} cannot be called with its declared arguments alone: {problem}."
@@ -328,8 +331,8 @@ def _callable(entry: Registered) -> Registered:
     return entry
 
 
-def _misfit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
-    """Return why these arguments do not fit a function; None when they do, or nobody can say."""
+def _signature_problem(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str | None:
+    """Return why the arguments do not fit a function; None when they fit, or when the signature is unknown."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError as error:
@@ -339,13 +342,13 @@ def _misfit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str | No
     return None
 
 
-# Dependencies of services: declared here, filled by the worker
+# Dependencies of services. They are declared here; the worker supplies the values.
 
 
 class Config:
-    """Declares that a service reads settings: `self.config["NAME"]`, `self.config.get("NAME", default)`.
+    """Declaration that a service reads settings: `self.config["NAME"]`, `self.config.get("NAME", default)`.
 
-    `Config(BATCH_SIZE=100)` names defaults for what the settings do not have.
+    `Config(BATCH_SIZE=100)` gives defaults for settings that are not set.
     """
 
     def __init__(self, **defaults: Any) -> None:
@@ -353,7 +356,7 @@ class Config:
 
 
 class RpcProxy:
-    """Declares that a service calls the public methods of another one, in the same process."""
+    """Declaration that a service calls the public methods of another service, in the same process."""
 
     def __init__(self, service: str) -> None:
         self.service = service

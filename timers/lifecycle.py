@@ -1,4 +1,4 @@
-"""The states of timers, executions, transfers, workflow runs and notices, and the moves allowed between them."""
+"""The states of timers, executions, transfers, workflow runs and notifications, and the allowed moves between them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TransferStatus(StrEnum):
 
 
 class NoticeStatus(StrEnum):
-    """A notice waits to be sent (or is being sent), was handed over, or nobody will try again."""
+    """State of a notification: pending until it is sent; failed once no further try is made."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -39,7 +39,7 @@ class NoticeStatus(StrEnum):
 
 
 class WorkflowStatus(StrEnum):
-    """How a workflow run stands."""
+    """State of a workflow run."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -49,7 +49,7 @@ class WorkflowStatus(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """How a step of a workflow run stands. A worker may give back what it had taken: it is scheduled again."""
+    """State of a step of a workflow run. A step that a worker gives back is scheduled again."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in_progress"
@@ -62,7 +62,7 @@ class StepStatus(StrEnum):
 
 
 class Trigger(StrEnum):
-    """Why an execution exists; those in PLANNED_TRIGGERS are occurrences of the schedule, one per instant."""
+    """Origin of an execution. Executions of PLANNED_TRIGGERS are occurrences of the schedule, one per instant."""
 
     SCHEDULE = "schedule"
     MANUAL = "manual"
@@ -71,7 +71,7 @@ class Trigger(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why an occurrence was left out."""
+    """Reason why an occurrence was skipped."""
 
     OVERLAP = "overlap"
     PAUSED = "paused"
@@ -107,7 +107,7 @@ TIMER_MOVES: dict[str, frozenset[str]] = {
 
 EXECUTION_MOVES: dict[str, frozenset[str]] = {
     ExecutionStatus.PENDING: frozenset(
-        # failed: lost five times without ever reporting
+        # failed: five attempts were lost
         {ExecutionStatus.RUNNING, ExecutionStatus.SKIPPED, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}
     ),
     ExecutionStatus.RUNNING: frozenset(
@@ -116,8 +116,8 @@ EXECUTION_MOVES: dict[str, frozenset[str]] = {
             ExecutionStatus.FAILED,
             ExecutionStatus.CANCELLED,
             ExecutionStatus.RETRYING,
-            ExecutionStatus.PENDING,  # a lost attempt, or one handed back when a worker stops or cannot do it
-            ExecutionStatus.SKIPPED,  # the function was asked at its start and did not want to run
+            ExecutionStatus.PENDING,  # a lost attempt, or one that a worker requeued
+            ExecutionStatus.SKIPPED,  # `skip_if` of the function said so when the attempt began
         }
     ),
     ExecutionStatus.RETRYING: frozenset({ExecutionStatus.PENDING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}),
@@ -148,6 +148,6 @@ STEP_MOVES: dict[str, frozenset[str]] = {
 
 
 def check_move(moves: dict[str, frozenset[str]], source: str, target: str) -> None:
-    """Raise ValueError when no move from `source` to `target` exists: that is a defect of the caller."""
+    """Raise ValueError when no move from `source` to `target` exists, which is a bug of the caller."""
     if target not in moves[source]:
         raise ValueError(f"No move from {source} to {target} exists.")

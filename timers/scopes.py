@@ -1,7 +1,7 @@
-"""Scopes: what a token is for, as text and as a tree of what each one needs in turn; and whom each one addresses.
+"""OAuth2 scopes: their text form, their trees of dependent scopes, and their resource servers.
 
-A scope text is a list separated by blanks; `*` before a name says that it is optional, `[...]` after it holds what it
-needs: `A[*B C[D]] E`.
+A scope text is a list separated by blanks. `*` before a name makes it optional; `[...]` after it contains its dependent
+scopes: `A[*B C[D]] E`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRANSFER = f"urn:globus:auth:scope:{TRANSFER_SERVER}:all"
 FLOWS_PREFIX = f"{_HOST}/{_FLOWS_ID}/"
 OPENID = "openid"
 DEFAULT = ("openid", "profile", "email", TRANSFER, TIMERS)
-"""What a client gets that names no scope."""
+"""The scopes of a client that requests none."""
 
 _TEXTS = {
     "openid": "know who you are",
@@ -42,17 +42,17 @@ MAX_NAME_LENGTH = 200
 MAX_DEPTH = 8
 MAX_SCOPES = 500
 
-_WORDS = frozenset({"openid", "profile", "email"})
+_PLAIN_NAMES = frozenset({"openid", "profile", "email"})
 _NAMES = (
     re.compile(r"urn:globus:auth:scope:([A-Za-z0-9._-]+):[A-Za-z0-9._-]+"),
     re.compile(re.escape(_HOST) + r"/([A-Za-z0-9._-]+)/[A-Za-z0-9._/-]+"),
 )
-_PIECES = re.compile(r"[\[\]*]|[^\s\[\]*]+|\s+")
+_TOKENS = re.compile(r"[\[\]*]|[^\s\[\]*]+|\s+")
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One scope and what it needs in turn; an optional one may be left out by who grants it."""
+    """A scope with its dependent scopes (`needs`). A user may leave out an optional one when granting it."""
 
     name: str
     optional: bool = False
@@ -64,38 +64,38 @@ class Scope:
 
 
 def data_access(collection_id: object) -> str:
-    """Return the scope by which a client may reach the files of a mapped collection."""
+    """Return the scope that gives access to the files of a mapped collection."""
     return f"{_HOST}/{collection_id}/data_access"
 
 
 def flow_user(flow_id: object) -> str:
-    """Return the scope by which a client may start a flow."""
+    """Return the scope that allows to start a flow."""
     return f"{_HOST}/{flow_id}/flow_{str(flow_id).replace('-', '_')}_user"
 
 
 def server_of(name: str) -> str | None:
-    """Return the resource server that a scope addresses; None for what is no scope."""
-    if name in _WORDS:
+    """Return the resource server of a scope, None for an unknown scope."""
+    if name in _PLAIN_NAMES:
         return AUTH_SERVER
-    found = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
-    if found is None or len(name) > MAX_NAME_LENGTH:
+    match = next((found for pattern in _NAMES if (found := pattern.fullmatch(name))), None)
+    if match is None or len(name) > MAX_NAME_LENGTH:
         return None
-    return FLOWS_SERVER if found[1] == _FLOWS_ID else found[1]
+    return FLOWS_SERVER if match[1] == _FLOWS_ID else match[1]
 
 
 def parse(text: str) -> tuple[Scope, ...]:
-    """Return the scopes of a text, those named twice joined; raises Invalid naming scope."""
+    """Return the scopes of a text, each name once; raises Invalid naming scope."""
     if len(text) > MAX_LENGTH:
         raise Invalid({"scope": f"At most {MAX_LENGTH:,} characters."})
-    pieces = _PIECES.findall(text)
-    found, rest = _list(pieces, 0, depth=0)
-    if rest != len(pieces):
+    tokens = _TOKENS.findall(text)
+    scopes, rest = _parse_list(tokens, 0, depth=0)
+    if rest != len(tokens):
         raise Invalid({"scope": "There is a ] without its [."})
-    return merge(found)
+    return merge(scopes)
 
 
 def merge(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
-    """Return the scopes with each name once, which needs all that the name needed anywhere."""
+    """Return the scopes with each name once. It has all dependent scopes that the name had anywhere."""
     joined: dict[str, Scope] = {}
     for scope in scopes:
         before = joined.get(scope.name, Scope(scope.name, optional=True))
@@ -104,15 +104,15 @@ def merge(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
 
 
 def paths(scopes: Iterable[Scope], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the way from a root to every scope of the trees, the roots first."""
+    """Yield the path from a root to each scope of the trees, parents first."""
     for scope in scopes:
         here = (*above, scope.name)
         yield here
         yield from paths(scope.needs, here)
 
 
-def words(name: str) -> str:
-    """Return what a scope allows, for people."""
+def describe(name: str) -> str:
+    """Return what a scope allows, in words."""
     if name in _TEXTS:
         return _TEXTS[name]
     if name.endswith("_user") and "/flow_" in name:
@@ -121,38 +121,38 @@ def words(name: str) -> str:
 
 
 def by_server(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names grouped by resource server, that of the identities first."""
+    """Return the names grouped by resource server, the Auth server first."""
     groups: dict[str, list[str]] = {}
     for name in sorted(dict.fromkeys(names), key=lambda name: server_of(name) != AUTH_SERVER):
         groups.setdefault(server_of(name) or "", []).append(name)
     return groups
 
 
-def _list(pieces: list[str], start: int, *, depth: int) -> tuple[list[Scope], int]:
-    """Return the scopes from a place on, and the place after them: the end, or the bracket that closes the list."""
+def _parse_list(tokens: list[str], start: int, *, depth: int) -> tuple[list[Scope], int]:
+    """Return the scopes from a place on, and the place after them: the end, or the closing bracket of the list."""
     if depth > MAX_DEPTH:
         raise Invalid({"scope": f"Scopes are nested more than {MAX_DEPTH} deep."})
-    found: list[Scope] = []
+    scopes: list[Scope] = []
     place, optional = start, False
-    while place < len(pieces) and pieces[place] != "]":
-        piece = pieces[place]
+    while place < len(tokens) and tokens[place] != "]":
+        token = tokens[place]
         place += 1
-        if piece == "*":
+        if token == "*":
             optional = True
-        elif piece == "[":
+        elif token == "[":
             raise Invalid({"scope": "There is a [ without a scope before it."})
-        elif not piece.isspace():
+        elif not token.isspace():
             needs: tuple[Scope, ...] = ()
-            if place < len(pieces) and pieces[place] == "[":
-                inner, place = _list(pieces, place + 1, depth=depth + 1)
-                if place == len(pieces):
+            if place < len(tokens) and tokens[place] == "[":
+                inner, place = _parse_list(tokens, place + 1, depth=depth + 1)
+                if place == len(tokens):
                     raise Invalid({"scope": "There is a [ without its ]."})
                 needs, place = tuple(inner), place + 1
-            found.append(Scope(_known(piece), optional, needs))
+            scopes.append(Scope(_known(token), optional, needs))
             optional = False
-            if len(found) > MAX_SCOPES:
+            if len(scopes) > MAX_SCOPES:
                 raise Invalid({"scope": f"At most {MAX_SCOPES} scopes."})
-    return found, place
+    return scopes, place
 
 
 def _known(name: str) -> str:

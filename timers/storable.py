@@ -1,4 +1,4 @@
-"""JSON values that both databases keep as they are: checked where they come in, cleaned where others made them."""
+"""JSON values that both databases store unchanged: `check` for input, `cleaned` for values of other programs."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from timers.errors import Invalid
 
 MAX_DEPTH = 64
 MAX_NUMBER = 2**64
-"""Beyond 64 bits other readers of JSON lose digits without a word."""
+"""Larger numbers lose digits in other JSON parsers."""
 
-_BAD = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check(document: Any) -> None:
-    """Raise Invalid, naming the field, for what a database would refuse or change: NUL, half characters, infinities."""
+    """Raise Invalid, naming the field, for NUL characters, lone surrogates, infinities, large numbers and deep nesting.
+
+    A database would refuse or change such values.
+    """
     level: list[tuple[str, Any]] = list(_inside("", document))
     for _ in range(MAX_DEPTH):
-        level = [found for field, value in level for found in _inside(field, value)]
+        level = [inner for field, value in level for inner in _inside(field, value)]
         if not level:
             return
     raise Invalid({level[0][0].split(".")[0]: f"This is nested more than {MAX_DEPTH} levels deep."})
 
 
 def cleaned(value: Any, *, depth: int = 0) -> Any:
-    """Return the value as it can be stored: text without what databases refuse, numbers that JSON knows."""
+    """Return the value in storable form: text without characters that databases refuse, no infinite numbers."""
     if isinstance(value, str):
-        return _BAD.sub("\ufffd", value)
+        return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if depth >= MAX_DEPTH:
-        return _BAD.sub("\ufffd", repr(value))[:1000] if isinstance(value, dict | list | tuple) else value
+        return _UNSTORABLE.sub("\ufffd", repr(value))[:1000] if isinstance(value, dict | list | tuple) else value
     if isinstance(value, dict):
         return {cleaned(str(key)): cleaned(inner, depth=depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -42,7 +45,7 @@ def cleaned(value: Any, *, depth: int = 0) -> Any:
 
 
 def _inside(field: str, value: object) -> Iterator[tuple[str, Any]]:
-    """Check one value and yield those that it holds, each with its dotted path."""
+    """Check one value and yield the values inside it, each with its dotted path."""
     match value:
         case str():
             _check_text(value, field)

@@ -1,4 +1,4 @@
-"""The administration: Django's, but an address or form that no page of it offers is a bad request, not a fault."""
+"""Django's administration, which answers a malformed URL or form with status 400 instead of 500."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import DataError
 from django.http import HttpRequest
 
 UNREADABLE = (ValueError, OverflowError, ValidationError, FieldDoesNotExist, DataError)
-"""What Django's administration raises for ids and names of fields that somebody made up."""
+"""Exceptions of Django's administration for invalid ids and field names."""
 
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -25,16 +25,16 @@ class Administration(AdminSite):
     site_url = "/"
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Return the view as Django guards it, which raises BadRequest for what cannot be read."""
-        guarded = super().admin_view(view, cacheable)
+        """Return Django's wrapped view, which raises BadRequest for a malformed URL or form."""
+        wrapped = super().admin_view(view, cacheable)
 
-        def careful(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
-                return guarded(request, *args, **kwargs)
+                return wrapped(request, *args, **kwargs)
             except UNREADABLE as error:
-                raise BadRequest("What was sent cannot be read.") from error
+                raise BadRequest("The request cannot be read.") from error
 
-        return cast("View", update_wrapper(careful, guarded))
+        return cast("View", update_wrapper(checked, wrapped))
 
 
 class AdministrationConfig(AdminConfig):

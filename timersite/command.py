@@ -1,4 +1,4 @@
-"""The command line of the site: `manage.py` in a checkout, `timers` where the package is installed."""
+"""The command line of the site: `manage.py` in a checkout, `timers` in an installed package."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from timersite import logs
 from timersite.env import SettingError
 
 SERVICES = frozenset({"dispatch", "qcluster"})
-"""Commands that run until they are stopped: all they print is for the log."""
+"""Commands that run until they are stopped. All their output belongs into the log."""
 
 
 def main() -> None:
-    """Run the management command that the command line names."""
+    """Run the management command of the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timersite.settings")
     _flush_every_line()
     try:
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _flush_every_line() -> None:
-    """Write each line at once, also into a file or a pipe: whoever supervises the process reads along."""
+    """Flush the standard streams after each line, also into a file or a pipe, for supervisors that read them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)

@@ -1,4 +1,4 @@
-"""Typed readers of environment variables; each failure is one sentence that names the variable."""
+"""Typed readers of environment variables. Every error is one sentence that names the variable."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SMTP_SECONDS = 10
-"""How long one step of a conversation with the mail server may take."""
+"""Time limit of one step of the conversation with the mail server."""
 
 
 class SettingError(Exception):
-    """A variable that is missing or malformed; the message is one sentence for the operator."""
+    """A variable is missing or malformed; the message is one sentence for the operator."""
 
 
 def text(name: str, default: str = "") -> str:
-    """Return the variable without blanks around it, or `default` when unset or empty."""
+    """Return the variable without surrounding blanks, or `default` when unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
 def flag(name: str, default: bool = False) -> bool:
-    """Return whether the variable says yes (1, true, yes, on)."""
+    """Return whether the variable is true (1, true, yes, on)."""
     value = text(name).lower()
     if value in {"1", "true", "yes", "on"}:
         return True
@@ -34,58 +34,58 @@ def flag(name: str, default: bool = False) -> bool:
 
 
 def choice(name: str, default: str, *, among: tuple[str, ...]) -> str:
-    """Return one of a few words."""
+    """Return the variable in lower case, one of the words `among`."""
     value = text(name, default).lower()
     if value not in among:
         raise SettingError(f"{name} must be one of {', '.join(among)}; it is {value!r}.")
     return value
 
 
-def number(name: str, default: int, *, least: int, most: int) -> int:
+def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
     """Return a whole number within the bounds."""
     value = text(name)
     if value == "":
         return default
-    if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
-        raise SettingError(f"{name} must be a whole number from {least} to {most}; it is {value!r}.")
+    if not (value.isascii() and value.isdigit() and minimum <= int(value) <= maximum):
+        raise SettingError(f"{name} must be a whole number from {minimum} to {maximum}; it is {value!r}.")
     return int(value)
 
 
 def folder(name: str, default: Path) -> Path:
-    """Return an absolute folder; makes it when missing, for its owner alone."""
+    """Return an absolute folder. A missing one is created, accessible for its owner only."""
     value = text(name, str(default))
     try:
         path = Path(value).expanduser().resolve()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SettingError(f"{name} names a folder that cannot be made: {value} ({reason}).") from error
+        raise SettingError(f"{name} names a folder that cannot be created: {value} ({reason}).") from error
     return path
 
 
 def state_folder(name: str) -> Path:
-    """Return where a program keeps its state for this user: $XDG_STATE_HOME/NAME or ~/.local/state/NAME."""
+    """Return the folder for a program's state of this user: $XDG_STATE_HOME/NAME or ~/.local/state/NAME."""
     base = text("XDG_STATE_HOME")
     return (Path(base) if base.startswith("/") else Path("~/.local/state")) / name
 
 
 def folders(name: str, default: Path) -> tuple[Path, ...]:
-    """Return the absolute folders of a list separated by ':'; they need not exist yet."""
+    """Return the absolute folders of a list separated by ':'. They need not exist."""
     return tuple(Path(part).expanduser().resolve() for part in text(name, str(default)).split(":") if part.strip())
 
 
 def words(name: str) -> tuple[str, ...]:
-    """Return the parts of a list separated by ','."""
+    """Return the words of a list separated by ','."""
     return tuple(part.strip() for part in text(name).split(",") if part.strip())
 
 
 def hosts(name: str) -> tuple[str, ...]:
-    """Return host names of a list separated by ','; a leading dot stands for all below it, `*` for any."""
-    found = words(name)
-    for host in found:
+    """Return the host names of a list separated by ','. A leading dot means all subdomains, `*` any host."""
+    names = words(name)
+    for host in names:
         if any(character.isspace() or character in "/@?#" for character in host):
-            raise SettingError(f"{name} must list host names separated by commas; {host!r} is none.")
-    return found
+            raise SettingError(f"{name} must list host names separated by commas; {host!r} is not one.")
+    return names
 
 
 def redis(name: str) -> str:
@@ -97,7 +97,7 @@ def redis(name: str) -> str:
 
 
 def secret(name: str, *, kept_in: Path | None) -> str:
-    """Return the secret from the variable, else from the file `kept_in` (made once, mode 0600)."""
+    """Return the secret from the variable, else from the file `kept_in` (created once, mode 0600)."""
     value = text(name)
     if value:
         if len(value) < 16:
@@ -124,7 +124,7 @@ def _kept_secret(name: str, path: Path) -> str:
 
 
 def url(name: str, default: str) -> str:
-    """Return an http or https URL without a slash at its end."""
+    """Return an http or https URL without a slash at the end."""
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -133,9 +133,9 @@ def url(name: str, default: str) -> str:
 
 
 def smtp(name: str) -> dict[str, object]:
-    """Return what Django's mail over SMTP is made with, nothing when unset. What is wrong is told without the value.
+    """Return the arguments of Django's SMTP backend, nothing when unset. Errors do not contain the value.
 
-    `smtp://` asks for STARTTLS and does without only when told so (`tls=none`); `smtps://` is TLS from the start.
+    `smtp://` uses STARTTLS unless `tls=none` is given; `smtps://` is TLS from the start.
     """
     value = text(name)
     if not value:
@@ -163,14 +163,14 @@ def smtp(name: str) -> dict[str, object]:
 
 
 def _starttls(name: str, query: str, *, on_tls: bool) -> bool:
-    """Return whether the connection is to be made safe once it stands."""
+    """Return whether the connection uses STARTTLS."""
     if query not in {"", "tls=starttls", "tls=none"} or (query and on_tls):
         raise SettingError(f"{name} may end in ?tls=starttls or ?tls=none after smtp://, and in nothing else.")
     return not on_tls and query != "tls=none"
 
 
 def mailbox(name: str, default: str) -> str:
-    """Return a sender of mail, `timers@example.org` or `Timers <timers@example.org>`."""
+    """Return the sender of e-mail, `timers@example.org` or `Timers <timers@example.org>`."""
     value = text(name)
     if not value:
         return default
@@ -183,7 +183,7 @@ def mailbox(name: str, default: str) -> str:
 
 
 def database(name: str, default: Path) -> dict[str, object]:
-    """Return Django's settings of the database behind a URL; `default` is the SQLite file when unset."""
+    """Return Django's settings of the database of a URL; `default` is the SQLite file when unset."""
     value = text(name)
     if not value:
         return sqlite(default)
@@ -212,7 +212,7 @@ def database(name: str, default: Path) -> dict[str, object]:
 
 
 def sqlite(path: Path) -> dict[str, object]:
-    """Return Django's settings of an SQLite file as this product needs it: WAL, IMMEDIATE, fully synchronous."""
+    """Return Django's settings of an SQLite file: WAL, IMMEDIATE transactions, fully synchronous."""
     if not path.parent.is_dir():
         raise SettingError(f"DATABASE_URL names an SQLite file in a folder that does not exist: {path.parent}.")
     return {
@@ -230,7 +230,7 @@ def sqlite(path: Path) -> dict[str, object]:
 def postgresql(
     *, name: str, user: str, password: str, host: str, port: str, options: dict[str, str]
 ) -> dict[str, object]:
-    """Return Django's settings of a PostgreSQL database; connections stay open and are checked before use."""
+    """Return Django's settings of a PostgreSQL database. Connections stay open and are checked before use."""
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,

@@ -1,4 +1,4 @@
-"""A short way for interfaces without pages: sessions, cookies, CSRF and the headers of pages are nothing to them."""
+"""Middleware with a fast path for interfaces without pages: no sessions, cookies, CSRF or page headers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve
 
 PREFIXES = ("/conductor/api/",)
-"""Paths whose views answer everything themselves, errors and unknown paths included."""
+"""Paths whose views answer everything themselves, including errors and unknown paths."""
 
 
-class ShortWay:
-    """Calls such a view at once: workers ask and report many times a second."""
+class FastPathMiddleware:
+    """Calls the views of these paths directly: workers poll and report many times a second."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._long_way = get_response
@@ -20,8 +20,8 @@ class ShortWay:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(PREFIXES):
             return self._long_way(request)
-        found = request.resolver_match = resolve(request.path_info)
-        response: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
+        match = request.resolver_match = resolve(request.path_info)
+        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         if callable(render := getattr(response, "render", None)):
             render()
         return response

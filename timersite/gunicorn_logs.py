@@ -1,4 +1,4 @@
-"""The logger of gunicorn: `--logger-class timersite.gunicorn_logs.GunicornLogger`."""
+"""The logger class of gunicorn: `--logger-class timersite.gunicorn_logs.GunicornLogger`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from timersite import logs
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """Gunicorn's own lines, in the format of all others."""
+    """Logger that writes gunicorn's lines in our log format."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

@@ -1,4 +1,4 @@
-"""How log lines look: text for people, or one JSON object a line for programs.
+"""Formats of log lines: text for people, or one JSON object a line for programs.
 
 Every record may carry `event`, a fixed name, and ids in `extra`; docs/operations.md lists the events.
 """
@@ -18,31 +18,31 @@ from timersite import env
 
 FORMATS = ("text", "json")
 NO_EVENT = "log"
-"""The event of records that carry none."""
+"""The event of records without one."""
 
 PRINTED = "printed"
-"""The event of lines that reach a standard stream past the loggers."""
+"""The event of lines written to a standard stream without a logger."""
 
 MAX_LINE_CHARACTERS = 32 * 1024
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""The fields that every record has; the others were given in `extra`."""
+"""Fields that every record has; all others come from `extra`."""
 
 _SHOWN = (str, int, float, UUID, datetime, list, tuple, type(None))
 
 
 def chosen_format() -> str:
-    """Return which format TIMERS_LOG_FORMAT asks for."""
+    """Return the format named by TIMERS_LOG_FORMAT."""
     return env.choice("TIMERS_LOG_FORMAT", "text", among=FORMATS)
 
 
 def formatter() -> logging.Formatter:
-    """Return the formatter that TIMERS_LOG_FORMAT asks for."""
+    """Return the formatter for TIMERS_LOG_FORMAT."""
     return JsonFormatter() if chosen_format() == "json" else TextFormatter()
 
 
 class TextFormatter(logging.Formatter):
-    """One line of text: instant in UTC, level, logger, message, and what `extra` holds."""
+    """Formatter of text lines: instant in UTC, level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         extra = "".join(f" {name}={_plain(value)}" for name, value in _extra(record).items())
@@ -51,7 +51,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, event, logger, message, and what `extra` holds."""
+    """Formatter of JSON lines: time, level, event, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         extra = _extra(record)
@@ -69,14 +69,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def keep_printed_lines() -> None:
-    """Make a JSON object of each line that this process prints from now on, where JSON is asked for."""
+    """Turn each line that this process prints from now on into a JSON object, if the format is JSON."""
     if chosen_format() == "json":
         sys.stdout = _PrintedLines(sys.stdout, "INFO")  # type: ignore[assignment]
         sys.stderr = _PrintedLines(sys.stderr, "WARNING")  # type: ignore[assignment]
 
 
 class _PrintedLines(io.TextIOBase):
-    """A standard stream whose lines become JSON objects; each thread writes its own lines."""
+    """A standard stream that writes its lines as JSON objects. Each thread has its own line buffer."""
 
     def __init__(self, stream: TextIO, level: str) -> None:
         self._stream, self._level = stream, level
@@ -102,7 +102,7 @@ class _PrintedLines(io.TextIOBase):
 
     @property
     def buffer(self) -> BinaryIO:
-        """Return the stream of bytes below, for whoever writes to that: it is passed on as it is."""
+        """The stream of bytes below. Bytes written to it are passed on unchanged."""
         return self._stream.buffer
 
     @property
@@ -118,9 +118,9 @@ class _PrintedLines(io.TextIOBase):
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what `extra` holds. Objects are left out: a request, for one, shows its address with the secrets in it."""
-    given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    return {name: value for name, value in given.items() if isinstance(value, _SHOWN)}
+    """Return the fields of `extra`, without objects: a request, for example, would show its URL with secrets."""
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return {name: value for name, value in extra.items() if isinstance(value, _SHOWN)}
 
 
 def _instant(record: logging.LogRecord) -> str:
@@ -128,7 +128,7 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    """Return the traceback and the stack that belong to a record, empty text when there are none."""
+    """Return the traceback and stack of a record, empty text when there are none."""
     raised = formatter.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
     return "\n".join(filter(None, [raised, formatter.formatStack(record.stack_info) if record.stack_info else ""]))
 
@@ -138,6 +138,6 @@ def _json(document: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value of `extra` as it stands in a line of text: quoted where blanks would make it two."""
+    """Return a value of `extra` for a line of text, quoted if it contains blanks or is empty."""
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(each.isspace() for each in text) or not text else text
+    return json.dumps(text, ensure_ascii=False) if any(character.isspace() for character in text) or not text else text

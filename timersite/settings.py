@@ -1,4 +1,4 @@
-"""Every setting of the site. The environment is read through env.py only."""
+"""All settings of the site. The environment is read only through env.py."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from timers.targets import parse_networks
 from timersite import env, logs
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
-_IS_INSTALLED = _ASSETS.is_dir()  # a package carries templates and static files inside, a checkout beside
+_IS_INSTALLED = _ASSETS.is_dir()  # a package contains templates and static files, a checkout has them beside it
 BASE_DIR = _ASSETS if _IS_INSTALLED else Path(__file__).resolve().parent.parent
 
-# Where things are kept
+# Storage
 
 TIMERS_DATA_DIR = env.folder("TIMERS_DATA_DIR", env.state_folder("timers") if _IS_INSTALLED else BASE_DIR / "data")
 DATABASES = {"default": env.database("DATABASE_URL", TIMERS_DATA_DIR / "timers.sqlite3")}
@@ -24,11 +24,11 @@ SECRET_KEY = env.secret("TIMERS_SECRET_KEY", kept_in=TIMERS_DATA_DIR / "secret_k
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-# What the operator decides
+# Operator's choices
 
 TIMERS_BASE_URL = env.url("TIMERS_BASE_URL", "http://127.0.0.1:8000")
 TIMERS_LOCAL_ROOTS = env.folders("TIMERS_LOCAL_ROOTS", TIMERS_DATA_DIR / "collections")
-TIMERS_WORKERS = env.number("TIMERS_WORKERS", os.cpu_count() or 1, least=1, most=256)
+TIMERS_WORKERS = env.number("TIMERS_WORKERS", os.cpu_count() or 1, minimum=1, maximum=256)
 TIMERS_CODE_MODULES = env.words("TIMERS_CODE_MODULES")
 TIMERS_METRICS_TOKEN = env.text("TIMERS_METRICS_TOKEN")
 TIMERS_CONDUCTOR_OPEN = env.text("TIMERS_CONDUCTOR_OPEN")
@@ -42,7 +42,7 @@ try:
 except ValueError as error:
     raise env.SettingError(f"TIMERS_WEBHOOK_NETWORKS: {error}") from error
 
-# What `manage.py up` tells its children: the one loopback target of the demo, and where the site listens
+# Set by `manage.py up` for its child processes: the only loopback target of the demo, and the site's own address
 TIMERS_DEMO_TARGET = env.text("TIMERS_DEMO_TARGET")
 TIMERS_LISTEN = tuple(
     (parts.hostname, parts.port) for part in env.words("TIMERS_LISTEN") if (parts := urlsplit(f"//{part}"))
@@ -77,7 +77,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "timersite.fast_path_middleware.ShortWay",
+    "timersite.fast_path_middleware.FastPathMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -104,7 +104,7 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True  # no collectstatic step between cloning and looking at the pages
+WHITENOISE_USE_FINDERS = True  # no collectstatic step is needed
 WHITENOISE_AUTOREFRESH = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
@@ -114,7 +114,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-# Safety of the pages
+# Security of the pages
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -132,9 +132,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _ON_HTTPS else 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024  # a little above the 10 MiB that the API allows and answers 413 for
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024  # above the 10 MiB of the API, which answers 413 itself
 
-# Language and time: UTC inside, the reader's zone only in templates (timers/checks.py insists)
+# Language and time: UTC everywhere, the reader's zone only in templates (checked in timers/checks.py)
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
@@ -160,7 +160,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
 }
 
-# The workers: django-q carries wake-ups, the truth is in our tables
+# Workers: django-q only carries wake-ups, the state is in our tables
 
 Q_CLUSTER = {
     "name": "timers",
@@ -187,7 +187,7 @@ if REDIS_URL:
 else:
     Q_CLUSTER["broker_class"] = "timers.messaging.broker.DatabaseBroker"
 
-# Logs are for operators; what users look at are events and executions
+# Logs are for operators; users read events and executions
 
 TIMERS_LOG_FORMAT = logs.chosen_format()
 LOGGING = {
@@ -198,13 +198,13 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "stream": "ext://sys.__stderr__",  # past whatever stands before it: lines that are printed are marked so
+            "stream": "ext://sys.__stderr__",  # the original stream, because `sys.stderr` may mark lines as printed
         }
     },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "timers": {"level": "INFO"},
         "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # answered with 400, that is enough
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # the answer 400 is enough
     },
 }

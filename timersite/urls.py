@@ -1,4 +1,4 @@
-"""Mounts the interfaces."""
+"""The URLs of the site: each interface below its prefix."""
 
 from django.contrib import admin
 from django.urls import include, path

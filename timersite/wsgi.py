@@ -15,6 +15,6 @@ try:
 except SettingError as error:
     sys.exit(f"timersite: {error}")
 
-from timers.conductor.empty_poll_middleware import VainPolls  # needs the models
+from timers.conductor.empty_poll_middleware import EmptyPollMiddleware  # needs the models
 
-application = VainPolls(site)
+application = EmptyPollMiddleware(site)

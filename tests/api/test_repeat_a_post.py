@@ -92,7 +92,7 @@ def test_a_crash_before_the_answer_is_kept_undoes_the_work(
     def crash(*_: Any) -> None:
         raise SystemExit
 
-    monkeypatch.setattr("timers.services.idempotency._keep", crash)
+    monkeypatch.setattr("timers.services.idempotency._store", crash)
     with pytest.raises(SystemExit):
         owner_calls.post("/timers", {"timer": WEBHOOK}, **KEY)
 

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 
 from tests.conductor.conftest import BASE, Caller
 from tests.services.workflows.factories import simple, start
-from timers.conductor.empty_poll_middleware import VainPolls
+from timers.conductor.empty_poll_middleware import EmptyPollMiddleware
 from timers.services.people import tokens
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def poll(
 ) -> Any:
     headers = {} if token is None else {"X-Authorization": token}
     environ = RequestFactory(headers=headers).generic(method, BASE + path).environ
-    return b"".join(VainPolls(site)(environ, lambda status, headers: None))
+    return b"".join(EmptyPollMiddleware(site)(environ, lambda status, headers: None))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_all_else_reaches_the_site(used: str, path: str, method: str) -> None:
 def test_a_token_that_is_not_good_reaches_the_site_from_that_moment_on(
     used: str, owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = tokens.find_token(used, kinds=tokens.OPENING, now=now)
+    token = tokens.find_token(used, kinds=tokens.API_KINDS, now=now)
     assert token is not None
     assert poll("unknown") == poll("") == poll(" ") == b"the site"
 

@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_refused_and_the_place_is_named(text: str) -> Non
     [("", ["-a"]), ("x:ASC", ["b"]), ("x", ["-b"]), ("startTime:DESC", ["-a"]), ("x:ASC,y:DESC,x", ["b", "-c"])],
 )
 def test_sorts(text: str, columns: list[str]) -> None:
-    assert sort(text, known={"x": "b", "y": "c"}, usual="a") == columns
+    assert sort(text, known={"x": "b", "y": "c"}, default="a") == columns
 
 
 # The search itself

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from timers.errors import Invalid
-from timers.scheduling.base import KINDS, TICK, Schedule
+from timers.scheduling.base import KINDS, TICK, ScheduleRule
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EDGES = (
@@ -30,39 +30,39 @@ class ScheduleContract:
             metafunc.parametrize("document", self.documents)
 
     @pytest.fixture
-    def rule(self, document: dict[str, Any]) -> Schedule:
+    def rule(self, document: dict[str, Any]) -> ScheduleRule:
         return KINDS.get(document["type"]).parse(document, now=NOW)
 
-    def test_it_is_registered_under_its_kind(self, rule: Schedule, document: dict[str, Any]) -> None:
+    def test_it_is_registered_under_its_kind(self, rule: ScheduleRule, document: dict[str, Any]) -> None:
         assert rule.kind == document["type"]
 
-    def test_its_document_makes_an_equal_rule(self, rule: Schedule) -> None:
+    def test_its_document_makes_an_equal_rule(self, rule: ScheduleRule) -> None:
         again = type(rule).parse(rule.document(), now=NOW + timedelta(days=1))
 
         assert again == rule
         assert hash(again) == hash(rule)
         assert again.document() == rule.document()
 
-    def test_an_unknown_key_is_refused_by_its_name(self, rule: Schedule, document: dict[str, Any]) -> None:
+    def test_an_unknown_key_is_refused_by_its_name(self, rule: ScheduleRule, document: dict[str, Any]) -> None:
         with pytest.raises(Invalid) as refused:
             type(rule).parse({**document, "surprise": 1}, now=NOW)
 
         assert list(refused.value.fields) == ["surprise"]
 
-    def test_its_main_field_is_one_of_its_document(self, rule: Schedule) -> None:
+    def test_its_main_field_is_one_of_its_document(self, rule: ScheduleRule) -> None:
         assert rule.main_field in rule.document()
 
-    def test_occurrences_ascend_in_utc(self, rule: Schedule) -> None:
+    def test_occurrences_ascend_in_utc(self, rule: ScheduleRule) -> None:
         found = occurrences(rule, 20)
 
         assert found
         assert found == sorted(set(found))
         assert all(instant.tzinfo is UTC for instant in found)
 
-    def test_it_does_not_repeat_when_it_says_so(self, rule: Schedule) -> None:
+    def test_it_does_not_repeat_when_it_says_so(self, rule: ScheduleRule) -> None:
         assert (len(occurrences(rule, 2)) > 1) == rule.repeats
 
-    def test_looking_back_finds_what_looking_ahead_found(self, rule: Schedule) -> None:
+    def test_looking_back_finds_what_looking_ahead_found(self, rule: ScheduleRule) -> None:
         before = rule.last_until(occurrences(rule, 1)[0] - TICK)
 
         for instant in occurrences(rule, 20):
@@ -70,7 +70,7 @@ class ScheduleContract:
             assert rule.last_until(instant) == rule.last_until(instant + TICK) == instant
             before = instant
 
-    def test_counting_is_counting_steps(self, rule: Schedule) -> None:
+    def test_counting_is_counting_steps(self, rule: ScheduleRule) -> None:
         found = occurrences(rule, 20)
 
         for number, instant in enumerate(found):
@@ -78,7 +78,7 @@ class ScheduleContract:
             assert rule.count_between(instant, found[-1]) == len(found) - number - 1
         assert rule.count_between(found[-1], found[0] - TICK) == 0
 
-    def test_no_two_are_closer_than_the_smallest_gap(self, rule: Schedule) -> None:
+    def test_no_two_are_closer_than_the_smallest_gap(self, rule: ScheduleRule) -> None:
         gap = rule.smallest_gap()
         found = occurrences(rule, 20)
 
@@ -87,7 +87,7 @@ class ScheduleContract:
             assert all(later - earlier >= gap for earlier, later in pairwise(found))
 
     @pytest.mark.parametrize("edge", EDGES)
-    def test_the_ends_of_time_are_no_error(self, rule: Schedule, edge: datetime) -> None:
+    def test_the_ends_of_time_are_no_error(self, rule: ScheduleRule, edge: datetime) -> None:
         after, until = rule.next_after(edge), rule.last_until(edge)
 
         assert after is None or after > edge
@@ -95,7 +95,7 @@ class ScheduleContract:
         assert rule.count_between(edge, edge) == 0
 
 
-def occurrences(rule: Schedule, most: int) -> list[datetime]:
+def occurrences(rule: ScheduleRule, most: int) -> list[datetime]:
     """Return the first occurrences from 2026 on."""
 
     def walk() -> Any:

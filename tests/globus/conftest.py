@@ -28,12 +28,12 @@ VERIFIER = "a-verifier-that-is-long-enough-for-what-the-standard-asks"
 @pytest.fixture(scope="session")
 def signing_key() -> dict[str, str]:
     """A key that all tests share: making one takes longer than a test."""
-    return signing_keys._made()
+    return signing_keys._generate()
 
 
 @pytest.fixture(autouse=True)
 def one_signing_key(signing_key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_keys, "_made", lambda: signing_key)
+    monkeypatch.setattr(signing_keys, "_generate", lambda: signing_key)
 
 
 class Caller:

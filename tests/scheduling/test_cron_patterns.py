@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from timers.scheduling import cron_patterns
 from timers.scheduling.cron_expression import parse_expression
-from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronShape, Picked
+from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronChoice, CronShape
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_expression_is_recognised_and_written_again(expression: str, pattern:
 
 @given(
     st.builds(
-        Picked,
+        CronChoice,
         pattern=st.sampled_from([CronShape.HOURLY, CronShape.DAILY, CronShape.WEEKLY, CronShape.MONTHLY]),
         step=st.sampled_from(STEPS),
         minute=st.integers(0, 59),
@@ -56,7 +56,7 @@ def test_an_expression_is_recognised_and_written_again(expression: str, pattern:
         weekday=st.sampled_from(WEEKDAYS),
     )
 )
-def test_what_is_picked_is_a_valid_expression_that_reads_back_the_same(picked: Picked) -> None:
+def test_what_is_picked_is_a_valid_expression_that_reads_back_the_same(picked: CronChoice) -> None:
     expression = picked.write()
 
     parse_expression(expression)
@@ -68,5 +68,5 @@ def test_what_is_picked_is_a_valid_expression_that_reads_back_the_same(picked: P
 def test_another_shape_keeps_the_time_of_day() -> None:
     daily = cron_patterns.read("0 45 6 * * ?")
 
-    assert Picked(**{**vars(daily), "pattern": CronShape.WEEKLY}).write() == "0 45 6 ? * MON"
-    assert Picked(**{**vars(daily), "pattern": CronShape.CUSTOM}).write() == "0 45 6 * * ?"
+    assert CronChoice(**{**vars(daily), "pattern": CronShape.WEEKLY}).write() == "0 45 6 ? * MON"
+    assert CronChoice(**{**vars(daily), "pattern": CronShape.CUSTOM}).write() == "0 45 6 * * ?"

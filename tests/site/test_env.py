@@ -19,7 +19,7 @@ def test_a_number_outside_its_bounds_names_the_variable(monkeypatch: pytest.Monk
     monkeypatch.setenv("SOME_NUMBER", "-3")
 
     with pytest.raises(env.SettingError, match="SOME_NUMBER must be a whole number from 1 to 9"):
-        env.number("SOME_NUMBER", 2, least=1, most=9)
+        env.number("SOME_NUMBER", 2, minimum=1, maximum=9)
 
 
 @pytest.mark.parametrize(("text", "meant"), [("1", True), ("Yes", True), ("off", False), ("", False)])

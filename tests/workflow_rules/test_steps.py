@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from timers.lifecycle import StepStatus, WorkflowStatus
 from timers.workflow_rules import definitions
-from timers.workflow_rules.definitions import AT_ONCE
-from timers.workflow_rules.steps import Next, RunEnd, RunState, Then, advance, judge
+from timers.workflow_rules.definitions import IMMEDIATE_TYPES
+from timers.workflow_rules.steps import FollowUp, NextStep, RunEnd, RunState, advance, judge
 from timers.workflow_rules.task_definitions import RetryRule, TimeoutPolicy
 
 SET = {"name": "s", "type": "SET_VARIABLE", "inputParameters": {"seen": "${workflow.input.x}"}}
@@ -35,7 +35,7 @@ def test_variables_count_for_the_next_task() -> None:
 
     assert [each.task.reference for each in course.passed] == ["t0"]
     assert course.variables == {"seen": 5}
-    assert isinstance(course.then, Next)
+    assert isinstance(course.then, NextStep)
     assert (course.then.position, course.then.inputs) == (1, {"seen": 5})
 
 
@@ -78,7 +78,7 @@ def test_every_run_comes_to_an_end_and_no_task_is_reached_twice(types: list[str]
 
     stops = types.index("TERMINATE") + 1 if "TERMINATE" in types else len(types)
     assert reached == list(range(stops))
-    assert all(each.task.type in AT_ONCE for each in course.passed)
+    assert all(each.task.type in IMMEDIATE_TYPES for each in course.passed)
 
 
 @pytest.mark.parametrize(
@@ -114,31 +114,31 @@ PATIENT = RetryRule(retries=2, delay_seconds=7)
 @pytest.mark.parametrize(
     ("ended", "retries", "optional", "then", "status"),
     [
-        ("completed", 0, False, "go_on", "completed"),
+        ("completed", 0, False, "continue", "completed"),
         ("failed", 0, False, "retry", "failed"),
         ("failed", 1, True, "retry", "failed"),
         ("failed", 2, False, "end_run", "failed"),
-        ("failed", 2, True, "go_on", "completed_with_errors"),
+        ("failed", 2, True, "continue", "completed_with_errors"),
         ("failed_with_terminal_error", 0, False, "end_run", "failed_with_terminal_error"),
-        ("failed_with_terminal_error", 0, True, "go_on", "completed_with_errors"),
+        ("failed_with_terminal_error", 0, True, "continue", "completed_with_errors"),
         ("timed_out", 0, False, "retry", "timed_out"),
         ("timed_out", 2, False, "end_run", "timed_out"),
     ],
 )
 def test_retries_and_optional_tasks(ended: str, retries: int, optional: bool, then: str, status: str) -> None:
-    verdict = judge(StepStatus(ended), optional=optional, retries=retries, most=2, patience=PATIENT)
+    verdict = judge(StepStatus(ended), optional=optional, retries=retries, most=2, rule=PATIENT)
 
     assert (verdict.then, verdict.status) == (then, status)
     assert verdict.delay == (7 if then == "retry" else 0)
     if ended == "timed_out":
-        assert verdict.run_status == WorkflowStatus.TIMED_OUT or verdict.then is Then.RETRY
+        assert verdict.run_status == WorkflowStatus.TIMED_OUT or verdict.then is FollowUp.RETRY
 
 
 def test_a_task_that_takes_too_long_ends_the_run_unless_it_may_be_tried_again() -> None:
     strict = RetryRule(retries=2, timeout_policy=TimeoutPolicy.TIME_OUT_WF)
     patient = RetryRule(retries=2, timeout_policy=TimeoutPolicy.RETRY)
 
-    def then(patience: RetryRule) -> Then:
-        return judge(StepStatus.TIMED_OUT, optional=False, retries=0, most=2, patience=patience, overdue=True).then
+    def then(patience: RetryRule) -> FollowUp:
+        return judge(StepStatus.TIMED_OUT, optional=False, retries=0, most=2, rule=patience, overdue=True).then
 
-    assert (then(strict), then(patient)) == (Then.END_RUN, Then.RETRY)
+    assert (then(strict), then(patient)) == (FollowUp.END_RUN, FollowUp.RETRY)

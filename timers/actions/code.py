@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from timers import validation
 from timers.actions import run_output, service_instances
 from timers.actions.base import CURRENT, Action, Context, Defaults, Outcome
-from timers.code_timers import ON, DeclarationError, Registered
+from timers.code_timers import ON_CHOICES, DeclarationError, RegisteredFunction
 from timers.errors import ExternalError, Invalid
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.services.timers import code_timers
@@ -47,7 +47,7 @@ class CodeAction(Action):
             raise Invalid({"args": "Arguments are a list of values."})
         if not isinstance(kwargs, Mapping):
             raise Invalid({"kwargs": "Arguments are an object of names and values."})
-        validation.one_of(body.get("on", "one"), "on", ON)
+        validation.one_of(body.get("on", "one"), "on", ON_CHOICES)
         validation.flag(body.get("at_most_once"), "at_most_once")
         optional = {
             "args": list(args),
@@ -89,7 +89,7 @@ def _clean_function(name: object) -> str:
     return name
 
 
-def _entry(name: str) -> Registered | None:
+def _entry(name: str) -> RegisteredFunction | None:
     try:
         return code_timers.registered().get(name)
     except DeclarationError:
@@ -97,7 +97,7 @@ def _entry(name: str) -> Registered | None:
         return None
 
 
-def _run(entry: Registered, context: Context) -> Outcome:
+def _run(entry: RegisteredFunction, context: Context) -> Outcome:
     parameters, notes = context.parameters, context.notes
     try:
         if entry.declaration.skip_if is not None and context.attempt == 1 and context.trigger in PLANNED_TRIGGERS:
@@ -129,7 +129,7 @@ def _traceback(error: Exception) -> str:
     return text[-MAX_TRACEBACK_LENGTH:].replace("\x00", "")
 
 
-def _reason_to_skip(entry: Registered) -> str | None:
+def _reason_to_skip(entry: RegisteredFunction) -> str | None:
     """Call the declared condition; return the reason to skip this run, None when it is to run."""
     declaration = entry.declaration
     assert declaration.skip_if is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from timers.code_timers import MARK, Config, Registered, RpcProxy
+from timers.code_timers import DECLARATIONS_ATTRIBUTE, Config, RegisteredFunction, RpcProxy
 from timers.services.timers import code_timers
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ Only the thread that runs it sees them, because `setup` may call a service that 
 _lock = threading.RLock()
 
 
-def function_of(entry: Registered) -> Callable[..., Any]:
+def function_of(entry: RegisteredFunction) -> Callable[..., Any]:
     """Return the function to call: the function itself, or the method of its service's instance."""
     if entry.service is None:
         return entry.declaration.function
@@ -100,7 +100,7 @@ def _bind(dependency: Any, instance: Any) -> Any:
 def _hook(owner: Any, name: str) -> Callable[[], Any] | None:
     """Return a hook, None if there is none; a timer of that name is not a hook."""
     hook = getattr(owner, name, None)
-    return hook if callable(hook) and not getattr(hook, MARK, None) else None
+    return hook if callable(hook) and not getattr(hook, DECLARATIONS_ATTRIBUTE, None) else None
 
 
 def _stop(owner: Any) -> None:

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from timers.api.serializers.transfers import FileSerializer
 from timers.errors import Conflict
 from timers.models import Transfer, TransferFile
-from timers.queries.transfers.files import FileEntry, every
+from timers.queries.transfers.files import FileEntry, all_entries
 
 TYPES: Mapping[str, str] = {
     "json": "application/json",
@@ -35,7 +35,7 @@ def write(transfer: Transfer, document: Mapping[str, Any], way: str) -> Iterable
     if way == "sha256":
         return _large(_sha256(transfer))
     shape = FileSerializer()  # one for all: making one costs more than using it
-    files = (shape.to_representation(entry) for entry in every(_files(transfer)))
+    files = (shape.to_representation(entry) for entry in all_entries(_files(transfer)))
     return _large(_json(document, files) if way == "json" else _csv(files))
 
 
@@ -80,7 +80,9 @@ def _sha256(transfer: Transfer) -> Iterator[str]:
     """Return the lines of files with a digest, and a comment on how many have none."""
     by_content = Q(verified="checksum") | Q(level="checksum")
     with_digest = Q(checksum__isnull=False) | (Q(members__isnull=False) & by_content)
-    digests = ((entry, digest) for entry in every(_files(transfer).filter(with_digest)) if (digest := _digest(entry)))
+    digests = (
+        (entry, digest) for entry in all_entries(_files(transfer).filter(with_digest)) if (digest := _digest(entry))
+    )
     first = next(digests, None)
     if first is None:
         raise Conflict("No SHA-256 digest of this transfer's files is known: they were not verified by checksum.")

@@ -1,1 +1,1 @@
-"""The command line: `python -m timers.cli`. It needs the standard library only, and speaks through `timers.client`."""
+"""The command line, `python -m timers.cli`. It needs only the standard library and calls the API by `timers.client`."""

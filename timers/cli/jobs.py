@@ -1,4 +1,4 @@
-"""Jobs: submitted, listed, looked at, steered."""
+"""The commands for jobs: submit, list, status, delete, pause, resume and run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from timers.client.payloads import MISSING, OnceTimerSchedule
 Verb = Callable[[str, Any, str], ArgumentParser]
 
 TRANSFER_PATHS = ("/transfer/transfer/run", "/transfer/run")
-"""By these paths an action's URL says that it is a transfer, on whatever host."""
+"""Paths of an action's URL that mean a transfer, on any host."""
 
-_OLDER = {
+_OLDER_SPELLINGS = {
     "source_endpoint_id": "source_endpoint",
     "destination_endpoint_id": "destination_endpoint",
     "transfer_items": "DATA",
@@ -26,71 +26,74 @@ PAGE_SIZE = 1_000
 
 
 def add_commands(verb: Verb) -> None:
-    """Add the commands of this noun."""
+    """Add the commands for jobs."""
     submit = verb("submit", _submit, "Schedule an action: a URL that is called with a body, or a transfer.")
-    add_when(submit)
-    submit.add_argument("--action-url", required=True, help="what is called, or …/transfer/transfer/run for a transfer")
+    add_schedule_options(submit)
+    submit.add_argument("--action-url", required=True, help="URL to call, or …/transfer/transfer/run for a transfer")
     body = submit.add_mutually_exclusive_group()
-    body.add_argument("--action-body", help="what is sent, as JSON")
-    body.add_argument("--action-file", metavar="PATH", help="a file that holds it")
-    submit.add_argument("--scope", "--action-scope", help="accepted and not needed")
+    body.add_argument("--action-body", help="body to send, as JSON")
+    body.add_argument("--action-file", metavar="PATH", help="file with the body")
+    submit.add_argument("--scope", "--action-scope", help="accepted for compatibility, not needed")
 
     listing = verb("list", _list, "List all jobs.")
-    listing.add_argument("--status", help="only active, paused or ended ones (a comma list)")
-    status = verb("status", _status, "Show how jobs are doing, with the result of their last run.")
+    listing.add_argument("--status", help="only jobs with these statuses: active, paused, ended (separated by commas)")
+    status = verb("status", _status, "Show the status of jobs and the result of their last run.")
     status.add_argument("job_id", nargs="*", metavar="JOB_ID")
     status.add_argument("--all", action="store_true", help="all jobs")
-    steer(
-        verb, "delete", "Delete jobs: they never run again, their history stays.", lambda client, _: client.delete_timer
+    add_bulk_command(
+        verb,
+        "delete",
+        "Delete jobs. They never run again; their history is kept.",
+        lambda client, _: client.delete_timer,
     )
-    pause = steer(verb, "pause", "Pause jobs.", _pausing)
-    pause.add_argument("--reason", help="why, for whoever looks at it")
-    pause.add_argument("--until", type=instant, help="when they resume by themselves")
-    resume = steer(verb, "resume", "Resume jobs.", _resuming)
-    resume.add_argument("--run-missed", action="store_true", help="run the last occurrence missed in the pause")
-    steer(verb, "run", "Run jobs now, besides their schedule.", lambda client, _: client.run_timer)
+    pause = add_bulk_command(verb, "pause", "Pause jobs.", _pause_action)
+    pause.add_argument("--reason", help="reason, shown with the job")
+    pause.add_argument("--until", type=instant, help="time at which they resume automatically")
+    resume = add_bulk_command(verb, "resume", "Resume jobs.", _resume_action)
+    resume.add_argument("--run-missed", action="store_true", help="run the last occurrence that the pause skipped")
+    add_bulk_command(verb, "run", "Run jobs now, independent of their schedule.", lambda client, _: client.run_timer)
 
 
-def add_when(parser: ArgumentParser) -> None:
-    """Add what every job has: a name and a schedule."""
+def add_schedule_options(parser: ArgumentParser) -> None:
+    """Add the options that every job has: name and schedule."""
     parser.add_argument("--name", required=True)
-    parser.add_argument("--interval", type=seconds, help="seconds, or 1h30m and the like (w d h m s); once if left out")
     parser.add_argument(
-        "--start", type=instant, help="when it first runs, local time without an offset; now if left out"
+        "--interval", type=seconds, help="seconds, or text such as 1h30m (w d h m s); without it the job runs once"
     )
+    parser.add_argument("--start", type=instant, help="first run, local time unless it has an offset (default: now)")
     parser.add_argument("--stop-after-date", type=instant, metavar="DATE")
     parser.add_argument("--stop-after-runs", type=int, metavar="N")
 
 
-def schedule_of(given: Namespace) -> Mapping[str, Any]:
-    """Return the schedule that was asked for."""
-    start = given.start or MISSING
-    if given.interval is None:
-        if given.stop_after_date or given.stop_after_runs not in (None, 1):
-            raise Usage("without --interval a job runs once; there is nothing to stop")
+def schedule_of(options: Namespace) -> Mapping[str, Any]:
+    """Return the schedule of the options; raises Usage for options that contradict each other."""
+    start = options.start or MISSING
+    if options.interval is None:
+        if options.stop_after_date or options.stop_after_runs not in (None, 1):
+            raise Usage("--stop-after-date and --stop-after-runs need --interval: without it a job runs once")
         return OnceTimerSchedule(datetime=start)
     end = {
-        **({"condition": "iterations", "n": given.stop_after_runs} if given.stop_after_runs is not None else {}),
-        **({"condition": "time", "datetime": given.stop_after_date} if given.stop_after_date else {}),
+        **({"condition": "iterations", "n": options.stop_after_runs} if options.stop_after_runs is not None else {}),
+        **({"condition": "time", "datetime": options.stop_after_date} if options.stop_after_date else {}),
     }
-    return RecurringTimerSchedule(given.interval, start=start, end=end or MISSING)
+    return RecurringTimerSchedule(options.interval, start=start, end=end or MISSING)
 
 
-def _submit(client: TimersClient, given: Namespace) -> int:
-    body = document(given.action_body, given.action_file)
-    if urlsplit(given.action_url).path.rstrip("/") in TRANSFER_PATHS:
-        timer = TransferTimer(name=given.name, schedule=schedule_of(given), body=_transfer(body))
-        return show(client.create_timer(timer).data, given)
-    schedule = schedule_of(given)
+def _submit(client: TimersClient, options: Namespace) -> int:
+    body = document(options.action_body, options.action_file)
+    if urlsplit(options.action_url).path.rstrip("/") in TRANSFER_PATHS:
+        timer = TransferTimer(name=options.name, schedule=schedule_of(options), body=_transfer(body))
+        return print_answer(client.create_timer(timer).data, options)
+    schedule = schedule_of(options)
     job = TimerJob(
-        name=given.name,
-        callback_url=given.action_url,
+        name=options.name,
+        callback_url=options.action_url,
         callback_body=MISSING if body is None else body,
-        start_time=given.start or MISSING,
-        interval=given.interval if given.interval is not None else MISSING,
+        start_time=options.start or MISSING,
+        interval=options.interval if options.interval is not None else MISSING,
         stop_after=_stop(schedule),
     )
-    return show(client.create_job(job).data, given)
+    return print_answer(client.create_job(job).data, options)
 
 
 def _stop(schedule: Mapping[str, Any]) -> Any:
@@ -101,79 +104,84 @@ def _stop(schedule: Mapping[str, Any]) -> Any:
 
 
 def _transfer(body: Any) -> dict[str, Any]:
-    """Return the transfer of an action's body, in either of its spellings."""
+    """Return the transfer of an action's body, in the older or newer spelling; raises Usage."""
     inner = body.get("body", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         raise Usage("a transfer needs --action-body or --action-file with an object")
-    return {_OLDER.get(str(name), str(name)): value for name, value in inner.items()}
+    return {_OLDER_SPELLINGS.get(str(name), str(name)): value for name, value in inner.items()}
 
 
-def _list(client: TimersClient, given: Namespace) -> int:
-    query = {"status": given.status} if given.status else {}
-    found = list(client.iter_timers(page_size=PAGE_SIZE, query_params=query))
-    if given.format == "json":
-        output.as_json({"timers": found})
+def _list(client: TimersClient, options: Namespace) -> int:
+    query = {"status": options.status} if options.status else {}
+    jobs = list(client.iter_timers(page_size=PAGE_SIZE, query_params=query))
+    if options.format == "json":
+        output.print_json({"timers": jobs})
     else:
-        output.table([_row(timer) for timer in found], "There are no jobs.")
+        output.print_table([_row(timer) for timer in jobs], "There are no jobs.")
     return 0
 
 
-def _status(client: TimersClient, given: Namespace) -> int:
-    if given.all == bool(given.job_id):
-        raise Usage("say which jobs, or --all")
-    ids = [timer["id"] for timer in client.iter_timers(fields="id")] if given.all else given.job_id
-    return _each(ids, lambda job_id: client.get_timer(job_id).data, given)
+def _status(client: TimersClient, options: Namespace) -> int:
+    if options.all == bool(options.job_id):
+        raise Usage("give job ids, or --all")
+    ids = [timer["id"] for timer in client.iter_timers(fields="id")] if options.all else options.job_id
+    return _for_each_job(ids, lambda job_id: client.get_timer(job_id).data, options)
 
 
-def steer(verb: Verb, name: str, text: str, deed: Callable[[TimersClient, Namespace], Any]) -> ArgumentParser:
-    """Add a command that does one thing to each of several jobs."""
+def add_bulk_command(
+    verb: Verb, name: str, text: str, action_of: Callable[[TimersClient, Namespace], Any]
+) -> ArgumentParser:
+    """Add a command that carries out one action on each of the given jobs; return its parser."""
 
-    def carry_out(client: TimersClient, given: Namespace) -> int:
-        act = deed(client, given)
-        return _each(given.job_id, lambda job_id: act(job_id).data, given)
+    def carry_out(client: TimersClient, options: Namespace) -> int:
+        action = action_of(client, options)
+        return _for_each_job(options.job_id, lambda job_id: action(job_id).data, options)
 
     parser = verb(name, carry_out, text)
     parser.add_argument("job_id", nargs="+", metavar="JOB_ID")
     return parser
 
 
-def _pausing(client: TimersClient, given: Namespace) -> Any:
-    return lambda job_id: client.pause_timer(job_id, reason=given.reason or MISSING, until=given.until or MISSING)
+def _pause_action(client: TimersClient, options: Namespace) -> Any:
+    return lambda job_id: client.pause_timer(job_id, reason=options.reason or MISSING, until=options.until or MISSING)
 
 
-def _resuming(client: TimersClient, given: Namespace) -> Any:
-    return lambda job_id: client.resume_timer(job_id, run_missed=given.run_missed or MISSING)
+def _resume_action(client: TimersClient, options: Namespace) -> Any:
+    return lambda job_id: client.resume_timer(job_id, run_missed=options.run_missed or MISSING)
 
 
-def _each(ids: list[str], act: Callable[[str], Any], given: Namespace) -> int:
-    """Do one thing to each job, also when another one fails; return the exit status."""
+def _for_each_job(ids: list[str], action: Callable[[str], Any], options: Namespace) -> int:
+    """Carry out an action on each job and print the answers; return the exit status.
+
+    One job that fails does not stop the others.
+    """
     answers, failed = [], False
     for job_id in ids:
         try:
-            answers.append(act(job_id))
+            answers.append(action(job_id))
         except TimersAPIError as error:
-            output.complain(f"Error: {job_id}: {error}")
+            output.print_error(f"Error: {job_id}: {error}")
             failed = True
         except ValueError as error:
             raise Usage(str(error)) from error
-    if given.format == "json":
+    if options.format == "json":
         if answers:
-            output.as_json(answers[0] if len(ids) == 1 else answers)
+            output.print_json(answers[0] if len(ids) == 1 else answers)
     else:
-        output.records([_record(answer) for answer in answers])
+        output.print_records([_record(answer) for answer in answers])
     return int(failed)
 
 
-def show(answer: Mapping[str, Any], given: Namespace) -> int:
+def print_answer(answer: Mapping[str, Any], options: Namespace) -> int:
     """Print the answer to one command."""
-    if given.format == "json":
-        output.as_json(answer)
+    if options.format == "json":
+        output.print_json(answer)
     else:
-        output.records([_record(answer)])
+        output.print_records([_record(answer)])
     return 0
 
 
-# For people
+# Text for people
 
 
 def _record(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,7 +191,7 @@ def _record(answer: Mapping[str, Any]) -> dict[str, Any]:
             "Job ID": execution["timer_id"],
             "Execution ID": execution["id"],
             "Status": execution["status"],
-            "Planned": output.local(execution["scheduled_for"]),
+            "Planned": output.local_time(execution["scheduled_for"]),
         }
     timer = answer["timer"]
     schedule = timer["schedule"]
@@ -192,10 +200,10 @@ def _record(answer: Mapping[str, Any]) -> dict[str, Any]:
         "Job ID": timer["id"],
         "Type": timer["timer_type"],
         "Status": timer["status"],
-        "Start": output.local(schedule.get("start") or schedule.get("datetime")),
-        "Interval": output.span(schedule.get("interval_seconds")) or schedule.get("expression"),
-        "Next Run At": output.local(timer["next_run"]),
-        "Last Run At": output.local(timer["last_run_at"]),
+        "Start": output.local_time(schedule.get("start") or schedule.get("datetime")),
+        "Interval": output.duration(schedule.get("interval_seconds")) or schedule.get("expression"),
+        "Next Run At": output.local_time(timer["next_run"]),
+        "Last Run At": output.local_time(timer["last_run_at"]),
         "Last Run Result": _last_result(timer),
         "Runs": f"{timer['run_count']}, {timer['failure_count']} failed",
     }
@@ -215,8 +223,8 @@ def _row(timer: Mapping[str, Any]) -> dict[str, Any]:
         "Job ID": timer["id"],
         "Type": timer["timer_type"],
         "Status": timer["status"],
-        "Next Run At": output.local(timer["next_run"]),
-        "Last Run At": output.local(timer["last_run_at"]),
+        "Next Run At": output.local_time(timer["next_run"]),
+        "Last Run At": output.local_time(timer["last_run_at"]),
         "Runs": timer["run_count"],
         "Failed": timer["failure_count"],
     }

@@ -1,4 +1,4 @@
-"""The Python client of the REST API. It needs the standard library only."""
+"""The Python client of the REST API. It needs only the standard library."""
 
 from __future__ import annotations
 

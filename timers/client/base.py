@@ -1,4 +1,4 @@
-"""What every client of the API shares: the calls by method, and walking through pages."""
+"""The base of the API clients: one method for each HTTP method, and iteration over pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timers.http import Transport
 
 
 class BaseClient:
-    """A connection to one site, as one user."""
+    """A client of one site, for one user."""
 
     def __init__(
         self,
@@ -29,8 +29,8 @@ class BaseClient:
         url = base_url or os.environ.get("TIMERS_URL")
         if not url:
             raise ValueError("Give base_url or set TIMERS_URL.")
-        given = token if token is not None else os.environ.get("TIMERS_TOKEN")
-        self._connection = Connection(url, given, transport=transport, timeout=timeout)
+        chosen_token = token if token is not None else os.environ.get("TIMERS_TOKEN")
+        self._connection = Connection(url, chosen_token, transport=transport, timeout=timeout)
 
     @property
     def base_url(self) -> str:
@@ -50,7 +50,7 @@ class BaseClient:
         return self._connection.call("POST", path, document=document, query=query)
 
     def _create(self, path: str, document: Any = None) -> APIResponse:
-        """Post what would do something twice if it was repeated, with a key that prevents that."""
+        """POST with an idempotency key, so that a repeated request creates nothing twice."""
         return self._connection.call("POST", path, document=document, idempotency_key=str(uuid4()))
 
     def _patch(self, path: str, document: Any, query: Mapping[str, Any] | None = None) -> APIResponse:
@@ -60,7 +60,7 @@ class BaseClient:
         return self._connection.call("DELETE", path, query=query)
 
     def _pages(self, path: str, key: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the documents of a list, fetching page after page as they are needed."""
+        """Yield the documents of a list. Pages are fetched when they are needed."""
         marker: str | None = None
         while True:
             page = self._get(path, {**query, "marker": marker})

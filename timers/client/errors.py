@@ -1,7 +1,7 @@
-"""What the client raises.
+"""Errors of the client.
 
-TimersAPIError                  the server answered that it did not work
-    TimersConnectionError       there was no answer; `http_status` is 0
+TimersAPIError                  the server answered with an error
+    TimersConnectionError       no answer; `http_status` is 0
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 
 class TimersAPIError(Exception):
-    """The server refused. `code` is a stable word, `message` a sentence, `fields` says what is wrong with which."""
+    """The server refused. `code` is a stable word, `message` a sentence, `fields` the messages by field."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class TimersAPIError(Exception):
 
 
 class TimersConnectionError(TimersAPIError):
-    """The server was not reached or broke off; `code` says how (`connection_error`, `timed_out`, `tls_error`)."""
+    """The server was not reached or the connection broke. `code`: `connection_error`, `timed_out`, `tls_error`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(0, code, message)

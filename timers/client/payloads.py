@@ -1,4 +1,4 @@
-"""Timers and schedules as the wire has them: every object is a dict, ready to be sent."""
+"""Timers and schedules in the form in which they are sent: every object is a dict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAY: Final = 24 * HOUR
 
 
 class MissingType:
-    """The type of MISSING: an option that was not given. It is left out, while None is sent as null."""
+    """The type of MISSING, the value of an option that was not given. It is not sent; None is sent as null."""
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -27,12 +27,12 @@ Instant = str | dt.datetime
 
 
 def wire(value: Any) -> Any:
-    """Return the value in its wire form: instants with offset, spans in seconds, what is MISSING left out."""
+    """Return the value as it is sent: instants with offset, durations in seconds, without MISSING fields."""
     match value:
         case Mapping():
-            return {str(name): wire(part) for name, part in value.items() if part is not MISSING}
+            return {str(name): wire(item) for name, item in value.items() if item is not MISSING}
         case list() | tuple() | set() | frozenset():
-            return [wire(part) for part in value if part is not MISSING]
+            return [wire(item) for item in value if item is not MISSING]
         case dt.datetime():
             return with_offset(value).isoformat()
         case dt.timedelta():
@@ -44,12 +44,12 @@ def wire(value: Any) -> Any:
 
 
 def with_offset(instant: dt.datetime) -> dt.datetime:
-    """Return the instant with an offset; one without is in this machine's local time."""
+    """Return the instant with an offset. One without an offset is in this machine's local time."""
     return instant.astimezone() if instant.tzinfo is None else instant
 
 
 class Payload(dict[str, Any]):
-    """A dict that takes its fields by keyword and keeps them in their wire form."""
+    """A dict that takes its fields by keyword and keeps them in the form in which they are sent."""
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(wire(fields))
@@ -59,14 +59,14 @@ class Payload(dict[str, Any]):
 
 
 class OnceTimerSchedule(Payload):
-    """Runs once: at `datetime`, or now."""
+    """Schedule that runs once: at `datetime`, or now."""
 
     def __init__(self, datetime: Instant | MissingType = MISSING, **more: Any) -> None:
         super().__init__(type="once", datetime=datetime, **more)
 
 
 class RecurringTimerSchedule(Payload):
-    """Runs every `interval_seconds` from `start` (or now) on, until `end` if there is one.
+    """Schedule that runs every `interval_seconds` from `start` (default: now) until `end`, if there is one.
 
     `end` is `{"condition": "time", "datetime": ...}` or `{"condition": "iterations", "n": ...}`.
     """
@@ -103,7 +103,7 @@ class RecurringTimerSchedule(Payload):
 
 
 class CronTimerSchedule(Payload):
-    """Runs when the wall clock of `timezone` (UTC by default) matches `expression`, in five fields or six."""
+    """Schedule that runs when the clock of `timezone` (default: UTC) matches `expression`, of five or six fields."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class CronTimerSchedule(Payload):
 
 
 class TransferTimer(Payload):
-    """Copies files on a schedule. `more` are further creation fields: tags, policies, paused, description."""
+    """Timer that copies files on a schedule. `more` are further fields: tags, policies, paused, description."""
 
     def __init__(
         self, *, name: str | MissingType = MISSING, schedule: Mapping[str, Any], body: Mapping[str, Any], **more: Any
@@ -141,10 +141,10 @@ class TransferTimer(Payload):
 
 
 class FlowTimer(Payload):
-    """Starts a workflow on a schedule.
+    """Timer that starts a workflow on a schedule.
 
-    `flow_id` is the workflow's name; on the wire it is the `name` in the body, as in every start request. `body` is
-    either what the request says besides (`input`, `version`, ...) or, as in other SDKs, `{"body": {...}}` around the
+    `flow_id` is the workflow's name; it is sent as `name` in the body, as in every start request. `body` is
+    either the other fields of the request (`input`, `version`, ...) or, as in other SDKs, `{"body": {...}}` around the
     input.
     """
 
@@ -168,7 +168,7 @@ def _start_request(flow_id: str | UUID, body: Mapping[str, Any]) -> dict[str, An
 
 
 class TimerJob(Payload):
-    """The older form of a timer: calls a URL, again every `interval` seconds if that is given."""
+    """Timer in its older form. It calls a URL, once or every `interval` seconds."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The client for timers and their executions: a method is an endpoint."""
+"""The client for timers and their executions, one method for each endpoint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Query = Mapping[str, Any]
 
 
 class TimersClient(BaseClient):
-    """Makes timers, looks after them and reads what became of them.
+    """Client that creates and controls timers and reads their executions.
 
-    Answers behave like the document they carry (`answer["timer"]["id"]`, `.get`), which is also their `data`; every
-    method raises TimersAPIError when the server refuses.
+    Answers behave like their document (`answer["timer"]["id"]`, `.get`), which is also their `data`. Every method
+    raises TimersAPIError when the server refuses.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TimersClient(BaseClient):
         fields: str | Iterable[str] | None = None,
         query_params: Query | None = None,
     ) -> APIResponse:
-        """GET /api/v1/timers: return one page, `{"timers": [...], "marker": ...}`; filters go into `query_params`."""
+        """GET /api/v1/timers: return one page, `{"timers": [...], "marker": ...}`. `query_params` takes filters."""
         return self._get("/timers", _page(query_params, limit=limit, marker=marker, fields=_comma_list(fields)))
 
     def iter_timers(
@@ -69,11 +69,11 @@ class TimersClient(BaseClient):
     def update_timer(
         self, timer_id: str | UUID, data: Mapping[str, Any], *, query_params: Query | None = None
     ) -> APIResponse:
-        """PATCH /api/v1/timers/{id}: change any of the creation fields; changes count from now on."""
+        """PATCH /api/v1/timers/{id}: change fields of a timer. Changes apply from now on."""
         return self._patch(path_of("timers", timer_id), data, query_params)
 
     def delete_timer(self, timer_id: str | UUID, *, query_params: Query | None = None) -> APIResponse:
-        """DELETE /api/v1/timers/{id}: never run it again; its history can still be read by id."""
+        """DELETE /api/v1/timers/{id}: delete a timer. It never runs again; its history can still be read by id."""
         return self._delete(path_of("timers", timer_id), query_params)
 
     def pause_timer(
@@ -84,7 +84,7 @@ class TimersClient(BaseClient):
         until: Instant | MissingType = MISSING,
         query_params: Query | None = None,
     ) -> APIResponse:
-        """POST /api/v1/timers/{id}/pause: stop scheduled executions, for good or `until` an instant."""
+        """POST /api/v1/timers/{id}/pause: stop scheduled executions until `until`, or until the timer is resumed."""
         return self._post(path_of("timers", timer_id, "pause"), _given(reason=reason, until=until), query_params)
 
     def resume_timer(
@@ -94,11 +94,11 @@ class TimersClient(BaseClient):
         run_missed: bool | MissingType = MISSING,
         query_params: Query | None = None,
     ) -> APIResponse:
-        """POST /api/v1/timers/{id}/resume: go on; with `run_missed` the last occurrence that was missed runs now."""
+        """POST /api/v1/timers/{id}/resume: resume a timer. With `run_missed` its last missed occurrence runs now."""
         return self._post(path_of("timers", timer_id, "resume"), _given(run_missed=run_missed), query_params)
 
     def run_timer(self, timer_id: str | UUID) -> APIResponse:
-        """POST /api/v1/timers/{id}/run: run now, besides the schedule; returns `{"execution": ...}`."""
+        """POST /api/v1/timers/{id}/run: run a timer now, independent of its schedule; returns `{"execution": ...}`."""
         return self._create(path_of("timers", timer_id, "run"))
 
     def create_job(self, job: Mapping[str, Any]) -> APIResponse:
@@ -112,9 +112,9 @@ class TimersClient(BaseClient):
         return self._post("/schedules/preview", {"schedule": schedule, "limit": limit, "after": after})
 
     def add_app_transfer_data_access_scope(self, collection_ids: str | UUID | Iterable[str | UUID]) -> Self:
-        """Remember collections that timers will use, and return this client; nothing is sent.
+        """Remember the collections that timers will use; return this client. Nothing is sent.
 
-        A token for this API covers all collections of its user, so there is no consent to ask for.
+        A token for this API covers all collections of its user, so no consent is needed.
         """
         ids = [collection_ids] if isinstance(collection_ids, str | UUID) else collection_ids
         self.data_access_collections.update(map(str, ids))
@@ -142,17 +142,17 @@ class TimersClient(BaseClient):
         )
 
     def get_execution(self, execution_id: str | UUID, *, query_params: Query | None = None) -> APIResponse:
-        """GET /api/v1/executions/{id}: return the bare document of one execution."""
+        """GET /api/v1/executions/{id}: return the document of one execution."""
         return self._get(path_of("executions", execution_id), query_params)
 
     def cancel_execution(self, execution_id: str | UUID, *, query_params: Query | None = None) -> APIResponse:
-        """POST /api/v1/executions/{id}/cancel: ask an execution that has not finished to stop."""
+        """POST /api/v1/executions/{id}/cancel: cancel an execution that has not finished."""
         return self._post(path_of("executions", execution_id, "cancel"), query=query_params)
 
     def wait_for_execution(self, execution_id: str | UUID, *, timeout: float = 60.0, poll: float = 0.5) -> APIResponse:
-        """GET /api/v1/executions/{id}, every `poll` seconds: return the execution when it has finished.
+        """GET /api/v1/executions/{id} every `poll` seconds; return the execution once it has finished.
 
-        Raises TimeoutError when it has not after `timeout` seconds.
+        Raises TimeoutError after `timeout` seconds.
         """
         ends = time.monotonic() + timeout
         while (execution := self.get_execution(execution_id))["status"] not in FINISHED:

@@ -1,4 +1,4 @@
-"""What a transfer copies, as the wire has it."""
+"""The description of a transfer in the form in which it is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SYNC_LEVELS: Final = {"exists": 0, "size": 1, "mtime": 2, "checksum": 3}
 
 
 class TransferData(Payload):
-    """A request to make a destination match a source; name what to copy with `add_item`.
+    """A request to make a destination match a source. Add paths with `add_item`.
 
     `sync_level` says when a file that is already there is copied again: never (`exists`), or when its `size`, `mtime`
     or `checksum` differs. Without it every file is copied.
@@ -65,7 +65,7 @@ class TransferData(Payload):
         external_checksum: str | MissingType = MISSING,
         checksum_algorithm: str | MissingType = MISSING,
     ) -> None:
-        """Copy this path too; `recursive` says whether it is a folder, otherwise that is found out."""
+        """Add a path to copy. `recursive` says whether it is a folder; without it the server finds out."""
         item = Payload(
             DATA_TYPE="transfer_item",
             source_path=source,
@@ -83,7 +83,7 @@ class TransferData(Payload):
         method: Literal["include", "exclude"] = "exclude",
         type: Literal["file", "dir"] | MissingType = MISSING,
     ) -> None:
-        """Leave out (or take) names like this inside recursive items; the first rule that matches decides."""
+        """Exclude (or include) names like this inside recursive items. The first rule that matches decides."""
         rule = Payload(DATA_TYPE="filter_rule", method=method, name=name, type=type)
         self.setdefault("filter_rules", []).append(rule)
 

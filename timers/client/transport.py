@@ -1,4 +1,4 @@
-"""From a method's call to an answer: addresses, headers, repeats and what an error says."""
+"""HTTP calls of the client: URLs, headers, one retry after a failed connection, and error messages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from timers.client.payloads import wire
 from timers.http import ExternalError, Response, Transport, request
 
 API = "/api/v1"
-MAX_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 USER_AGENT = "timers-client/0.1"
 
 
 class APIResponse:
-    """An answer: a mapping over its document, which is `data`."""
+    """The answer to a call: a mapping over its document, which is `data`."""
 
     def __init__(self, http_status: int, data: Any, headers: Mapping[str, str]) -> None:
         self.http_status = http_status
@@ -49,7 +49,7 @@ class APIResponse:
 
 
 class Connection:
-    """Where the server is, who calls it, and how."""
+    """Connection to one server with one token: builds the requests and reads the answers."""
 
     def __init__(self, base_url: str, token: str | None, *, transport: Transport | None, timeout: float) -> None:
         self.base_url = _root(base_url)
@@ -66,9 +66,9 @@ class Connection:
         document: Any = None,
         idempotency_key: str | None = None,
     ) -> APIResponse:
-        """Call a path below /api/v1 and return the answer; raises TimersAPIError when it is not a success.
+        """Call a path below /api/v1 and return the answer. Raises TimersAPIError unless it is a success.
 
-        When the connection fails, what can be repeated without doing anything twice is repeated once.
+        After a failed connection a call is repeated once if it is a GET or has an idempotency key.
         """
         url = f"{self.base_url}{API}{path}{_query(query)}"
         body = None if document is None else json.dumps(wire(document), ensure_ascii=False).encode()
@@ -92,7 +92,9 @@ class Connection:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, repeats: int) -> Response:
         try:
-            return self.transport(method, url, headers=headers, body=body, timeout=self.timeout, max_bytes=MAX_ANSWER)
+            return self.transport(
+                method, url, headers=headers, body=body, timeout=self.timeout, max_bytes=MAX_ANSWER_BYTES
+            )
         except ExternalError as error:
             if not repeats or error.reason != "connection_error":
                 raise
@@ -100,7 +102,7 @@ class Connection:
 
 
 def path_of(*parts: str | UUID) -> str:
-    """Return the path made of these parts; raises ValueError for an empty one, which would mean another place."""
+    """Return the path of these parts. Raises ValueError for an empty part, which would name another path."""
     texts = [str(part) for part in parts]
     if not all(text.strip("./ ") for text in texts):
         raise ValueError("An id is needed.")
@@ -120,21 +122,21 @@ def _root(base_url: str) -> str:
 
 
 def _token(token: str | None) -> str | None:
-    found = token.strip() if token else None
-    if found and not (found.isascii() and found.isprintable() and " " not in found):
-        raise ValueError("The token holds characters that no token has.")
-    return found or None
+    stripped = token.strip() if token else None
+    if stripped and not (stripped.isascii() and stripped.isprintable() and " " not in stripped):
+        raise ValueError("The token contains characters that no token has.")
+    return stripped or None
 
 
 def _query(query: Mapping[str, Any] | None) -> str:
-    given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
-    return f"?{urlencode(wire(given), doseq=True)}" if given else ""
+    parameters = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+    return f"?{urlencode(wire(parameters), doseq=True)}" if parameters else ""
 
 
 def _text(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return [_text(part) for part in value] if isinstance(value, list | tuple) else wire(value)
+    return [_text(item) for item in value] if isinstance(value, list | tuple) else wire(value)
 
 
 def _answer(response: Response) -> APIResponse:

@@ -1,4 +1,4 @@
-"""Shared parts of all Conductor views: who is calling, answers of single values, reading bodies."""
+"""The base of all Conductor views: authentication, answers of single values, and readers of request bodies."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ class ConductorView(BaseView):
     problem_response = staticmethod(errors.response)
 
 
-class UnknownPath(NoSuchPath, ConductorView):
-    """Answers for every path that this interface does not have."""
+class UnknownConductorPath(NoSuchPath, ConductorView):
+    """The answer to every path that this interface does not have."""
 
 
-def done() -> HttpResponse:
-    """Return an empty 200."""
+def empty_response() -> HttpResponse:
+    """Return an empty answer with status 200."""
     return HttpResponse(b"", content_type="application/json")
 
 
-def text(value: object) -> HttpResponse:
-    """Return a bare text, such as an id."""
+def text_response(value: object) -> HttpResponse:
+    """Return an answer of plain text, such as an id."""
     return HttpResponse(str(value), content_type="text/plain; charset=utf-8")
 
 
 # Reading
 
 
-def body(request: Request) -> dict[str, Any]:
-    """Return the object that was sent; raises Invalid for anything else."""
+def read_object(request: Request) -> dict[str, Any]:
+    """Return the JSON object of the request's body; raises Invalid for anything else."""
     if not isinstance(request.data, dict):
         raise Invalid({"": "The body must be a JSON object."})
     return request.data
 
 
-def listed(request: Request) -> list[Any]:
-    """Return the array that was sent; a lone object counts as one of one."""
+def read_array(request: Request) -> list[Any]:
+    """Return the JSON array of the request's body; a single object counts as an array of one. Raises Invalid."""
     value = request.data
     if isinstance(value, dict):
         return [value] if value else []
@@ -60,15 +60,15 @@ def listed(request: Request) -> list[Any]:
     return value
 
 
-def plain(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Make a view of a function of request, user's number and name, without the framework: it is asked for often."""
+def plain_view(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Return a view made of a function of request, user id and name; without REST framework, for speed."""
 
     def answer(request: HttpRequest, name: str) -> HttpResponse:
         try:
             if request.method != "GET":
                 raise MethodNotAllowed(request.method or "")
             if "\0" in name:
-                raise NotFound("There is nothing of this name.")
+                raise NotFound("Nothing has this name.")
             caller, _ = conductor_caller(request.META.get("HTTP_X_AUTHORIZATION"))
             return view(request, caller.pk, name)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Schedules, tags and execution records: the wire's documents in our terms, and ours in the wire's."""
+"""Readers and writers of Conductor's documents for schedules, tags and execution records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from timers.services.timers import schedules
 from timers.workflow_rules import requests
 
 POLICIES = {"overlap": "allow", "catch_up_window_seconds": None, "catch_up_limit": 1000}
-"""What timers of this interface are always made with."""
+"""Policies of every timer that this interface creates."""
 
 TAG_TYPES = (None, "METADATA", "RATE_LIMIT")
 MAX_REASON_LENGTH = 1_000
@@ -26,7 +26,7 @@ MAX_REASON_LENGTH = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class SaveSchedule:
-    """A SaveScheduleRequest in our terms."""
+    """A SaveScheduleRequest, converted to the arguments of our services."""
 
     name: str
     schedule: dict[str, Any]
@@ -40,7 +40,7 @@ class SaveSchedule:
 
 
 def read_schedule(document: Mapping[str, Any]) -> SaveSchedule:
-    """Return what a SaveScheduleRequest asks for; raises Invalid naming the field."""
+    """Return the schedule of a SaveScheduleRequest; raises Invalid naming the field."""
     if document.get("cronSchedules"):
         raise Invalid({"cronSchedules": "One cron expression per schedule: give cronExpression and zoneId."})
     name = validation.path_name(document.get("name"), "name")
@@ -84,13 +84,13 @@ def _schedule(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_cron(value: object) -> str:
-    """Return an expression of six fields, or a macro, in its normal form; raises Invalid saying `cron` and why."""
+    """Return a cron expression of six fields, or a macro, in its normal form; raises Invalid with `cron` and reason."""
     if not isinstance(value, str) or not value.strip():
         raise Invalid({"cronExpression": "A cron expression is needed."})
-    written = value.split()
+    fields = value.split()
     try:
-        if len(written) != 6 and not (len(written) == 1 and written[0].startswith("@")):
-            raise Invalid({"": f"it has {len(written)} fields instead of six"})
+        if len(fields) != 6 and not (len(fields) == 1 and fields[0].startswith("@")):
+            raise Invalid({"": f"it has {len(fields)} fields instead of six"})
         return CronSchedule.parse({"expression": value}, now=EPOCH).expression
     except Invalid as error:
         why = next(iter(error.fields.values()))[0]
@@ -99,7 +99,7 @@ def read_cron(value: object) -> str:
 
 
 def read_zone(value: object) -> str:
-    """Return a zone's name, UTC where none is given."""
+    """Return the name of a time zone, UTC when none is given; raises Invalid."""
     if value in (None, ""):
         return "UTC"
     try:
@@ -110,7 +110,7 @@ def read_zone(value: object) -> str:
 
 
 def read_ms(value: object, field: str) -> datetime | None:
-    """Return the instant of epoch milliseconds; None, "null" and 0 stand for none."""
+    """Return the instant of milliseconds since 1970, None for None, "null" and 0; raises Invalid."""
     if isinstance(value, str):
         text = value.strip()
         value = int(text) if text.removeprefix("-").isdigit() and text.isascii() and len(text) < 20 else text or None
@@ -125,11 +125,11 @@ def read_ms(value: object, field: str) -> datetime | None:
             datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000), field
         )
     except (OverflowError, ValueError, OSError):
-        raise Invalid({field: f"{value} milliseconds since 1970 are no date."}) from None
+        raise Invalid({field: f"{value} milliseconds since 1970 is not a valid date."}) from None
 
 
 def read_tags(document: Sequence[Any]) -> list[tuple[str, str]]:
-    """Return the keys and values of a list of tags; raises Invalid."""
+    """Return the pairs of key and value of a list of tags, each pair once; raises Invalid."""
     pairs = []
     for number, tag in enumerate(document):
         if not isinstance(tag, Mapping) or not isinstance(tag.get("key"), str) or not tag["key"].strip():
@@ -144,18 +144,18 @@ def read_tags(document: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def tags_by_key(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return tags as the services take them: {key: [values]}."""
-    found: dict[str, list[str]] = {}
+    """Return tags in the form of the services: {key: [values]}."""
+    tags: dict[str, list[str]] = {}
     for key, value in pairs:
-        found.setdefault(key, []).append(value)
-    return dict(found)
+        tags.setdefault(key, []).append(value)
+    return dict(tags)
 
 
 # Write
 
 
 def write_schedule(timer: Timer, *, now: datetime) -> dict[str, Any]:
-    """Return the WorkflowSchedule of a timer; its definition, schedule, owner and tags are loaded."""
+    """Return the WorkflowSchedule document of a timer whose definition, schedule, owner and tags are loaded."""
     definition = timer.definition
     assert definition is not None
     rule = definition.schedule
@@ -182,7 +182,7 @@ def write_schedule(timer: Timer, *, now: datetime) -> dict[str, Any]:
 
 
 def _next_run(timer: Timer, *, now: datetime) -> datetime | None:
-    """Return the next slot; of a paused schedule the one that it would have."""
+    """Return the next planned instant; for a paused schedule the one that it would have."""
     if timer.status == TimerStatus.ACTIVE:
         return timer.schedule.next_planned_at
     if timer.status != TimerStatus.PAUSED or timer.definition is None:
@@ -191,13 +191,13 @@ def _next_run(timer: Timer, *, now: datetime) -> datetime | None:
 
 
 def write_tags(timer: Timer) -> list[dict[str, str]]:
-    """Return a timer's tags."""
+    """Return the documents of a timer's tags, oldest first."""
     rows = sorted(timer.tag_rows.all(), key=lambda row: row.pk)
     return [{"key": row.key, "value": row.value, "type": "METADATA"} for row in rows]
 
 
 def write_record(execution: Execution) -> dict[str, Any]:
-    """Return the record of an execution; its timer and definition are loaded."""
+    """Return the record document of an execution whose timer and definition are loaded."""
     definition = execution.definition
     state = state_of(execution)
     reason = (execution.error_message or f"It ended as {execution.status}.") if state == "FAILED" else None
@@ -217,14 +217,14 @@ def write_record(execution: Execution) -> dict[str, Any]:
 
 
 def state_of(execution: Execution) -> str:
-    """Return POLLED until it is known whether the workflow started, then EXECUTED or FAILED."""
+    """Return the record's state: POLLED until it is known whether the workflow started, then EXECUTED or FAILED."""
     if execution.workflow_id is not None:
         return "EXECUTED"
     return "POLLED" if execution.finished_at is None else "FAILED"
 
 
 def ms(instant: datetime | None) -> int | None:
-    """Return epoch milliseconds."""
+    """Return an instant in milliseconds since 1970; None for None."""
     return None if instant is None else to_us(instant) // 1000
 
 

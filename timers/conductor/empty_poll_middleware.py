@@ -1,6 +1,7 @@
-"""Polls for which there is no task, answered before Django begins to handle a request.
+"""WSGI middleware that answers polls for which there is no task, before Django handles the request.
 
-Each worker asks ten times a second, nearly always in vain. Whatever else is asked, or is odd, goes on to the views.
+Each worker polls ten times a second and nearly always finds nothing. All other requests, and polls that are unusual
+in any way, are passed on to Django.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from urllib.parse import parse_qsl
 from django.db import DatabaseError
 
 from timers import clock
-from timers.auth import conductor_caller_in_passing
-from timers.conductor.tasks import MAX_WAIT_MS, SHORT_MS
+from timers.auth import conductor_caller_query
+from timers.conductor.tasks import MAX_SHORT_POLL_MS, MAX_WAIT_MS
 from timers.errors import Invalid
 from timers.http_api import queries
 from timers.services.workflows.worker_tasks import MAX_BATCH, asks_in_vain
@@ -24,34 +25,34 @@ HEADERS = [("Content-Type", "application/json"), ("Content-Length", "2"), ("X-Co
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class VainPolls:
-    """The site's WSGI application, and the empty answer to those who poll in vain."""
+class EmptyPollMiddleware:
+    """WSGI application around the site's own: answers empty polls itself."""
 
     def __init__(self, site: Application) -> None:
         self._site = site
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not _is_vain(environ):
+        if not _is_empty_poll(environ):
             return self._site(environ, start_response)
         start_response("200 OK", HEADERS)
         return [b"[]"]
 
 
-def _is_vain(environ: dict[str, Any]) -> bool:
-    """Return whether this is a good poll that does not want to wait, and finds nothing."""
+def _is_empty_poll(environ: dict[str, Any]) -> bool:
+    """Return whether the request is a valid poll that does not wait and for which there is no task."""
     path: str = environ["PATH_INFO"]
     if environ["REQUEST_METHOD"] != "GET" or not path.startswith(PATH):
         return False
     name, query = path.removeprefix(PATH), dict(parse_qsl(environ.get("QUERY_STRING", "")))
     try:
         queries.whole(query, "count", default=1, maximum=MAX_BATCH)
-        if queries.whole(query, "timeout", default=0, maximum=MAX_WAIT_MS) > SHORT_MS or not _is_plain(name):
+        if queries.whole(query, "timeout", default=0, maximum=MAX_WAIT_MS) > MAX_SHORT_POLL_MS or not _is_plain(name):
             return False
-        return asks_in_vain(conductor_caller_in_passing(environ.get("HTTP_X_AUTHORIZATION")), name, now=clock.now())
+        return asks_in_vain(conductor_caller_query(environ.get("HTTP_X_AUTHORIZATION")), name, now=clock.now())
     except (Invalid, DatabaseError):
         return False
 
 
 def _is_plain(name: str) -> bool:
-    """Return whether a part of a path, as WSGI hands it over, is the name that it seems to be."""
+    """Return whether a path segment, as WSGI passes it, is a plain ASCII name."""
     return name.isascii() and name.isprintable() and "/" not in name and name != ""

@@ -1,4 +1,4 @@
-"""The shape of errors of the Conductor interface: `{"status", "message", "instance", "retryable"}`."""
+"""Error documents of the Conductor interface: `{"status", "message", "instance", "retryable"}`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def response(problem: Problem, request: HttpRequest) -> Response:
 
 
 def plain_response(error: Exception, request: HttpRequest) -> JsonResponse:
-    """Return the same for an error of a view without the framework."""
+    """Return the answer to an exception in a view without REST framework."""
     problem = problem_of(error, request)
     return JsonResponse(document(problem), status=problem.status)
 
 
 def document(problem: Problem) -> dict[str, Any]:
-    """Return the document of a problem; a code tells clients to fetch a new token and ask once more."""
+    """Return the document of a problem. With `error`, clients fetch a new token and repeat the request."""
     return {
         "status": int(problem.status),
         "message": problem.message,

@@ -1,4 +1,4 @@
-"""Requests that wait: only so many at a time in one process, so that the others find a thread."""
+"""Limit on requests that wait for a result, so that enough threads of the process stay free for others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 MAX_WAITING_REQUESTS = 4
 
-_turns = threading.BoundedSemaphore(MAX_WAITING_REQUESTS)
+_slots = threading.BoundedSemaphore(MAX_WAITING_REQUESTS)
 
 
 @contextmanager
-def turn_to_wait() -> Iterator[bool]:
-    """Yield whether this request may wait."""
-    mine = _turns.acquire(blocking=False)
+def long_poll_slot() -> Iterator[bool]:
+    """Yield whether this request may wait, and hold its slot meanwhile."""
+    acquired = _slots.acquire(blocking=False)
     try:
-        yield mine
+        yield acquired
     finally:
-        if mine:
-            _turns.release()
+        if acquired:
+            _slots.release()

@@ -1,4 +1,4 @@
-"""The scheduler as a whole: its switch, previews, the search of execution records, and their requeue."""
+"""Views of the whole scheduler: pause and resume all, previews, search of execution records, requeue."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
 from timers.services.executions import commands
 from timers.services.timers import pause_all
 
-DONE = {"status": "done"}
-PREVIEWED, MOST_PREVIEWED = 5, 1_000
-FOUND, MOST_FOUND = 100, 1_000
-SAMPLES = 10
+DONE_DOCUMENT = {"status": "done"}
+DEFAULT_PREVIEWED, MAX_PREVIEWED = 5, 1_000
+DEFAULT_RESULTS, MAX_RESULTS = 100, 1_000
+MAX_SAMPLE_IDS = 10
 
 
 class PauseAllSchedules(ConductorView):
-    """Holds all of the caller's schedules, each keeping its own state."""
+    """Pauses all schedules of the caller. Each keeps its own state."""
 
     def get(self, request: Request) -> Response:
         reason = request.query_params.get("reason", "")
         pause_all.pause_all(owner=request.user, by=request.user, reason=reason, now=clock.now())
-        return Response(DONE)
+        return Response(DONE_DOCUMENT)
 
     put = post = get
 
 
 class ResumeAllSchedules(ConductorView):
-    """Lets them go on; what came due meanwhile is not made up."""
+    """Resumes all schedules of the caller. Occurrences missed meanwhile are not made up for."""
 
     def get(self, request: Request) -> Response:
         pause_all.resume_all(owner=request.user, by=request.user, now=clock.now())
-        return Response(DONE)
+        return Response(DONE_DOCUMENT)
 
     put = post = get
 
 
-class PauseAllOrOne(schedules.ScheduleOne):
-    """Holds all by PUT and POST; by GET and DELETE the path is that of a schedule with this name."""
+class PauseAllOrScheduleDetail(schedules.ScheduleDetail):
+    """Pauses all schedules by PUT and POST; GET and DELETE concern the schedule of this name."""
 
     def put(self, request: Request, name: str) -> Response:
         return PauseAllSchedules().get(request)
@@ -59,8 +59,8 @@ class PauseAllOrOne(schedules.ScheduleOne):
     post = put
 
 
-class ResumeAllOrOne(schedules.ScheduleOne):
-    """Lets all go on by PUT and POST; else as above."""
+class ResumeAllOrScheduleDetail(schedules.ScheduleDetail):
+    """Resumes all schedules by PUT and POST; GET and DELETE concern the schedule of this name."""
 
     def put(self, request: Request, name: str) -> Response:
         return ResumeAllSchedules().get(request)
@@ -68,55 +68,57 @@ class ResumeAllOrOne(schedules.ScheduleOne):
     post = put
 
 
-class Requeue(ConductorView):
+class RequeueStuckExecutions(ConductorView):
     def get(self, request: Request) -> Response:
-        """Wake again what was taken and not started; return how many those are."""
+        """Requeue executions that were claimed and not started; return their number and some ids."""
         ids = commands.requeue_stuck(request.user, now=clock.now())
-        return Response({"recordIds.size": len(ids), "sampleIds": [str(each) for each in ids[:SAMPLES]]})
+        return Response(
+            {"recordIds.size": len(ids), "sampleIds": [str(execution_id) for execution_id in ids[:MAX_SAMPLE_IDS]]}
+        )
 
     post = put = get
 
 
 class NextSchedules(ConductorView):
     def get(self, request: Request) -> Response:
-        """Return the next slots of an expression, in UTC unless a zone is named, as epoch milliseconds."""
-        wanted, now = request.query_params, clock.now()
+        """Return the next instants of a cron expression in milliseconds since 1970, in UTC unless a zone is named."""
+        query, now = request.query_params, clock.now()
         rule = CronSchedule(
-            expression=read_cron(wanted.get("cronExpression")),
-            timezone=read_zone(wanted.get("zoneId")),
+            expression=read_cron(query.get("cronExpression")),
+            timezone=read_zone(query.get("zoneId")),
             dst_gap=DstGap.SKIP,
             dst_overlap=DstOverlap.BOTH,
         )
-        start = read_ms(wanted.get("scheduleStartTime"), "scheduleStartTime")
-        end = read_ms(wanted.get("scheduleEndTime"), "scheduleEndTime")
-        limit = queries.whole(wanted, "limit", default=PREVIEWED, maximum=MOST_PREVIEWED) or PREVIEWED
+        start = read_ms(query.get("scheduleStartTime"), "scheduleStartTime")
+        end = read_ms(query.get("scheduleEndTime"), "scheduleEndTime")
+        limit = queries.whole(query, "limit", default=DEFAULT_PREVIEWED, maximum=MAX_PREVIEWED) or DEFAULT_PREVIEWED
         begin = now if start is None or start <= now else start - TICK
-        slots = _after(BoundedSchedule(rule, end=end), begin)
-        return Response([ms(each) for each in islice(slots, limit)])
+        slots = _occurrences_after(BoundedSchedule(rule, end=end), begin)
+        return Response([ms(slot) for slot in islice(slots, limit)])
 
 
-def _after(schedule: BoundedSchedule, instant: datetime) -> Iterator[datetime]:
+def _occurrences_after(schedule: BoundedSchedule, instant: datetime) -> Iterator[datetime]:
     while (following := schedule.next_after(instant)) is not None:
         yield (instant := following)
 
 
 class ExecutionSearch(ConductorView):
     def get(self, request: Request) -> Response:
-        """Search the records of what the caller's schedules started."""
-        wanted = request.query_params
-        clauses = parse(wanted.get("query", ""), known=FIELDS)
+        """Search the execution records of the caller's schedules."""
+        query = request.query_params
+        clauses = parse(query.get("query", ""), known=FIELDS)
         for clause in clauses:
             _check(clause.field, clause.operator, clause.values)
         page = schedule_records.search(
             request.user,
             clauses=[(clause.field, clause.operator, clause.values) for clause in clauses],
-            text=wanted.get("freeText", "*"),
-            order=sort(wanted.get("sort", ""), known=SORTS, usual="scheduled_for"),
-            start=queries.whole(wanted, "start", default=0, maximum=10**9),
-            size=queries.whole(wanted, "size", default=FOUND, maximum=MOST_FOUND),
+            text=query.get("freeText", "*"),
+            order=sort(query.get("sort", ""), known=SORTS, default="scheduled_for"),
+            start=queries.whole(query, "start", default=0, maximum=10**9),
+            size=queries.whole(query, "size", default=DEFAULT_RESULTS, maximum=MAX_RESULTS),
             now=clock.now(),
         )
-        return Response({"totalHits": page.total, "results": [write_record(each) for each in page.rows]})
+        return Response({"totalHits": page.total, "results": [write_record(execution) for execution in page.rows]})
 
 
 FIELDS = {
@@ -136,14 +138,16 @@ SORTS = {
 
 
 def _check(field: str, operator: str, values: tuple[str, ...]) -> None:
-    """Raise Invalid for a clause whose field cannot be compared so."""
+    """Raise Invalid for a clause whose field does not allow its operator or values."""
     if field in ("scheduledTime", "executionTime"):
         for value in values:
             if not (value.isascii() and value.isdigit() and len(value) <= 15):
-                raise Invalid({"query": f"{field} is compared with milliseconds since 1970, not with {value[:50]!r}."})
+                raise Invalid(
+                    {"query": f"{field} must be compared with milliseconds since 1970, not with {value[:50]!r}."}
+                )
         return
     if operator not in ("=", "IN"):
-        raise Invalid({"query": f"{field} is compared with = or IN, not with {operator}."})
-    unknown = [value for value in values if field == "state" and value.upper() not in (*STATES, "COMPLETED")]
-    if unknown:
+        raise Invalid({"query": f"{field} must be compared with = or IN, not with {operator}."})
+    unknown = [value for value in values if value.upper() not in (*STATES, "COMPLETED")]
+    if field == "state" and unknown:
         raise Invalid({"query": f"There is no state {unknown[0][:50]!r}; known: {', '.join(STATES)}."})

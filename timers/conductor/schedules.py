@@ -1,4 +1,4 @@
-"""Schedules: saved, read, listed, deleted, paused and resumed; their tags."""
+"""Views of schedules and their tags: save, read, list, delete, pause, resume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from timers import clock
 from timers.conductor import documents
-from timers.conductor.base import ConductorView, body, done, listed
+from timers.conductor.base import ConductorView, empty_response, read_array, read_object
 from timers.conductor.documents import read_schedule, read_tags, tags_by_key, write_schedule, write_tags
 from timers.errors import Conflict, NotFound
 from timers.http_api import queries
@@ -21,92 +21,92 @@ MAX_SCHEDULES = 1_000
 MAX_REASON_LENGTH = 10_000
 
 
-def rows(request: Request) -> TimerQuerySet:
-    """Return the caller's schedules with what their documents need."""
-    found = by_name.timers_of(request.user).select_related("owner", "schedule", "definition__created_by")
-    return found.prefetch_related("tag_rows")
+def schedules_of(request: Request) -> TimerQuerySet:
+    """Return the caller's schedules, with the related rows that their documents need."""
+    schedules = by_name.timers_of(request.user).select_related("owner", "schedule", "definition__created_by")
+    return schedules.prefetch_related("tag_rows")
 
 
-def found(request: Request, name: str) -> Timer:
-    """Return the caller's schedule of that name; raises NotFound."""
+def get_schedule(request: Request, name: str) -> Timer:
+    """Return the caller's schedule of this name; raises NotFound."""
     return by_name.find(request.user, name)
 
 
-class Schedules(ConductorView):
+class ScheduleList(ConductorView):
     def get(self, request: Request) -> Response:
-        """List schedules, of one workflow where it is named."""
-        schedules = rows(request).order_by("name", "id")
+        """List the caller's schedules, those of one workflow if it is named."""
+        schedules = schedules_of(request).order_by("name", "id")
         workflow = request.query_params.get("workflowName")
         if workflow:
             schedules = schedules.filter(definition__body__name=workflow)
         now = clock.now()
-        return Response([write_schedule(each, now=now) for each in schedules])
+        return Response([write_schedule(timer, now=now) for timer in schedules])
 
     def post(self, request: Request) -> Response:
-        """Create a schedule, or replace the one of that name."""
-        now, wish = clock.now(), read_schedule(body(request))
+        """Create a schedule, or replace the one of the same name."""
+        now, schedule = clock.now(), read_schedule(read_object(request))
         by_name.save(
             owner=request.user,
-            name=wish.name,
-            schedule=wish.schedule,
-            body=wish.body,
-            policies=wish.policies,
-            description=wish.description,
-            paused=wish.paused,
+            name=schedule.name,
+            schedule=schedule.schedule,
+            body=schedule.body,
+            policies=schedule.policies,
+            description=schedule.description,
+            paused=schedule.paused,
             now=now,
         )
-        return Response(write_schedule(found(request, wish.name), now=now))
+        return Response(write_schedule(get_schedule(request, schedule.name), now=now))
 
 
 class ScheduleSearch(ConductorView):
     def get(self, request: Request) -> Response:
-        """List schedules in pages: by a part of the name, workflow and whether paused."""
-        wanted, now = request.query_params, clock.now()
-        schedules = rows(request).order_by("name", "id")
-        if workflow := wanted.get("workflowName"):
+        """List a page of schedules, filtered by part of the name, workflow, and paused or not."""
+        query, now = request.query_params, clock.now()
+        schedules = schedules_of(request).order_by("name", "id")
+        if workflow := query.get("workflowName"):
             schedules = schedules.filter(definition__body__name=workflow)
-        if name := wanted.get("scheduleName"):
+        if name := query.get("scheduleName"):
             schedules = schedules.filter(name__icontains=name)
-        if (text := wanted.get("freeText", "*")) not in ("", "*"):
+        if (text := query.get("freeText", "*")) not in ("", "*"):
             schedules = schedules.filter(name__icontains=text)
-        if "paused" in wanted:
-            status = "paused" if queries.flag(wanted, "paused") else "active"
+        if "paused" in query:
+            status = "paused" if queries.flag(query, "paused") else "active"
             schedules = schedules.filter(status=status)
-        start = queries.whole(wanted, "start", default=0, maximum=10**9)
-        size = queries.whole(wanted, "size", default=100, maximum=MAX_SCHEDULES)
-        results = [write_schedule(each, now=now) for each in schedules[start : start + size]]
+        start = queries.whole(query, "start", default=0, maximum=10**9)
+        size = queries.whole(query, "size", default=100, maximum=MAX_SCHEDULES)
+        results = [write_schedule(timer, now=now) for timer in schedules[start : start + size]]
         return Response({"totalHits": schedules.count(), "results": results})
 
 
-class ScheduleOne(ConductorView):
+class ScheduleDetail(ConductorView):
     def get(self, request: Request, name: str) -> Response:
-        return Response(write_schedule(found(request, name), now=clock.now()))
+        return Response(write_schedule(get_schedule(request, name), now=clock.now()))
 
     def delete(self, request: Request, name: str) -> HttpResponse:
-        """Delete a schedule; one that is not there is gone already."""
-        timer = rows(request).filter(name=name).first()
+        """Delete a schedule. An unknown name is no error."""
+        timer = schedules_of(request).filter(name=name).first()
         if timer is not None:
             timers.delete(timer, by=request.user, now=clock.now())
-        return done()
+        return empty_response()
 
 
-class SearchOrOne(ScheduleOne):
-    """The path of the search is also that of a schedule with its name, when nothing is searched for."""
+class ScheduleSearchOrDetail(ScheduleDetail):
+    """The search; without a query, the schedule with the name `search` if there is one."""
 
     def get(self, request: Request, name: str) -> Response:
-        if not request.query_params and rows(request).filter(name=name).exists():
+        if not request.query_params and schedules_of(request).filter(name=name).exists():
             return super().get(request, name)
         return ScheduleSearch().get(request)
 
 
 def pause(request: Request, name: str, reason: str) -> None:
-    """Pause a schedule; one that is over has nothing to pause."""
-    by_name.pause(found(request, name), reason=reason[:MAX_REASON_LENGTH], by=request.user, now=clock.now())
+    """Pause a schedule. One that has ended is left as it is."""
+    by_name.pause(get_schedule(request, name), reason=reason[:MAX_REASON_LENGTH], by=request.user, now=clock.now())
 
 
 def resume(request: Request, name: str) -> None:
-    """Resume a schedule; what it missed is not made up for."""
-    timer = found(request, name)
+    """Resume a schedule. Missed occurrences are not made up for."""
+    timer = get_schedule(request, name)
     if timer.status != "ended":
         timers.resume(timer, by=request.user, now=clock.now())
 
@@ -114,7 +114,7 @@ def resume(request: Request, name: str) -> None:
 class SchedulePause(ConductorView):
     def put(self, request: Request, name: str) -> HttpResponse:
         pause(request, name, request.query_params.get("reason", ""))
-        return done()
+        return empty_response()
 
     get = put
 
@@ -122,19 +122,19 @@ class SchedulePause(ConductorView):
 class ScheduleResume(ConductorView):
     def put(self, request: Request, name: str) -> HttpResponse:
         resume(request, name)
-        return done()
+        return empty_response()
 
     get = put
 
 
-class SchedulesAtOnce(ConductorView):
-    """Pauses or resumes the schedules whose names are sent as an array."""
+class ScheduleBulkAction(ConductorView):
+    """Pauses or resumes the schedules named in the array of the request's body."""
 
     resumes = False
 
     def put(self, request: Request) -> Response:
         failed, succeeded = {}, []
-        for name in listed(request):
+        for name in read_array(request):
             try:
                 resume(request, str(name)) if self.resumes else pause(request, str(name), "")
                 succeeded.append(name)
@@ -145,23 +145,23 @@ class SchedulesAtOnce(ConductorView):
 
 class ScheduleTags(ConductorView):
     def get(self, request: Request, name: str) -> Response:
-        return Response(write_tags(found(request, name)))
+        return Response(write_tags(get_schedule(request, name)))
 
     def put(self, request: Request, name: str) -> HttpResponse:
         """Replace all tags."""
-        self._write(request, name, read_tags(listed(request)))
-        return done()
+        self._write(request, name, read_tags(read_array(request)))
+        return empty_response()
 
     post = put
 
     def delete(self, request: Request, name: str) -> HttpResponse:
-        """Remove the tags that are equal in key and value."""
-        removed = set(read_tags(listed(request)))
-        present = [(tag["key"], tag["value"]) for tag in documents.write_tags(found(request, name))]
+        """Remove the tags that have the same key and value."""
+        removed = set(read_tags(read_array(request)))
+        present = [(tag["key"], tag["value"]) for tag in documents.write_tags(get_schedule(request, name))]
         if removed & set(present):
             self._write(request, name, [pair for pair in present if pair not in removed])
-        return done()
+        return empty_response()
 
     @staticmethod
     def _write(request: Request, name: str, pairs: list[tuple[str, str]]) -> None:
-        timers.set_tags(found(request, name), tags=tags_by_key(pairs), by=request.user, now=clock.now())
+        timers.set_tags(get_schedule(request, name), tags=tags_by_key(pairs), by=request.user, now=clock.now())

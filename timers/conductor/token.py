@@ -1,4 +1,4 @@
-"""A token for a key: what clients fetch first, and again when theirs is out of date."""
+"""View that issues a token for a client key. Clients fetch one first, and again when theirs has expired."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from rest_framework.response import Response
 
 from timers import auth, clock
 from timers.auth import ConductorAuthentication
-from timers.conductor.base import ConductorView, body
+from timers.conductor.base import ConductorView, read_object
 from timers.errors import Invalid, NotFound
 from timers.services.people import tokens
 
 
-class Unasked(ConductorAuthentication):
-    """Nobody is asked who they are."""
+class AnonymousAuthentication(ConductorAuthentication):
+    """Authentication that accepts every caller as anonymous."""
 
     def authenticate(self, request: Request) -> None:  # type: ignore[override]
         return None
 
 
 class TokenNew(ConductorView):
-    authentication_classes = [Unasked]
+    authentication_classes = [AnonymousAuthentication]
     permission_classes = []
 
     def post(self, request: Request) -> Response:
-        """Return a token of a day's life; where no keys are needed there is no such path, and clients do without."""
+        """Return a token valid for a day. 404 where no token is needed: clients then go on without one."""
         if auth.is_open():
             raise NotFound("No token is needed here.")
-        document = body(request)
+        document = read_object(request)
         key_id, secret = document.get("keyId"), document.get("keySecret")
         if not isinstance(key_id, str) or not isinstance(secret, str):
             raise Invalid({"keyId": "Give keyId and keySecret."})

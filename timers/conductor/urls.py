@@ -1,27 +1,27 @@
-"""The paths of the Conductor dialect, below /conductor/api/. None redirects: a redirected POST becomes a GET."""
+"""The paths of the Conductor interface, below /conductor/api/. None redirects: a redirected POST becomes a GET."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
 from timers.conductor import metadata, scheduler, schedules, tasks, token, workflows
-from timers.conductor.base import UnknownPath
+from timers.conductor.base import UnknownConductorPath
 
 scheduler_urls = [
-    path("scheduler/schedules", schedules.Schedules.as_view()),
-    path("scheduler/schedules/search", schedules.SearchOrOne.as_view(), {"name": "search"}),
-    path("scheduler/schedules/pause", scheduler.PauseAllOrOne.as_view(), {"name": "pause"}),
-    path("scheduler/schedules/resume", scheduler.ResumeAllOrOne.as_view(), {"name": "resume"}),
-    path("scheduler/schedules/<str:name>", schedules.ScheduleOne.as_view()),
+    path("scheduler/schedules", schedules.ScheduleList.as_view()),
+    path("scheduler/schedules/search", schedules.ScheduleSearchOrDetail.as_view(), {"name": "search"}),
+    path("scheduler/schedules/pause", scheduler.PauseAllOrScheduleDetail.as_view(), {"name": "pause"}),
+    path("scheduler/schedules/resume", scheduler.ResumeAllOrScheduleDetail.as_view(), {"name": "resume"}),
+    path("scheduler/schedules/<str:name>", schedules.ScheduleDetail.as_view()),
     path("scheduler/schedules/<str:name>/pause", schedules.SchedulePause.as_view()),
     path("scheduler/schedules/<str:name>/resume", schedules.ScheduleResume.as_view()),
     path("scheduler/schedules/<str:name>/tags", schedules.ScheduleTags.as_view()),
     path("scheduler/admin/pause", scheduler.PauseAllSchedules.as_view()),
     path("scheduler/admin/resume", scheduler.ResumeAllSchedules.as_view()),
-    path("scheduler/admin/requeue", scheduler.Requeue.as_view()),
-    path("scheduler/requeue", scheduler.Requeue.as_view()),
-    path("scheduler/bulk/pause", schedules.SchedulesAtOnce.as_view()),
-    path("scheduler/bulk/resume", schedules.SchedulesAtOnce.as_view(resumes=True)),
+    path("scheduler/admin/requeue", scheduler.RequeueStuckExecutions.as_view()),
+    path("scheduler/requeue", scheduler.RequeueStuckExecutions.as_view()),
+    path("scheduler/bulk/pause", schedules.ScheduleBulkAction.as_view()),
+    path("scheduler/bulk/resume", schedules.ScheduleBulkAction.as_view(resumes=True)),
     path("scheduler/nextFewSchedules", scheduler.NextSchedules.as_view()),
     path("scheduler/nextFewRuns", scheduler.NextSchedules.as_view()),
     path("scheduler/search/executions", scheduler.ExecutionSearch.as_view()),
@@ -29,8 +29,8 @@ scheduler_urls = [
 metadata_urls = [
     path("metadata/workflow", metadata.WorkflowDefinitionList.as_view()),
     path("metadata/workflow/<str:name>", metadata.WorkflowDefinitionDetail.as_view()),
-    path("metadata/workflow/<str:name>/<int:version>", metadata.WorkflowVersion.as_view()),
-    path("metadata/taskdefs", metadata.Tasks.as_view()),
+    path("metadata/workflow/<str:name>/<int:version>", metadata.WorkflowVersionDetail.as_view()),
+    path("metadata/taskdefs", metadata.TaskDefinitionList.as_view()),
     path("metadata/taskdefs/<str:name>", metadata.TaskDefinitionDetail.as_view()),
 ]
 workflow_urls = [
@@ -38,11 +38,11 @@ workflow_urls = [
     path("workflow/search", workflows.WorkflowSearch.as_view()),
     path("workflow/execute/<str:name>", workflows.WorkflowExecution.as_view()),
     path("workflow/execute/<str:name>/<str:version>", workflows.WorkflowExecution.as_view()),
-    path("workflow/running/<str:name>", workflows.WorkflowsRunning.as_view()),
-    path("workflow/<str:name>", workflows.WorkflowRunDetail.as_view()),
+    path("workflow/running/<str:name>", workflows.RunningWorkflowList.as_view()),
+    path("workflow/<str:name>", workflows.WorkflowRunView.as_view()),
     path("workflow/<str:name>/remove", workflows.WorkflowRemoval.as_view()),
     path("workflow/<str:name>/status", workflows.WorkflowState.as_view()),
-    path("workflow/<str:name>/correlated/<str:correlation_id>", workflows.WorkflowsCorrelated.as_view()),
+    path("workflow/<str:name>/correlated/<str:correlation_id>", workflows.CorrelatedWorkflowList.as_view()),
 ]
 task_urls = [
     path("tasks/poll/batch/<str:name>", tasks.batch_poll),
@@ -57,10 +57,10 @@ task_urls = [
 ]
 
 urlpatterns: list[URLPattern] = [
-    *task_urls,  # first, as they are asked for most often
+    *task_urls,  # first, because they are called most often
     *workflow_urls,
     *scheduler_urls,
     *metadata_urls,
     path("token", token.TokenNew.as_view()),
-    re_path("", UnknownPath.as_view()),
+    re_path("", UnknownConductorPath.as_view()),
 ]

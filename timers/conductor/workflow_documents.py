@@ -1,4 +1,4 @@
-"""Runs of workflows and their tasks as the wire writes them, and what workers report in our terms."""
+"""Writers of Conductor's documents for workflow runs and tasks, and the reader of workers' results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_CALLBACK_SECONDS = 30 * 86_400
 
 
 def write_run(run: WorkflowRun, steps: Iterable[WorkflowStep] | None) -> dict[str, Any]:
-    """Return a workflow, with its tasks where they are given."""
+    """Return the document of a workflow run, with the tasks that are given."""
     return {
         "workflowId": str(run.pk),
         "workflowName": run.name,
@@ -48,12 +48,12 @@ def write_run(run: WorkflowRun, steps: Iterable[WorkflowStep] | None) -> dict[st
         "reasonForIncompletion": run.reason,
         "workflowDefinition": run.definition,
         **run.kept,
-        "tasks": [] if steps is None else [write_task(each, run) for each in steps],
+        "tasks": [] if steps is None else [write_task(step, run) for step in steps],
     }
 
 
 def write_summary(run: WorkflowRun) -> dict[str, Any]:
-    """Return a workflow as searches list it."""
+    """Return the document of a workflow run in search results."""
     return {
         "workflowId": str(run.pk),
         "workflowType": run.name,
@@ -72,12 +72,12 @@ def write_summary(run: WorkflowRun) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """Return a document as text: summaries hold no objects."""
+    """Return a document as JSON text: summaries contain no objects."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def write_task(step: WorkflowStep, run: WorkflowRun) -> dict[str, Any]:
-    """Return a task as workers and readers of a workflow get it."""
+    """Return the document of a task, as workers and readers of a workflow get it."""
     return {
         "taskId": str(step.pk),
         "taskType": step.name if step.type == "SIMPLE" else step.type,
@@ -122,7 +122,7 @@ def _iso(instant: datetime | None) -> str | None:
 
 
 def read_result(document: Mapping[str, Any]) -> WorkerResult:
-    """Return what a worker reports; raises Invalid, and NotFound for ids that are none."""
+    """Return the result that a worker reports. Raises Invalid, and NotFound for text that is no id."""
     extend = validation.flag(document.get("extendLease"), "extendLease")
     status = document.get("status") or ("IN_PROGRESS" if extend else None)
     return WorkerResult(
@@ -141,36 +141,36 @@ def read_result(document: Mapping[str, Any]) -> WorkerResult:
 
 
 def read_status(value: object) -> StepStatus:
-    """Return the state that a worker names; raises Invalid."""
+    """Return the task status that a worker names; raises Invalid."""
     if not isinstance(value, str) or value not in RESULTS:
-        raise Invalid({"status": f"{value!r} is no result; known: {', '.join(RESULTS)}."})
+        raise Invalid({"status": f"Unknown status {value!r}; known: {', '.join(RESULTS)}."})
     return RESULTS[value]
 
 
-def _named_id(document: Mapping[str, Any], field: str, what: str) -> UUID:
+def _named_id(document: Mapping[str, Any], field: str, noun: str) -> UUID:
     value = document.get(field)
     if not isinstance(value, str) or not value:
-        raise Invalid({field: f"Name the {what}."})
-    return read_id(value, what)
+        raise Invalid({field: f"Name the {noun}."})
+    return read_id(value, noun)
 
 
-def read_id(value: str, what: str) -> UUID:
-    """Return an id; raises NotFound when nothing can have it."""
+def read_id(value: str, noun: str) -> UUID:
+    """Return an id; raises NotFound for text that is no UUID."""
     try:
         return UUID(value)
     except ValueError:
-        raise NotFound(f"There is no {what} {value[:100]}.") from None
+        raise NotFound(f"There is no {noun} {value[:100]}.") from None
 
 
 def _logs(value: object) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         return []
-    lines = [each for each in value if isinstance(each, Mapping)]
-    return [{"log": str(each.get("log", ""))[:10_000], "createdTime": each.get("createdTime")} for each in lines]
+    lines = [line for line in value if isinstance(line, Mapping)]
+    return [{"log": str(line.get("log", ""))[:10_000], "createdTime": line.get("createdTime")} for line in lines]
 
 
 def read_instant_ms(value: str) -> datetime:
-    """Return the instant of a number of milliseconds in a query; raises Invalid."""
+    """Return the instant of milliseconds since 1970 in a query; raises Invalid."""
     if not (value.isascii() and value.isdigit() and len(value) <= 15):
-        raise Invalid({"query": f"Times are compared with milliseconds since 1970, not with {value[:50]!r}."})
+        raise Invalid({"query": f"Times must be compared with milliseconds since 1970, not with {value[:50]!r}."})
     return from_us(int(value) * 1000)

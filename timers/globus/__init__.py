@@ -1,1 +1,1 @@
-"""The wire of Globus Timers, Transfer, Flows and Auth, below /globus/."""
+"""The interface of Globus Timers, Transfer, Flows and Auth, below /globus/."""

@@ -1,4 +1,4 @@
-"""Shared parts of all Globus views: who is calling, what the token must open, how a service answers problems."""
+"""The base of all Globus views: authentication, scope of the token, and the error documents of a service."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from timers.http_api.views import BaseView, NoSuchPath
 from timers.models import Token
 
 
-class Bearer(BearerAuthentication):
-    """A token; what it must open depends on the service, so the interface looks at that itself."""
+class UnscopedBearerAuthentication(BearerAuthentication):
+    """Bearer authentication without a fixed scope: the view checks the scope, which depends on the service."""
 
     scope = None
 
 
 class GlobusView(BaseView):
-    """A view of one of the services."""
+    """A view of one of the Globus services."""
 
-    authentication_classes = [Bearer]
+    authentication_classes = [UnscopedBearerAuthentication]
     schema = None
     invalid: ClassVar[int] = HTTPStatus.UNPROCESSABLE_ENTITY
-    """The status by which this service refuses input that cannot work."""
+    """HTTP status with which this service refuses invalid input."""
 
     @staticmethod
     def shape(problem: Problem, path: str) -> dict[str, Any]:
-        """Return the document of a problem in the words of this service."""
+        """Return the error document of a problem in the format of this service."""
         raise NotImplementedError
 
     def problem_response(self, problem: Problem, request: HttpRequest) -> Response:
@@ -47,14 +47,14 @@ class GlobusView(BaseView):
 
     @staticmethod
     def opens(scope: str) -> bool:
-        """Return whether a scope opens this service."""
+        """Return whether a scope gives access to this service."""
         return False
 
     def check_query(self, request: Request) -> None:
         validation.under("query", lambda: super(GlobusView, self).check_query(request))
 
     def check_permissions(self, request: Request) -> None:
-        """Refuse a caller who may not call, and a token that was made for another service."""
+        """Raise Forbidden for a token that was made for another service, after the usual checks."""
         super().check_permissions(request)
         token = token_of(request)
         if token is not None and token.scopes and not any(self.opens(scope) for scope in token.scopes):
@@ -64,23 +64,23 @@ class GlobusView(BaseView):
         validation.under("body", lambda: request.data)
 
 
-class UnknownPath(NoSuchPath, GlobusView):
-    """Answers for every path of a service that no other view has."""
+class UnknownGlobusPath(NoSuchPath, GlobusView):
+    """The answer to every path of a service that no other view has."""
 
     shape = staticmethod(errors.of_timers)
 
 
 def number(query: QueryDict, name: str, *, default: int, minimum: int, maximum: int, capped: bool = True) -> int:
-    """Return a whole number of a query; raises Invalid naming query.<name>."""
+    """Return a whole number from a query; raises Invalid naming query.<name>."""
     bounds: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "capped": capped}
     return validation.under("query", lambda: queries.whole(query, name, default=default, **bounds))
 
 
 def token_of(request: Request) -> Token | None:
-    """Return the token that the caller showed."""
+    """Return the caller's token, None for another kind of authentication."""
     return request.auth if isinstance(request.auth, Token) else None
 
 
 def base_url(request: HttpRequest | Request) -> str:
-    """Return the address of this interface, as the caller knows it, with a slash at its end."""
+    """Return the address of this interface as the caller knows it, with a slash at the end."""
     return request.build_absolute_uri("/globus/")

@@ -1,4 +1,4 @@
-"""The shapes of errors that Globus clients read: one for Timers, one for Transfer, one for Auth."""
+"""Error documents of the Globus services: one format for Timers, one for Transfer, one for Auth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.http_api.errors import Problem
 from timers.services.people.consents import ConsentRequired
 
 MISSING = "field required"
-"""What is said of a field that has to be there; clients know the words."""
+"""Message for a missing field. Clients know this text."""
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (ConsentRequired, "ConsentRequired"),
@@ -33,7 +33,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def code_of(problem: Problem) -> str:
-    """Return the word for a problem as these services spell it; a view's own word stays."""
+    """Return the code of a problem as these services spell it. A code that a view set itself is kept."""
     if problem.cause is None:
         return problem.code
     if isinstance(problem.cause, APIException):
@@ -45,14 +45,14 @@ def code_of(problem: Problem) -> str:
 
 
 def of_timers(problem: Problem, path: str) -> dict[str, Any]:
-    """Return `{"detail": [...]}` for input that cannot work, else `{"error": {...}}`."""
+    """Return `{"detail": [...]}` for invalid input, else `{"error": {...}}`."""
     if isinstance(problem.cause, Invalid):
-        return {"detail": [_wrong(name, text) for name, texts in problem.fields.items() for text in texts]}
+        return {"detail": [_field_error(name, text) for name, texts in problem.fields.items() for text in texts]}
     error: dict[str, Any] = {"code": code_of(problem), "detail": problem.message, "status": problem.status}
-    return {"error": error, **_gare(problem)}
+    return {"error": error, **_consent_fields(problem)}
 
 
-def _wrong(name: str, text: str) -> dict[str, Any]:
+def _field_error(name: str, text: str) -> dict[str, Any]:
     loc = [part for part in name.split(".") if part]
     if text in (MISSING, REQUIRED):
         return {"loc": loc, "msg": MISSING, "type": "value_error.missing"}
@@ -61,7 +61,7 @@ def _wrong(name: str, text: str) -> dict[str, Any]:
 
 # Transfer
 
-_WORDS = {
+_CODE_OF_STATUS = {
     HTTPStatus.BAD_REQUEST: "ClientError.BadRequest",
     HTTPStatus.UNPROCESSABLE_ENTITY: "ClientError.BadRequest",
     HTTPStatus.UNAUTHORIZED: "AuthenticationFailed",
@@ -77,25 +77,25 @@ _WORDS = {
 
 def of_transfer(problem: Problem, path: str) -> dict[str, Any]:
     """Return `{"code", "message", "request_id", "resource"}`."""
-    own = problem.cause is None or isinstance(problem.cause, ConsentRequired)
-    code = code_of(problem) if own else _WORDS.get(HTTPStatus(problem.status), code_of(problem))
+    keeps_code = problem.cause is None or isinstance(problem.cause, ConsentRequired)
+    code = code_of(problem) if keeps_code else _CODE_OF_STATUS.get(HTTPStatus(problem.status), code_of(problem))
     sentences = [f"{name}: {text}" if name else text for name, texts in problem.fields.items() for text in texts]
     return {
         "code": code,
         "message": " ".join(sentences) or problem.message,
         "request_id": request_id(),
         "resource": path,
-        **_gare(problem),
+        **_consent_fields(problem),
     }
 
 
 def resource(path: str) -> str:
-    """Return a path as clients know it: that within the service."""
+    """Return the path within the service, as clients know it."""
     return path.removeprefix("/globus")
 
 
 def request_id() -> str:
-    """Return a word by which people can name a request."""
+    """Return a random id by which people can refer to a request."""
     return secrets.token_hex(5)[:9]
 
 
@@ -121,12 +121,12 @@ def of_auth(problem: Problem, path: str) -> dict[str, Any]:
         "errors": entries,
         "error": code_of(problem).lower(),
         "error_description": problem.message,
-        **_gare(problem),
+        **_consent_fields(problem),
     }
 
 
-def _gare(problem: Problem) -> dict[str, Any]:
-    """Return what tells an app which consents to ask for, in the newer form and in the older one."""
+def _consent_fields(problem: Problem) -> dict[str, Any]:
+    """Return the fields that name the consents an app has to request, in the newer and the older form."""
     if not isinstance(problem.cause, ConsentRequired):
         return {}
     scopes = list(problem.cause.required_scopes)

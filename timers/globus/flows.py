@@ -1,4 +1,4 @@
-"""Flows: listed, and looked up by their id before a timer is made that starts one."""
+"""Views of flows: the list, and one by its id, which clients read before they create a timer for it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from timers.services.globus.flows import Flow
 from timers.services.people import identities
 
 
-class FlowsDoor(GlobusView):
+class FlowsView(GlobusView):
     """A view of the Flows service."""
 
     shape = staticmethod(errors.of_timers)
     opens = staticmethod(lambda scope: scope.startswith(scopes.FLOWS_PREFIX))
 
 
-class Flows(FlowsDoor):
-    """GET /flows: the caller's workflows; timers are listed as timers"""
+class FlowList(FlowsView):
+    """GET /flows: the caller's workflows"""
 
     def get(self, request: Request) -> Response:
-        found = [write_flow(each) for each in flows.of_workflows(request.user)]
-        return Response({"flows": found, "limit": len(found), "has_next_page": False, "marker": None})
+        documents = [write_flow(flow) for flow in flows.of_workflows(request.user)]
+        return Response({"flows": documents, "limit": len(documents), "has_next_page": False, "marker": None})
 
 
-class FlowOne(FlowsDoor):
+class FlowDetail(FlowsView):
     """GET /flows/{id}"""
 
     def get(self, request: Request, flow_id: str) -> Response:
         key = validation.uuid(flow_id)
-        found = flows.find(request.user, key) if key is not None else None
-        if found is None:
+        flow = flows.find(request.user, key) if key is not None else None
+        if flow is None:
             raise NotFound(f"There is no flow {flow_id[:40]}.")
-        return Response(write_flow(found))
+        return Response(write_flow(flow))
 
 
 def write_flow(flow: Flow) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Read models for pages and searches: each is a dataclass made from a fixed number of queries."""
+"""Read models for pages and searches. Each is a dataclass built from a fixed number of database queries."""

@@ -1,8 +1,8 @@
-"""Numbers for monitoring, at a cost that does not grow with the history.
+"""Metrics for monitoring, at a cost that does not grow with the history.
 
-Counters come from the counts that each schedule row keeps, so they never go back, also when old executions are pruned.
-The histogram counts the runs planned in the present hour: within it buckets only grow, and at the full hour they begin
-again at zero, which rate() and increase() of Prometheus understand as a restart.
+Counters come from the counts in each schedule row, so they never decrease, even when old executions are pruned.
+The histogram counts the runs planned in the current hour. Within it buckets only grow; at the full hour they restart
+at zero, which rate() and increase() of Prometheus understand as a counter reset.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LATENESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late the runs of the present hour started: cumulative counts per bucket, all, their sum, since when."""
+    """Lateness of the current hour's runs: cumulative counts per bucket, total, sum in seconds, start of the hour."""
 
     counts: list[int]
     total: int
@@ -32,8 +32,8 @@ class Lateness:
 
 
 @dataclass(frozen=True)
-class Measurements:
-    """All that is measured, by label."""
+class Metrics:
+    """All metrics, by label."""
 
     finished: dict[tuple[str, str], int]
     unfinished: dict[str, int]
@@ -43,14 +43,14 @@ class Measurements:
     oldest_due: float
     lateness: Lateness
     silence: dict[str, float]
-    """Seconds since the last sign of life, by role."""
+    """Seconds since the last heartbeat, by role."""
 
 
-def numbers(now: datetime) -> Measurements:
-    """Return the numbers from seven queries."""
+def read_metrics(now: datetime) -> Metrics:
+    """Return the metrics, from seven queries."""
     due = Schedule.objects.filter(next_run_at__lte=now)
     counted = due.aggregate(n=Count("pk"), earliest=Max(_us(now) - F("next_run_at")))
-    return Measurements(
+    return Metrics(
         finished=_finished(),
         unfinished=_counts(Execution.objects.filter(status__in=UNFINISHED), UNFINISHED),
         timers=_counts(Timer.objects.not_deleted(), ("active", "paused", "ended")),
@@ -69,12 +69,12 @@ def _finished() -> dict[tuple[str, str], int]:
     sums = Schedule.objects.values_list("timer__action").annotate(
         runs=Sum("run_count"), failures=Sum("failure_count"), cancelled=Sum("cancelled_count")
     )
-    found: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for action, runs, failures, cancelled in sums.order_by():
-        found["completed", action] = runs - failures - cancelled
-        found["failed", action] = failures
-        found["cancelled", action] = cancelled
-    return found
+        counts["completed", action] = runs - failures - cancelled
+        counts["failed", action] = failures
+        counts["cancelled", action] = cancelled
+    return counts
 
 
 def _counts(rows: Any, known: Sequence[str]) -> dict[str, int]:
@@ -102,7 +102,7 @@ def _us(instant: datetime) -> int:
 
 
 def _seconds(value: Any) -> float:
-    """Return seconds of an aggregate over instants, which comes as microseconds or as an instant near 1970."""
+    """Return the seconds of an aggregate over instants, which is microseconds, a timedelta or an instant near 1970."""
     if value is None:
         return 0.0
     if isinstance(value, timedelta):

@@ -1,4 +1,4 @@
-"""The apps that somebody let in, as the page of tokens shows them."""
+"""Read model of the apps that a user has authorized, for the page of tokens."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from timers.models import Consent, RegisteredApp, Token
 
 
 @dataclass(frozen=True)
-class AppRow:
-    """One app, since when it may do what, and when it last came."""
+class AuthorizedApp:
+    """One authorized app: its scopes in words, since when, and when it was last used."""
 
     client_id: UUID
     name: str
@@ -24,8 +24,8 @@ class AppRow:
     last_used_at: datetime | None
 
 
-def apps_of(user: Any) -> list[AppRow]:
-    """Return the apps that the user let in, the newest first, from four queries."""
+def authorized_apps(user: Any) -> list[AuthorizedApp]:
+    """Return the apps that the user has authorized, newest first, from four queries."""
     since = dict(Consent.objects.filter(owner=user).values_list("client_id").annotate(Min("created_at")))
     tokens = Token.objects.filter(owner=user, client_id__in=list(since)).order_by("created_at")
     used = dict(tokens.order_by().values_list("client_id").annotate(Max("last_used_at")))
@@ -34,11 +34,12 @@ def apps_of(user: Any) -> list[AppRow]:
     may: dict[UUID, list[str]] = {}
     for client_id, path in Consent.objects.filter(owner=user).order_by("pk").values_list("client_id", "path"):
         if " " not in path:
-            may.setdefault(client_id, []).append(scopes.words(path))
-    found = [
-        AppRow(key, names.get(key, f"App {key}"), may.get(key, []), at, used.get(key)) for key, at in since.items()
+            may.setdefault(client_id, []).append(scopes.describe(path))
+    apps = [
+        AuthorizedApp(key, names.get(key, f"App {key}"), may.get(key, []), at, used.get(key))
+        for key, at in since.items()
     ]
-    return sorted(found, key=lambda row: row.since, reverse=True)
+    return sorted(apps, key=lambda row: row.since, reverse=True)
 
 
 def _registered(client_ids: list[UUID]) -> dict[UUID, str]:

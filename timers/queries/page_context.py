@@ -1,4 +1,4 @@
-"""What every page shows around its content: the reader's preferences, and whether scheduling is on time."""
+"""Context of every page: the reader's preferences, and the health of scheduling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATE_AFTER = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class SchedulingHealth:
-    """Whether what is due is being started. `silent_for` is how long no dispatcher ticked, None when none ever did."""
+    """Health of scheduling. `silent_for` is the time since a dispatcher's last heartbeat, None if there was none."""
 
     dispatcher_alive: bool
     cluster_alive: bool
@@ -43,12 +43,12 @@ class SchedulingHealth:
 
 
 def preference(user: Any) -> Preference | None:
-    """Return how the reader wants to see the pages, if they said so."""
+    """Return the display preferences of the reader, None for the defaults."""
     return Preference.objects.filter(owner_id=user.pk).first()
 
 
 def health(now: datetime) -> SchedulingHealth:
-    """Return the state of scheduling from two queries."""
+    """Return the health of scheduling, from two queries."""
     seen = dict(Process.objects.values_list("role").annotate(Max("seen_at")))
     earliest = Schedule.objects.filter(next_run_at__isnull=False).aggregate(at=Min("next_run_at"))["at"]
     dispatcher = _alive(seen.get("dispatcher"), now, DISPATCHER_SILENCE)
@@ -64,5 +64,5 @@ def _alive(seen: datetime | None, now: datetime, silence: timedelta) -> bool:
 
 
 def processes() -> list[Process]:
-    """Return the dispatchers and clusters that gave a sign of life, newest first."""
+    """Return up to 50 dispatchers and clusters, the latest heartbeat first."""
     return list(Process.objects.filter(role__in=("dispatcher", "cluster")).order_by("-seen_at")[:50])

@@ -1,4 +1,4 @@
-"""What a reader may mean by a few words, or by an id: timers, collections, transfers and workflows."""
+"""Search by words in a name, or by id, over timers, collections, transfers, workflows and their runs."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from django.db.models.functions import Lower
 from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefinition, WorkflowRun
 
 MAX_TERMS = 6
-LOOKED_THROUGH = 2000
-"""So many of the newest transfers are looked through; a label that is older is found in their list."""
+MAX_SEARCHED_TRANSFERS = 2000
+"""Number of newest transfers that are searched; older labels are found in the list of transfers."""
 
 
 def timers(user: Any, words: str, *, most: int) -> list[Timer]:
-    """Return the first timers, by name, whose name holds each of these words."""
-    found = _holding(Timer.objects.visible_to(user).not_deleted(), "name", words)
-    return list(found.order_by(Lower("name"), "pk")[:most])
+    """Return the first `most` timers, by name, whose name contains each of the words."""
+    rows = _containing(Timer.objects.visible_to(user).not_deleted(), "name", words)
+    return list(rows.order_by(Lower("name"), "pk")[:most])
 
 
 def collections(user: Any, words: str, *, most: int) -> list[Collection]:
-    """Return the first collections, by name, whose name holds each of these words."""
-    found = _holding(Collection.objects.visible_to(user), "display_name", words)
-    return list(found.order_by(Lower("display_name"), "pk")[:most])
+    """Return the first `most` collections, by name, whose name contains each of the words."""
+    rows = _containing(Collection.objects.visible_to(user), "display_name", words)
+    return list(rows.order_by(Lower("display_name"), "pk")[:most])
 
 
 def workflows(user: Any, words: str, *, most: int) -> list[WorkflowDefinition]:
-    """Return the first workflows, by name, whose name holds each of these words; of each the newest version."""
-    found = _holding(WorkflowDefinition.objects.visible_to(user).newest(), "name", words)
-    return list(found.order_by(Lower("name"), "pk")[:most])
+    """Return the first `most` workflows, by name, whose name contains each of the words, in their newest version."""
+    rows = _containing(WorkflowDefinition.objects.visible_to(user).newest(), "name", words)
+    return list(rows.order_by(Lower("name"), "pk")[:most])
 
 
 def transfers(user: Any, words: str, *, most: int) -> list[Transfer]:
-    """Return the newest transfers whose label holds each of these words."""
+    """Return the newest `most` transfers whose label contains each of the words."""
     newest_first = Transfer.objects.visible_to(user).order_by("-requested_at", "-pk")
-    recent = Transfer.objects.filter(pk__in=newest_first.values("pk")[:LOOKED_THROUGH])
-    return list(_holding(recent, "label", words).order_by("-requested_at", "-pk")[:most])
+    recent = Transfer.objects.filter(pk__in=newest_first.values("pk")[:MAX_SEARCHED_TRANSFERS])
+    return list(_containing(recent, "label", words).order_by("-requested_at", "-pk")[:most])
 
 
-def with_id(user: Any, number: uuid.UUID) -> models.Model | None:
-    """Return whatever the user may know of that has this id, from five queries at most."""
+def find_by_id(user: Any, number: uuid.UUID) -> models.Model | None:
+    """Return the object with this id that is visible to the user, None if there is none; at most five queries."""
     sorts: tuple[models.QuerySet[Any], ...] = (
         Timer.objects.visible_to(user),
         Execution.objects.visible_to(user).select_related("timer"),
@@ -49,10 +49,10 @@ def with_id(user: Any, number: uuid.UUID) -> models.Model | None:
         Collection.objects.visible_to(user),
         WorkflowRun.objects.visible_to(user),
     )
-    return next(filter(None, (found.filter(pk=number).first() for found in sorts)), None)
+    return next(filter(None, (rows.filter(pk=number).first() for rows in sorts)), None)
 
 
-def _holding(found: Any, field: str, words: str) -> Any:
+def _containing(rows: Any, field: str, words: str) -> Any:
     for word in words.split()[:MAX_TERMS]:
-        found = found.filter(**{f"{field}__icontains": word})
-    return found
+        rows = rows.filter(**{f"{field}__icontains": word})
+    return rows

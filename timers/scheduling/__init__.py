@@ -1,10 +1,10 @@
-"""WHEN: schedules, their bounds and the decisions about missed and overlapping occurrences; pure, without Django.
+"""Schedules, their bounds, and the decisions about missed and overlapping occurrences. Pure code without Django.
 
-`backoff.delay`, `catchup.plan` and `overlap.decide` read best with their module's name.
+Call `backoff.delay`, `catchup.plan` and `overlap.decide` with the name of their module.
 """
 
 from timers.scheduling import backoff, catchup, overlap
-from timers.scheduling.base import KINDS, Schedule
+from timers.scheduling.base import KINDS, ScheduleRule
 from timers.scheduling.bounds import BoundedSchedule, jitter_delay, parse_schedule
 from timers.scheduling.catchup import CatchUpPolicy
 from timers.scheduling.overlap import OverlapPolicy
@@ -17,7 +17,7 @@ __all__ = [
     "CatchUpPolicy",
     "OverlapPolicy",
     "Policies",
-    "Schedule",
+    "ScheduleRule",
     "backoff",
     "catchup",
     "describe",

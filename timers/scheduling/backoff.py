@@ -1,4 +1,4 @@
-"""How long to wait before another attempt (docs/policies.md)."""
+"""The delay before the next attempt (docs/policies.md)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _MAX_DOUBLINGS = 64  # far above any cap, and far from overflowing a float
 
 
 def delay(failures: int, *, base: float, cap: float = CAP_SECONDS, random: float) -> float:
-    """Return the seconds to wait after so many failed attempts: doubled each time, capped, then spread.
+    """Return the delay in seconds after `failures` failed attempts: doubled each time, capped, then spread.
 
-    `random` lies in [0, 1] and moves the result between half and the whole of the delay, so that timers which failed
-    together do not come back together.
+    `random` lies in [0, 1] and moves the result between half and the whole of the delay, so that timers that failed
+    together do not retry together.
     """
     doublings = min(max(failures - 1, 0), _MAX_DOUBLINGS)
     return min(cap, math.ldexp(base, doublings)) * (0.5 + random / 2)

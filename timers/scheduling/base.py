@@ -1,6 +1,7 @@
-"""What every kind of schedule can answer, and the registry of kinds.
+"""The base class of all kinds of schedules, and the registry of kinds.
 
-An instant is always an aware datetime. A schedule is a value: no clock, no state, no stepping through what was missed.
+An instant is always an aware datetime. A schedule is a value: it has no clock and no state, and no method steps through
+missed occurrences one by one.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from typing import Any, ClassVar, Self
 from timers.registry import Registry
 
 TICK = timedelta(microseconds=1)
-"""The smallest distance of two instants: `instant - TICK` turns "strictly after" into "at or after"."""
+"""The smallest distance between two instants: `instant - TICK` turns "strictly after" into "at or after"."""
 
 BOUND_KEYS = frozenset({"type", "start", "end", "window"})
-"""Keys that stand beside the rule of every repeating kind; `bounds.py` reads them."""
+"""Keys that every repeating kind may have beside its rule; `bounds.py` reads them."""
 
 
-class Schedule(ABC):
-    """The rule that yields occurrences; its subclasses are frozen dataclasses, so equal rules are equal values."""
+class ScheduleRule(ABC):
+    """A rule that yields occurrences. Its subclasses are frozen dataclasses, so equal rules are equal values."""
 
     kind: ClassVar[str]
     main_field: ClassVar[str]
-    """The field that a complaint about the rule as a whole is shown at."""
+    """Field at which an error about the whole rule is shown."""
     repeats: ClassVar[bool] = True
-    """Whether there can be more than one occurrence; one that does not repeat runs late rather than never."""
+    """True if there can be more than one occurrence. A rule that does not repeat runs late rather than never."""
     timezone: str = "UTC"
 
     @classmethod
@@ -48,18 +49,18 @@ class Schedule(ABC):
 
     @abstractmethod
     def document(self) -> dict[str, Any]:
-        """Return the normalised wire form, with everything that was left to defaults filled in."""
+        """Return the normalised document, with all defaults filled in."""
 
     def smallest_gap(self) -> timedelta | None:
-        """Return what two occurrences are at least apart, or None when there are no two."""
+        """Return the smallest distance between two occurrences, None for fewer than two."""
         return None
 
     def anchor(self) -> datetime | None:
-        """Return occurrence number 0 of a rule that lies on a grid; None for a rule of the calendar."""
+        """Return occurrence number 0 of an interval, None for a rule of the calendar."""
         return None
 
 
-KINDS: Registry[Schedule] = Registry("type")
+KINDS: Registry[ScheduleRule] = Registry("type")
 KINDS.register("once", "timers.scheduling.once.OnceSchedule")
 KINDS.register("recurring", "timers.scheduling.interval.IntervalSchedule")
 KINDS.register("cron", "timers.scheduling.cron.CronSchedule")

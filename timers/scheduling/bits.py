@@ -1,4 +1,4 @@
-"""Sets of small numbers as the bits of one integer: finding, counting and listing members without a loop over all."""
+"""Sets of small numbers as the bits of one integer, with fast search, count and listing of members."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def members(bits: int) -> list[int]:
 
 
 def first_from(bits: int, number: int) -> int | None:
-    """Return the smallest member that is not below `number`."""
+    """Return the smallest member that is not below `number`, None if there is none."""
     rest = bits >> number << number
     return (rest & -rest).bit_length() - 1 if rest else None
 
 
 def last_until(bits: int, number: int) -> int | None:
-    """Return the largest member that is not above `number`."""
+    """Return the largest member that is not above `number`, None if there is none."""
     rest = bits & ((2 << number) - 1)
     return rest.bit_length() - 1 if rest else None
 
 
 def count_until(bits: int, number: int) -> int:
-    """Return how many members are not above `number`."""
+    """Return the number of members that are not above `number`."""
     return (bits & ((2 << number) - 1)).bit_count()

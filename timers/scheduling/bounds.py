@@ -1,4 +1,4 @@
-"""Start, end, window, number of runs and jitter around a rule of any kind; the one reader of schedule documents."""
+"""Bounds of a rule of any kind: start, end, window, number of runs, jitter; and the reader of schedule documents."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from uuid import UUID
 from timers import formatting, validation
 from timers.clock import to_us
 from timers.errors import Invalid
-from timers.scheduling.base import KINDS, TICK, Schedule
+from timers.scheduling.base import KINDS, TICK, ScheduleRule
 from timers.scheduling.interval import MAX_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS, IntervalSchedule
 from timers.scheduling.windows import Stretch, Window
 
 START_GRACE = timedelta(seconds=60)
-"""A start this far back is still an occurrence and due: the request meant now and took its time (docs/policies.md)."""
+"""Age up to which a past start still counts as due: the request meant now and took a while (docs/policies.md)."""
 
 MAX_RUNS = 2**31 - 1
 
 MAX_CLOSED_OCCURRENCES = 1_000
-"""How many closed stretches are looked past for the next occurrence: nearly three years of nights."""
+"""Number of closed stretches that a search skips to find the next occurrence: nearly three years of nights."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -32,22 +32,21 @@ _RUN_KEYS = ("n", "count", "iterations")
 
 
 class EndCondition(StrEnum):
-    """What ends a schedule."""
+    """The condition that ends a schedule."""
 
     TIME = "time"  # nothing is planned after an instant
-    ITERATIONS = "iterations"  # so many runs have begun
+    ITERATIONS = "iterations"  # a number of runs has begun
 
 
 @dataclass(frozen=True)
 class BoundedSchedule:
-    """A rule between its bounds.
+    """A rule with its bounds.
 
-    `start` and `end` are inclusive. `max_runs` counts runs that began; who keeps the count applies it, as this value
-    knows no history. What the rule would fire while the `window` is closed is left out: only `left_out_between`
-    speaks of that.
+    `start` and `end` are inclusive. `max_runs` limits the runs that began. The caller applies it, because this value
+    knows no history. Occurrences while the `window` is closed are left out: only `left_out_between` yields them.
     """
 
-    rule: Schedule
+    rule: ScheduleRule
     start: datetime | None = None
     end: datetime | None = None
     max_runs: int | None = None
@@ -59,29 +58,29 @@ class BoundedSchedule:
 
     @property
     def timezone(self) -> str:
-        """The zone whose wall clock the rule reads; UTC for rules in absolute time."""
+        """The time zone of the rule; UTC for rules in absolute time."""
         return self.rule.timezone
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence within the bounds strictly after `instant`, or None for never."""
-        found = self._planned_after(instant)
+        occurrence = self._planned_after(instant)
         for _ in range(MAX_CLOSED_OCCURRENCES):
-            stretch = self._open_after(found)
-            if found is None or stretch is None or stretch.begin <= found:
-                return found if stretch is not None or self.window is None else None
-            found = self._planned_after(stretch.begin - TICK)
+            stretch = self._open_after(occurrence)
+            if occurrence is None or stretch is None or stretch.begin <= occurrence:
+                return occurrence if stretch is not None or self.window is None else None
+            occurrence = self._planned_after(stretch.begin - TICK)
         return None
 
     def last_until(self, instant: datetime) -> datetime | None:
         """Return the latest occurrence within the bounds at or before `instant`, or None."""
-        found = self._planned_until(instant)
+        occurrence = self._planned_until(instant)
         for _ in range(MAX_CLOSED_OCCURRENCES):
-            if found is None or self.window is None:
-                return found
-            stretch = self.window.open_until(found)
-            if stretch is None or stretch.end >= found:
-                return found if stretch is not None else None
-            found = self._planned_until(stretch.end)
+            if occurrence is None or self.window is None:
+                return occurrence
+            stretch = self.window.open_until(occurrence)
+            if stretch is None or stretch.end >= occurrence:
+                return occurrence if stretch is not None else None
+            occurrence = self._planned_until(stretch.end)
         return None
 
     def count_between(self, after: datetime, until: datetime) -> int:
@@ -95,11 +94,14 @@ class BoundedSchedule:
         return count
 
     def misses_window(self, now: datetime) -> bool:
-        """Return whether the window is never open when the rule fires, wherever the bounds lie."""
+        """Return whether the window is never open when the rule fires, whatever the other bounds are."""
         return self.window is not None and BoundedSchedule(self.rule, window=self.window).next_after(now) is None
 
     def left_out_between(self, after: datetime, before: datetime) -> Iterator[tuple[datetime, datetime, int]]:
-        """Yield what the closed window leaves out strictly between two instants: first, last and number of a run."""
+        """Yield the occurrences left out by the closed window strictly between two instants.
+
+        Each item is a run of neighbouring occurrences: the first, the last, and their number.
+        """
         planned = self._planned_after(after) if self.window is not None else None
         for _ in range(MAX_CLOSED_OCCURRENCES):
             if planned is None or planned >= before:
@@ -119,12 +121,12 @@ class BoundedSchedule:
     def _planned_after(self, instant: datetime) -> datetime | None:
         if self.start is not None and instant < self.start:
             instant = self.start - TICK
-        found = self.rule.next_after(instant)
-        return None if found is None or (self.end is not None and found > self.end) else found
+        occurrence = self.rule.next_after(instant)
+        return None if occurrence is None or (self.end is not None and occurrence > self.end) else occurrence
 
     def _planned_until(self, instant: datetime) -> datetime | None:
-        found = self.rule.last_until(instant if self.end is None else min(instant, self.end))
-        return None if found is None or (self.start is not None and found < self.start) else found
+        occurrence = self.rule.last_until(instant if self.end is None else min(instant, self.end))
+        return None if occurrence is None or (self.start is not None and occurrence < self.start) else occurrence
 
     def _planned_between(self, after: datetime, until: datetime) -> int:
         if self.start is not None:
@@ -134,10 +136,10 @@ class BoundedSchedule:
         return self.rule.count_between(after, until) if after < until else 0
 
     def first(self, *, created: datetime) -> datetime | None:
-        """Return the first planned instant of a timer made at `created`, or None when the schedule is already over.
+        """Return the first planned instant of a timer created at `created`, None when the schedule is already over.
 
-        A grid begins with its start, also when that is up to a minute back; an older start only fixes the grid. The
-        one instant of a schedule that does not repeat counts also when it is past.
+        An interval begins at its start, even if that is up to a minute in the past. An older start only fixes the
+        instants of the interval. The only instant of a schedule that does not repeat counts even if it is past.
         """
         if not self.rule.repeats:
             return self.next_after(_BEGINNING)
@@ -147,11 +149,11 @@ class BoundedSchedule:
         return self.next_after(created)
 
     def smallest_gap(self) -> timedelta | None:
-        """Return what two occurrences are at least apart, or None when there are no two."""
+        """Return the smallest distance between two occurrences of the rule, None for fewer than two."""
         return self.rule.smallest_gap()
 
     def document(self) -> dict[str, Any]:
-        """Return the whole wire form; `parse_schedule` makes an equal value of it."""
+        """Return the complete document; `parse_schedule` turns it into an equal value."""
         document = self.rule.document()
         if self.start is not None:
             document["start"] = formatting.iso(self.start)
@@ -179,10 +181,10 @@ def parse_schedule(
     refuse_never: bool = True,
     name: str = "schedule",
 ) -> BoundedSchedule:
-    """Return the schedule of a wire document; raises Invalid, its fields below `name`.
+    """Return the schedule of a document; raises Invalid with fields below `name`.
 
-    `minimum_interval` is in seconds. `refuse_never` refuses a rule that finds no occurrence, and an end before a start
-    that was asked for; a preview, and who reads back what was stored, passes False.
+    `minimum_interval` is in seconds. `refuse_never` refuses a rule without any occurrence, and an end before the given
+    start. Previews and readers of stored schedules pass False.
     """
     try:
         schedule = _parse(document, now)
@@ -196,15 +198,15 @@ def parse_schedule(
 
 def _parse(document: object, now: datetime) -> BoundedSchedule:
     if not isinstance(document, Mapping):
-        raise Invalid({"": "A schedule is an object with a type."})
+        raise Invalid({"": "A schedule must be an object with a type."})
     kind = document.get("type")
     if not isinstance(kind, str) or len(kind) > _MAX_KIND_LENGTH:
-        raise Invalid({"type": f"Say which kind of schedule it is: {', '.join(KINDS)}."})
+        raise Invalid({"type": f"Give the kind of schedule: {', '.join(KINDS)}."})
     rule = KINDS.get(kind).parse(document, now=now)
     if not rule.repeats:
         return BoundedSchedule(rule)
-    given = document.get("start")
-    start = rule.anchor() if given is None else validation.instant(given, "start")
+    given_start = document.get("start")
+    start = rule.anchor() if given_start is None else validation.instant(given_start, "start")
     end, max_runs = _read_end(document.get("end"))
     return BoundedSchedule(rule, start=start, end=end, max_runs=max_runs, window=_read_window(document.get("window")))
 
@@ -217,11 +219,11 @@ def _read_window(value: object) -> Window | None:
 
 
 def _read_end(value: object) -> tuple[datetime | None, int | None]:
-    """Return the last instant and the number of runs; a condition of one kind may carry the other one too."""
+    """Return the last instant and the number of runs. A condition of one kind may include the other one too."""
     if value is None:
         return None, None
     if not isinstance(value, Mapping):
-        raise Invalid({"end": "An end is an object with a condition."})
+        raise Invalid({"end": "An end must be an object with a condition."})
     try:
         return _read_condition(value)
     except Invalid as error:
@@ -235,14 +237,14 @@ def _read_condition(document: Mapping[str, Any]) -> tuple[datetime | None, int |
     end = None if at is None else validation.instant(at, "datetime", last=_END_OF_TIME)
     max_runs = _read_runs(document)
     if condition is EndCondition.TIME and end is None:
-        raise Invalid({"datetime": "Say when the schedule ends."})
+        raise Invalid({"datetime": "Give the time at which the schedule ends."})
     if condition is EndCondition.ITERATIONS and max_runs is None:
-        raise Invalid({"n": "Say after how many runs the schedule ends."})
+        raise Invalid({"n": "Give the number of runs after which the schedule ends."})
     return end, max_runs
 
 
 def _read_runs(document: Mapping[str, Any]) -> int | None:
-    """Return the number of runs under any of its three spellings."""
+    """Return the number of runs, given in any of its three spellings."""
     given = {key: document[key] for key in _RUN_KEYS if document.get(key) is not None}
     counts = {validation.whole(value, key, minimum=1, maximum=MAX_RUNS) for key, value in given.items()}
     if len(counts) > 1:
@@ -250,7 +252,7 @@ def _read_runs(document: Mapping[str, Any]) -> int | None:
     return counts.pop() if counts else None
 
 
-def _check_interval(rule: Schedule, minimum: float) -> None:
+def _check_interval(rule: ScheduleRule, minimum: float) -> None:
     if isinstance(rule, IntervalSchedule):
         validation.number(
             rule.interval_seconds, rule.main_field, minimum=minimum, maximum=MAX_INTERVAL_SECONDS, unit="seconds"
@@ -258,7 +260,7 @@ def _check_interval(rule: Schedule, minimum: float) -> None:
 
 
 def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool) -> None:
-    """Refuse what can never fire; one whose end is past is merely over."""
+    """Raise Invalid for a schedule that can never fire. A past end is allowed: that schedule is merely over."""
     rule, start, end = schedule.rule, schedule.start, schedule.end
     if start_given and start is not None and end is not None and end < start:
         raise Invalid({"end.datetime": "The end lies before the start."})
@@ -269,7 +271,7 @@ def _check_fires(schedule: BoundedSchedule, now: datetime, *, start_given: bool)
 
 
 def jitter_delay(*, timer_id: UUID, planned: datetime, jitter: timedelta) -> timedelta:
-    """Return how long after `planned` this occurrence starts: from 0 to `jitter`, always the same for the same one."""
+    """Return the delay of an occurrence's start, from 0 to `jitter`; always the same for the same occurrence."""
     seed = timer_id.bytes + to_us(planned).to_bytes(8, "big", signed=True)
     draw = int.from_bytes(hashlib.sha256(seed).digest()[:8], "big")
     return (draw * (jitter // TICK + 1) >> 64) * TICK

@@ -1,6 +1,6 @@
-"""Which of the occurrences that are due run, which are left out and why, and what comes next (docs/policies.md).
+"""The catch-up decision: which due occurrences run, which are skipped and why, and the next one (docs/policies.md).
 
-Everything here costs a few look-ups in the schedule and one per occurrence that runs, however long an outage was.
+A decision costs a few look-ups in the schedule and one per occurrence that runs, however long an outage was.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
 
 MISSED_AFTER = timedelta(seconds=60)
-"""How late an occurrence may be without being missed."""
+"""Lateness up to which an occurrence does not count as missed."""
 
 DEFAULT_LIMIT = 100
-"""How many missed occurrences the policy `all` runs at most, unless the timer says otherwise."""
+"""Maximum number of missed occurrences that the policy `all` runs, unless the timer sets another one."""
 
 
 class CatchUpPolicy(StrEnum):
     """The values of `catch_up`."""
 
     NONE = "none"
-    """Missed occurrences are left out."""
+    """Missed occurrences are skipped."""
     LATEST = "latest"
-    """Of those that are due only the newest runs."""
+    """Only the newest due occurrence runs."""
     ALL = "all"
     """Missed occurrences run one after the other, oldest first."""
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One planned instant that runs, and why."""
+    """One planned instant that runs, with its trigger."""
 
     planned: datetime
     trigger: Trigger
@@ -41,7 +41,7 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class SkippedRun:
-    """Neighbouring occurrences that are left out for one reason: the first, the last and how many."""
+    """Neighbouring occurrences that are skipped for one reason: the first, the last, and their number."""
 
     first: datetime
     last: datetime
@@ -51,10 +51,9 @@ class SkippedRun:
 
 @dataclass(frozen=True)
 class CatchUpPlan:
-    """What to record: `fire` and `skipped` oldest first, and the planned instant to wait for, None when none is left.
+    """The decision to record: `fire` and `skipped`, oldest first, and the next planned instant, None if none is left.
 
-    Each due occurrence is in exactly one of the two, unless the number of runs was used up before it: then it does
-    not exist.
+    Each due occurrence is in exactly one of the two. Occurrences after the last allowed run do not exist.
     """
 
     fire: tuple[Occurrence, ...]
@@ -74,10 +73,10 @@ def plan(
     runs_left: int | None = None,
     jitter: timedelta = timedelta(0),
 ) -> CatchUpPlan:
-    """Return what becomes of the occurrences from `due_since`, which is one, up to `horizon`, both inclusive.
+    """Return the decision on the occurrences from `due_since`, which is one itself, to `horizon`, both inclusive.
 
-    `horizon` is not before `now`; what lies between them is claimed ahead and simply runs. `window` is how old a missed
-    one may be to run, None for any age. `jitter` is the timer's: being late counts from the end of it.
+    `horizon` is not before `now`; occurrences between the two are claimed ahead and simply run. `window` is the maximum
+    age of a missed occurrence that runs, None for any age. `jitter` is that of the timer: lateness counts from its end.
     """
     if runs_left is not None and runs_left <= 0:
         return CatchUpPlan(fire=(), skipped=(), next_planned=None)
@@ -94,7 +93,7 @@ def plan(
 
 
 def missed_in_pause(schedule: BoundedSchedule, *, since: datetime, until: datetime) -> SkippedRun | None:
-    """Return the occurrences from `since` to `until`, both inclusive, as left out by a pause; None for none."""
+    """Return the occurrences from `since` to `until`, both inclusive, as skipped by a pause; None if there are none."""
     first = schedule.next_after(since - TICK)
     if first is None or first > until:
         return None
@@ -102,7 +101,7 @@ def missed_in_pause(schedule: BoundedSchedule, *, since: datetime, until: dateti
 
 
 def plan_paused(schedule: BoundedSchedule, *, due_since: datetime, horizon: datetime) -> CatchUpPlan:
-    """Return what becomes of the occurrences from `due_since`, which is one, up to `horizon` while all is paused."""
+    """Return the decision while all is paused: every occurrence from `due_since` to `horizon` is skipped."""
     skipped = _skipped(schedule, due_since, horizon, SkipReason.PAUSED)
     return CatchUpPlan(fire=(), skipped=(skipped,), next_planned=schedule.next_after(skipped.last))
 
@@ -116,7 +115,7 @@ _LEFT_OUT_BY = {
 
 @dataclass(frozen=True)
 class _Due:
-    """The occurrences from `since` to `newest`; those before `missed_before` and all but the newest are missed."""
+    """The due occurrences from `since` to `newest`. All but the newest are missed, and any before `missed_before`."""
 
     schedule: BoundedSchedule
     since: datetime
@@ -124,7 +123,7 @@ class _Due:
     missed_before: datetime
 
     def on_time(self) -> tuple[datetime, ...]:
-        """Return the newest one if it is not missed: late perhaps, but it simply runs."""
+        """Return the newest occurrence if it is not missed. It may be late, but it simply runs."""
         return () if self.newest is None or self.newest < self.missed_before else (self.newest,)
 
     def last_missed(self) -> datetime | None:
@@ -137,19 +136,19 @@ class _Due:
         return self.since if window is None or now - self.since <= window else now - window
 
     def caught_up(self, policy: CatchUpPolicy, oldest: datetime, limit: int) -> list[datetime]:
-        """Return the missed ones that run, oldest first."""
+        """Return the missed occurrences that run, oldest first."""
         planned = self.last_missed()
         if policy is CatchUpPolicy.NONE or (policy is CatchUpPolicy.LATEST and self.on_time()):
             return []
         most = 1 if policy is CatchUpPolicy.LATEST else limit
-        found: list[datetime] = []
-        while planned is not None and planned >= oldest and len(found) < most:
-            found.append(planned)
+        occurrences: list[datetime] = []
+        while planned is not None and planned >= oldest and len(occurrences) < most:
+            occurrences.append(planned)
             planned = _latest(self.schedule, self.since, planned - TICK)
-        return found[::-1]
+        return occurrences[::-1]
 
     def left_out(self, policy: CatchUpPolicy, oldest: datetime, caught_up: list[datetime]) -> tuple[SkippedRun, ...]:
-        """Return the missed ones that do not run: all that are older than the ones caught up."""
+        """Return the missed occurrences that do not run: all that are older than those in `caught_up`."""
         last = _latest(self.schedule, self.since, caught_up[0] - TICK) if caught_up else self.last_missed()
         if last is None:
             return ()
@@ -165,25 +164,25 @@ class _Due:
 def _ahead(
     schedule: BoundedSchedule, since: datetime, now: datetime, horizon: datetime
 ) -> tuple[list[datetime], datetime | None]:
-    """Return the occurrences after `now` up to `horizon`, and the one that follows them."""
+    """Return the occurrences after `now` up to `horizon`, and the next one after them."""
     planned = since if since > now else schedule.next_after(now)
-    found: list[datetime] = []
+    occurrences: list[datetime] = []
     while planned is not None and planned <= horizon:
-        found.append(planned)
+        occurrences.append(planned)
         planned = schedule.next_after(planned)
-    return found, planned
+    return occurrences, planned
 
 
 def _latest(schedule: BoundedSchedule, since: datetime, until: datetime) -> datetime | None:
-    """Return the latest occurrence up to `until` and not before `since`, which counts as one by itself."""
+    """Return the latest occurrence from `since`, which is one itself, to `until`; None if `until` is before `since`."""
     if until < since:
         return None
-    found = schedule.last_until(until)
-    return since if found is None else max(since, found)
+    occurrence = schedule.last_until(until)
+    return since if occurrence is None else max(since, occurrence)
 
 
 def _skipped(schedule: BoundedSchedule, first: datetime, until: datetime, reason: SkipReason) -> SkippedRun:
-    """Return the occurrences from `first`, which is one, to `until` as left out together."""
+    """Return the occurrences from `first`, which is one itself, to `until`, as skipped together."""
     last = schedule.last_until(until)
     last = first if last is None else max(first, last)
     return SkippedRun(first, last, 1 + schedule.count_between(first, last), reason)

@@ -1,7 +1,7 @@
-"""Time zones and the instants at which their wall clocks jump.
+"""Time zones and the instants of their clock changes.
 
-Local times are naive; Python's `fold` tells the two passes of a repeated stretch apart and, for a missing time, the
-offset before the jump (0) from the one after it (1).
+Local times are naive. Python's `fold` distinguishes the two passes of a repeated stretch and, for a missing time, the
+offset before the change (0) from the one after it (1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NOT_FOR_PEOPLE = frozenset({"localtime", "posixrules", "Factory"})
 
 @dataclass(frozen=True)
 class ClockChange:
-    """One jump: from the instant `at` on, the offset to UTC is `after` instead of `before`."""
+    """One clock change: from the instant `at` on, the UTC offset is `after` instead of `before`."""
 
     at: datetime
     before: timedelta
@@ -29,7 +29,7 @@ class ClockChange:
 
     @property
     def is_gap(self) -> bool:
-        """Whether local times are missing; otherwise they come twice."""
+        """True if local times are missing; otherwise they come twice."""
         return self.after > self.before
 
     @property
@@ -39,7 +39,7 @@ class ClockChange:
 
     @property
     def local_end(self) -> datetime:
-        """The first local time after those."""
+        """The first local time after the missing or repeated ones."""
         return (self.at + max(self.before, self.after)).replace(tzinfo=None)
 
     @property
@@ -49,27 +49,28 @@ class ClockChange:
 
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
-    """Return the IANA names that this installation knows; UTC is always one."""
+    """Return the IANA names of all known time zones, always including UTC."""
     return frozenset(zoneinfo.available_timezones()) - _NOT_FOR_PEOPLE | {"UTC"}
 
 
 def read_zone_name(value: object, field: str) -> str:
-    """Return a known zone name; raises Invalid, with the right spelling when only the case is wrong."""
+    """Return a known time zone name. Raises Invalid, with the right spelling if only the case is wrong."""
     if isinstance(value, str) and value in zone_names():
         return value
     sentence = "Give the IANA name of a time zone, such as Europe/Berlin."
-    close = [name for name in zone_names() if isinstance(value, str) and name.lower() == value.strip().lower()]
+    spelling = value.strip().lower() if isinstance(value, str) else None
+    close = [name for name in zone_names() if name.lower() == spelling]
     raise Invalid({field: f"{sentence} Did you mean {close[0]}?" if close else sentence})
 
 
 @lru_cache(maxsize=1024)
 def load_zone(name: str) -> ZoneInfo:
-    """Return the zone, kept for good: the standard library keeps only the last eight."""
+    """Return the zone, from a large cache: the standard library caches only the last eight."""
     return ZoneInfo(name)
 
 
 def change_at(zone: ZoneInfo, local: datetime) -> ClockChange | None:
-    """Return the change because of which this naive local time is missing or comes twice; None for ordinary times."""
+    """Return the clock change that makes a naive local time missing or repeated, None for ordinary times."""
     before = zone.utcoffset(local.replace(fold=0))
     after = zone.utcoffset(local.replace(fold=1))
     if before is None or after is None or before == after:
@@ -79,14 +80,14 @@ def change_at(zone: ZoneInfo, local: datetime) -> ClockChange | None:
 
 
 def changes_between(name: str, after: datetime, until: datetime) -> list[ClockChange]:
-    """Return the changes of a zone later than `after` and not later than `until`."""
+    """Return the clock changes of a zone later than `after` and not later than `until`."""
     years = range(after.astimezone(UTC).year, until.astimezone(UTC).year + 1)
     return [change for year in years for change in _changes_in(name, year) if after < change.at <= until]
 
 
 @lru_cache(maxsize=8192)
 def _changes_in(name: str, year: int) -> tuple[ClockChange, ...]:
-    """Return the changes in a year of UTC."""
+    """Return the clock changes in a year of UTC."""
     zone, changes = load_zone(name), []
     instant, end = datetime(year - 1, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
     offset = _offset(zone, instant)

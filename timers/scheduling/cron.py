@@ -1,7 +1,7 @@
-"""A cron expression read on the wall clock of a zone, and what becomes of times that the clock skips or repeats.
+"""Schedules of a cron expression on the clock of a time zone, with rules for times that the clock skips or repeats.
 
-A local time has no instant (in a gap), one, or two (in an overlap); docs/policies.md says which of them fire.
-With `skip` and `both` an instant fires exactly when its reading matches, which is Spring's rule.
+A local time has no instant (in a gap), one, or two (in an overlap). docs/policies.md says which of them fire.
+With `skip` and `both`, an instant fires exactly when its local time matches, which is Spring's rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from timers import validation
 from timers.errors import Invalid
-from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
+from timers.scheduling.base import BOUND_KEYS, TICK, ScheduleRule
 from timers.scheduling.clock_changes import ClockChange, change_at, changes_between, load_zone, read_zone_name
 from timers.scheduling.cron_calendar import GIVE_UP_YEARS
 from timers.scheduling.cron_expression import CronExpression, parse_expression
@@ -30,16 +30,16 @@ _REFERENCE = (
 
 
 class DstGap(StrEnum):
-    """What becomes of a fixed time that the clock skips."""
+    """The rule for a fixed time that the clock skips."""
 
     SHIFT = "shift"
-    """It fires at the first valid instant after the gap; several become one."""
+    """It fires at the first valid instant after the gap. Several such times fire once."""
     SKIP = "skip"
     """It does not fire that day."""
 
 
 class DstOverlap(StrEnum):
-    """Which pass of a fixed time that comes twice fires."""
+    """The rule for a fixed time that comes twice: the pass that fires."""
 
     FIRST = "first"
     SECOND = "second"
@@ -47,8 +47,8 @@ class DstOverlap(StrEnum):
 
 
 @dataclass(frozen=True)
-class CronSchedule(Schedule):
-    """Occurrences at every local time that the expression names, from 1970 on."""
+class CronSchedule(ScheduleRule):
+    """Schedule with an occurrence at every local time that matches the expression, from 1970 on."""
 
     kind: ClassVar[str] = "cron"
     main_field: ClassVar[str] = "expression"
@@ -79,12 +79,12 @@ class CronSchedule(Schedule):
 
     @property
     def shifts(self) -> bool:
-        """Whether a missing time fires after the gap; expressions that follow the clock never do that."""
+        """True if a missing time fires after the gap. Never so for expressions that follow the clock."""
         return self.dst_gap is DstGap.SHIFT and not self.parsed.floating
 
     @property
     def passes(self) -> DstOverlap:
-        """Which pass of a repeated time fires; expressions that follow the clock take both."""
+        """The pass of a repeated time that fires. Expressions that follow the clock fire in both."""
         return DstOverlap.BOTH if self.parsed.floating else self.dst_overlap
 
     def document(self) -> dict[str, Any]:
@@ -97,30 +97,31 @@ class CronSchedule(Schedule):
         }
 
     def next_after(self, instant: datetime) -> datetime | None:
-        """Return the first occurrence strictly after `instant`; None when there is none within 41 years.
+        """Return the first occurrence strictly after `instant`, None when there is none within 41 years.
 
-        The readings before `instant` are behind us, except that a repeated stretch is still ahead for the pass that
-        has not come yet. So the search begins at one local time, or at two inside the first pass.
+        The clock has already shown all local times before `instant`, except that a repeated stretch is still to come
+        for the second pass. So the search begins at one local time, or at two inside the first pass.
         """
         if instant >= validation.LAST_INSTANT:
             return None
         instant = max(instant, validation.FIRST_INSTANT - TICK)
         local = _naive(instant, self.zone)
-        found = [self._fire_after(begin, instant) for begin in self._read_so_far(local, instant)]
-        return min((fire for fire in found if fire is not None and fire <= validation.LAST_INSTANT), default=None)
+        fires = [self._fire_after(begin, instant) for begin in self._read_so_far(local, instant)]
+        return min((fire for fire in fires if fire is not None and fire <= validation.LAST_INSTANT), default=None)
 
     def last_until(self, instant: datetime) -> datetime | None:
         instant = min(instant, validation.LAST_INSTANT)
         if instant < validation.FIRST_INSTANT:
             return None
         local = _naive(instant, self.zone)
-        found = [self._fire_until(begin, instant) for begin in self._read_so_far(local, instant)]
-        return max((fire for fire in found if fire is not None and fire >= validation.FIRST_INSTANT), default=None)
+        fires = [self._fire_until(begin, instant) for begin in self._read_so_far(local, instant)]
+        return max((fire for fire in fires if fire is not None and fire >= validation.FIRST_INSTANT), default=None)
 
     def _read_so_far(self, local: datetime, instant: datetime) -> tuple[datetime, ...]:
-        """Return up to which local time, inclusive, the clock has been read at `instant`, by each pass that fires.
+        """Return the last local time, inclusive, that the clock has shown by `instant`, for each pass that fires.
 
-        For the first pass that is the furthest reading so far; for the second one all that will not be read again.
+        For the first pass it is the latest time shown so far; for the second one the latest time that will not be
+        shown again.
         """
         change = change_at(self.zone, local)
         if change is None:
@@ -133,7 +134,7 @@ class CronSchedule(Schedule):
         return (settled,) if self.passes is DstOverlap.SECOND else (furthest, settled)
 
     def _fire_after(self, begin: datetime, instant: datetime) -> datetime | None:
-        """Return the first fire after `instant` by a local time after `begin`."""
+        """Return the first fire after `instant` of a local time after `begin`, None if there is none."""
         calendar, last_year = self.parsed.calendar, min(begin.year + GIVE_UP_YEARS, validation.LAST_INSTANT.year)
         local = calendar.next_after(begin, last_year=last_year)
         while local is not None:
@@ -146,7 +147,7 @@ class CronSchedule(Schedule):
         return None
 
     def _fire_until(self, begin: datetime, instant: datetime) -> datetime | None:
-        """Return the last fire up to `instant` by a local time up to `begin`."""
+        """Return the last fire up to `instant` of a local time up to `begin`, None if there is none."""
         calendar, first_year = self.parsed.calendar, begin.year - GIVE_UP_YEARS
         local = calendar.last_until(begin, first_year=first_year)
         while local is not None:
@@ -159,7 +160,7 @@ class CronSchedule(Schedule):
         return None
 
     def _fires(self, local: datetime, change: ClockChange | None) -> tuple[datetime, ...]:
-        """Return the instants at which a local time fires, in order; `change` is the one it falls into."""
+        """Return the instants at which a local time fires, in order. `change` is the clock change it falls into."""
         if change is None:
             return (local.replace(tzinfo=self.zone).astimezone(UTC),)
         if change.is_gap:
@@ -170,8 +171,8 @@ class CronSchedule(Schedule):
     def count_between(self, after: datetime, until: datetime) -> int:
         """Return the number of occurrences later than `after` and not later than `until`.
 
-        Local times are counted by the calendar; then every gap takes away what does not fire, and with `both` every
-        overlap adds its second pass.
+        The calendar counts the local times. Then the times of gaps that do not fire are subtracted and, with `both`,
+        the second passes of overlaps are added.
         """
         after, until = max(after, validation.FIRST_INSTANT - TICK), min(until, validation.LAST_INSTANT)
         if after >= until:
@@ -184,11 +185,14 @@ class CronSchedule(Schedule):
         return count
 
     def _counted_so_far(self, instant: datetime) -> datetime:
-        """Return the local time up to which each one has had its fire: the first one, unless only the second counts."""
+        """Return the local time up to which all times have fired, in the first pass unless only the second fires."""
         return self._read_so_far(_naive(instant, self.zone), instant)[0]
 
     def _lost_in(self, gap: ClockChange) -> int:
-        """Return how many local times of a gap do not fire; of those shifted one does, if nothing else fires there."""
+        """Return the number of a gap's local times that do not fire.
+
+        Shifted times fire once altogether, unless the time at the gap's end fires anyway.
+        """
         calendar = self.parsed.calendar
         missing = calendar.count_between(gap.local_start - _SECOND, gap.local_end - _SECOND)
         if self.shifts and missing and not calendar.has(gap.local_end):
@@ -196,13 +200,13 @@ class CronSchedule(Schedule):
         return missing
 
     def _repeated_in(self, overlap: ClockChange, after: datetime, until: datetime) -> int:
-        """Return how many fires of an overlap's second pass are later than `after` and not later than `until`."""
+        """Return the number of fires in an overlap's second pass later than `after` and not later than `until`."""
         begin = max(after, overlap.at - TICK) + overlap.after
         end = min(until, overlap.at + overlap.size - TICK) + overlap.after
         return self.parsed.calendar.count_between(begin.replace(tzinfo=None), end.replace(tzinfo=None))
 
     def smallest_gap(self) -> timedelta | None:
-        """Return the least distance of two occurrences, also where the clock changes; None for fewer than two."""
+        """Return the smallest distance between two occurrences, clock changes included; None for fewer than two."""
         ordinary = self.parsed.calendar.smallest_gap()
         if ordinary is None:
             return None
@@ -211,7 +215,7 @@ class CronSchedule(Schedule):
         )
 
     def _gaps(self, change: ClockChange) -> list[timedelta]:
-        """Return the distances of the two occurrences before a change and the two from it on."""
+        """Return the distances between the two occurrences before a clock change and the two from it on."""
         earlier = self.last_until(change.at - TICK)
         later = self.next_after(change.at - TICK)
         around = [
@@ -228,7 +232,7 @@ def _naive(instant: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _read_expression(value: object) -> str:
-    """Return the expression in single blanks, a macro in lower case; raises Invalid when it cannot be read."""
+    """Return the expression with single blanks, a macro in lower case; raises Invalid when it cannot be read."""
     if not isinstance(value, str):
         raise Invalid({"expression": "Give a cron expression, such as 0 0 9 * * MON-FRI."})
     text = " ".join(value.split())

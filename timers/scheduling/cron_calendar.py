@@ -1,7 +1,7 @@
-"""Walking over the local times that a cron rule names, on a calendar without any time zone.
+"""Search and count of the local times that match a cron rule, on a calendar without a time zone.
 
-Local times are naive datetimes. Months are found by arithmetic on bit sets: the days that match depend only on the
-weekday of the first and on the length of the month, so there are 28 tables for all of time.
+Local times are naive datetimes. Searches are arithmetic on bit sets. The matching days of a month depend only on its
+length and on the weekday of its first day, so 28 tables cover all months.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from itertools import pairwise
 from timers.scheduling import bits
 
 GIVE_UP_YEARS = 41
-"""How far a search looks: 29 February on one weekday can take 40 years, around a century without a leap day."""
+"""Years after which a search gives up. 29 February on a given weekday can take 40 years around 1900 or 2100."""
 
-_REFERENCE_YEARS = range(2001, 2029)  # 28 years hold every kind of year
+_REFERENCE_YEARS = range(2001, 2029)  # 28 years contain every kind of year
 _MAX_DAY_GAP = 366
 
 Time = tuple[int, int, int]
@@ -23,7 +23,9 @@ Time = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class CronCalendar:
-    """Sets of seconds, minutes, hours and months; `days[first][length - 28]` holds the days of a month.
+    """The sets of matching seconds, minutes, hours and months, and of days by kind of month.
+
+    `days[first][length - 28]` is the set of days in a month.
 
     `first` is the weekday of the month's first day, Monday being 0.
     """
@@ -35,11 +37,11 @@ class CronCalendar:
     days: tuple[tuple[int, int, int, int], ...]
 
     def days_in(self, year: int, month: int) -> int:
-        """Return the set of matching days, whether or not the month matches."""
+        """Return the set of matching days of a month, whether or not the month itself matches."""
         return self.days[date(year, month, 1).weekday()][month_length(year, month) - 28]
 
     def has(self, local: datetime) -> bool:
-        """Return whether this local time, in whole seconds, is named."""
+        """Return whether a local time, in whole seconds, matches."""
         return (
             bits.has(self.hours, local.hour)
             and bits.has(self.minutes, local.minute)
@@ -51,7 +53,7 @@ class CronCalendar:
         return bits.has(self.months, day.month) and bits.has(self.days_in(day.year, day.month), day.day)
 
     def next_after(self, local: datetime, *, last_year: int) -> datetime | None:
-        """Return the first local time strictly after `local`, or None when there is none until `last_year`."""
+        """Return the first matching local time strictly after `local`, None when there is none until `last_year`."""
         time = self._time_after(local) if self.has_day(local) else None
         if time is not None:
             return datetime(local.year, local.month, local.day, *time)  # noqa: DTZ001
@@ -59,7 +61,7 @@ class CronCalendar:
         return None if day is None else datetime(*day, *self._first_time())  # noqa: DTZ001
 
     def last_until(self, local: datetime, *, first_year: int) -> datetime | None:
-        """Return the latest local time at or before `local`, or None when there is none back to `first_year`."""
+        """Return the latest matching local time at or before `local`, None when there is none back to `first_year`."""
         time = self._time_until(local) if self.has_day(local) else None
         if time is not None:
             return datetime(local.year, local.month, local.day, *time)  # noqa: DTZ001
@@ -67,7 +69,7 @@ class CronCalendar:
         return None if day is None else datetime(*day, *self._last_time())  # noqa: DTZ001
 
     def count_between(self, after: datetime, until: datetime) -> int:
-        """Return how many local times are later than `after` and not later than `until`."""
+        """Return the number of matching local times later than `after` and not later than `until`."""
         if until <= after:
             return 0
         whole_days = self._days_until(until, since=after)
@@ -77,20 +79,20 @@ class CronCalendar:
         return self.hours.bit_count() * self.minutes.bit_count() * self.seconds.bit_count()
 
     def smallest_gap(self) -> timedelta | None:
-        """Return the least distance of two local times, or None when there are no two within a year."""
+        """Return the smallest distance between two matching local times, None when no day ever matches."""
         gaps: list[int] = []
         span = 0
         for numbers, unit in ((self.seconds, 1), (self.minutes, 60), (self.hours, 3_600)):
-            listed = bits.members(numbers)
-            gaps += [(later - earlier) * unit - span for earlier, later in pairwise(listed)]
-            span += (listed[-1] - listed[0]) * unit
+            members = bits.members(numbers)
+            gaps += [(later - earlier) * unit - span for earlier, later in pairwise(members)]
+            span += (members[-1] - members[0]) * unit
         day_gap = self._smallest_day_gap()
         if day_gap is None:
             return None
         return timedelta(seconds=min([*gaps, day_gap * 86_400 - span]))
 
     def _smallest_day_gap(self) -> int | None:
-        """Return the least number of days between two matching days; a year when they are rarer than that."""
+        """Return the smallest number of days between two matching days, at most a year; None when no day matches."""
         smallest, before = _MAX_DAY_GAP, None
         for year in _REFERENCE_YEARS:
             for month in bits.members(self.months):
@@ -137,33 +139,33 @@ class CronCalendar:
         return None if hour is None else (hour, last_minute, last_second)
 
     def _day_from(self, year: int, month: int, day: int, last_year: int) -> tuple[int, int, int] | None:
-        """Return the first matching day at or after the given one, whose number may be one too high."""
+        """Return the first matching day at or after the given one, which may be one past the end of its month."""
         while year <= last_year:
-            found_month = bits.first_from(self.months, month)
-            if found_month is None:
+            matching_month = bits.first_from(self.months, month)
+            if matching_month is None:
                 year, month, day = year + 1, 1, 1
                 continue
-            found = bits.first_from(self.days_in(year, found_month), day if found_month == month else 1)
-            if found is not None:
-                return year, found_month, found
-            month, day = found_month + 1, 1
+            matching_day = bits.first_from(self.days_in(year, matching_month), day if matching_month == month else 1)
+            if matching_day is not None:
+                return year, matching_month, matching_day
+            month, day = matching_month + 1, 1
         return None
 
     def _day_until(self, year: int, month: int, day: int, first_year: int) -> tuple[int, int, int] | None:
         """Return the last matching day at or before the given one, whose number may be 0."""
         while year >= first_year:
-            found_month = bits.last_until(self.months, month)
-            if found_month is None:
+            matching_month = bits.last_until(self.months, month)
+            if matching_month is None:
                 year, month, day = year - 1, 12, 31
                 continue
-            found = bits.last_until(self.days_in(year, found_month), day if found_month == month else 31)
-            if found is not None:
-                return year, found_month, found
-            month, day = found_month - 1, 31
+            matching_day = bits.last_until(self.days_in(year, matching_month), day if matching_month == month else 31)
+            if matching_day is not None:
+                return year, matching_month, matching_day
+            month, day = matching_month - 1, 31
         return None
 
     def _rank(self, local: datetime) -> int:
-        """Return how many times of this day are not later than `local`; 0 on a day that does not match."""
+        """Return the number of matching times of a day that are not later than `local`; 0 if the day does not match."""
         if not self.has_day(local):
             return 0
         per_hour = self.minutes.bit_count() * self.seconds.bit_count()
@@ -176,7 +178,7 @@ class CronCalendar:
         return rank
 
     def _days_until(self, until: date, *, since: date) -> int:
-        """Return how many matching days there are from the day of `since` up to, without, the day of `until`."""
+        """Return the number of matching days from the day of `since` (included) to the day of `until` (excluded)."""
         total = self._days_before(until) - self._days_before(since)
         year, month = since.year, since.month
         while (year, month) < (until.year, until.month):
@@ -186,7 +188,7 @@ class CronCalendar:
         return total
 
     def _days_before(self, day: date) -> int:
-        """Return how many days of the same month match before `day`."""
+        """Return the number of matching days before `day` in its month."""
         if not bits.has(self.months, day.month):
             return 0
         return bits.count_until(self.days_in(day.year, day.month), day.day - 1)

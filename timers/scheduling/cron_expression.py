@@ -1,6 +1,6 @@
-"""The grammar of cron expressions: Spring's six fields and macros, and Unix's five with second 0.
+"""The parser of cron expressions: Spring's six fields and macros, and Unix's five fields with second 0.
 
-The rules are those of Spring's CronExpression, written down in docs/policies.md.
+The rules are those of Spring's CronExpression, described in docs/policies.md.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ class DaySpecial(Protocol):
     """A part of a day field that depends on the month."""
 
     def day(self, first: int, length: int) -> int | None:
-        """Return its day in a month of `length` days that begins on weekday `first` (Monday 1 to Sunday 7), if any."""
+        """Return the matching day of a month, None if there is none.
+
+        The month has `length` days and begins on the weekday `first` (Monday 1 to Sunday 7).
+        """
 
     def in_words(self) -> str:
-        """Return how it reads before "of every month"."""
+        """Return the day in words, to be followed by "of every month"."""
 
 
 def _weekday(day: int, first: int) -> int:
-    """Return the weekday, Monday 1 to Sunday 7, of a day in a month that begins on `first`."""
+    """Return the weekday (Monday 1 to Sunday 7) of a day in a month that begins on the weekday `first`."""
     return (first + day - 2) % 7 + 1
 
 
 @dataclass(frozen=True)
 class LastDay:
-    """`L` and `L-n`: so many days before the last day of the month."""
+    """`L` and `L-n`: `before` days before the last day of the month."""
 
     before: int = 0
 
@@ -75,7 +78,7 @@ class LastWorkday:
 
 @dataclass(frozen=True)
 class NearestWorkday:
-    """`nW`: the Monday to Friday nearest to day n, within the month; months without a day n have none."""
+    """`nW`: the Monday to Friday nearest to day n, within the month. A month without a day n has none."""
 
     number: int
 
@@ -108,7 +111,7 @@ class LastWeekday:
 
 @dataclass(frozen=True)
 class NthWeekday:
-    """`d#n`: the n-th such weekday of the month; months without it have none."""
+    """`d#n`: the n-th such weekday of the month. A month may have none."""
 
     weekday: int
     nth: int
@@ -123,7 +126,7 @@ class NthWeekday:
 
 @dataclass(frozen=True)
 class DayField:
-    """A day field: plain values as a set (days 1 to 31, or weekdays Monday 1 to Sunday 7) and specials."""
+    """A day field: a set of plain values (days 1 to 31, or weekdays Monday 1 to Sunday 7), and specials."""
 
     every: int
     plain: int = 0
@@ -144,24 +147,24 @@ class DayField:
 
 @dataclass(frozen=True)
 class CronExpression:
-    """An expression in parts; `fields` are its six fields, whatever way it was written."""
+    """A parsed expression. `fields` are always six fields, whatever way it was written."""
 
     fields: tuple[str, ...]
     written_fields: int
-    """6, 5, or 1 for a macro."""
+    """The number of fields as written: 6, 5, or 1 for a macro."""
     days: DayField
     weekdays: DayField
     calendar: CronCalendar = field(repr=False)
 
     @property
     def floating(self) -> bool:
-        """Whether it follows the clock through its changes: hour, minute or second begins with `*`."""
+        """True if it follows the clock through its changes: hour, minute or second begins with `*`."""
         return any(text.startswith("*") for text in self.fields[:3])
 
 
 @dataclass(frozen=True)
 class _Field:
-    """One of the six fields: its range, the range that `*` means, and the names that stand for numbers."""
+    """One of the six fields: its range, the range of `*`, and the names that stand for numbers."""
 
     name: str
     least: int
@@ -169,7 +172,7 @@ class _Field:
     star: tuple[int, int]
     names: tuple[str, ...] = ()
     cyclic: bool = False
-    """Whether the top of the range is the same as 0, and means it where it opens a range: Sunday before Monday."""
+    """True if the highest value equals 0, and means 0 at the beginning of a range: Sunday (7) before Monday."""
 
     def parts(self, text: str) -> list[str]:
         parts = text.split(",")
@@ -178,7 +181,7 @@ class _Field:
         return parts
 
     def plain(self, text: str) -> int:
-        """Return the set of one part without specials: `*`, `n`, `a-b`, each with or without `/step`."""
+        """Return the set of one part without specials: `*`, `n` or `a-b`, each with or without `/step`."""
         body, slash, step_text = text.partition("/")
         step = self.positive(step_text, text) if slash else 1
         if body == "*":
@@ -210,7 +213,7 @@ class _Field:
 
     def positive(self, text: str, part: str) -> int:
         if not (text.isascii() and text.isdigit()) or int(text) == 0:
-            raise self.refusal(f"{part!a} needs a number from 1")
+            raise self.refusal(f"{part!a} needs a number of at least 1")
         return int(text)
 
     def refusal(self, why: str) -> Invalid:
@@ -227,7 +230,7 @@ _DAY_OF_WEEK = _Field("day of week", 0, 7, (1, 7), _WEEKDAYS, cyclic=True)
 
 @lru_cache(maxsize=4096)
 def parse_expression(text: str) -> CronExpression:
-    """Return the parts of an expression; raises Invalid naming the field "expression"."""
+    """Return the parsed expression; raises Invalid naming the field "expression"."""
     if len(text) > MAX_EXPRESSION_LENGTH:
         raise Invalid({"expression": f"A cron expression has at most {MAX_EXPRESSION_LENGTH} characters."})
     written = text.split()
@@ -264,10 +267,10 @@ def _six_fields(written: list[str]) -> tuple[str, ...]:
 
 
 def _plain_field(rule: _Field, text: str) -> int:
-    found = 0
+    numbers = 0
     for part in rule.parts(text):
-        found |= rule.plain(part)
-    return found
+        numbers |= rule.plain(part)
+    return numbers
 
 
 def _day_field(rule: _Field, text: str, read_special: Callable[[str], DaySpecial | None]) -> DayField:
@@ -287,7 +290,7 @@ def _day_field(rule: _Field, text: str, read_special: Callable[[str], DaySpecial
 
 
 def _day_special(part: str) -> DaySpecial | None:
-    """Return what `L`, `L-n`, `LW` or `nW` means; upper case only, as in Spring. None for a plain part."""
+    """Return the special of `L`, `L-n`, `LW` or `nW`, upper case only as in Spring; None for a plain part."""
     if part == "L":
         return LastDay()
     if part == "LW":
@@ -300,7 +303,7 @@ def _day_special(part: str) -> DaySpecial | None:
 
 
 def _weekday_special(part: str) -> DaySpecial | None:
-    """Return what `dL` or `d#n` means, in any case. None for a plain part."""
+    """Return the special of `dL` or `d#n`, in any case; None for a plain part."""
     if "#" in part:
         weekday, _, nth = part.partition("#")
         return NthWeekday(_DAY_OF_WEEK.value(weekday, part) or _SUNDAY, _DAY_OF_WEEK.positive(nth, part))
@@ -310,7 +313,7 @@ def _weekday_special(part: str) -> DaySpecial | None:
 
 
 def _day_tables(days: DayField, weekdays: DayField) -> tuple[tuple[int, int, int, int], ...]:
-    """Return the days that match both fields, by the weekday of the first (Monday 0) and the length of the month."""
+    """Return the days that match both fields, by weekday of the first day (Monday 0) and length of the month."""
 
     def table(first: int, length: int) -> int:
         month = bits.of_range(1, length)

@@ -1,4 +1,4 @@
-"""A cron expression in words: the common shapes as people say them, any other by naming its fields."""
+"""Cron expressions in words: common shapes as people say them, any other field by field."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ALL_MONTHS = list(range(1, 13))
 
 
 def in_words(expression: CronExpression) -> str:
-    """Return for example "Every day at 02:00" or "Every 15 minutes from 09:00 to 17:45, Monday to Friday"."""
+    """Return text such as "Every day at 02:00" or "Every 15 minutes from 09:00 to 17:45, Monday to Friday"."""
     times = _clock_times(expression)
     days = _days(expression)
     if times:
         on = f"{days or 'every day'}{_in_months(expression)}{',' if ', ' in days else ''}"
         return formatting.sentence_case(f"{on} at {formatting.joined(times)}")
-    often = _often(expression) or _by_fields(expression)
+    often = _frequency(expression) or _by_fields(expression)
     return formatting.sentence_case(f"{often}{', ' + days if days else ''}{_in_months(expression)}")
 
 
 def _clock_times(expression: CronExpression) -> list[str]:
-    """Return the times of a day when they are few enough to be read out, else nothing."""
+    """Return the times of a day if they are at most _MAX_CLOCK_TIMES, else nothing."""
     calendar = expression.calendar
     if calendar.times_a_day() > _MAX_CLOCK_TIMES:
         return []
@@ -35,8 +35,8 @@ def _clock_times(expression: CronExpression) -> list[str]:
     return [formatting.time_of_day(*time) for time in product(*sets)]
 
 
-def _often(expression: CronExpression) -> str | None:
-    """Return how often within a day, for rules with an even rhythm."""
+def _frequency(expression: CronExpression) -> str | None:
+    """Return the frequency within a day of a rule with equal distances, else None."""
     seconds, minutes, hours = _times(expression)
     if minutes == _ALL_SIXTY and hours == _ALL_HOURS and len(seconds) > 1:
         step = _even_step(seconds, 60)
@@ -47,7 +47,7 @@ def _often(expression: CronExpression) -> str | None:
     at_second = f" at second {second}" if second else ""
     step = _even_step(minutes, 60)
     if step and step < 60:
-        return formatting.every(step * 60) + at_second + _through(hours, minutes[-1])
+        return formatting.every(step * 60) + at_second + _hours_text(hours, minutes[-1])
     if len(minutes) > 1:
         return (
             f"every hour at minutes {formatting.joined(formatting.number_spans(minutes))}{at_second}"
@@ -62,24 +62,24 @@ def _hourly(hours: list[int], minute: int, at_second: str) -> str | None:
     step = _even_step(hours, 24)
     if step:
         return formatting.every(step * 3_600) + at_minute
-    if _is_run(hours) and len(hours) > 1 and not at_second:
+    if _are_consecutive(hours) and len(hours) > 1 and not at_second:
         return (
             f"every hour from {formatting.time_of_day(hours[0], minute)} to {formatting.time_of_day(hours[-1], minute)}"
         )
     return None
 
 
-def _through(hours: list[int], last_minute: int) -> str:
-    """Return during which hours, nothing for the whole day."""
+def _hours_text(hours: list[int], last_minute: int) -> str:
+    """Return the hours in words, nothing for the whole day."""
     if hours == _ALL_HOURS:
         return ""
-    if _is_run(hours):
+    if _are_consecutive(hours):
         return f" from {formatting.time_of_day(hours[0], 0)} to {formatting.time_of_day(hours[-1], last_minute)}"
     return f" of {_numbered('hour', hours)}"
 
 
 def _by_fields(expression: CronExpression) -> str:
-    """Return the sets of seconds, minutes and hours one after the other: nothing is nicer about them."""
+    """Return the sets of seconds, minutes and hours one after the other, for rules without a common shape."""
     seconds, minutes, hours = _times(expression)
     of_seconds = "every second" if seconds == _ALL_SIXTY else f"at {_numbered('second', seconds)}"
     of_minutes = "every minute" if minutes == _ALL_SIXTY else _numbered("minute", minutes)
@@ -89,7 +89,7 @@ def _by_fields(expression: CronExpression) -> str:
 
 
 def _days(expression: CronExpression) -> str:
-    """Return which days, nothing for all of them."""
+    """Return the days in words, nothing for all days."""
     if expression.days.restricted:
         return _days_by_number(expression)
     return _days_by_weekday(expression) if expression.weekdays.restricted else ""
@@ -137,9 +137,9 @@ def _of_months(expression: CronExpression) -> str:
 
 
 def _in_months(expression: CronExpression) -> str:
-    """Return in which months, nothing for all, or when the words for the days have said it."""
-    said = expression.days.restricted or expression.weekdays.specials
-    return "" if said or _of_months(expression) == "every month" else f" in {_of_months(expression)}"
+    """Return the months in words, nothing for all months or when the text of the days names them."""
+    is_named = expression.days.restricted or expression.weekdays.specials
+    return "" if is_named or _of_months(expression) == "every month" else f" in {_of_months(expression)}"
 
 
 def _times(expression: CronExpression) -> tuple[list[int], list[int], list[int]]:
@@ -153,10 +153,10 @@ def _numbered(unit: str, numbers: list[int]) -> str:
 
 
 def _even_step(numbers: list[int], size: int) -> int | None:
-    """Return the distance of the numbers if they begin at 0 and go round evenly, else None."""
+    """Return the distance of the numbers if they begin at 0 and divide `size` evenly, else None."""
     step = size // len(numbers)
     return step if numbers == list(range(0, size, step)) and size % len(numbers) == 0 else None
 
 
-def _is_run(numbers: list[int]) -> bool:
+def _are_consecutive(numbers: list[int]) -> bool:
     return numbers[-1] - numbers[0] == len(numbers) - 1

@@ -1,4 +1,4 @@
-"""Every so many seconds on a grid that never drifts: occurrence n is at start + n x interval, in absolute time."""
+"""Interval schedules that never drift: occurrence n is at start + n x interval, in absolute time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from timers import formatting, validation
 from timers.clock import from_us, to_us
 from timers.errors import Invalid
-from timers.scheduling.base import BOUND_KEYS, TICK, Schedule
+from timers.scheduling.base import BOUND_KEYS, TICK, ScheduleRule
 
 MIN_INTERVAL_SECONDS = 0.1
 MAX_INTERVAL_SECONDS = 100 * 365.25 * 86_400
@@ -20,8 +20,8 @@ _LAST_US = to_us(validation.LAST_INSTANT)
 
 
 @dataclass(frozen=True)
-class IntervalSchedule(Schedule):
-    """Occurrences at `start` and every `interval_us` microseconds after it; none before `start`."""
+class IntervalSchedule(ScheduleRule):
+    """Schedule with occurrences at `start` and every `interval_us` microseconds after it."""
 
     kind: ClassVar[str] = "recurring"
     main_field: ClassVar[str] = "interval_seconds"
@@ -70,7 +70,7 @@ class IntervalSchedule(Schedule):
         return self.start
 
     def _number_until(self, instant: datetime) -> int:
-        """Return how many occurrences are not later than `instant`: the number of the next one."""
+        """Return the number of occurrences not later than `instant`, which is the index of the next one."""
         since_start = (instant - self.start) // TICK
         return since_start // self.interval_us + 1 if since_start >= 0 else 0
 
@@ -80,7 +80,7 @@ class IntervalSchedule(Schedule):
 
 
 def _read_interval(value: object) -> int:
-    """Return whole microseconds; a float is rounded to the nearest one, so 0.1 is exactly 100,000."""
+    """Return whole microseconds. A float is rounded to the nearest one, so 0.1 is exactly 100,000. Raises Invalid."""
     if value is None:
         raise Invalid({"interval_seconds": "Give the number of seconds from one occurrence to the next."})
     seconds = validation.number(

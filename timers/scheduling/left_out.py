@@ -1,4 +1,4 @@
-"""Occurrences that a closed window leaves out of a schedule, as runs of skipped instants."""
+"""Occurrences of a schedule that its closed window leaves out, as runs of skipped instants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from timers.scheduling.catchup import SkippedRun
 
 
 def between(rule: BoundedSchedule, *, after: datetime, before: datetime | None) -> list[SkippedRun]:
-    """Return what the closed window leaves out strictly between two instants, `before` None for until the end."""
+    """Return the occurrences left out by the closed window strictly between two instants. None: until the end."""
     if rule.window is None or (before is None and rule.end is None):
         return []
     until = before if before is not None or rule.end is None else rule.end + TICK

@@ -1,4 +1,4 @@
-"""A single instant."""
+"""Schedules of a single instant."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from timers import formatting, validation
-from timers.scheduling.base import Schedule
+from timers.scheduling.base import ScheduleRule
 
 
 @dataclass(frozen=True)
-class OnceSchedule(Schedule):
-    """One occurrence, at `at`; when that is past already, it is due at once and keeps its planned instant."""
+class OnceSchedule(ScheduleRule):
+    """Schedule with one occurrence, at `at`. If that is past, it is due at once and keeps its planned instant."""
 
     kind: ClassVar[str] = "once"
     main_field: ClassVar[str] = "datetime"

@@ -1,30 +1,30 @@
-"""What happens to an occurrence that comes due while the last one is still at it (docs/policies.md)."""
+"""The overlap decision: an occurrence comes due while an earlier one is unfinished (docs/policies.md)."""
 
 from __future__ import annotations
 
 from enum import Enum, StrEnum, auto
 
 WAITING_LIMITS = {"queue_one": 1, "queue_all": 100}
-"""How many occurrences may wait in front of the running one, by policy."""
+"""Maximum number of occurrences that wait behind the running one, by policy."""
 
 
 class OverlapPolicy(StrEnum):
     """The values of `overlap`."""
 
     SKIP = "skip"
-    """The new occurrence is left out; it does not count as a run."""
+    """The new occurrence is skipped and does not count as a run."""
     QUEUE_ONE = "queue_one"
-    """One occurrence may wait; while it does, later ones are left out."""
+    """One occurrence may wait. While it does, later ones are skipped."""
     QUEUE_ALL = "queue_all"
-    """Occurrences wait in planned order, up to a hundred; beyond that they are left out."""
+    """Up to a hundred occurrences wait in planned order. Further ones are skipped."""
     CANCEL_PREVIOUS = "cancel_previous"
-    """What runs is asked to stop, then the new one starts."""
+    """The running executions are cancelled, then the new one starts."""
     ALLOW = "allow"
-    """The new one starts at once, beside what runs."""
+    """The new one starts at once, beside the running ones."""
 
 
 class Decision(Enum):
-    """What to do with the occurrence."""
+    """The decision on the occurrence."""
 
     START = auto()
     QUEUE = auto()
@@ -33,10 +33,10 @@ class Decision(Enum):
 
 
 def decide(policy: OverlapPolicy, *, running: int, waiting: int) -> Decision:
-    """Return what becomes of an occurrence whose instant has come.
+    """Return the decision on an occurrence that is due.
 
-    `running` counts the timer's executions that have begun and not ended, those between two attempts too; `waiting`
-    those in front of this one that have not begun.
+    `running` is the number of the timer's executions that have begun and not ended, including those between two
+    attempts. `waiting` is the number of earlier ones that have not begun.
     """
     if policy is OverlapPolicy.ALLOW or running + waiting == 0:
         return Decision.START

@@ -1,4 +1,4 @@
-"""The policies of a timer: what may overlap, what is made up for, how often and how long it is tried."""
+"""The policies of a timer: overlap, catch-up, attempts, timeout, jitter, circuit breaker and notifications."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _YEAR = 366 * _DAY
 
 @dataclass(frozen=True)
 class Policies:
-    """One value per policy, all defaults filled in (docs/policies.md); durations are in seconds."""
+    """The values of all policies, with defaults filled in (docs/policies.md). Durations are in seconds."""
 
     overlap: OverlapPolicy
     catch_up: CatchUpPolicy
     catch_up_window_seconds: float | None
-    """How old a missed occurrence may be to run; None for any age."""
+    """Maximum age of a missed occurrence that runs; None for any age."""
     catch_up_limit: int
-    """How many missed occurrences run at most with `all`."""
+    """Maximum number of missed occurrences that run with `all`."""
     max_attempts: int
     backoff_seconds: float
-    """The delay before the second attempt; it doubles from there."""
+    """Delay before the second attempt. It doubles with each further attempt."""
     timeout_seconds: float | None
-    """How long one attempt may take; None for as long as it likes."""
+    """Time limit of one attempt; None for no limit."""
     jitter_seconds: float
     pause_after_failures: int
-    """How many failed executions in a row pause the timer; 0 for never."""
+    """Number of failed executions in a row that pause the timer; 0 for never."""
     breaker_cooldown_seconds: float | None = None
-    """After how long such a pause ends to let one run through; None for not before somebody resumes the timer."""
+    """Time after which such a pause ends and one run is tried; None until somebody resumes the timer."""
     notify: tuple[str, ...] = ()
-    """Who is told: `email`, `email:address` or a URL; whether each works is asked elsewhere."""
+    """Recipients of notifications: `email`, `email:address` or a URL. The channels check whether each is usable."""
 
     @property
     def catch_up_window(self) -> timedelta | None:
@@ -58,7 +58,7 @@ class Policies:
         return timedelta(seconds=self.jitter_seconds)
 
     def document(self) -> dict[str, Any]:
-        """Return the wire form; `parse_policies` makes an equal value of it."""
+        """Return the document; `parse_policies` turns it into an equal value."""
         return {
             **asdict(self),
             "overlap": self.overlap.value,
@@ -74,10 +74,10 @@ def parse_policies(
     timeout_seconds: float | None,
     schedule: BoundedSchedule | None,
 ) -> Policies:
-    """Return the policies of a wire document; raises Invalid naming every field that is wrong.
+    """Return the policies of a document; raises Invalid naming every wrong field.
 
-    `max_attempts` and `timeout_seconds` are the defaults of the timer's action. A value of null is the default, but
-    for the window, where it means any age. `schedule` is what jitter is measured against, None to leave that out.
+    `max_attempts` and `timeout_seconds` are the defaults of the timer's action. Null means the default, except for
+    the window, where it means any age. Jitter is checked against `schedule`, if that is given.
     """
     given = _mapping(document)
     validation.only_known(given, _READERS)
@@ -99,7 +99,7 @@ def parse_policies(
 
 
 def merge_policies(old: Mapping[str, Any], changes: object) -> dict[str, Any]:
-    """Return the document `old` with the keys of `changes` replaced; it still has to be parsed."""
+    """Return the document `old` with the keys of `changes` replaced, not yet parsed. Raises Invalid."""
     return {**old, **_mapping(changes)}
 
 
@@ -107,12 +107,12 @@ def _mapping(document: object) -> Mapping[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, Mapping):
-        raise Invalid({"": "Policies are an object."})
+        raise Invalid({"": "Policies must be an object."})
     return document
 
 
 def _read(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are given, all complaints in one error."""
+    """Return the given values; raises one Invalid with all errors."""
     values: dict[str, Any] = {}
     wrong: dict[str, list[str]] = {}
     for name, value in document.items():
@@ -147,7 +147,7 @@ def _read_names(value: object, field: str) -> tuple[str, ...]:
 
 def _is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_RECIPIENT_LENGTH and not any(
-        unicodedata.category(sign) in ("Cc", "Cs") for sign in text
+        unicodedata.category(character) in ("Cc", "Cs") for character in text
     )
 
 

@@ -1,4 +1,4 @@
-"""Policies in sentences: what becomes of a run in the way, of missed ones, and of failures."""
+"""Policies in sentences: overlap, catch-up, attempts, and the others that are set."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from timers.scheduling.overlap import OverlapPolicy
 from timers.scheduling.policies import Policies
 
 _OVERLAPS = {
-    OverlapPolicy.SKIP: "A run that comes while the last one still runs is left out",
+    OverlapPolicy.SKIP: "A run that is due while the last one still runs is skipped",
     OverlapPolicy.QUEUE_ONE: "One run waits while the last one still runs",
     OverlapPolicy.QUEUE_ALL: "Runs wait in order while the last one still runs",
     OverlapPolicy.CANCEL_PREVIOUS: "A new run stops the last one",
     OverlapPolicy.ALLOW: "Runs may overlap",
 }
 _CATCH_UPS = {
-    CatchUpPolicy.LATEST: "the last one missed while the service was down is made up for",
-    CatchUpPolicy.ALL: "all that were missed while the service was down are made up for",
-    CatchUpPolicy.NONE: "what was missed while the service was down is left out",
+    CatchUpPolicy.LATEST: "the last run missed while the service was down is made up for",
+    CatchUpPolicy.ALL: "all runs missed while the service was down are made up for",
+    CatchUpPolicy.NONE: "runs missed while the service was down are skipped",
 }
 
 
 def describe(policies: Policies) -> str:
-    """Return the policies in a few sentences."""
+    """Return a few sentences that describe the policies."""
     return " ".join([_runs(policies), _attempts(policies), *_more(policies)])
 
 
@@ -55,12 +55,14 @@ def _time_limit(policies: Policies) -> str:
 
 
 def _more(policies: Policies) -> list[str]:
-    said = []
+    sentences = []
     if policies.jitter_seconds:
-        said.append(f"The start is spread over {formatting.duration_words(policies.jitter_seconds)}.")
+        sentences.append(f"The start is spread over {formatting.duration_words(policies.jitter_seconds)}.")
     if policies.pause_after_failures:
-        said.append(f"It is paused after {formatting.count_of(policies.pause_after_failures, 'failure')} in a row.")
+        sentences.append(
+            f"It is paused after {formatting.count_of(policies.pause_after_failures, 'failure')} in a row."
+        )
     if policies.notify:
-        told = len(policies.notify)
-        said.append("One address is told how it went." if told == 1 else f"{told} addresses are told how it went.")
-    return said
+        recipients = len(policies.notify)
+        sentences.append("One address is notified." if recipients == 1 else f"{recipients} addresses are notified.")
+    return sentences

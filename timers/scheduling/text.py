@@ -1,4 +1,4 @@
-"""A schedule in words, and what its owner should know before saving it."""
+"""Schedules in words, and warnings for their owners."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from timers import formatting, validation
-from timers.scheduling.base import Schedule
+from timers.scheduling.base import ScheduleRule
 from timers.scheduling.bounds import BoundedSchedule
 from timers.scheduling.clock_changes import ClockChange, changes_between, load_zone
 from timers.scheduling.cron import CronSchedule, DstOverlap
@@ -21,11 +21,11 @@ _MAX_NAMED_TIMES = 4
 
 
 def describe(schedule: BoundedSchedule) -> str:
-    """Return for example "Every 2 hours until 1 May 2027" or "Every day at 02:00 (Europe/Berlin), 10 times"."""
+    """Return text such as "Every 2 hours until 1 May 2027" or "Every day at 02:00 (Europe/Berlin), 10 times"."""
     return _rule(schedule.rule) + _bounds(schedule)
 
 
-def _rule(rule: Schedule) -> str:
+def _rule(rule: ScheduleRule) -> str:
     match rule:
         case OnceSchedule():
             return f"Once, {formatting.date_and_time(rule.at)} UTC"
@@ -38,13 +38,13 @@ def _rule(rule: Schedule) -> str:
 
 
 def _bounds(schedule: BoundedSchedule) -> str:
-    """Return from when, until when and how often; the start of a grid is left out, as every grid has one."""
+    """Return window, start, end and number of runs in words, without the start of an interval: all have one."""
     text = "" if schedule.window is None else f", {schedule.window.describe()}"
     if schedule.start is not None and schedule.rule.anchor() is None:
         text += f" from {_instant(schedule.start, schedule)}"
     ends = (
         schedule.end is not None and schedule.end <= validation.LAST_INSTANT
-    )  # the year 9999 is how programs say "for ever"
+    )  # programs write the year 9999 for "forever"
     if ends and schedule.end is not None:
         text += f" until {_instant(schedule.end, schedule)}"
     if schedule.max_runs is not None:
@@ -54,7 +54,7 @@ def _bounds(schedule: BoundedSchedule) -> str:
 
 
 def _instant(instant: datetime, schedule: BoundedSchedule) -> str:
-    """Return the instant on the schedule's wall clock; midnight goes without saying, and so does the zone of a cron."""
+    """Return the instant on the schedule's clock, without a time at midnight and without the zone for a cron rule."""
     local = instant.astimezone(load_zone(schedule.timezone))
     if local.time() == local.time().min:
         return formatting.date_text(local)
@@ -66,25 +66,25 @@ def _instant(instant: datetime, schedule: BoundedSchedule) -> str:
 
 
 def warnings(schedule: BoundedSchedule, *, now: datetime, limit: int = 10) -> list[str]:
-    """Return one sentence for each thing to know; clock changes are looked for among the next `limit` occurrences."""
+    """Return the warnings, one sentence each. Clock changes are searched among the next `limit` occurrences."""
     first = schedule.first(created=now)
     if first is None:
-        return [_why_never(schedule, now)]
+        return [_never_fires_text(schedule, now)]
     if not schedule.rule.repeats:
         return ["That instant has passed: it runs at once."] if first < now else []
-    found = []
+    sentences = []
     gap = schedule.smallest_gap()
     if gap is not None and gap < _MINUTE:
-        found.append("It fires more than once a minute.")
+        sentences.append("It fires more than once a minute.")
     if isinstance(schedule.rule, CronSchedule):
-        found += _unix_days(schedule.rule)
-        *_, last = islice(_from(schedule, first), max(1, limit))
+        sentences += _unix_days(schedule.rule)
+        *_, last = islice(_occurrences_from(schedule, first), max(1, limit))
         changes = changes_between(schedule.timezone, now, last)
-        found += [text for change in changes if (text := _clock_change(schedule.rule, change))]
-    return found
+        sentences += [text for change in changes if (text := _clock_change(schedule.rule, change))]
+    return sentences
 
 
-def _why_never(schedule: BoundedSchedule, now: datetime) -> str:
+def _never_fires_text(schedule: BoundedSchedule, now: datetime) -> str:
     if schedule.rule.next_after(max(now, schedule.start or now)) is None:
         return "It never fires: no date within 40 years matches it."
     if schedule.misses_window(now):
@@ -92,14 +92,14 @@ def _why_never(schedule: BoundedSchedule, now: datetime) -> str:
     return "It never fires: it ends before its first occurrence."
 
 
-def _from(schedule: BoundedSchedule, occurrence: datetime | None) -> Iterator[datetime]:
+def _occurrences_from(schedule: BoundedSchedule, occurrence: datetime | None) -> Iterator[datetime]:
     while occurrence is not None:
         yield occurrence
         occurrence = schedule.next_after(occurrence)
 
 
 def _unix_days(rule: CronSchedule) -> list[str]:
-    """Return the warning about a Unix line that names days both ways, unless one of them begins with `*`."""
+    """Return the warning about a five-field expression that restricts both day of month and day of week."""
     expression = rule.parsed
     if expression.written_fields != 5 or expression.fields[3][0] in "*?" or expression.fields[5][0] in "*?":
         return []
@@ -107,27 +107,26 @@ def _unix_days(rule: CronSchedule) -> list[str]:
 
 
 def _clock_change(rule: CronSchedule, change: ClockChange) -> str | None:
-    """Return what a change of the clock does to the rule, None when nothing."""
+    """Return the effect of a clock change on the rule in a sentence, None if there is none."""
     if rule.parsed.floating and rule.parsed.calendar.hours.bit_count() == 24:
-        return None  # it goes on in real time, and that is what one expects
+        return None  # it continues in real time, as expected
     times = _times_within(rule, change)
     if not times:
         return None
     begin = f"On {formatting.date_text(change.local_start)} the clock in {rule.timezone} goes"
     one = len(times) == 1
     if change.is_gap:
-        what = "does not exist" if one else "do not exist"
+        do_not_exist = "does not exist" if one else "do not exist"
         shifted = f"instead it fires {'' if one else 'once, '}at {_clock(change.local_end)}"
-        return (
-            f"{begin} forward: {_listed(times, change)} {what}; {shifted if rule.shifts else 'it does not fire then'}."
-        )
+        reaction = shifted if rule.shifts else "it does not fire then"
+        return f"{begin} forward: {_listed(times, change)} {do_not_exist}; {reaction}."
     passes = {DstOverlap.FIRST: "the first time only", DstOverlap.SECOND: "the second time only"}
     fires = passes.get(rule.passes, "both times")
     return f"{begin} back: {_listed(times, change)} {'comes' if one else 'come'} twice; it fires {fires}."
 
 
 def _times_within(rule: CronSchedule, change: ClockChange) -> list[datetime]:
-    """Return the local times that a change removes or repeats, not more than one above the number that is named."""
+    """Return the rule's local times that a clock change removes or repeats, at most one more than are named."""
     calendar = rule.parsed.calendar
     times: list[datetime] = []
     local = calendar.next_after(change.local_start - _SECOND, last_year=change.local_end.year)

@@ -1,6 +1,6 @@
-"""The hours and weekdays in which a schedule may fire, on the wall clock of one zone (docs/policies.md).
+"""Windows: the hours and weekdays in which a schedule may fire, on the clock of a time zone (docs/policies.md).
 
-A window is a value without a clock. Its stretches are sought day by day; no occurrence is looked at one by one.
+A window is a value without a clock. Its open stretches are found day by day, without stepping through occurrences.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from timers.scheduling.clock_changes import changes_between, load_zone, read_zon
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _DAY = timedelta(days=1)
-_INSTANT = timedelta(microseconds=1)
-_FURTHEST = timedelta(hours=26)
-"""No wall clock is as far from UTC."""
+_MICROSECOND = timedelta(microseconds=1)
+_MAX_UTC_OFFSET = timedelta(hours=26)
+"""More than the UTC offset of any time zone."""
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """From one instant to another, both inclusive."""
+    """A stretch of time from one instant to another, both inclusive."""
 
     begin: datetime
     end: datetime
@@ -35,9 +35,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Window:
-    """From `begin` to `end` (inclusive) on these weekdays (0 is Monday); over midnight when the end lies before.
+    """A window from `begin` to `end` (inclusive) on some weekdays (0 is Monday).
 
-    The weekday is that of the stretch's beginning. Without times a day is open as a whole.
+    It extends past midnight if `end` is before `begin`. The weekday is that of a stretch's beginning. Without times,
+    whole days are open.
     """
 
     weekdays: frozenset[int]
@@ -47,9 +48,9 @@ class Window:
 
     @classmethod
     def parse(cls, document: object) -> Self:
-        """Return the window of `{"between"?: [from, until], "weekdays"?: "MON-FRI", "timezone"?}`."""
+        """Return the window of `{"between"?: [from, until], "weekdays"?: "MON-FRI", "timezone"?}`; raises Invalid."""
         if not isinstance(document, Mapping):
-            raise Invalid({"": "A window is an object with `between`, `weekdays` or both."})
+            raise Invalid({"": "A window must be an object with `between`, `weekdays` or both."})
         validation.only_known(document, {"between", "weekdays", "timezone"})
         between, weekdays = document.get("between"), document.get("weekdays")
         if between is None and weekdays is None:
@@ -59,7 +60,7 @@ class Window:
         return cls(frozenset(range(7)) if weekdays is None else _read_days(weekdays), begin, end, zone)
 
     def document(self) -> dict[str, Any]:
-        """Return the wire form; `parse` makes an equal value of it."""
+        """Return the document; `parse` turns it into an equal value."""
         document: dict[str, Any] = {"timezone": self.timezone}
         if self.begin is not None and self.end is not None:
             document["between"] = [_write_time(self.begin), _write_time(self.end)]
@@ -68,7 +69,7 @@ class Window:
         return document
 
     def describe(self) -> str:
-        """Return for example "Monday to Friday between 09:00 and 17:00 (Europe/Berlin)"."""
+        """Return text such as "Monday to Friday between 09:00 and 17:00 (Europe/Berlin)"."""
         parts = []
         if len(self.weekdays) < len(DAYS):
             parts.append(
@@ -81,20 +82,20 @@ class Window:
         return f"{' '.join(parts) or 'every day'} ({self.timezone})"
 
     def has(self, instant: datetime) -> bool:
-        """Return whether the window is open at that instant."""
-        found = self.open_until(instant)
-        return found is not None and found.end >= instant
+        """Return whether the window is open at an instant."""
+        stretch = self.open_until(instant)
+        return stretch is not None and stretch.end >= instant
 
     def open_after(self, instant: datetime) -> Stretch | None:
-        """Return the first open stretch that ends at or after `instant`."""
-        return next((each for each in self._stretches(instant, _DAY) if each.end >= instant), None)
+        """Return the first open stretch that ends at or after `instant`, None if there is none within nine days."""
+        return next((stretch for stretch in self._stretches(instant, _DAY) if stretch.end >= instant), None)
 
     def open_until(self, instant: datetime) -> Stretch | None:
-        """Return the last open stretch that begins at or before `instant`."""
-        return next((each for each in self._stretches(instant, -_DAY) if each.begin <= instant), None)
+        """Return the last open stretch that begins at or before `instant`, None if there is none within nine days."""
+        return next((stretch for stretch in self._stretches(instant, -_DAY) if stretch.begin <= instant), None)
 
     def _stretches(self, around: datetime, step: timedelta) -> Iterator[Stretch]:
-        """Yield the stretches of the days around an instant and of those that follow (or precede), for nine days."""
+        """Yield the stretches of ten days in the direction of `step`, beginning one day before `around`."""
         day = around.astimezone(load_zone(self.timezone)).date() - step
         for _ in range(10):
             if day.weekday() in self.weekdays:
@@ -102,25 +103,25 @@ class Window:
             day += step
 
     def _opened_on(self, day: date) -> list[Stretch]:
-        """Return the stretches that begin on that day: one, but for days on which the clocks jump."""
+        """Return the stretches that begin on a day: one, or several when the clock changes in between."""
         begin, end = self._hours(day)
-        earliest, latest = begin - _FURTHEST, end + _FURTHEST
+        earliest, latest = begin - _MAX_UTC_OFFSET, end + _MAX_UTC_OFFSET
         jumps = [change.at for change in changes_between(self.timezone, earliest, latest)]
-        found: list[Stretch] = []
+        stretches: list[Stretch] = []
         for first, following in pairwise([earliest, *jumps, latest]):
             offset = first.astimezone(load_zone(self.timezone)).utcoffset() or timedelta(0)
-            opens, closes = max(first, begin - offset), min(following - _INSTANT, end - offset)
+            opens, closes = max(first, begin - offset), min(following - _MICROSECOND, end - offset)
             if opens > closes:
                 continue
-            if found and opens - found[-1].end <= _INSTANT:
-                opens = found.pop().begin
-            found.append(Stretch(opens, closes))
-        return found
+            if stretches and opens - stretches[-1].end <= _MICROSECOND:
+                opens = stretches.pop().begin
+            stretches.append(Stretch(opens, closes))
+        return stretches
 
     def _hours(self, day: date) -> tuple[datetime, datetime]:
-        """Return when it opens and closes by the wall clock, written as if that showed UTC."""
+        """Return the local times at which the window opens and closes, written as if they were UTC."""
         if self.begin is None or self.end is None:
-            return datetime.combine(day, time(), UTC), datetime.combine(day + _DAY, time(), UTC) - _INSTANT
+            return datetime.combine(day, time(), UTC), datetime.combine(day + _DAY, time(), UTC) - _MICROSECOND
         last = day if self.end > self.begin else day + _DAY
         return datetime.combine(day, self.begin, UTC), datetime.combine(last, self.end, UTC)
 
@@ -128,35 +129,35 @@ class Window:
 def _read_times(value: object) -> tuple[time, time]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise Invalid({"between": 'Give two times of day, such as ["09:00", "17:00"].'})
-    begin, end = (_read_time(each) for each in value)
+    begin, end = (_read_time(text) for text in value)
     if begin == end:
         raise Invalid({"between": "The two times must differ."})
     return begin, end
 
 
 def _read_time(value: object) -> time:
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     try:
-        if found is None:
+        if match is None:
             raise ValueError
-        hour, minute, second = (int(part or 0) for part in found.groups())
+        hour, minute, second = (int(part or 0) for part in match.groups())
         return time(hour, minute, second)
     except ValueError:
-        raise Invalid({"between": f"{ascii(value)[:40]} is no time of day, such as 09:00."}) from None
+        raise Invalid({"between": f"{ascii(value)[:40]} is not a time of day such as 09:00."}) from None
 
 
 def _read_days(value: object) -> frozenset[int]:
     parts = value.upper().replace(" ", "").split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not parts:
-        raise Invalid({"weekdays": "Name weekdays, such as MON-FRI or SAT,SUN."})
-    found: set[int] = set()
+        raise Invalid({"weekdays": "Give weekdays such as MON-FRI or SAT,SUN."})
+    days: set[int] = set()
     for part in parts:
         first, _, last = str(part).upper().partition("-")
         if first not in DAYS or (last or first) not in DAYS:
-            raise Invalid({"weekdays": f"{ascii(part)[:40]} names no weekdays; write MON-FRI or SAT,SUN."})
+            raise Invalid({"weekdays": f"{ascii(part)[:40]} is not a weekday or range; write MON-FRI or SAT,SUN."})
         begin, end = DAYS.index(first), DAYS.index(last or first)
-        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
-    return frozenset(found)
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(days)
 
 
 def _write_time(value: time) -> str:

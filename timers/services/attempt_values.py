@@ -1,4 +1,4 @@
-"""Values that the services of executions exchange: an attempt that has started, and the end of one."""
+"""Values that the services of executions share: started attempts and their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.services.timers.definition_cache import CachedDefinition
 
 @dataclass(frozen=True, slots=True)
 class StartedAttempt:
-    """An attempt that is ours: `attempt` is its fencing number, `lost_attempts` how many of those before got lost."""
+    """An attempt held by this worker. `attempt` is its fencing number, `lost_attempts` counts the lost ones before."""
 
     execution_id: UUID
     timer_id: UUID
@@ -43,7 +43,7 @@ class StartedAttempt:
 
     @classmethod
     def of(cls, execution: Execution, instructions: CachedDefinition) -> StartedAttempt:
-        """Return the attempt that an execution is at."""
+        """Return the current attempt of an execution."""
         return cls(
             execution.pk,
             execution.timer_id,
@@ -56,12 +56,12 @@ class StartedAttempt:
 
 
 LOST = "lost"
-"""Why an execution failed whose workers died again and again."""
+"""Failure reason of an execution whose workers died repeatedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """An attempt that ended."""
+    """The result of an attempt that has ended."""
 
     begun: StartedAttempt
     outcome: Outcome
@@ -71,7 +71,7 @@ class AttemptResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndedExecution:
-    """An execution that has ended. `in_series` says whether it counts for failures in a row."""
+    """An execution that has ended. `in_series`: it counts for failures in a row."""
 
     begun: StartedAttempt
     outcome: Outcome
@@ -79,7 +79,7 @@ class EndedExecution:
     in_series: bool
 
     def failures_after(self, before: int) -> int:
-        """Return how many failures in a row there are now."""
+        """Return the number of failures in a row after this execution; `before` is the number before it."""
         if not self.in_series or self.status not in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
             return before
         return before + 1 if self.status == ExecutionStatus.FAILED else 0

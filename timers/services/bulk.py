@@ -1,4 +1,4 @@
-"""One deed for many timers or executions: each is done for itself, and says how it went."""
+"""Bulk actions on timers and executions. Each object is handled on its own and has its own result."""
 
 from __future__ import annotations
 
@@ -14,53 +14,55 @@ from timers.models import Execution, Schedule, Timer
 from timers.services.executions import commands as executions
 from timers.services.timers import commands as timers
 
-MAX_AT_ONCE = 500
-"""Things at once; each takes a transaction of its own."""
+MAX_OBJECTS = 500
+"""Maximum number of objects in one bulk action; each takes a transaction of its own."""
 
 
 @dataclass(frozen=True)
-class BulkResult:
-    """What became of one timer, or of one of its executions, in a sentence."""
+class BulkActionResult:
+    """The result of a bulk action for one timer or execution, as a sentence."""
 
     timer: Timer
     done: bool
     sentence: str
     execution: Execution | None = None
-    """The new one, of what is run again."""
+    """The new execution of a rerun."""
 
 
-def pause(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
-    return _each(chosen, lambda timer: _changed(timer, timers.pause(timer, by=by, now=now), "Paused.", "Was paused."))
+def pause(selected: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkActionResult]:
+    return _for_each_timer(
+        selected, lambda timer: _status_text(timer, timers.pause(timer, by=by, now=now), "Paused.", "Was paused.")
+    )
 
 
-def resume(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
-    def deed(timer: Timer) -> str:
-        return _changed(timer, timers.resume(timer, by=by, now=now), "Active again.", "Was active.")
+def resume(selected: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkActionResult]:
+    def action(timer: Timer) -> str:
+        return _status_text(timer, timers.resume(timer, by=by, now=now), "Active again.", "Was active.")
 
-    return _each(chosen, deed)
+    return _for_each_timer(selected, action)
 
 
-def run(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
-    def deed(timer: Timer) -> str:
+def run(selected: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkActionResult]:
+    def action(timer: Timer) -> str:
         timers.run_now(timer, by=by, now=now)
         return "Runs now."
 
-    return _each(chosen, deed)
+    return _for_each_timer(selected, action)
 
 
-def delete(chosen: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkResult]:
-    def deed(timer: Timer) -> str:
+def delete(selected: Iterable[Timer], *, by: Any, now: datetime) -> list[BulkActionResult]:
+    def action(timer: Timer) -> str:
         timers.delete(timer, by=by, now=now)
         return "Deleted. Its history stays."
 
-    return _each(chosen, deed)
+    return _for_each_timer(selected, action)
 
 
-def tag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkResult]:
-    """Give each timer a tag, `key` or `key:value`, beside those that it has. Raises Invalid naming tag."""
+def tag(selected: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkActionResult]:
+    """Add a tag, `key` or `key:value`, to each timer. Raises Invalid naming tag."""
     key, value = _read(text)
 
-    def deed(timer: Timer) -> str:
+    def action(timer: Timer) -> str:
         with transaction.atomic():
             values = _values(timer)
             if value in values.get(key, []):
@@ -69,50 +71,51 @@ def tag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[B
             timers.set_tags(timer, tags=values, by=by, now=now)
         return "Tagged."
 
-    return _each(chosen, deed)
+    return _for_each_timer(selected, action)
 
 
-def untag(chosen: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkResult]:
-    """Take a tag from each timer: `key:value`, or `key` whatever its value. Raises Invalid naming tag."""
+def untag(selected: Iterable[Timer], *, text: str, by: Any, now: datetime) -> list[BulkActionResult]:
+    """Remove a tag from each timer: `key:value`, or `key` with any value. Raises Invalid naming tag."""
     key, value = _read(text)
 
-    def deed(timer: Timer) -> str:
+    def action(timer: Timer) -> str:
         with transaction.atomic():
             values = _values(timer)
-            kept = [each for each in values.get(key, []) if value and each != value]
-            if kept == values.get(key, []):
+            present = values.get(key, [])
+            kept = [other for other in present if other != value] if value else []
+            if kept == present:
                 raise Conflict("It has no such tag.")
             timers.set_tags(timer, tags={**values, key: kept}, by=by, now=now)
-        return "The tag is gone."
+        return "Removed the tag."
 
-    return _each(chosen, deed)
+    return _for_each_timer(selected, action)
 
 
-def rerun(chosen: Iterable[Execution], *, by: Any, now: datetime) -> list[BulkResult]:
-    """Run each execution again, as its timer is defined now."""
+def rerun(selected: Iterable[Execution], *, by: Any, now: datetime) -> list[BulkActionResult]:
+    """Run each execution again, with the current definition of its timer."""
     results = []
-    for execution in chosen:
+    for execution in selected:
         try:
             again = executions.rerun(execution, by=by, now=now)
-            results.append(BulkResult(execution.timer, True, "Runs again.", again))
+            results.append(BulkActionResult(execution.timer, True, "Runs again.", again))
         except TimersError as error:
-            results.append(BulkResult(execution.timer, False, error.message))
+            results.append(BulkActionResult(execution.timer, False, error.message))
     return results
 
 
-def _each(chosen: Iterable[Timer], deed: Callable[[Timer], str]) -> list[BulkResult]:
+def _for_each_timer(selected: Iterable[Timer], action: Callable[[Timer], str]) -> list[BulkActionResult]:
     results = []
-    for timer in chosen:
+    for timer in selected:
         try:
-            results.append(BulkResult(timer, True, deed(timer)))
+            results.append(BulkActionResult(timer, True, action(timer)))
         except Invalid as error:
-            results.append(BulkResult(timer, False, next(iter(error.fields.values()))[0]))
+            results.append(BulkActionResult(timer, False, next(iter(error.fields.values()))[0]))
         except TimersError as error:
-            results.append(BulkResult(timer, False, error.message))
+            results.append(BulkActionResult(timer, False, error.message))
     return results
 
 
-def _changed(before: Timer, after: Timer, changed: str, same: str) -> str:
+def _status_text(before: Timer, after: Timer, changed: str, same: str) -> str:
     return same if before.status == after.status else changed
 
 
@@ -124,7 +127,7 @@ def _read(text: str) -> tuple[str, str]:
 
 
 def _values(timer: Timer) -> dict[str, list[str]]:
-    """Return the tags as lists of values; the timer is ours until the transaction ends."""
+    """Return the tags as lists of values, and lock the timer until the transaction ends."""
     Schedule.objects.select_for_update().get(pk=timer.pk)
     tags = timers.tags_of(timer)
     return {key: list(values) if isinstance(values, list) else [values] for key, values in tags.items()}

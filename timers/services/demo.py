@@ -1,4 +1,4 @@
-"""What `manage.py up --demo` loads, so that the first page is alive. Harmless when repeated."""
+"""The example collections and timers of `manage.py up --demo`. Loading them again changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = {
 
 
 def load(*, now: datetime) -> list[Timer]:
-    """Make the demo's collections and timers where they are missing; return the timers that were made."""
+    """Create the missing collections and timers of the demo; return the timers that were created."""
     owner = get_user_model().objects.filter(is_staff=True, is_active=True).order_by("pk").first()
     if owner is None:
         return []
@@ -70,7 +70,7 @@ def _collection(pk: UUID, name: str, folder: Path, home: str, *, owner: Any, now
 
 
 def _timers() -> list[dict[str, Any]]:
-    """Return what is made; the webhook only where the site opens its echo to it, which `up --demo` does."""
+    """Return the arguments of the demo's timers. The webhook has a URL only with `up --demo`, which opens the echo."""
     return [
         {
             "name": "Copy new readings to the archive",

@@ -1,4 +1,4 @@
-"""Records what happened, for people to read: the only writer of events."""
+"""The history for people: the only writer of events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record(
     text: str = "",
     **data: Any,
 ) -> None:
-    """Append one line of history, in the caller's transaction. `verb` is a stable word in the past tense."""
+    """Append an event, in the caller's transaction. `verb` is a stable word in the past tense."""
     Event.objects.create(
         at=now, actor=by, owner=owner, verb=verb, timer_id=timer_id, object_id=object_id, text=text, data=data
     )

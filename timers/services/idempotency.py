@@ -1,4 +1,4 @@
-"""Doing a request once: its answer is kept with its effects, in one transaction, for whoever repeats it."""
+"""Idempotent requests: the answer is stored in the transaction of its effects and returned to repeated requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from timers.errors import Conflict, Invalid
 from timers.models import IdempotentAnswer
 from timers.models.fields import cipher
 
-KEPT_FOR = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """What was answered: the HTTP status and the exact text of the document; `repeated` when it was kept."""
+    """An answer: HTTP status and exact text of the document. `repeated`: an earlier request stored it."""
 
     status: int
     text: str
@@ -31,41 +31,41 @@ class StoredAnswer:
 def once(
     *, owner: Any, path: str, key: str, body: object, now: datetime, work: Callable[[], StoredAnswer]
 ) -> StoredAnswer:
-    """Return what `work` answers, or what it answered within the last day to the same owner, path and key.
+    """Return the answer of `work`, or its answer within the last day for the same owner, path and key.
 
-    Effects and answer are committed together, so a crash leaves both or neither. Somebody who repeats while the first
-    is still at it waits in the database. An error of `work` leaves nothing, so a repeat tries again. Raises Conflict
-    when the body differs from the first one, Invalid when the key is too long.
+    Effects and answer are committed together, so a crash leaves both or neither. A repeated request waits in the
+    database while the first one runs. An error of `work` stores nothing, so a repeat tries again. Raises Conflict
+    when the body differs from the first one, Invalid when the key is malformed or key or path are too long.
     """
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
         raise Invalid({"Idempotency-Key": f"Give a key of 1 to {MAX_KEY_LENGTH} visible ASCII characters."})
     if len(path) > MAX_KEY_LENGTH:
         raise Invalid({"Idempotency-Key": "This path is too long to be repeated safely."})
     with transaction.atomic():
-        kept = _take(owner=owner, path=path, key=key, body_digest=_digest(body), now=now)
+        kept = _get_or_create(owner=owner, path=path, key=key, body_digest=_digest(body), now=now)
         if kept.status is not None:
             return _read(kept, body)
         answer = work()
-        _keep(kept, answer)
+        _store(kept, answer)
     return answer
 
 
-def is_kept(*, owner: Any, path: str, key: str, now: datetime) -> bool:
-    """Return whether `once` will answer from what is kept, so that what comes before it need not be done again."""
+def has_answer(*, owner: Any, path: str, key: str, now: datetime) -> bool:
+    """Return whether `once` would return a stored answer, so that the caller can skip preparations."""
     rows = IdempotentAnswer.objects.filter(owner=owner, path=path, key=key, status__isnull=False)
-    return rows.filter(created_at__gt=now - KEPT_FOR).exists()
+    return rows.filter(created_at__gt=now - RETENTION).exists()
 
 
-def _take(*, owner: Any, path: str, key: str, body_digest: str, now: datetime) -> IdempotentAnswer:
-    """Return the row of this key: the one kept from before, or a new one that is ours to fill."""
+def _get_or_create(*, owner: Any, path: str, key: str, body_digest: str, now: datetime) -> IdempotentAnswer:
+    """Return the row of the key: the stored one, or a new one to be filled."""
     rows = IdempotentAnswer.objects.filter(owner=owner, path=path, key=key)
-    rows.filter(created_at__lte=now - KEPT_FOR).delete()
+    rows.filter(created_at__lte=now - RETENTION).delete()
     try:
         with transaction.atomic():
             return IdempotentAnswer.objects.create(
                 owner=owner, path=path, key=key, body_digest=body_digest, created_at=now
             )
-    except IntegrityError:  # PostgreSQL waited here until the first one was done
+    except IntegrityError:  # PostgreSQL waited here until the first request was done
         return rows.get()
 
 
@@ -75,8 +75,8 @@ def _read(kept: IdempotentAnswer, body: object) -> StoredAnswer:
     return StoredAnswer(kept.status or 200, cipher().decrypt(str(kept.answer).encode()).decode(), repeated=True)
 
 
-def _keep(kept: IdempotentAnswer, answer: StoredAnswer) -> None:
-    """Fill the row. The text is encrypted, for an answer may show a new secret."""
+def _store(kept: IdempotentAnswer, answer: StoredAnswer) -> None:
+    """Store the answer in the row. The text is encrypted, because an answer may contain a new secret."""
     kept.status = answer.status
     kept.answer = cipher().encrypt(answer.text.encode()).decode()
     kept.save(update_fields=["status", "answer"])

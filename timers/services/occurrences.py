@@ -1,4 +1,4 @@
-"""Executions as rows of a timer: created, cancelled while they wait, withdrawn, recorded as left out."""
+"""Execution rows: create, cancel while waiting, withdraw before they are due, record as skipped."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from timers.scheduling.catchup import SkippedRun
 
 
 def create_manual(timer: Timer, *, by: Any, now: datetime, send: bool = True) -> Execution:
-    """Return an execution that starts now, made by hand; its message joins the transaction.
+    """Create and return a manual execution that starts now. Its message is sent in the same transaction.
 
-    Without `send` the caller carries it out itself.
+    Without `send` no message is sent: the caller runs it itself.
     """
     return create(timer, trigger=Trigger.MANUAL, scheduled_for=now, serial=new_serial(), now=now, send=send)
 
 
 def create_caught_up(timer: Timer, *, planned: datetime, now: datetime) -> Execution:
-    """Return an execution that makes up now for a missed occurrence."""
+    """Create and return an execution that makes up for a missed occurrence now."""
     return create(timer, trigger=Trigger.CATCH_UP, scheduled_for=planned, serial=0, now=now)
 
 
 def cancel_waiting(timer_id: UUID, *, by: Any, now: datetime) -> int:
-    """Cancel what waits to begin or to be tried again; return how many those were. What runs goes on."""
+    """Cancel the timer's executions that wait to begin or to be retried; return their number. Running ones go on."""
     return moves.CANCEL_WAITING.change(now=to_us(now), timer_id=timer_id.hex)
 
 
 def withdraw(timer_id: UUID, *, now: datetime) -> list[datetime]:
-    """Return the planned instants of what was claimed ahead and is not due yet; those rows and counts are undone."""
+    """Delete executions that were claimed ahead and are not due, with their counts; return their planned instants."""
     ahead = Execution.objects.unfinished().filter(
         timer_id=timer_id,
         status=ExecutionStatus.PENDING,
@@ -49,17 +49,17 @@ def withdraw(timer_id: UUID, *, now: datetime) -> list[datetime]:
         run_at__gt=now,
     )
     with transaction.atomic():
-        taken = []
+        withdrawn = []
         for execution in ahead.order_by("scheduled_for"):
             if Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.PENDING).delete()[0]:
-                taken.append(execution.scheduled_for)
-        if taken:
-            Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - len(taken), 0))
-    return taken
+                withdrawn.append(execution.scheduled_for)
+        if withdrawn:
+            Schedule.objects.filter(pk=timer_id).update(fired_count=Greatest(F("fired_count") - len(withdrawn), 0))
+    return withdrawn
 
 
 def record_skipped(timer_id: UUID, definition_id: int, run: SkippedRun, *, now: datetime) -> None:
-    """Write one row for neighbouring occurrences that were left out for one reason."""
+    """Store one row for neighbouring occurrences that were left out for one reason."""
     inserts.PLANNED.change(rows=[skipped(timer_id, definition_id, run, now=now)])
 
 
@@ -82,7 +82,7 @@ def skipped(timer_id: UUID, definition_id: int, run: SkippedRun, *, now: datetim
 
 
 def new_serial() -> int:
-    """Return a number that sets apart what was asked for in one microsecond."""
+    """Return a random number that distinguishes runs requested in the same microsecond."""
     return secrets.randbelow(2**62) + 1
 
 
@@ -90,7 +90,7 @@ def create(
     timer: Timer, *, trigger: Trigger, scheduled_for: datetime, serial: int, now: datetime, send: bool = True
 ) -> Execution:
     with transaction.atomic():
-        made = Execution.objects.create(
+        execution = Execution.objects.create(
             timer=timer,
             definition_id=timer.definition_id or 0,
             trigger=trigger,
@@ -101,5 +101,5 @@ def create(
             lease_until=now + EXECUTIONS.message_lease,
         )
         if send:
-            queue.enqueue_executions([(made.pk.hex, to_us(now), made.definition_id)])
-    return made
+            queue.enqueue_executions([(execution.pk.hex, to_us(now), execution.definition_id)])
+    return execution

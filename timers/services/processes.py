@@ -1,4 +1,4 @@
-"""Signs of life of dispatchers and clusters, and how far this machine's clock is from the database's."""
+"""Heartbeats of dispatchers and clusters, and the offset between this machine's clock and the database's."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from timers.models import Process, sql
 DISPATCHER = "dispatcher"
 CLUSTER = "cluster"
 
-LOOKS = 5
-"""How often the database's clock is looked at to know how far ours is from it."""
+CLOCK_SAMPLES = 5
+"""Number of times the database's clock is read to determine the offset."""
 
-GONE_AFTER = timedelta(minutes=5)
+FORGOTTEN_AFTER = timedelta(minutes=5)
 
 
-def beat(role: str, process: str, *, now: datetime, **details: Any) -> None:
-    """Note that a process is alive."""
+def record_heartbeat(role: str, process: str, *, now: datetime, **details: Any) -> None:
+    """Record the heartbeat of a process."""
     changed = Process.objects.filter(role=role, name=process).update(seen_at=now, details=details)
     if not changed:
         Process.objects.update_or_create(
@@ -31,34 +31,34 @@ def beat(role: str, process: str, *, now: datetime, **details: Any) -> None:
 
 
 def seen_since(role: str, process: str, *, since: datetime) -> bool:
-    """Return whether that process gave a sign of life after `since`."""
+    """Return whether the process had a heartbeat after `since`."""
     return Process.objects.filter(role=role, name=process, seen_at__gt=since).exists()
 
 
-def leave(role: str, process: str) -> None:
-    """Note that a process has ended in good order."""
+def unregister(role: str, process: str) -> None:
+    """Delete the row of a process that ends in good order."""
     Process.objects.filter(role=role, name=process).delete()
 
 
 def prune(*, now: datetime) -> int:
-    """Forget processes that have not been heard of for some minutes; return how many."""
-    return Process.objects.filter(seen_at__lt=now - GONE_AFTER).delete()[0]
+    """Delete the rows of processes without a heartbeat for some minutes; return their number."""
+    return Process.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()[0]
 
 
 def clock_offset() -> timedelta:
-    """Return what to add to this machine's time to have the database's; nothing for SQLite, which has no other.
+    """Return the offset to add to this machine's time to get the database's; zero for SQLite, which has no own clock.
 
-    Of some looks the quickest one counts. A difference that its own duration explains is none: who starts things
-    exactly on time must not be led astray by a busy moment.
+    The quickest of CLOCK_SAMPLES reads counts. A difference smaller than half its duration counts as zero, so that a
+    busy moment does not shift the start of executions.
     """
     if not sql.on_postgresql():
         return timedelta()
-    duration, offset = min(_look_at_clock() for _ in range(LOOKS))
+    duration, offset = min(_sample_clock() for _ in range(CLOCK_SAMPLES))
     return offset if abs(offset) > duration / 2 else timedelta()
 
 
-def _look_at_clock() -> tuple[timedelta, timedelta]:
-    """Return how long it took to ask the database for its time, and how far that was from ours halfway."""
+def _sample_clock() -> tuple[timedelta, timedelta]:
+    """Return the duration of a read of the database's clock, and its difference from our time halfway."""
     before, begun = clock.now(), time.monotonic()
     database_us = sql.fetch("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")[0][0]
     duration = timedelta(seconds=time.monotonic() - begun)

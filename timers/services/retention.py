@@ -1,4 +1,4 @@
-"""Prunes what is old: history beyond its keeping time. What is unfinished, and each timer's last runs, stay."""
+"""Pruning of old history. Unfinished rows and each timer's last runs are kept."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from timers.models import (
 from timers.services.executions import work_items as work
 from timers.services.people import tokens as access
 
-KEPT_RUNS = 10
-"""The last runs that a timer's document shows, whatever their age."""
+MIN_KEPT_RUNS = 10
+"""Number of last runs of a timer that are kept whatever their age, because its document shows them."""
 
-TOKENS_KEPT = timedelta(days=30)
-"""How long a token that apps held, and that is good for nothing any more, can still be told from an unknown one."""
+TOKEN_RETENTION = timedelta(days=30)
+"""Time for which an expired token of an app is kept, so that it can be distinguished from an unknown one."""
 
-ANSWERS_KEPT = timedelta(hours=24)
-AT_ONCE = 1_000
+ANSWER_RETENTION = timedelta(hours=24)
+BATCH_SIZE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows of each kind went away."""
+    """Number of deleted rows of each kind."""
 
     executions: int
     transfers: int
@@ -51,7 +51,7 @@ class Pruned:
 
 
 def prune(*, before: datetime, now: datetime) -> Pruned:
-    """Delete what has finished before that instant, and events; in small transactions."""
+    """Delete rows that finished before `before`, and older events, in small transactions; return their numbers."""
     return Pruned(
         executions=sum(_prune_timer(timer_id, before) for timer_id in _timers_with_history(before)),
         transfers=_prune_transfers(before),
@@ -60,7 +60,7 @@ def prune(*, before: datetime, now: datetime) -> Pruned:
         notices=_delete(Notice.objects.filter(created_at__lt=before, lease_until__isnull=True)),
         workflow_runs=_prune_workflow_runs(before),
         tokens=_prune_apps(now),
-        answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT)),
+        answers=_delete(IdempotentAnswer.objects.filter(created_at__lt=now - ANSWER_RETENTION)),
     )
 
 
@@ -71,7 +71,7 @@ def _timers_with_history(before: datetime) -> Iterator[UUID]:
 
 def _prune_timer(timer_id: UUID, before: datetime) -> int:
     runs = Execution.objects.that_ran().filter(timer_id=timer_id, started_at__isnull=False)
-    kept = list(runs.order_by("-scheduled_for").values_list("pk", flat=True)[:KEPT_RUNS])
+    kept = list(runs.order_by("-scheduled_for").values_list("pk", flat=True)[:MIN_KEPT_RUNS])
     old = Execution.objects.filter(timer_id=timer_id, scheduled_for__lt=before, status__in=FINISHED).exclude(
         pk__in=kept
     )
@@ -90,17 +90,17 @@ def _prune_workflow_runs(before: datetime) -> int:
 
 
 def _prune_apps(now: datetime) -> int:
-    """Delete what apps cannot use any more: tokens that ran out, and apps that registered and never came back."""
-    tokens = Token.objects.exclude(kind=access.PERSONAL).filter(expires_at__lt=now - TOKENS_KEPT)
+    """Delete expired tokens of apps, and registered apps without tokens; return their number."""
+    tokens = Token.objects.exclude(kind=access.PERSONAL).filter(expires_at__lt=now - TOKEN_RETENTION)
     holds = Token.objects.filter(client_id=OuterRef("client_id"))
-    idle = RegisteredApp.objects.filter(~Exists(holds), created_at__lt=now - TOKENS_KEPT)
+    idle = RegisteredApp.objects.filter(~Exists(holds), created_at__lt=now - TOKEN_RETENTION)
     return _delete(tokens) + _delete(idle)
 
 
 def _delete(old: Any, *, attempts: bool = False) -> int:
-    """Delete the rows of a QuerySet, some at a time; return how many those were."""
+    """Delete the rows of a QuerySet in batches; return their number."""
     number = 0
-    while ids := list(old.values_list("pk", flat=True)[:AT_ONCE]):
+    while ids := list(old.values_list("pk", flat=True)[:BATCH_SIZE]):
         with transaction.atomic():
             if attempts:
                 Attempt.objects.filter(execution_id__in=ids).delete()

@@ -1,6 +1,6 @@
-"""Signals that use cases send inside their transaction; whoever stands above them connects a receiver.
+"""Signals that use cases send inside their transaction, for receivers in packages above them.
 
-Receivers are connected when the app starts (`timers/apps.py`), so a package of services never imports one above it.
+Receivers are connected when the app starts (`timers/apps.py`), so that a package never imports one above it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
-from timers.queries.executions.detail import ExecutionDetail
+from timers.queries.executions.detail import ExecutionOverview
 
 register = template.Library()
 
@@ -44,7 +44,7 @@ class _Scale:
 
 
 @register.simple_tag(takes_context=True)
-def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
+def chain(context: Mapping[str, Any], shown: ExecutionOverview) -> SafeString:
     """Return the attempts along the time, with the waits between them; nothing for a single attempt."""
     attempts = shown.attempts[-MOST_DRAWN:]
     due = shown.execution.lease_until if shown.execution.status == "retrying" else None
@@ -65,7 +65,7 @@ def chain(context: Mapping[str, Any], shown: ExecutionDetail) -> SafeString:
     )
 
 
-def _words(shown: ExecutionDetail, due: datetime | None, zone: Any, now: datetime) -> str:
+def _words(shown: ExecutionOverview, due: datetime | None, zone: Any, now: datetime) -> str:
     states = [
         f"attempt {attempt.number} {attempt.outcome} after"
         f" {formatting.duration(attempt.finished_at - attempt.started_at)}"
@@ -103,7 +103,7 @@ def _axis(scale: _Scale, zone: Any) -> SafeString:
 
 
 def _marks(
-    shown: ExecutionDetail, attempts: list[Any], scale: _Scale, due: datetime | None, now: datetime
+    shown: ExecutionOverview, attempts: list[Any], scale: _Scale, due: datetime | None, now: datetime
 ) -> Iterator[SafeString]:
     for number, attempt in enumerate(attempts):
         begin, end = scale.x(attempt.started_at), scale.x(attempt.finished_at)

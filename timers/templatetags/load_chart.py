@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
-from timers.queries.executions.load_forecast import Cell, Load
+from timers.queries.executions.load_forecast import LoadCell, LoadForecast
 from timers.templatetags.formatting import iso
 
 register = template.Library()
@@ -22,7 +22,7 @@ HEIGHT = 48
 
 
 @register.simple_tag(takes_context=True)
-def skyline(context: Mapping[str, Any], load: Load) -> SafeString:
+def skyline(context: Mapping[str, Any], load: LoadForecast) -> SafeString:
     """Return the week as a row of bars, one per hour, named by its result."""
     hours, most = load.hours, max((cell.runs for cell in load.hours), default=0) or 1
     wide = 100 / max(1, len(hours))
@@ -41,7 +41,7 @@ def skyline(context: Mapping[str, Any], load: Load) -> SafeString:
     )
 
 
-def load_words(context: Mapping[str, Any], load: Load) -> str:
+def load_words(context: Mapping[str, Any], load: LoadForecast) -> str:
     """Return what the picture of the load says."""
     busiest, now, zone = load.busiest, context.get("now"), context.get("zone", UTC)
     if busiest is None or busiest.at is None:
@@ -52,14 +52,14 @@ def load_words(context: Mapping[str, Any], load: Load) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def load_cell(context: Mapping[str, Any], cell: Cell) -> SafeString:
+def load_cell(context: Mapping[str, Any], cell: LoadCell) -> SafeString:
     """Return one hour of the load as a cell of its table: a link to its timers when it has runs."""
     return format_html(
         "<td{}>{}</td>", mark_safe(' class="current"' if cell.current else ""), _hour(cell, context.get("zone", UTC))
     )
 
 
-def _hour(cell: Cell, zone: tzinfo) -> SafeString:
+def _hour(cell: LoadCell, zone: tzinfo) -> SafeString:
     if cell.at is None:
         return mark_safe('<span class="cell past">·</span>')
     if not cell.runs:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from timers import formatting
 from timers.lifecycle import ExecutionStatus
-from timers.queries.timers.runs import WEEKS, Days, Durations, RunDay, RunDuration
+from timers.queries.timers.runs import WEEKS, Durations, RunDay, RunDays, RunDuration
 
 register = template.Library()
 
@@ -104,7 +104,7 @@ _CROSS = SafeString(CROSS)
 
 
 @register.simple_tag
-def days_picture(shown: Days) -> SafeString:
+def days_picture(shown: RunDays) -> SafeString:
     """Return half a year as one square a day, a column a week: fuller with more runs, a cross where one failed."""
     width, height = _LEFT + WEEKS * _STEP - 2, _ABOVE + 7 * _STEP - 2
     cells = [
@@ -128,7 +128,7 @@ def days_picture(shown: Days) -> SafeString:
     )
 
 
-def days_words(shown: Days) -> str:
+def days_words(shown: RunDays) -> str:
     """Return the name of the picture: its result in words."""
     failing, runs = len(shown.failing), shown.runs
     many = f"{formatting.number(runs)} run{'' if runs == 1 else 's'}"
@@ -136,7 +136,7 @@ def days_words(shown: Days) -> str:
     return f"Days of the last {WEEKS} weeks: {many}, {said}" if runs else f"No run in the last {WEEKS} weeks"
 
 
-def _months(shown: Days) -> Iterator[tuple[int, str]]:
+def _months(shown: RunDays) -> Iterator[tuple[int, str]]:
     """Yield where each month begins; none so near to the edge, or to the one before, that its name has no room."""
     last = -WEEKS
     for column, week in enumerate(shown.weeks):
@@ -148,12 +148,12 @@ def _months(shown: Days) -> Iterator[tuple[int, str]]:
             yield _LEFT + column * _STEP, f"{first:%b}"
 
 
-def _begins_soon(shown: Days) -> bool:
+def _begins_soon(shown: RunDays) -> bool:
     """Return whether another month begins in one of the next columns, so that its name takes the room."""
     return any(day.date.day == 1 for week in shown.weeks[1:3] for day in week)
 
 
-def _cell(day: RunDay, x: int, y: int, shown: Days) -> SafeString:
+def _cell(day: RunDay, x: int, y: int, shown: RunDays) -> SafeString:
     middle_x, middle_y = x + _CELL / 2, y + _CELL / 2
     mark = SafeString("")
     if day.failed:

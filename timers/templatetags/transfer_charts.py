@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
 from timers.copying.plan import FileVerdict
-from timers.queries.transfers.files import Summary
-from timers.queries.transfers.rate_curve import Curve
+from timers.queries.transfers.files import FileTotals
+from timers.queries.transfers.rate_curve import RateCurve
 from timers.templatetags.transfer_files import VERDICTS
 
 register = template.Library()
@@ -26,7 +26,7 @@ HEIGHT = 132
 
 
 @register.simple_tag
-def shares(summary: Summary) -> SafeString:
+def shares(summary: FileTotals) -> SafeString:
     """Return a bar of what a dry run found, named by its result."""
     counts = {verdict: summary.verdicts[verdict].files for verdict in _SHARES}
     total = sum(counts.values())
@@ -52,7 +52,7 @@ def _share_words(count: int, total: int) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def speed_picture(context: Mapping[str, Any], curve: Curve) -> SafeString:
+def speed_picture(context: Mapping[str, Any], curve: RateCurve) -> SafeString:
     """Return the course of the speed as a picture, named by its result."""
     line = " ".join(f"{x * 100:.2f},{HEIGHT - y * HEIGHT:.1f}" for x, y in curve.points)
     first, last = (f"{x * 100:.2f}" for x, _ in (curve.points[0], curve.points[-1]))
@@ -74,7 +74,7 @@ def speed_picture(context: Mapping[str, Any], curve: Curve) -> SafeString:
     )
 
 
-def _speed_words(context: Mapping[str, Any], curve: Curve) -> str:
+def _speed_words(context: Mapping[str, Any], curve: RateCurve) -> str:
     since = formatting.clock_text(curve.began, context.get("zone", UTC), style="time")
     mean, highest = formatting.size(curve.mean), formatting.size(curve.highest)
     return f"Throughput since {since}: {mean}/s in the mean, {highest}/s at most"

@@ -91,7 +91,7 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[PaletteEntry]
 def _things(user: Any, words: str) -> list[tuple[str, list[PaletteEntry]]]:
     """Return what is called like that, sort by sort; of an id the one thing that has it."""
     try:
-        thing = search.with_id(user, uuid.UUID(words))
+        thing = search.find_by_id(user, uuid.UUID(words))
     except ValueError:
         return [
             ("Timers", [_entry(each) for each in search.timers(user, words, most=MOST_TIMERS)]),

@@ -1,1 +1,1 @@
-"""What follows what in a workflow: definitions, references between tasks, retries and the next step. Pure."""
+"""Rules of workflows: definitions, references between tasks, retries, and the next step. Pure code."""

@@ -1,7 +1,6 @@
-"""Definitions of workflows: a name, a version, and tasks that are done one after the other.
+"""Definitions of workflows: a name, a version, and tasks that run one after the other.
 
-The document is Conductor's WorkflowDef, with a closed list of task types; keys that are not known are kept by whoever
-stores it.
+The document is Conductor's WorkflowDef, with a closed list of task types. Unknown keys stay in the stored document.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ TIMEOUT_POLICIES = ("TIME_OUT_WF", ALERT_ONLY)
 
 
 class TaskType(StrEnum):
-    """The closed list of what a task can be."""
+    """The supported types of tasks."""
 
     SIMPLE = "SIMPLE"
     """Waits for a worker that polls for it."""
@@ -32,7 +31,7 @@ class TaskType(StrEnum):
     SET_VARIABLE = "SET_VARIABLE"
     """Sets variables of the run."""
     WAIT = "WAIT"
-    """Waits for a while, until an instant, or for a result from outside."""
+    """Waits for a duration, until an instant, or for a result from outside."""
     TERMINATE = "TERMINATE"
     """Ends the run."""
     TRANSFER = "TRANSFER"
@@ -41,19 +40,19 @@ class TaskType(StrEnum):
     """Calls a registered Python function."""
 
 
-AT_ONCE = frozenset({TaskType.SET_VARIABLE, TaskType.TERMINATE})
-"""Types that are done the moment they are reached."""
+IMMEDIATE_TYPES = frozenset({TaskType.SET_VARIABLE, TaskType.TERMINATE})
+"""Types that are completed as soon as they are reached."""
 
-CARRIED_OUT_HERE = frozenset({TaskType.HTTP, TaskType.TRANSFER, TaskType.CODE})
-"""Types that this service's own workers carry out."""
+BUILT_IN_TYPES = frozenset({TaskType.HTTP, TaskType.TRANSFER, TaskType.CODE})
+"""Types that this service's own workers run."""
 
-ENDINGS = ("COMPLETED", "FAILED", "TERMINATED")
-"""What a TERMINATE task can make of the run."""
+TERMINATION_STATUSES = ("COMPLETED", "FAILED", "TERMINATED")
+"""Statuses in which a TERMINATE task can end the run."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a definition. `reference` is its name within the workflow, `name` what workers poll for."""
+    """One task of a definition. `reference` is its name within the workflow, `name` the type that workers poll for."""
 
     name: str
     reference: str
@@ -61,12 +60,12 @@ class Task:
     inputs: Mapping[str, Any]
     optional: bool
     retries: int | None = None
-    """How often it is tried again; None where the definition of the task says so."""
+    """Maximum number of retries; None takes it from the task definition."""
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """A definition that was read. `outputs` is None where the last task's output is that of the workflow."""
+    """A parsed definition. `outputs` is None if the output of the last task is the output of the workflow."""
 
     name: str
     version: int
@@ -77,13 +76,13 @@ class Workflow:
     outputs: Mapping[str, Any] | None = None
     timeout_seconds: int = 0
     only_alerts: bool = False
-    """Whether going on beyond `timeout_seconds` is only noted, not stopped."""
+    """True if exceeding `timeout_seconds` is only recorded and does not stop the run."""
 
 
 def read(document: object) -> Workflow:
-    """Return the definition of a document; raises Invalid naming each field that cannot work, by path."""
+    """Return the definition of a document; raises Invalid naming the wrong field, by path."""
     if not isinstance(document, Mapping):
-        raise Invalid({"": "A workflow definition is an object with a name and tasks."})
+        raise Invalid({"": "A workflow definition must be an object with a name and tasks."})
     policy = document.get("timeoutPolicy")
     if policy not in (None, "", *TIMEOUT_POLICIES):
         raise Invalid({"timeoutPolicy": f"Must be one of {', '.join(TIMEOUT_POLICIES)}."})
@@ -102,7 +101,7 @@ def read(document: object) -> Workflow:
 
 
 def read_version(value: object, field: str) -> int | None:
-    """Return a version, a whole number from 1; None where none is given."""
+    """Return a version, a whole number from 1, None when none is given; raises Invalid."""
     return None if value is None else validation.whole(value, field, minimum=1)
 
 
@@ -127,11 +126,11 @@ def _tasks(value: object) -> tuple[Task, ...]:
 
 def _task(document: object) -> Task:
     if not isinstance(document, Mapping):
-        raise Invalid({"": "A task is an object with a name, a taskReferenceName and a type."})
+        raise Invalid({"": "A task must be an object with a name, a taskReferenceName and a type."})
     name = validation.path_name(document.get("name"), "name")
     reference = validation.path_name(document.get("taskReferenceName"), "taskReferenceName")
     if reference == "workflow":
-        raise Invalid({"taskReferenceName": "'workflow' names the run itself."})
+        raise Invalid({"taskReferenceName": "'workflow' is reserved: it names the run itself."})
     task = Task(
         name=name,
         reference=reference,
@@ -156,7 +155,7 @@ def _type(value: object, name: str) -> TaskType:
     raise Invalid({"type": f"Task type {value!r} of task {name!r} is not supported; known: {', '.join(TaskType)}."})
 
 
-# What can be seen to be wrong before anything runs
+# Checks of a task's inputs before any run
 
 
 def _no_check(task: Task) -> None: ...
@@ -185,13 +184,13 @@ def _check_wait(task: Task) -> None:
 
 def _check_terminate(task: Task) -> None:
     status = task.inputs.get("terminationStatus")
-    if status is not None and not has_reference(status) and status not in ENDINGS:
-        raise Invalid({"inputParameters.terminationStatus": f"Must be one of {', '.join(ENDINGS)}."})
+    if status is not None and not has_reference(status) and status not in TERMINATION_STATUSES:
+        raise Invalid({"inputParameters.terminationStatus": f"Must be one of {', '.join(TERMINATION_STATUSES)}."})
 
 
 def _check_code(task: Task) -> None:
     if not isinstance(task.inputs.get("function"), str):
-        raise Invalid({"inputParameters.function": "A CODE task names a registered function."})
+        raise Invalid({"inputParameters.function": "A CODE task needs the name of a registered function."})
 
 
 _CHECKS = {

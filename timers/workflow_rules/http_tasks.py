@@ -1,4 +1,4 @@
-"""An HTTP task in the words of the webhook action, and its answer in those of a workflow."""
+"""Conversion of an HTTP task to the webhook action, and of the webhook's answer to the task's output."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from timers import validation
 from timers.errors import Invalid
 
-DEFAULT_SECONDS = 30.0
+DEFAULT_TIMEOUT_SECONDS = 30.0
 MAX_TIMEOUT_SECONDS = 600.0
 _KEYS = ("connectionTimeOut", "readTimeOut")
 
 
 def webhook_body(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of the webhook action that an HTTP task asks for; raises Invalid naming the field."""
+    """Return the body of the webhook action for an HTTP task; raises Invalid naming the field."""
     request = inputs.get("http_request")
     if not isinstance(request, Mapping):
         raise Invalid({"http_request": "An HTTP task needs an http_request object."})
     body: dict[str, Any] = {"url": request.get("uri"), "method": request.get("method") or "GET"}
-    given = validation.mapping(request.get("headers"), "http_request.headers")
-    headers = {str(name): _header(value) for name, value in given.items() if value is not None}
+    given_headers = validation.mapping(request.get("headers"), "http_request.headers")
+    headers = {str(name): _header(value) for name, value in given_headers.items() if value is not None}
     present = {name.lower() for name in headers}
     for key, header in (("accept", "Accept"), ("contentType", "Content-Type")):
         if request.get(key) and header.lower() not in present and (key == "accept" or request.get("body") is not None):
@@ -44,16 +44,16 @@ def _header(value: object) -> str:
 
 
 def seconds(inputs: Mapping[str, Any]) -> float:
-    """Return how long the request may take altogether; its two times are given in milliseconds."""
+    """Return the time limit of the whole request in seconds. The inputs give two limits in milliseconds."""
     request = inputs.get("http_request")
-    given = [request[key] for key in _KEYS if request.get(key)] if isinstance(request, Mapping) else []
-    if not given or not all(isinstance(each, int | float) and each > 0 for each in given):
-        return DEFAULT_SECONDS
-    return min(MAX_TIMEOUT_SECONDS, max(sum(given) / 1000, 0.1))
+    limits = [request[key] for key in _KEYS if request.get(key)] if isinstance(request, Mapping) else []
+    if not limits or not all(isinstance(limit, int | float) and limit > 0 for limit in limits):
+        return DEFAULT_TIMEOUT_SECONDS
+    return min(MAX_TIMEOUT_SECONDS, max(sum(limits) / 1000, 0.1))
 
 
 def output(result: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what the task gives to those after it: the answer, its body parsed when it is JSON."""
+    """Return the output of the task: the answer, with its body parsed if it is JSON."""
     if not result:
         return {}
     status = result["status_code"]
@@ -75,4 +75,4 @@ def _parsed(text: str) -> Any:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,4 +1,4 @@
-"""`${...}` references: what a task is given from the workflow's input, its variables and the tasks before."""
+"""`${...}` references in a task's inputs: to the workflow's input, its variables, and earlier tasks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _REFERENCE = re.compile(r"(\$?)\$\{([^{}]*)\}")
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|\"([^\"]*)\")\]")
 
 MAX_DEPTH = 100
-"""How deep a document is looked through; what lies deeper stays as it is."""
+"""Depth up to which references in a document are replaced; deeper values stay as they are."""
 
 MAX_BYTES = 10 * 1024 * 1024
-"""How many characters of JSON, more or less, references may come to: a few lines could ask for any number."""
+"""Approximate limit on the JSON characters after replacement: a few references could produce any number."""
 
-TOO_LARGE = "What references come to is larger than 10 MiB."
-PER_VALUE = 8
-"""What a number, or the signs around a value, count for."""
+TOO_LARGE = "The values of the references are larger than 10 MiB."
+VALUE_OVERHEAD = 8
+"""Characters counted for a number, or for the punctuation around a value."""
 
 
 def resolve(value: Any, scope: Mapping[str, Any], *, depth: int = 0) -> Any:
     """Return the value with every reference replaced.
 
-    A text that is one reference becomes what it names, with its type; inside longer text it becomes text. What is
-    unknown is null, and nothing inside longer text. `$${x}` stands for the text `${x}`. Raises Invalid for text that
-    is too long; whether the whole is, `weight` says.
+    A text that is a single reference becomes the referenced value, with its type. Inside longer text a value becomes
+    text. An unknown reference becomes null, and nothing inside longer text. `$${x}` stands for the text `${x}`. Raises
+    Invalid for a text that becomes too long; `weight` checks the size of the whole.
     """
     if depth > MAX_DEPTH:
         return value
@@ -42,43 +42,43 @@ def resolve(value: Any, scope: Mapping[str, Any], *, depth: int = 0) -> Any:
 
 
 def has_reference(value: Any) -> bool:
-    """Return whether a text holds a reference, so that its content is not known before the run."""
-    return isinstance(value, str) and any(not found[1] for found in _REFERENCE.finditer(value))
+    """Return whether a text contains a reference, so that its value is unknown before the run."""
+    return isinstance(value, str) and any(not match[1] for match in _REFERENCE.finditer(value))
 
 
 def look_up(path: str, scope: Mapping[str, Any]) -> Any:
-    """Return what a path such as `first.output.rows[0].id` names, or None."""
-    found: Any = scope
+    """Return the value at a path such as `first.output.rows[0].id`, None if there is none."""
+    current: Any = scope
     end = 0
     for part in _PART.finditer(path.strip()):
         if part.start() != end:
             return None
         end = part.end()
-        found = _step(found, part)
-        if found is None:
+        current = _step(current, part)
+        if current is None:
             return None
-    return found if end == len(path.strip()) and end else None
+    return current if end == len(path.strip()) and end else None
 
 
 def _step(value: Any, part: re.Match[str]) -> Any:
     if part[2] is not None:
         index = int(part[2][:9])
         return value[index] if isinstance(value, list | tuple) and index < len(value) else None
-    key = next(each for each in (part[1], part[3], part[4]) if each is not None)
+    key = next(key_text for key_text in (part[1], part[3], part[4]) if key_text is not None)
     return value.get(key) if isinstance(value, Mapping) else None
 
 
 def _in_text(text: str, scope: Mapping[str, Any]) -> Any:
-    whole = _REFERENCE.fullmatch(text)
-    if whole is not None and not whole[1]:
-        return look_up(whole[2], scope)
-    room = MAX_BYTES
+    single = _REFERENCE.fullmatch(text)
+    if single is not None and not single[1]:
+        return look_up(single[2], scope)
+    budget = MAX_BYTES
 
-    def replaced(found: re.Match[str]) -> str:
-        nonlocal room
-        inside = found[0][1:] if found[1] else _as_text(look_up(found[2], scope))
-        room -= len(inside)
-        if room < 0:
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal budget
+        inside = match[0][1:] if match[1] else _as_text(look_up(match[2], scope))
+        budget -= len(inside)
+        if budget < 0:
             raise Invalid({"": TOO_LARGE})
         return inside
 
@@ -86,22 +86,22 @@ def _in_text(text: str, scope: Mapping[str, Any]) -> Any:
 
 
 def weight(value: Any, *, most: int) -> int:
-    """Return about how many characters of JSON a value comes to; raises Invalid beyond `most`, and for deep nesting."""
+    """Return the approximate number of JSON characters of a value; raises Invalid above `most` and for deep nesting."""
     total, level = 0, [value]
     for _ in range(2 * MAX_DEPTH):
         inner: list[Any] = []
-        for each in level:
-            total += PER_VALUE + (len(each) if isinstance(each, str) else 0)
-            if isinstance(each, Mapping):
-                inner += [*each, *each.values()]
-            elif isinstance(each, list | tuple):
-                inner += each
-        if total + PER_VALUE * len(inner) > most:
+        for item in level:
+            total += VALUE_OVERHEAD + (len(item) if isinstance(item, str) else 0)
+            if isinstance(item, Mapping):
+                inner += [*item, *item.values()]
+            elif isinstance(item, list | tuple):
+                inner += item
+        if total + VALUE_OVERHEAD * len(inner) > most:
             raise Invalid({"": TOO_LARGE})
         if not inner:
             return total
         level = inner
-    raise Invalid({"": f"What references come to is nested more than {2 * MAX_DEPTH} levels deep."})
+    raise Invalid({"": f"The values of the references are nested more than {2 * MAX_DEPTH} levels deep."})
 
 
 def _as_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What starts a workflow: Conductor's StartWorkflowRequest."""
+"""Parser of requests to start a workflow: Conductor's StartWorkflowRequest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KEYS = (
     *("idempotencyKey", "idempotencyStrategy", "createdBy", "externalInputPayloadStoragePath"),
 )
 KEPT = ("taskToDomain", "idempotencyKey", "idempotencyStrategy")
-"""Accepted, stored and given back; nothing here acts on them."""
+"""Keys that are accepted, stored and returned, without any effect."""
 
 
 @dataclass(frozen=True)
 class StartRequest:
-    """A request that was read. `definition` is the one given with it, if any."""
+    """A parsed request. `definition` is the definition included in it, if any."""
 
     name: str
     version: int | None = None

@@ -1,4 +1,4 @@
-"""What comes next in a run: pure decisions that services carry out without further conditions."""
+"""Decisions on the next step of a run. They are pure; services carry them out without further conditions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from timers.errors import Invalid
 from timers.lifecycle import StepStatus, WorkflowStatus
-from timers.workflow_rules.definitions import AT_ONCE, ENDINGS, Task, TaskType, Workflow
+from timers.workflow_rules.definitions import IMMEDIATE_TYPES, TERMINATION_STATUSES, Task, TaskType, Workflow
 from timers.workflow_rules.references import MAX_BYTES, resolve, weight
 from timers.workflow_rules.task_definitions import RetryRule, TimeoutPolicy
 
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run knows so far. `steps` maps references to what can be named of each step that ended."""
+    """The state of a run so far. `steps` maps references to the values of each ended step."""
 
     facts: Mapping[str, Any]
     """The run itself: workflowId, input and so on."""
@@ -24,13 +24,13 @@ class RunState:
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def scope(self) -> dict[str, Any]:
-        """Return what references are looked up in."""
+        """Return the values in which references are looked up."""
         return {**self.steps, "workflow": {**self.facts, "variables": self.variables}}
 
 
 @dataclass(frozen=True)
-class Passed:
-    """A step that was done the moment it was reached."""
+class PassedStep:
+    """A step that was completed as soon as it was reached."""
 
     position: int
     task: Task
@@ -39,8 +39,8 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Next:
-    """The step that the run waits for from now on; its input still lacks the template of its task definition."""
+class NextStep:
+    """The step that the run waits for. Its inputs do not include the template of its task definition yet."""
 
     position: int
     task: Task
@@ -49,7 +49,7 @@ class Next:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How the run ends."""
+    """The end of a run."""
 
     status: WorkflowStatus
     output: dict[str, Any]
@@ -57,46 +57,46 @@ class RunEnd:
 
 
 @dataclass(frozen=True)
-class Course:
-    """What to record: steps that were passed, the variables after them, and then a step to wait for or the end."""
+class RunProgress:
+    """The progress to record: passed steps, the variables after them, and then a step to wait for or the end."""
 
-    passed: tuple[Passed, ...]
+    passed: tuple[PassedStep, ...]
     variables: Mapping[str, Any]
-    then: Next | RunEnd
+    then: NextStep | RunEnd
 
 
-def advance(workflow: Workflow, position: int, known: RunState) -> Course:
-    """Return how the run goes on from the task at `position`; beyond the last one it ends.
+def advance(workflow: Workflow, position: int, known: RunState) -> RunProgress:
+    """Return the progress of a run from the task at `position` on. After the last task the run ends.
 
-    A run whose references come to more than can be kept has failed.
+    A run whose references yield too large values fails.
     """
-    passed: list[Passed] = []
+    passed: list[PassedStep] = []
     try:
-        return _follow(workflow, position, known, passed)
+        return _advance(workflow, position, known, passed)
     except Invalid as error:
-        return Course(tuple(passed), known.variables, RunEnd(WorkflowStatus.FAILED, {}, error.message))
+        return RunProgress(tuple(passed), known.variables, RunEnd(WorkflowStatus.FAILED, {}, error.message))
 
 
-def _follow(workflow: Workflow, position: int, known: RunState, passed: list[Passed]) -> Course:
-    """Return the same, noting what was passed; raises Invalid naming the task whose references are too much."""
-    room = MAX_BYTES
+def _advance(workflow: Workflow, position: int, known: RunState, passed: list[PassedStep]) -> RunProgress:
+    """Return the progress and add passed steps to `passed`. Raises Invalid naming a task with too large inputs."""
+    budget = MAX_BYTES
     for number, task in enumerate(workflow.tasks[position:], position):
         try:
             inputs = resolve(task.inputs, known.scope())
-            room -= weight(inputs, most=room)
+            budget -= weight(inputs, most=budget)
         except Invalid as error:
             raise error.under(f"Task {task.reference}") from None
-        if task.type not in AT_ONCE:
-            return Course(tuple(passed), known.variables, Next(number, task, inputs))
+        if task.type not in IMMEDIATE_TYPES:
+            return RunProgress(tuple(passed), known.variables, NextStep(number, task, inputs))
         output = {} if task.type is TaskType.SET_VARIABLE else _ending_output(inputs)
-        passed.append(Passed(number, task, inputs, output))
+        passed.append(PassedStep(number, task, inputs, output))
         known = _after(known, passed[-1])
         if task.type is TaskType.TERMINATE:
-            return Course(tuple(passed), known.variables, _terminated(workflow, inputs, known))
-    return Course(tuple(passed), known.variables, RunEnd(WorkflowStatus.COMPLETED, _output(workflow, known)))
+            return RunProgress(tuple(passed), known.variables, _terminated(workflow, inputs, known))
+    return RunProgress(tuple(passed), known.variables, RunEnd(WorkflowStatus.COMPLETED, _output(workflow, known)))
 
 
-def _after(known: RunState, passed: Passed) -> RunState:
+def _after(known: RunState, passed: PassedStep) -> RunState:
     variables = {**known.variables, **passed.inputs} if passed.task.type is TaskType.SET_VARIABLE else known.variables
     step = {"input": passed.inputs, "output": passed.output, "status": "COMPLETED"}
     return RunState(known.facts, variables, {**known.steps, passed.task.reference: step})
@@ -104,7 +104,9 @@ def _after(known: RunState, passed: Passed) -> RunState:
 
 def _ending_output(inputs: Mapping[str, Any]) -> dict[str, Any]:
     output = inputs.get("workflowOutput")
-    return dict(output) if isinstance(output, Mapping) else {} if output is None else {"output": output}
+    if output is None:
+        return {}
+    return dict(output) if isinstance(output, Mapping) else {"output": output}
 
 
 def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: RunState) -> RunEnd:
@@ -112,7 +114,7 @@ def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: RunState) 
     given = inputs.get("workflowOutput")
     output = _output(workflow, known) if given is None and workflow.outputs else _ending_output(inputs)
     reason = inputs.get("terminationReason")
-    if status not in ENDINGS:
+    if status not in TERMINATION_STATUSES:
         return RunEnd(WorkflowStatus.FAILED, output, f"The TERMINATE task was given the unknown status {status!r}.")
     if reason is None and status != "COMPLETED":
         reason = f"A TERMINATE task ended the workflow as {status}."
@@ -120,7 +122,7 @@ def _terminated(workflow: Workflow, inputs: Mapping[str, Any], known: RunState) 
 
 
 def _output(workflow: Workflow, known: RunState) -> dict[str, Any]:
-    """Return what the workflow's output parameters name, or the output of the last step."""
+    """Return the workflow's output parameters, or else the output of the last step."""
     if workflow.outputs is not None:
         output = dict(resolve(workflow.outputs, known.scope()))
         weight(output, most=MAX_BYTES)
@@ -132,39 +134,41 @@ def _output(workflow: Workflow, known: RunState) -> dict[str, Any]:
 # After a step has ended
 
 
-class Then(StrEnum):
-    """What follows a step that ended."""
+class FollowUp(StrEnum):
+    """The reaction to an ended step."""
 
-    GO_ON = "go_on"
+    CONTINUE = "continue"
     RETRY = "retry"
     END_RUN = "end_run"
 
 
 @dataclass(frozen=True)
 class StepVerdict:
-    """What a step that ended is recorded as, and what follows; `delay` is in seconds, before a retry."""
+    """The status to record for an ended step, and the reaction; `delay` is the seconds before a retry."""
 
     status: StepStatus
-    then: Then
+    then: FollowUp
     delay: int = 0
     run_status: WorkflowStatus = WorkflowStatus.FAILED
 
 
 def judge(
-    ended: StepStatus, *, optional: bool, retries: int, most: int, patience: RetryRule, overdue: bool = False
+    status: StepStatus, *, optional: bool, retries: int, most: int, rule: RetryRule, overdue: bool = False
 ) -> StepVerdict:
-    """Return what follows a step that ended so, after `retries` retries of at most `most`.
+    """Return the verdict on a step that ended with a status, after `retries` of at most `most` retries.
 
-    `overdue`: it took longer than its task definition allows, as opposed to a worker that fell silent.
+    `overdue`: it exceeded the time limit of its task definition, as opposed to a worker that stopped responding.
     """
-    if ended in (StepStatus.COMPLETED, StepStatus.COMPLETED_WITH_ERRORS):
-        return StepVerdict(ended, Then.GO_ON)
-    final = ended is StepStatus.FAILED_WITH_TERMINAL_ERROR
-    if overdue and patience.timeout_policy is TimeoutPolicy.TIME_OUT_WF:
+    if status in (StepStatus.COMPLETED, StepStatus.COMPLETED_WITH_ERRORS):
+        return StepVerdict(status, FollowUp.CONTINUE)
+    final = status is StepStatus.FAILED_WITH_TERMINAL_ERROR
+    if overdue and rule.timeout_policy is TimeoutPolicy.TIME_OUT_WF:
         final = True
     if not final and retries < most:
-        return StepVerdict(ended, Then.RETRY, delay=patience.delay(retries + 1))
+        return StepVerdict(status, FollowUp.RETRY, delay=rule.delay(retries + 1))
     if optional:
-        return StepVerdict(StepStatus.COMPLETED_WITH_ERRORS, Then.GO_ON)
-    timed_out = ended is StepStatus.TIMED_OUT
-    return StepVerdict(ended, Then.END_RUN, run_status=WorkflowStatus.TIMED_OUT if timed_out else WorkflowStatus.FAILED)
+        return StepVerdict(StepStatus.COMPLETED_WITH_ERRORS, FollowUp.CONTINUE)
+    timed_out = status is StepStatus.TIMED_OUT
+    return StepVerdict(
+        status, FollowUp.END_RUN, run_status=WorkflowStatus.TIMED_OUT if timed_out else WorkflowStatus.FAILED
+    )

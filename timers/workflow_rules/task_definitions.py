@@ -1,4 +1,4 @@
-"""Definitions of tasks: how often a failed one is tried again, and how long its worker may take or be silent."""
+"""Task definitions: retries of failed tasks, and time limits of their workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from timers.errors import Invalid
 MAX_RETRIES = 10_000
 MAX_DELAY_SECONDS = 30 * 86_400
 DEFAULT_RETRIES = 3
-DEFAULT_DELAY = 60
-DEFAULT_RESPONSE_TIMEOUT = 3_600
+DEFAULT_DELAY_SECONDS = 60
+DEFAULT_RESPONSE_TIMEOUT_SECONDS = 3_600
 
 
 class RetryLogic(StrEnum):
-    """How the delay grows from one retry to the next."""
+    """Growth of the delay from one retry to the next."""
 
     FIXED = "FIXED"
     LINEAR_BACKOFF = "LINEAR_BACKOFF"
@@ -26,7 +26,7 @@ class RetryLogic(StrEnum):
 
 
 class TimeoutPolicy(StrEnum):
-    """What a task that takes longer than `timeoutSeconds` comes to."""
+    """Reaction to a task that takes longer than `timeoutSeconds`."""
 
     RETRY = "RETRY"
     TIME_OUT_WF = "TIME_OUT_WF"
@@ -35,20 +35,20 @@ class TimeoutPolicy(StrEnum):
 
 @dataclass(frozen=True)
 class RetryRule:
-    """How patiently a task is tried; the values here are those of a task that nobody defined."""
+    """Rule for retries and time limits of a task. The defaults are those of a task without a definition."""
 
     retries: int = 0
     delay_seconds: int = 0
     logic: RetryLogic = RetryLogic.FIXED
     scale: int = 1
-    response_timeout_seconds: int = DEFAULT_RESPONSE_TIMEOUT
+    response_timeout_seconds: int = DEFAULT_RESPONSE_TIMEOUT_SECONDS
     timeout_seconds: int = 0
     timeout_policy: TimeoutPolicy = TimeoutPolicy.TIME_OUT_WF
     template: Mapping[str, Any] = field(default_factory=dict)
-    """Inputs where neither the workflow nor its references give any."""
+    """Default inputs, for names that the workflow does not set."""
 
     def delay(self, retry: int) -> int:
-        """Return the seconds before retry number `retry`, counted from 1."""
+        """Return the delay in seconds before retry number `retry`, counted from 1."""
         if self.logic is RetryLogic.LINEAR_BACKOFF:
             return min(MAX_DELAY_SECONDS, self.delay_seconds * self.scale * retry)
         if self.logic is RetryLogic.EXPONENTIAL_BACKOFF:
@@ -60,9 +60,9 @@ UNDEFINED = RetryRule()
 
 
 def read(document: object) -> tuple[str, RetryRule]:
-    """Return the name that a document defines, and its patience; raises Invalid naming the field."""
+    """Return the name of the task that a document defines, and its rule; raises Invalid naming the field."""
     if not isinstance(document, Mapping):
-        raise Invalid({"": "A task definition is an object with a name."})
+        raise Invalid({"": "A task definition must be an object with a name."})
     name = validation.path_name(document.get("name"), "name")
     given = {key: value for key, value in document.items() if value is not None}
     return name, RetryRule(
@@ -70,12 +70,15 @@ def read(document: object) -> tuple[str, RetryRule]:
             given.get("retryCount", DEFAULT_RETRIES), "retryCount", minimum=0, maximum=MAX_RETRIES
         ),
         delay_seconds=validation.whole(
-            given.get("retryDelaySeconds", DEFAULT_DELAY), "retryDelaySeconds", minimum=0, maximum=MAX_DELAY_SECONDS
+            given.get("retryDelaySeconds", DEFAULT_DELAY_SECONDS),
+            "retryDelaySeconds",
+            minimum=0,
+            maximum=MAX_DELAY_SECONDS,
         ),
         logic=validation.choice(given.get("retryLogic", RetryLogic.FIXED), "retryLogic", RetryLogic),
         scale=validation.whole(given.get("backoffScaleFactor", 1), "backoffScaleFactor", minimum=1),
         response_timeout_seconds=validation.whole(
-            given.get("responseTimeoutSeconds") or DEFAULT_RESPONSE_TIMEOUT, "responseTimeoutSeconds", minimum=1
+            given.get("responseTimeoutSeconds") or DEFAULT_RESPONSE_TIMEOUT_SECONDS, "responseTimeoutSeconds", minimum=1
         ),
         timeout_seconds=validation.whole(given.get("timeoutSeconds", 0), "timeoutSeconds", minimum=0),
         timeout_policy=validation.choice(

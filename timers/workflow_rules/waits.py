@@ -1,4 +1,4 @@
-"""How long a WAIT task waits: a duration in words, or an instant."""
+"""Readers of a WAIT task's inputs: a duration in words, or an instant."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MAX_WAIT = timedelta(days=36_525)
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([a-z]*)\s*,?", re.IGNORECASE)
-_WORDS = {
+_UNIT_SPELLINGS = {
     "s": ("", "s", "sec", "secs", "second", "seconds"),
     "m": ("m", "min", "mins", "minute", "minutes"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
     "d": ("d", "day", "days"),
 }
-_UNIT_OF = {word: unit for unit, known in _WORDS.items() for word in known}
+_UNIT_OF = {word: unit for unit, known in _UNIT_SPELLINGS.items() for word in known}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?))?(?:\s+(\S+))?")
 _OFFSET = re.compile(r"(?:GMT|UTC)?([+-])(\d\d?):?(\d\d)?", re.IGNORECASE)
 _ZONES = {
@@ -39,7 +39,7 @@ _ZONES = {
 
 
 def until(inputs: Mapping[str, Any], *, now: datetime) -> datetime | None:
-    """Return when a WAIT with these inputs ends; None when only a result from outside ends it. Raises Invalid."""
+    """Return the instant at which a WAIT ends, None if only a result from outside ends it. Raises Invalid."""
     if inputs.get("duration") not in (None, ""):
         return now + duration(inputs["duration"], "duration")
     for name in ("until", "wait_until"):
@@ -49,7 +49,7 @@ def until(inputs: Mapping[str, Any], *, now: datetime) -> datetime | None:
 
 
 def duration(value: object, field: str) -> timedelta:
-    """Return how long "30 seconds", "2m", "1 day 2 hours" or 30 (seconds) is."""
+    """Return the duration of "30 seconds", "2m", "1 day 2 hours" or 30 (seconds); raises Invalid."""
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     seconds, end = 0.0, 0
     for part in _PART.finditer(text):
@@ -58,14 +58,17 @@ def duration(value: object, field: str) -> timedelta:
         end = part.end()
         seconds += float(part[1]) * _UNITS[_UNIT_OF[part[2].lower()]]
     if not text or end != len(text):
-        raise Invalid({field: f"{value!r} is no duration, such as 30 seconds, 2m or 1 day 2 hours."})
+        raise Invalid({field: f"{value!r} is not a duration such as 30 seconds, 2m or 1 day 2 hours."})
     if seconds > MAX_WAIT.total_seconds():
         raise Invalid({field: "This is longer than a hundred years."})
     return timedelta(seconds=seconds)
 
 
 def moment(value: object, field: str) -> datetime:
-    """Return the instant of "2026-12-24", "2026-12-24 18:00", the same with a zone, ISO text or epoch milliseconds."""
+    """Return the instant of "2026-12-24", "2026-12-24 18:00", both with or without a zone, ISO text or milliseconds.
+
+    Milliseconds count from 1970. Raises Invalid.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return validation.instant(_from_ms(value, field), field)
     if not isinstance(value, str):
@@ -81,14 +84,14 @@ def _from_ms(value: int, field: str) -> datetime:
     try:
         return datetime.fromtimestamp(value / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        raise Invalid({field: "This number of milliseconds is no date."}) from None
+        raise Invalid({field: "This number of milliseconds is not a valid date."}) from None
 
 
 def _valid(text: str, field: str) -> str:
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        raise Invalid({field: f"There is no {text}."}) from None
+        raise Invalid({field: f"{text} does not exist."}) from None
     return text
 
 
@@ -99,9 +102,9 @@ def _zone(text: str | None, field: str) -> Any:
     if offset is not None:
         size = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
         if size >= timedelta(days=1):
-            raise Invalid({field: f"{text!r} is no offset."})
+            raise Invalid({field: f"{text!r} is not a UTC offset."})
         return timezone(size if offset[1] == "+" else -size)
-    named = _ZONES.get(text.upper(), text)
-    if named not in zone_names():
-        raise Invalid({field: f"{text!r} is no time zone."})
-    return ZoneInfo(named)
+    name = _ZONES.get(text.upper(), text)
+    if name not in zone_names():
+        raise Invalid({field: f"{text!r} is not a time zone."})
+    return ZoneInfo(name)

@@ -84,7 +84,7 @@ def test_a_tick_gives_a_sign_of_life(owner: Any, now: datetime) -> None:
 
 
 def test_a_tick_forgets_processes_that_died(owner: Any, now: datetime) -> None:
-    processes.beat(processes.CLUSTER, "elsewhere:1", now=now - seconds(3600))
+    processes.record_heartbeat(processes.CLUSTER, "elsewhere:1", now=now - seconds(3600))
 
     Dispatcher(Clock()).tick(now)
 

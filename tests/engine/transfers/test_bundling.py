@@ -119,7 +119,7 @@ def test_a_member_that_ends_the_transfer_is_listed_once(bench: Bench, monkeypatc
         patched.setattr(os, "rename", denied)
         bench.run()
 
-    listed = transfer_files.page(bench.transfer.pk, wanted=transfer_files.FileFilters(), limit=10).rows
+    listed = transfer_files.page(bench.transfer.pk, filters=transfer_files.FileFilters(), limit=10).rows
     assert bench.transfer.status == "failed"
     assert sorted(file.destination_path for file in listed if file.step == "copy") == ["/f", "/g"]
 

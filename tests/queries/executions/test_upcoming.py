@@ -28,7 +28,7 @@ DAILY = {"type": "cron", "expression": "0 30 9 * * ?", "timezone": "Europe/Berli
 def nothing_kept() -> Iterator[None]:
     """Nothing that another test counted is taken for an answer."""
     cache.clear()
-    hourly_load._REMEMBERED.clear()
+    hourly_load._CACHE.clear()
     yield
     cache.clear()
 
@@ -36,13 +36,13 @@ def nothing_kept() -> Iterator[None]:
 def planned(document: dict[str, Any], *, at: datetime, left: int | None = None) -> hourly_load.PlannedSchedule:
     schedule = parse_schedule(document, now=at, refuse_never=False)
     interval = getattr(schedule.rule, "interval_us", None)
-    end = hourly_load.EVER if schedule.end is None else clock.to_us(schedule.end)
+    end = hourly_load.UNLIMITED if schedule.end is None else clock.to_us(schedule.end)
     return hourly_load.PlannedSchedule(
         uuid4(),
         interval,
         clock.to_us(at),
         end,
-        hourly_load.EVER if left is None else left,
+        hourly_load.UNLIMITED if left is None else left,
         None if interval else document,
     )
 
@@ -87,7 +87,7 @@ def test_hours_have_the_runs_that_stepping_finds(document: dict[str, Any], later
     schedule = parse_schedule(document, now=begin, refuse_never=False)
     at = schedule.next_after(begin + timedelta(minutes=later) - TICK)
     assert at is not None
-    counted = hourly_load.Hours(
+    counted = hourly_load.HourlyCounter(
         now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(first), hours=100
     )  # over the clock change of 29 March
 
@@ -99,11 +99,15 @@ def test_hours_have_the_runs_that_stepping_finds(document: dict[str, Any], later
 
 def test_one_broken_rule_hides_no_other() -> None:
     begin = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    counted = hourly_load.Hours(now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24)
+    counted = hourly_load.HourlyCounter(
+        now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24
+    )
 
     counted.add(planned(DAILY, at=begin))
     counted.add(
-        hourly_load.PlannedSchedule(uuid4(), None, clock.to_us(begin), hourly_load.EVER, 1, {"type": "of another age"})
+        hourly_load.PlannedSchedule(
+            uuid4(), None, clock.to_us(begin), hourly_load.UNLIMITED, 1, {"type": "of another age"}
+        )
     )
 
     assert (sum(counted.totals()), counted.left_out) == (1, 1)
@@ -112,7 +116,9 @@ def test_one_broken_rule_hides_no_other() -> None:
 def test_when_there_is_no_time_left_timers_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hourly_load, "MAX_STEPS", 1)
     begin = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    counted = hourly_load.Hours(now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24)
+    counted = hourly_load.HourlyCounter(
+        now=clock.to_us(begin), begin=clock.to_us(begin), first=clock.to_us(begin), hours=24
+    )
 
     for minute in (1, 2, 3):
         counted.add(planned({"type": "cron", "expression": f"0 {minute} 9 * * ?"}, at=begin))
@@ -131,9 +137,9 @@ def test_the_week_begins_with_the_present_hour_of_the_reader(
     service.pause(make_webhook_timer(owner, name="paused"), by=owner, now=now, reason="")
 
     with django_assert_num_queries(2):
-        found = load_forecast.load(owner, now=now, zone=BERLIN)
+        found = load_forecast.week_load(owner, now=now, zone=BERLIN)
     with django_assert_num_queries(0):  # kept for a minute
-        again = load_forecast.load(owner, now=now + timedelta(seconds=30), zone=BERLIN)
+        again = load_forecast.week_load(owner, now=now + timedelta(seconds=30), zone=BERLIN)
 
     today, tomorrow = found.days[0], found.days[1]
     assert [cell.at is None for cell in today.cells] == [True] * 13 + [False] * 11
@@ -149,11 +155,11 @@ def test_the_week_begins_with_the_present_hour_of_the_reader(
 def test_the_week_follows_the_clock_of_the_reader(owner: Any) -> None:
     make_webhook_timer(owner, schedule={"type": "recurring", "interval_seconds": 1800})
 
-    spring = load_forecast.load(owner, now=datetime(2026, 3, 28, 8, tzinfo=UTC), zone=BERLIN)
+    spring = load_forecast.week_load(owner, now=datetime(2026, 3, 28, 8, tzinfo=UTC), zone=BERLIN)
     cache.clear()
-    autumn = load_forecast.load(owner, now=datetime(2026, 10, 24, 8, tzinfo=UTC), zone=BERLIN)
+    autumn = load_forecast.week_load(owner, now=datetime(2026, 10, 24, 8, tzinfo=UTC), zone=BERLIN)
     cache.clear()
-    india = load_forecast.load(owner, now=datetime(2026, 3, 28, 8, 10, tzinfo=UTC), zone=ZoneInfo("Asia/Kolkata"))
+    india = load_forecast.week_load(owner, now=datetime(2026, 3, 28, 8, 10, tzinfo=UTC), zone=ZoneInfo("Asia/Kolkata"))
 
     assert [cell.at is None for cell in spring.days[1].cells][1:4] == [False, True, False]
     assert [cell.runs for cell in autumn.days[1].cells][1:4] == [2, 4, 2]
@@ -173,7 +179,7 @@ def test_levels_are_round_numbers_and_a_week_without_peaks_stays_pale(
 ) -> None:
     starts = [datetime(2026, 3, 2, 12 + number, tzinfo=UTC) for number in range(3)]
 
-    found = load_forecast._laid_out(starts, runs, 0, ZoneInfo("UTC"))
+    found = load_forecast._by_day(starts, runs, 0, ZoneInfo("UTC"))
 
     assert max(cell.level for cell in found.hours) == level
     assert found.scale == scale
@@ -192,11 +198,11 @@ def test_an_hour_names_its_timers_with_the_busiest_first(
     at = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 
     with django_assert_num_queries(3):
-        found = load_forecast.hour(owner, at=at, now=now)
+        found = load_forecast.hour_load(owner, at=at, now=now)
 
     assert [(row.timer, row.runs) for row in found.rows] == [(often, 6), (daily, 1)]
     assert (found.runs, found.timers, found.until) == (7, 2, at + timedelta(hours=1))
-    assert load_forecast.hour(admin, at=at, now=now).timers == 3
+    assert load_forecast.hour_load(admin, at=at, now=now).timers == 3
 
 
 @pytest.mark.django_db
@@ -256,4 +262,4 @@ def test_a_calendar_ends_after_so_many_entries_and_outlives_a_broken_rule(
     assert len(found) == 40
     assert [entry.timer.name for entry in found].count("broken") == 1
     assert len(upcoming.next_runs(owner)) == 4
-    assert load_forecast.load(owner, now=now, zone=UTC).left_out == 1
+    assert load_forecast.week_load(owner, now=now, zone=UTC).left_out == 1

@@ -29,11 +29,11 @@ def took(timer: Timer, at: datetime, seconds: float, **fields: Any) -> None:
     ("part", "expected"), [(0.5, 50), (0.95, 95), (0.0, 1), (1.0, 100)], ids=["median", "p95", "least", "most"]
 )
 def test_a_share_is_a_value_that_was_measured(part: float, expected: float) -> None:
-    assert timer_runs.share([float(n) for n in range(1, 101)], part) == expected
+    assert timer_runs.quantile([float(n) for n in range(1, 101)], part) == expected
 
 
 def test_there_is_no_share_of_nothing() -> None:
-    assert timer_runs.share([], 0.5) is None
+    assert timer_runs.quantile([], 0.5) is None
 
 
 @pytest.mark.django_db

@@ -14,7 +14,15 @@ from timers.clock import from_us
 from timers.copying.bundles import Member, encode
 from timers.models import Transfer, TransferFile
 from timers.queries.transfers import files as transfer_files
-from timers.queries.transfers.files import FileEntry, FileFilters, every, page, page_by_urgency, read_place, summary
+from timers.queries.transfers.files import (
+    FileEntry,
+    FileFilters,
+    all_entries,
+    file_totals,
+    page,
+    page_by_urgency,
+    read_place,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +63,7 @@ def walk(transfer: Transfer, wanted: FileFilters, limit: int) -> list[FileEntry]
     found: list[FileEntry] = []
     marker: str | None = ""
     while marker is not None:
-        shown = page(transfer.pk, wanted=wanted, limit=limit, after=read_place(marker) if marker else None)
+        shown = page(transfer.pk, filters=wanted, limit=limit, after=read_place(marker) if marker else None)
         assert len(shown.rows) <= limit
         found, marker = found + shown.rows, shown.next_marker
     return found
@@ -88,13 +96,13 @@ def test_pages_of_any_size_together_are_the_whole_list(
     assert len(whole) == number
     for limit in range(1, 20):
         assert walk(transfer, wanted, limit) == whole
-    monkeypatch.setattr(transfer_files, "MAX_READ", 2)
-    monkeypatch.setattr(transfer_files, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(transfer_files, "MAX_SCANNED", 2)
+    monkeypatch.setattr(transfer_files, "MIN_BATCH_ROWS", 1)
     assert walk(transfer, wanted, 3) == whole
 
 
 def test_a_member_of_a_pack_is_a_file_of_its_own(transfer: Transfer) -> None:
-    found = {entry.destination_path: entry for entry in every(TransferFile.objects.filter(transfer=transfer))}
+    found = {entry.destination_path: entry for entry in all_entries(TransferFile.objects.filter(transfer=transfer))}
 
     entry = found["/to/a/File-3"]
     assert (entry.source_path, entry.size, entry.state, entry.verdict) == ("/a/File-3", 13, "done", "add")
@@ -111,7 +119,7 @@ def test_a_page_reads_few_rows_where_it_begins(transfer: Transfer, django_assert
     last = TransferFile.objects.filter(transfer=transfer).latest("pk")
 
     with django_assert_num_queries(1):
-        shown = page(transfer.pk, wanted=FileFilters(), limit=100, after=transfer_files.Place(last.pk - 2, 500))
+        shown = page(transfer.pk, filters=FileFilters(), limit=100, after=transfer_files.Place(last.pk - 2, 500))
 
     assert [shown.rows[0].place, shown.rows[-1].place] == [(last.pk - 2, 501), (last.pk - 2, 600)]
 
@@ -125,7 +133,7 @@ def test_a_summary_counts_files_and_bytes_by_verdict_in_one_query(
     transfer: Transfer, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
-        found = summary(transfer.pk)
+        found = file_totals(transfer.pk)
 
     amounts = {name: (each.files, each.bytes, each.folders) for name, each in found.verdicts.items()}
     assert amounts == {
@@ -141,7 +149,7 @@ def test_a_summary_counts_files_and_bytes_by_verdict_in_one_query(
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 def test_what_somebody_should_look_at_comes_first_in_pages_of_any_size(transfer: Transfer, limit: int) -> None:
-    counted, found, marker = summary(transfer.pk), list[FileEntry](), ""
+    counted, found, marker = file_totals(transfer.pk), list[FileEntry](), ""
     while True:
         shown = page_by_urgency(transfer.pk, counted=counted, limit=limit, marker=marker)
         assert len(shown.rows) <= limit
@@ -156,6 +164,6 @@ def test_what_somebody_should_look_at_comes_first_in_pages_of_any_size(transfer:
 
 
 def test_a_marker_that_nobody_gave_out_begins_at_the_first(transfer: Transfer) -> None:
-    shown = page_by_urgency(transfer.pk, counted=summary(transfer.pk), limit=1, marker="WyJ4IiwgMSwgMV0")
+    shown = page_by_urgency(transfer.pk, counted=file_totals(transfer.pk), limit=1, marker="WyJ4IiwgMSwgMV0")
 
     assert [entry.verdict for entry in shown.rows] == ["error"]

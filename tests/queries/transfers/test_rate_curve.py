@@ -10,7 +10,7 @@ import pytest
 from timers.clock import to_us
 from timers.models import Transfer
 from timers.queries.transfers.listing import bytes_per_second, time_left
-from timers.queries.transfers.rate_curve import curve
+from timers.queries.transfers.rate_curve import build_curve
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -52,11 +52,11 @@ def test_what_is_left_takes_as_long_as_the_last_seconds_say(fields: dict[str, An
 
 @pytest.mark.parametrize("samples", [[], [(0, 0, 0)], [(0, 0, 0), (10**7, 0, 0), (2 * 10**7, 0, 0)]])
 def test_there_is_no_curve_of_nothing(samples: list[Any]) -> None:
-    assert curve(samples) is None
+    assert build_curve(samples) is None
 
 
 def test_a_curve_has_a_round_scale_and_a_short_table() -> None:
-    found = curve([(second * 10**6, second * second * 1000, 0) for second in range(101)])
+    found = build_curve([(second * 10**6, second * second * 1000, 0) for second in range(101)])
 
     assert found is not None
     assert (found.highest, found.mean, found.top) == (190_000, 100_000, 300_000)

@@ -21,7 +21,7 @@ from timers.models import Definition, Notice
 from timers.models.leases import NOTICES
 from timers.services import retention
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import MAX_ATTEMPTS, MAX_TESTS, News
+from timers.services.notifications.delivery import MAX_ATTEMPTS, MAX_TESTS_PER_PERIOD, Message
 from timers.services.timers import signing_secrets
 from timers.targets import parse_networks
 
@@ -46,13 +46,13 @@ def server(settings: Any) -> Iterator[MailServer]:
         yield running
 
 
-def news(**changes: Any) -> News:
+def news(**changes: Any) -> Message:
     given = {"subject": "Timer x failed", "text": "It failed.", "object_kind": "timer", "object_id": uuid4()}
-    return News(**{"type": "timer.failed", "data": {"attempt": 3}, **given, **changes})
+    return Message(**{"type": "timer.failed", "data": {"attempt": 3}, **given, **changes})
 
 
 def tell(owner: Any, now: datetime, *words: str, **more: Any) -> list[Notice]:
-    return delivery.announce(news(), owner=owner, words=words or ["email"], now=now, **more)
+    return delivery.announce(news(), owner=owner, recipients=words or ["email"], now=now, **more)
 
 
 def minutes(number: float) -> timedelta:
@@ -82,7 +82,7 @@ def test_nobody_gets_the_same_twice(owner: Any, now: datetime) -> None:
 
 
 def test_an_address_that_knows_already_is_left_out(owner: Any, now: datetime) -> None:
-    tell(owner, now, "email", HOOK, but_not=[owner.email])
+    tell(owner, now, "email", HOOK, excluded=[owner.email])
 
     assert Notice.objects.get().channel == "webhook"
 
@@ -107,7 +107,7 @@ def test_what_is_rolled_back_is_told_to_nobody(owner: Any, now: datetime) -> Non
 
 
 def test_a_subject_is_one_short_line(owner: Any, now: datetime) -> None:
-    delivery.announce(news(subject="a\r\nBcc: b " + "x" * 500), owner=owner, words=["email"], now=now)
+    delivery.announce(news(subject="a\r\nBcc: b " + "x" * 500), owner=owner, recipients=["email"], now=now)
 
     subject = Notice.objects.get().subject
     assert subject.startswith("a Bcc: b xxx")
@@ -249,7 +249,7 @@ def test_what_a_timer_tells_is_signed_with_its_key(owner: Any, now: datetime, se
     assert signing_secrets.keys(timer.pk, now=now)
     with scripted(answers(b"")) as hook:
         about = news(object_id=timer.pk)
-        (notice,) = delivery.announce(about, owner=owner, words=[hook.url()], now=now)
+        (notice,) = delivery.announce(about, owner=owner, recipients=[hook.url()], now=now)
         taken = delivery.take(notice.pk, now=now)
         assert taken is not None
         assert delivery.deliver(taken, now=now) is None
@@ -280,13 +280,13 @@ def test_a_test_says_why_it_was_not_sent_and_is_not_repeated(owner: Any, now: da
 
 
 def test_tests_are_few(owner: Any, now: datetime, server: MailServer) -> None:
-    for _ in range(MAX_TESTS):
+    for _ in range(MAX_TESTS_PER_PERIOD):
         delivery.send_test(owner, now=now)
 
     with pytest.raises(Conflict):
         delivery.send_test(owner, now=now + minutes(9))
     delivery.send_test(owner, now=now + minutes(11))
-    assert len(server.mails) == MAX_TESTS + 1
+    assert len(server.mails) == MAX_TESTS_PER_PERIOD + 1
 
 
 def test_old_notices_go_away_once_they_are_over(owner: Any, now: datetime) -> None:

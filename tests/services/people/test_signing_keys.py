@@ -22,15 +22,15 @@ def test_the_key_is_made_once_and_kept_encrypted(now: datetime) -> None:
 
 
 def test_of_two_processes_that_make_one_at_once_one_wins(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = signing_keys._made
+    made = signing_keys._generate
     winner: list[signing_keys.RsaKey] = []
 
     def slow() -> dict[str, str]:
-        monkeypatch.setattr(signing_keys, "_made", made)
+        monkeypatch.setattr(signing_keys, "_generate", made)
         winner.append(signing_keys.key(now=now))  # what the other process does meanwhile
         return made()
 
-    monkeypatch.setattr(signing_keys, "_made", slow)
+    monkeypatch.setattr(signing_keys, "_generate", slow)
     mine = signing_keys.key(now=now)
 
     assert (mine.id, mine.private.private_numbers()) == (winner[0].id, winner[0].private.private_numbers())

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nothing_remembered_of_rules() -> Iterator[None]:
-    hourly_load._REMEMBERED.clear()
+    hourly_load._CACHE.clear()
     yield
 
 
@@ -125,7 +125,7 @@ def test_a_text_is_sought_in_names_and_else_in_errors(owners_browser: Client, ow
 def test_what_is_rare_is_looked_for_step_by_step(
     owners_browser: Client, admins_browser: Client, owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "LOOKED_THROUGH", 3)
+    monkeypatch.setattr(queries, "MAX_SCANNED", 3)
     timer = make_webhook_timer(owner)
     for number in range(8):
         status = "failed" if number == 7 else "completed"

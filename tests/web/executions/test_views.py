@@ -118,7 +118,7 @@ def test_the_list_takes_the_same_few_queries_for_many_rows(
 def test_results_are_told_in_words(owner: Any, now: datetime, result: Any, words: str) -> None:
     execution = ran(make_webhook_timer(owner), now, result=result)
 
-    assert queries.said(execution) == words
+    assert queries.result_text(execution) == words
 
 
 def test_every_reason_to_leave_an_occurrence_out_has_a_sentence() -> None:

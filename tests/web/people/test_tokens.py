@@ -250,7 +250,7 @@ def test_a_client_key_gets_a_new_secret_and_the_old_one_is_void(
     assert tokens.authenticate_key(key.pk, old, now=now) is None
     tokens.revoke_key(key, by=owner, now=now)
     page = owners_browser.post(f"/tokens/keys/{key.pk}/renew/", follow=True).content.decode()
-    assert "A revoked client key gets no new secret." in page
+    assert "A revoked client key cannot get a new secret." in page
 
 
 PASSWORDS = {
@@ -272,7 +272,7 @@ def test_the_password_is_changed_and_this_browser_stays_logged_in(owners_browser
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"password-present": "wrong"}, "This is not your present password."),
+        ({"password-present": "wrong"}, "This is not your current password."),
         ({"password-again": "another one, longer"}, "The two new passwords differ."),
         ({"password-new": "short", "password-again": "short"}, "This password is too short."),
         ({"password-new": "", "password-again": ""}, "This field is required."),

@@ -222,12 +222,12 @@ def test_the_figures_tell_how_the_last_day_went(
 def test_the_figures_tell_of_the_newest_runs_alone_where_a_day_has_too_many(
     owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_levels, "NEWEST", 3)
+    monkeypatch.setattr(service_levels, "MAX_ROWS", 3)
     timer = make_webhook_timer(owner)
     for number in range(5):
         ran(timer, now - timedelta(minutes=number), status="failed" if number > 2 else "completed")
 
-    assert service_levels.pace(owner, now=now).words == "100\xa0% of 2\xa0min completed"
+    assert service_levels.service_level(owner, now=now).words == "100\xa0% of 2\xa0min completed"
 
 
 def test_the_figures_tell_how_many_workers_are_free(

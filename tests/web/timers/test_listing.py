@@ -90,7 +90,7 @@ def test_no_more_runs_are_planned_than_the_schedule_has_left(owner: Any, now: da
 def test_a_lane_reads_a_bounded_number_of_executions_and_says_so(
     owner: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timelines, "LOOKED_AT", 3)
+    monkeypatch.setattr(timelines, "MAX_ROWS_PER_TIMER", 3)
     timer = make_webhook_timer(owner, name="often")
     for minutes in range(1, 6):
         ran(timer, now - timedelta(minutes=minutes))
@@ -103,7 +103,7 @@ def test_a_lane_reads_a_bounded_number_of_executions_and_says_so(
 
 
 def test_what_runs_and_what_fails_is_among_the_lanes_however_many_timers_there_are(owner: Any, now: datetime) -> None:
-    for number in range(timelines.LANES + 4):
+    for number in range(timelines.MAX_TIMERS_SHOWN + 4):
         make_webhook_timer(owner, name=f"usual {number}")
     far = {"type": "recurring", "interval_seconds": 86_400, "start": "2027-01-01T00:00"}
     ran(make_webhook_timer(owner, name="running", schedule=far), now - timedelta(minutes=5), status="running")
@@ -112,7 +112,7 @@ def test_what_runs_and_what_fails_is_among_the_lanes_however_many_timers_there_a
 
     shown = lanes(owner, now)
 
-    assert len(shown) == timelines.LANES
+    assert len(shown) == timelines.MAX_TIMERS_SHOWN
     assert {"running", "failing"} <= set(shown)
 
 
@@ -243,7 +243,7 @@ def test_chosen_timers_are_tagged_beside_their_tags_and_untagged(owners_browser:
     assert told(send(owners_browser, "tag", one, two, tag="team:ops")) == ["a done Tagged.", "b done Had this tag."]
     assert service.tags_of(one) == {"team": ["data", "ops"], "prod": ""}
     assert told(send(owners_browser, "untag", one, two, tag="prod")) == [
-        "a done The tag is gone.",
+        "a done Removed the tag.",
         "b not done It has no such tag.",
     ]
     send(owners_browser, "untag", one, two, tag="team:ops")

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from timers.api.serializers.fields import Document, InputDocument, Instant, Object, one_of
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer
-from timers.queries.transfers.files import STATES, VERDICTS, Amount, summary
+from timers.queries.transfers.files import STATES, VERDICTS, VerdictTotals, file_totals
 from timers.queries.transfers.listing import bytes_per_second, time_left
 
 KINDS = ("transfer", "delete")
@@ -96,10 +96,10 @@ class TransferWithPlanSerializer(TransferSerializer):
 
     @extend_schema_field(PlanSerializer)
     def get_plan(self, transfer: Transfer) -> dict[str, dict[str, int]]:
-        return {name: _amount(amount) for name, amount in summary(transfer.pk).verdicts.items()}
+        return {name: _amount(amount) for name, amount in file_totals(transfer.pk).verdicts.items()}
 
 
-def _amount(amount: Amount) -> dict[str, int]:
+def _amount(amount: VerdictTotals) -> dict[str, int]:
     return {"files": amount.files, "bytes": amount.bytes}
 
 

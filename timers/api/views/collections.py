@@ -184,4 +184,4 @@ class CollectionTest(ApiView):
 
 def _was_answered(request: Request) -> bool:
     key, path = request.headers.get("Idempotency-Key"), request.path.rstrip("/")
-    return key is not None and idempotency.is_kept(owner=request.user, path=path, key=key, now=clock.now())
+    return key is not None and idempotency.has_answer(owner=request.user, path=path, key=key, now=clock.now())

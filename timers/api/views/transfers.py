@@ -119,7 +119,7 @@ class TransferFiles(ApiView):
         transfer, wanted = find(rows(request), transfer_id), request.query_params
         page = transfer_files.page(
             transfer.pk,
-            wanted=filters.files(wanted),
+            filters=filters.files(wanted),
             limit=query_parameters.limit(wanted),
             after=filters.place(wanted),
         )

@@ -79,7 +79,7 @@ class Dispatcher:
         self._count(claimed, skipped, now)
         reaped = self.reaper.run_due(now, horizon=now + self.ahead)
         if self._sign_of_life.is_due(now):
-            processes.beat(processes.DISPATCHER, self._name, now=now)
+            processes.record_heartbeat(processes.DISPATCHER, self._name, now=now)
         return Tick(claimed, skipped, reaped, self._next())
 
     def run(self) -> None:
@@ -173,7 +173,7 @@ class Dispatcher:
             self._report()
         log.info("A dispatcher stopped.", extra={"event": "service.stop", **self._about})
         try:
-            processes.leave(processes.DISPATCHER, self._name)
+            processes.unregister(processes.DISPATCHER, self._name)
         except DatabaseError:
             log.warning("The dispatcher stopped without a database to say so.")
         if self._notifier is not None:

@@ -69,7 +69,7 @@ def answer_cluster_probe() -> None:
     with _nothing_raised("A cluster probe was not answered."):
         runner.of_this_process()
         name, now = cluster_name.name(), clock.now()
-        processes.beat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
+        processes.record_heartbeat(processes.CLUSTER, name, now=now, workers=settings.TIMERS_WORKERS)
         cluster_routing.beat(name, functions=_functions(), now=now)
 
 

@@ -1,1 +1,1 @@
-"""Auth: people log in and agree, apps get tokens, and anybody may ask whose a token is."""
+"""The Auth service: login and consent, tokens for apps, and introspection of tokens."""

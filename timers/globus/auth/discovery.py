@@ -1,4 +1,4 @@
-"""What OpenID Connect clients look up before anybody logs in; open to everybody."""
+"""Public documents for OpenID Connect clients: the configuration and the public keys."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from timers.globus.auth.identities import AuthView
 from timers.globus.base import base_url
 
 
-class Published(AuthView):
-    """A document that needs no token."""
+class PublicDocument(AuthView):
+    """A view that needs no token."""
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
 
 
-class Keys(Published):
+class PublicKeys(PublicDocument):
     """GET the public keys (JWKS)"""
 
     def get(self, request: Request) -> Response:
         return Response(id_tokens.public_keys(now=clock.now()))
 
 
-class Configuration(Published):
+class OpenIDConfiguration(PublicDocument):
     """GET /.well-known/openid-configuration"""
 
     def get(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What this site vouches for: signed id tokens, and the public key to check them with."""
+"""Signed OpenID Connect id tokens, and the public key that verifies them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ORGANIZATION = "Timers"
 
 
 def sign(*, user: Any, audience: str, issuer: str, nonce: str | None, now: datetime) -> str:
-    """Return a signed token that says who logged in, for one app; `nonce` is the word by which it knows its request."""
+    """Return a signed id token of a user for one app (`audience`). `nonce` ties it to the app's request."""
     key = signing_keys.key(now=now)
     claims = {
-        **person(user),
+        **user_claims(user),
         "iss": issuer.rstrip("/"),
         "aud": audience,
         "iat": int(now.timestamp()),
@@ -31,15 +31,15 @@ def sign(*, user: Any, audience: str, issuer: str, nonce: str | None, now: datet
 
 
 def public_keys(*, now: datetime) -> dict[str, Any]:
-    """Return the keys that tokens can be checked with (JWKS)."""
+    """Return the public keys that verify tokens (JWKS)."""
     key = signing_keys.key(now=now)
     public = json.loads(RSAAlgorithm.to_jwk(key.private.public_key()))
     public.pop("key_ops", None)
     return {"keys": [{**public, "kid": key.id, "use": "sig", "alg": ALGORITHM}]}
 
 
-def person(user: Any) -> dict[str, Any]:
-    """Return what apps are told of a person."""
+def user_claims(user: Any) -> dict[str, Any]:
+    """Return the claims about a user that apps receive."""
     return {
         "sub": str(identities.id_of(user)),
         "preferred_username": user.get_username(),

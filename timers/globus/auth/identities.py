@@ -1,4 +1,4 @@
-"""Who somebody is, what they let apps do, and apps that register themselves."""
+"""Views of identities, consents, and apps that register themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_LOOKUPS = 1_000
 
 
 class AuthView(GlobusView):
-    """A view of the Auth service for holders of tokens."""
+    """A view of the Auth service that needs a token."""
 
     invalid = HTTPStatus.BAD_REQUEST
     shape = staticmethod(errors.of_auth)
@@ -37,70 +37,74 @@ class UserInfo(AuthView):
     def get(self, request: Request) -> Response:
         token = token_of(request)
         if token is None:
-            raise Forbidden("Show a token.")
-        who = person_of(token)
-        entry = {"sub": who["sub"], "username": who["preferred_username"], "status": "used"}
-        more = {"name": who["name"], "email": who["email"], "organization": who["organization"]}
+            raise Forbidden("A token is needed.")
+        claims = claims_of(token)
+        entry = {"sub": claims["sub"], "username": claims["preferred_username"], "status": "used"}
+        more = {"name": claims["name"], "email": claims["email"], "organization": claims["organization"]}
         provider = {"identity_provider": None, "identity_provider_display_name": id_tokens.ORGANIZATION}
-        return Response({**who, **provider, "identity_set": [{**entry, **more, **provider}]})
+        return Response({**claims, **provider, "identity_set": [{**entry, **more, **provider}]})
 
     post = get
 
 
-class Identities(AuthView):
+class IdentityList(AuthView):
     """GET /v2/api/identities"""
 
     def get(self, request: Request) -> Response:
-        ids, names = (_words(request.query_params.get(name, "")) for name in ("ids", "usernames"))
+        ids, names = (_comma_list(request.query_params.get(name, "")) for name in ("ids", "usernames"))
         if len(ids) + len(names) > MAX_LOOKUPS:
             raise Invalid({"ids": f"At most {MAX_LOOKUPS:,} at once."})
         token = token_of(request)
-        found = [_identity(id_tokens.person(user)) for user in identities.find(request.user, ids=ids, names=names)]
+        entries = [
+            _identity(id_tokens.user_claims(user)) for user in identities.find(request.user, ids=ids, names=names)
+        ]
         if (
             token is not None
             and str(identity_of(token)) in ids
             and str(identity_of(token)) != str(identities.id_of(request.user))
         ):
-            found.append(_identity(person_of(token)))
-        return Response({"identities": found, "included": {"identity_providers": []}})
+            entries.append(_identity(claims_of(token)))
+        return Response({"identities": entries, "included": {"identity_providers": []}})
 
 
-class IdentityOne(AuthView):
+class IdentityDetail(AuthView):
     """GET /v2/api/identities/{id}"""
 
     def get(self, request: Request, identity_id: str) -> Response:
-        found = identities.find(request.user, ids=[identity_id])
-        if not found:
+        users = identities.find(request.user, ids=[identity_id])
+        if not users:
             raise NotFound("There is no such identity.")
-        return Response({"identity": _identity(id_tokens.person(found[0]))})
+        return Response({"identity": _identity(id_tokens.user_claims(users[0]))})
 
 
-class Consents(AuthView):
-    """GET /v2/api/identities/{id}/consents: what the caller's app was let do"""
+class ConsentList(AuthView):
+    """GET /v2/api/identities/{id}/consents: the consents of the caller's app"""
 
     def get(self, request: Request, identity_id: str) -> Response:
         token = token_of(request)
         if token is None or validation.uuid(identity_id) not in {identity_of(token), identities.id_of(request.user)}:
             raise NotFound("There is no such identity.")
         granted = consents.granted_to(request.user, token.client_id)
-        numbers = {(each.client_id, each.path): each.pk for each in granted}
-        return Response({"consents": [_consent(each, numbers) for each in granted]})
+        numbers = {(consent.client_id, consent.path): consent.pk for consent in granted}
+        return Response({"consents": [_consent(consent, numbers) for consent in granted]})
 
 
-class Clients(AuthView):
-    """POST /v2/api/clients: an app registers itself"""
+class ClientRegistration(AuthView):
+    """POST /v2/api/clients: register an app"""
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
 
     def post(self, request: Request) -> Response:
-        asked = request.data.get("client")
-        if not isinstance(asked, dict):
-            raise Invalid({"client": MISSING if asked is None else "This must be an object."})
-        template = asked.get("template_id")
+        requested = request.data.get("client")
+        if not isinstance(requested, dict):
+            raise Invalid({"client": MISSING if requested is None else "This must be an object."})
+        template = requested.get("template_id")
         if template is not None and validation.uuid(template) is None:
-            raise Invalid({"client.template_id": "This is no UUID."})
-        app, secret = oauth_clients.register(name=asked.get("name"), template_id=str(template or ""), now=clock.now())
+            raise Invalid({"client.template_id": "This is not a UUID."})
+        app, secret = oauth_clients.register(
+            name=requested.get("name"), template_id=str(template or ""), now=clock.now()
+        )
         client = {
             "id": str(app.client_id),
             "name": app.name,
@@ -121,31 +125,31 @@ class Clients(AuthView):
         return Response({"client": client, "included": {"client_credential": credential}}, status=201)
 
 
-class ClientOne(AuthView):
-    """DELETE /v2/api/clients/{id}: an app that registered itself goes away"""
+class ClientDetail(AuthView):
+    """DELETE /v2/api/clients/{id}: remove an app that registered itself"""
 
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
 
     def delete(self, request: Request, client_id: str) -> Response:
-        given, secret = basic(request.headers.get("Authorization", ""))
-        app = oauth_clients.authenticate(given, secret, now=clock.now())
+        app_id, secret = basic(request.headers.get("Authorization", ""))
+        app = oauth_clients.authenticate(app_id, secret, now=clock.now())
         if app is None:
-            raise ProblemRaised(401, "UNAUTHORIZED", "The app's id and secret do not fit.")
-        if validation.uuid(client_id) != UUID(app.client_id) or not oauth_clients.forget(UUID(app.client_id)):
+            raise ProblemRaised(401, "UNAUTHORIZED", "The app's id or secret is wrong.")
+        if validation.uuid(client_id) != UUID(app.client_id) or not oauth_clients.unregister(UUID(app.client_id)):
             raise NotFound("There is no such app.")
         return Response({"client": {"id": app.client_id}})
 
 
 def identity_of(token: Token) -> UUID:
-    """Return as whom a token acts towards other services: a key is an identity of its own."""
+    """Return the identity of a token towards other services. A client key is an identity of its own."""
     return token.client_id if token.client_id and is_key(token) else identities.id_of(token.owner)
 
 
-def person_of(token: Token) -> dict[str, Any]:
-    """Return what is told of the identity of a token."""
+def claims_of(token: Token) -> dict[str, Any]:
+    """Return the claims about the identity of a token."""
     if not is_key(token):
-        return id_tokens.person(token.owner)
+        return id_tokens.user_claims(token.owner)
     key = str(token.client_id)
     return {
         "sub": key,
@@ -157,18 +161,18 @@ def person_of(token: Token) -> dict[str, Any]:
 
 
 def is_key(token: Token) -> bool:
-    """Return whether a client key got the token for itself, and no person agreed to it."""
+    """Return whether a client key got the token for itself, without a person's consent."""
     key = token.client_id
     return key is not None and token.grant is None and ClientKey.objects.filter(client_id=key).exists()
 
 
-def _identity(who: dict[str, Any]) -> dict[str, Any]:
+def _identity(claims: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": who["sub"],
-        "username": who["preferred_username"],
-        "name": who["name"],
-        "email": who["email"],
-        "organization": who["organization"],
+        "id": claims["sub"],
+        "username": claims["preferred_username"],
+        "name": claims["name"],
+        "email": claims["email"],
+        "organization": claims["organization"],
         "status": "used",
         "identity_provider": None,
     }
@@ -194,5 +198,5 @@ def _consent(consent: Consent, numbers: dict[tuple[UUID, str], int]) -> dict[str
     }
 
 
-def _words(text: str) -> list[str]:
+def _comma_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,4 +1,4 @@
-"""The pages that people see: where they agree to what an app asks for, and where a code is shown."""
+"""The pages of the Auth service: the consent page, and the page that shows a code."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from timers.globus.base import base_url
 from timers.http_api import queries
 from timers.models import Collection
 
-LOGIN_IS_FRESH = timedelta(minutes=15)
-"""So long after logging in, an app that asks for a new login is content."""
+MAX_LOGIN_AGE = timedelta(minutes=15)
+"""Age of a login up to which it counts as new for an app that asks for a new login."""
 
 MAX_CODE_LENGTH = 200
 
 
 @dataclass(frozen=True)
 class RequestedScope:
-    """One thing that an app asks for, in words, and what it includes."""
+    """A requested scope in words, with the scopes that it includes."""
 
     text: str
     needs: tuple[RequestedScope, ...] = ()
@@ -44,55 +44,57 @@ class RequestedScope:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponseBase:
-    """Ask the reader whether an app may have what it asks for, and send it a code or a refusal."""
+    """Ask the user whether an app gets the requested scopes; redirect to the app with a code or a refusal."""
     now = clock.now()
     server = Server(base=base_url(request), now=now)
     uri = f"{base_url(request)}v2/oauth2/authorize?{request.GET.urlencode()}"
     try:
         queries.check(request.GET)
-        _, asked = server.validate_authorization_request(uri)
+        _, authorization = server.validate_authorization_request(uri)
     except OAuth2Error as error:
-        return _refused(request, error)
+        return _error_page(request, error)
     except (ValueError, Invalid):
         return _page(request, "authorize_error", {"problem": "The request cannot be read."}, status=400)
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
-    if request.GET.get("prompt") == "login" and request.method == "GET" and _stale(request, now):
+    if request.GET.get("prompt") == "login" and request.method == "GET" and _is_login_too_old(request, now):
         logout(request)
         return redirect_to_login(request.get_full_path())
     if request.method == "POST":
-        return _answered(request, server, uri, asked)
-    return _asking(request, asked)
+        return _redirect_with_decision(request, server, uri, authorization)
+    return _consent_page(request, authorization)
 
 
-def _stale(request: HttpRequest, now: Any) -> bool:
+def _is_login_too_old(request: HttpRequest, now: Any) -> bool:
     last = getattr(request.user, "last_login", None)
-    return last is None or last < now - LOGIN_IS_FRESH
+    return last is None or last < now - MAX_LOGIN_AGE
 
 
-def _asking(request: HttpRequest, asked: dict[str, Any]) -> HttpResponseBase:
-    target = urlsplit(asked["redirect_uri"])
-    own = asked["redirect_uri"].startswith(base_url(request))
+def _consent_page(request: HttpRequest, authorization: dict[str, Any]) -> HttpResponseBase:
+    target = urlsplit(authorization["redirect_uri"])
+    is_own_page = authorization["redirect_uri"].startswith(base_url(request))
     context = {
-        "app": asked["request"].client,
-        "wishes": _wishes(asked["request"].wanted, request.user),
+        "app": authorization["request"].client,
+        "wishes": _requested_scopes(authorization["request"].requested_scopes, request.user),
         "message": request.GET.get("session_message", "")[:500],
-        "goes_to": "" if own else target.netloc,
+        "goes_to": "" if is_own_page else target.netloc,
         "offline": request.GET.get("access_type") == "offline",
     }
     page = _page(request, "authorize", context)
-    if own:
+    if is_own_page:
         return page
-    # the answer to the form leads to a program on the reader's machine, and browsers ask the form's own page about it
+    # The form redirects to a program on the user's machine; browsers check that against the policy of this page.
     permit = csp_update({"form-action": [SELF, f"{target.scheme}://{target.netloc}"]})
     return permit(lambda _: page)(request)
 
 
-def _answered(request: HttpRequest, server: Server, uri: str, asked: dict[str, Any]) -> HttpResponse:
+def _redirect_with_decision(
+    request: HttpRequest, server: Server, uri: str, authorization: dict[str, Any]
+) -> HttpResponse:
     if request.POST.get("allow") is None:
-        told = [("error", "access_denied"), ("error_description", "The person refused.")]
-        state = [("state", asked["state"])] if asked["state"] else []
-        return HttpResponseRedirect(add_params_to_uri(asked["redirect_uri"], told + state))
+        refusal = [("error", "access_denied"), ("error_description", "The user refused.")]
+        state = [("state", authorization["state"])] if authorization["state"] else []
+        return HttpResponseRedirect(add_params_to_uri(authorization["redirect_uri"], refusal + state))
     try:
         headers, _, _ = server.create_authorization_response(uri, credentials={"user": request.user})
     except Invalid as error:
@@ -100,20 +102,20 @@ def _answered(request: HttpRequest, server: Server, uri: str, asked: dict[str, A
     return HttpResponseRedirect(headers["Location"])
 
 
-def _refused(request: HttpRequest, error: OAuth2Error) -> HttpResponse:
-    """Say on a page why an app's request cannot be asked about; nobody is sent anywhere."""
-    words = {
-        "invalid_scope": "The app asks for a scope that does not exist.",
-        "mismatching_redirect_uri": "The app wants its code sent to an address that is not allowed.",
-        "invalid_client_id": "The app's id is not known.",
+def _error_page(request: HttpRequest, error: OAuth2Error) -> HttpResponse:
+    """Return a page that says why an app's request is invalid. It does not redirect."""
+    sentences = {
+        "invalid_scope": "The app requests a scope that does not exist.",
+        "mismatching_redirect_uri": "The app's redirect address is not allowed.",
+        "invalid_client_id": "The app's id is unknown.",
     }
-    detail = words.get(error.error) or error.description or error.error
+    detail = sentences.get(error.error) or error.description or error.error
     for name in ("MismatchingRedirectURIError", "InvalidClientIdError", "MissingCodeChallengeError"):
         if type(error).__name__ == name:
             detail = {
-                "MismatchingRedirectURIError": words["mismatching_redirect_uri"],
-                "InvalidClientIdError": words["invalid_client_id"],
-                "MissingCodeChallengeError": "The app keeps no secret, so it must send a code challenge (PKCE).",
+                "MismatchingRedirectURIError": sentences["mismatching_redirect_uri"],
+                "InvalidClientIdError": sentences["invalid_client_id"],
+                "MissingCodeChallengeError": "The app has no secret, so it must send a code challenge (PKCE).",
             }[name]
     return _page(request, "authorize_error", {"problem": detail, "code": error.error}, status=400)
 
@@ -121,7 +123,7 @@ def _refused(request: HttpRequest, error: OAuth2Error) -> HttpResponse:
 @never_cache
 @require_safe
 def auth_code(request: HttpRequest) -> HttpResponse:
-    """Show a code, for copying into the program that asked for it."""
+    """Return the page that shows a code, to be copied into the program that requested it."""
     code = request.GET.get("code", "")
     shown = code if code.isascii() and code.isprintable() and len(code) <= MAX_CODE_LENGTH else ""
     refused = request.GET.get("error", "") == "access_denied"
@@ -132,18 +134,23 @@ def _page(request: HttpRequest, name: str, context: dict[str, Any], *, status: i
     return render(request, f"timers/{name}.html", context, status=status)
 
 
-# What an app asks for, in words
+# Requested scopes in words
 
 
-def _wishes(wanted: Sequence[scopes.Scope], user: Any) -> list[RequestedScope]:
-    ids = {name.split("/")[-2] for path in scopes.paths(wanted) for name in path if name.endswith("/data_access")}
-    names = {str(each.pk): each.display_name for each in Collection.objects.visible_to(user) if str(each.pk) in ids}
-    return [_wish(scope, names) for scope in wanted]
+def _requested_scopes(requested: Sequence[scopes.Scope], user: Any) -> list[RequestedScope]:
+    scope_names = {name for path in scopes.paths(requested) for name in path}
+    ids = {name.split("/")[-2] for name in scope_names if name.endswith("/data_access")}
+    names = {
+        str(collection.pk): collection.display_name
+        for collection in Collection.objects.visible_to(user)
+        if str(collection.pk) in ids
+    }
+    return [_requested_scope(scope, names) for scope in requested]
 
 
-def _wish(scope: scopes.Scope, names: dict[str, str]) -> RequestedScope:
-    needs = tuple(_wish(each, names) for each in scope.needs)
+def _requested_scope(scope: scopes.Scope, names: dict[str, str]) -> RequestedScope:
+    needs = tuple(_requested_scope(inner, names) for inner in scope.needs)
     if scope.name.endswith("/data_access"):
         key = scope.name.split("/")[-2]
         return RequestedScope(f"read and change files in {names.get(key, f'the collection {key}')}", needs)
-    return RequestedScope(scopes.words(scope.name), needs)
+    return RequestedScope(scopes.describe(scope.name), needs)

@@ -1,6 +1,6 @@
-"""The OAuth2 server: oauthlib decides what is valid, our tables say who and what there is.
+"""The OAuth2 server: oauthlib checks the requests, our tables hold apps, codes, tokens and consents.
 
-Tokens are one per resource server: the first is the answer, the rest are its `other_tokens`.
+Each resource server has a token of its own: the first one is the answer, the others are its `other_tokens`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from timers.globus.auth import id_tokens
 from timers.models import Token
 from timers.services.people import consents, oauth_clients, oauth_grants
 from timers.services.people import tokens as access
-from timers.services.people.oauth_grants import Issued
+from timers.services.people.oauth_grants import IssuedTokens
 
 DEPENDENT = "urn:globus:auth:grant_type:dependent_token"
 CODE_PAGE = "v2/web/auth-code"
@@ -41,7 +41,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Server(AuthorizationEndpoint, TokenEndpoint):
-    """Answers for one request: `base` is this interface's address as the caller knows it."""
+    """OAuth2 server for one request. `base` is the address of this interface as the caller knows it."""
 
     def __init__(self, *, base: str, now: datetime) -> None:
         validator = Validator(base=base, now=now)
@@ -65,7 +65,7 @@ class Server(AuthorizationEndpoint, TokenEndpoint):
 
 
 class Validator(RequestValidator):  # type: ignore[misc]
-    """What oauthlib asks about apps, codes, refresh tokens and scopes."""
+    """Checks of apps, codes, refresh tokens and scopes that oauthlib calls."""
 
     def __init__(self, *, base: str, now: datetime) -> None:
         super().__init__()
@@ -79,13 +79,13 @@ class Validator(RequestValidator):  # type: ignore[misc]
         return request.client is not None
 
     def client_authentication_required(self, request: Request, *_: Any, **__: Any) -> bool:
-        if _pair(request)[1]:
+        if _id_and_secret(request)[1]:
             return True
         known = oauth_clients.find(request.client_id)
         return known is not None and known.secret
 
     def authenticate_client(self, request: Request, *_: Any, **__: Any) -> bool:
-        client_id, secret = _pair(request)
+        client_id, secret = _id_and_secret(request)
         request.client = oauth_clients.authenticate(client_id, secret, now=self.now)
         if request.client is None:
             return False
@@ -110,7 +110,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
     def validate_response_type(self, client_id: str, response_type: str, *_: Any, **__: Any) -> bool:
         return response_type == "code"
 
-    # Where a code is sent: to the page that shows it, or to a program on the reader's own machine
+    # Redirects: to the page that shows the code, or to a program on the user's own machine
 
     def validate_redirect_uri(self, client_id: str, redirect_uri: str, *_: Any, **__: Any) -> bool:
         return redirect_uri == self.base + CODE_PAGE or is_loopback(redirect_uri)
@@ -119,7 +119,7 @@ class Validator(RequestValidator):  # type: ignore[misc]
         return self.base + CODE_PAGE
 
     def confirm_redirect_uri(self, client_id: str, code: str, redirect_uri: str, client: Any, request: Request) -> bool:
-        return bool(request.held.details.get("redirect_uri") == redirect_uri)
+        return bool(request.credential.details.get("redirect_uri") == redirect_uri)
 
     # Scopes
 
@@ -128,20 +128,20 @@ class Validator(RequestValidator):  # type: ignore[misc]
 
     def validate_scopes(self, client_id: str, names: Iterable[str], client: Any, request: Request, *_: Any) -> bool:
         try:
-            request.wanted = scopes.parse(request.scope or " ".join(scopes.DEFAULT))
+            request.requested_scopes = scopes.parse(request.scope or " ".join(scopes.DEFAULT))
         except Invalid:
             return False
-        request.scopes = [scope.name for scope in request.wanted]
-        return bool(request.wanted)
+        request.scopes = [scope.name for scope in request.requested_scopes]
+        return bool(request.requested_scopes)
 
     # Codes and refresh tokens
 
     def save_authorization_code(self, client_id: str, code: Any, request: Request, *_: Any, **__: Any) -> None:
-        oauth_grants.agree(
+        oauth_grants.authorize(
             owner=request.user,
             client_id=request.client.client_id,
             name=request.client.name,
-            wanted=request.wanted,
+            requested=request.requested_scopes,
             offline=getattr(request, "access_type", None) == "offline",
             code=code["code"],
             details={
@@ -158,67 +158,71 @@ class Validator(RequestValidator):  # type: ignore[misc]
         return self._hold(code, access.CODE, request)
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
-        return request.held.details.get("challenge")
+        return request.credential.details.get("challenge")
 
     def get_code_challenge_method(self, code: str, request: Request) -> Any:
-        return request.held.details.get("method")
+        return request.credential.details.get("method")
 
     def invalidate_authorization_code(self, *_: Any, **__: Any) -> None:
-        """Nothing: what is exchanged is used up in the same transaction."""
+        """Do nothing: the exchange invalidates the code in its own transaction."""
 
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Request, *_: Any, **__: Any) -> bool:
         return self._hold(refresh_token, access.REFRESH, request)
 
     def get_original_scopes(self, refresh_token: str, request: Request, *_: Any, **__: Any) -> list[str]:
-        return list(request.held.scopes)
+        return list(request.credential.scopes)
 
     def _hold(self, text: str, kind: str, request: Request) -> bool:
-        request.held = oauth_grants.find(text, kind=kind, client_id=request.client.client_id, now=self.now)
-        if request.held is None:
+        request.credential = oauth_grants.find(text, kind=kind, client_id=request.client.client_id, now=self.now)
+        if request.credential is None:
             return False
-        request.user, request.scopes = request.held.owner, request.held.scopes
+        request.user, request.scopes = request.credential.owner, request.credential.scopes
         return True
 
     def save_token(self, *_: Any, **__: Any) -> None:
-        """Nothing: tokens are kept when they are made, and only as hashes."""
+        """Do nothing: tokens are stored when they are issued, as hashes only."""
 
 
 class Tokens(TokenBase):  # type: ignore[misc]
-    """Makes the answers of the token endpoint."""
+    """Builder of the answers of the token endpoint."""
 
     def __init__(self, *, base: str, now: datetime) -> None:
         self.base = base
         self.now = now
 
     def create_token(self, request: Request, refresh_token: bool = False, **_: Any) -> dict[str, Any]:
-        """Return the answer with new tokens. Raises oauthlib's errors."""
+        """Return the answer with new tokens; raises errors of oauthlib."""
         if request.grant_type == "client_credentials":
             issued = self._for_itself(request)
         else:
             try:
-                issued = oauth_grants.exchange(request.held, names=request.scopes, now=self.now)
+                issued = oauth_grants.exchange(request.credential, names=request.scopes, now=self.now)
             except Conflict as error:
                 raise oauth_errors.InvalidGrantError(request=request) from error
         answer = document(issued)
-        held: Token | None = getattr(request, "held", None)
-        if held is not None and held.kind == access.CODE:
-            if held.details.get("state"):
-                answer["state"] = held.details["state"]
-            if scopes.OPENID in held.scopes:
+        credential: Token | None = getattr(request, "credential", None)
+        if credential is not None and credential.kind == access.CODE:
+            if credential.details.get("state"):
+                answer["state"] = credential.details["state"]
+            if scopes.OPENID in credential.scopes:
                 answer["id_token"] = id_tokens.sign(
-                    user=held.owner,
+                    user=credential.owner,
                     audience=request.client.client_id,
                     issuer=self.base,
-                    nonce=held.details.get("nonce"),
+                    nonce=credential.details.get("nonce"),
                     now=self.now,
                 )
         return answer
 
-    def _for_itself(self, request: Request) -> list[Issued]:
-        """Return tokens by which a key acts as its owner; what it asked for is noted as granted."""
+    def _for_itself(self, request: Request) -> list[IssuedTokens]:
+        """Return tokens with which a client key acts as its owner, and record its scopes as granted."""
         app = request.client
         consents.grant(
-            owner=app.owner, client_id=app.client_id, granted=request.wanted, allows_refresh=False, now=self.now
+            owner=app.owner,
+            client_id=app.client_id,
+            granted=request.requested_scopes,
+            allows_refresh=False,
+            now=self.now,
         )
         return oauth_grants.issue(
             owner=app.owner,
@@ -238,9 +242,9 @@ class Tokens(TokenBase):  # type: ignore[misc]
 
 
 class DependentTokenGrant(GrantTypeBase):  # type: ignore[misc]
-    """Exchanges a token that somebody's app showed to a service for those that the service needs in turn.
+    """Grant that exchanges a token which a service received from an app for the tokens the service needs itself.
 
-    The service is a key of the same person. It gets what that app was allowed to hand on, and nothing else.
+    The service is a client key of the same user. It gets only the scopes that the app may delegate.
     """
 
     def create_token_response(self, request: Request, token_handler: Tokens) -> tuple[dict[str, str], str, int]:
@@ -254,7 +258,7 @@ class DependentTokenGrant(GrantTypeBase):  # type: ignore[misc]
             return headers, error.json, error.status_code
 
     def _answer(self, request: Request, handler: Tokens) -> list[dict[str, Any]]:
-        shown = access.find_token(getattr(request, "token", None) or "", kinds=access.OPENING, now=handler.now)
+        shown = access.find_token(getattr(request, "token", None) or "", kinds=access.API_KINDS, now=handler.now)
         if shown is None or shown.owner != request.client.owner:
             raise oauth_errors.InvalidGrantError(request=request)
         names = self._allowed(shown)
@@ -271,25 +275,26 @@ class DependentTokenGrant(GrantTypeBase):  # type: ignore[misc]
             grant=None,
             now=handler.now,
         )
-        return [entry(each) for each in issued]
+        return [entry(tokens) for tokens in issued]
 
     @staticmethod
     def _allowed(shown: Token) -> list[str]:
-        """Return what may be handed on: what stands directly below a scope of the token."""
+        """Return the scopes that may be delegated: those directly below a scope of the token."""
         if shown.client_id is None:
             return [] if shown.scopes else [scopes.TRANSFER]
-        paths = [each.path.split(" ") for each in consents.granted_to(shown.owner, shown.client_id)]
-        return list(dict.fromkeys(path[1] for path in paths if len(path) == 2 and path[0] in shown.scopes))
+        paths = [consent.path.split(" ") for consent in consents.granted_to(shown.owner, shown.client_id)]
+        dependent = [path for path in paths if len(path) == 2]
+        return list(dict.fromkeys(name for parent, name in dependent if parent in shown.scopes))
 
 
-def document(issued: Iterable[Issued]) -> dict[str, Any]:
-    """Return the answer of the token endpoint."""
-    first, *others = [entry(each) for each in issued]
+def document(issued: Iterable[IssuedTokens]) -> dict[str, Any]:
+    """Return the answer of the token endpoint: the first token, with the others inside it."""
+    first, *others = [entry(tokens) for tokens in issued]
     return {**first, "other_tokens": others}
 
 
-def entry(issued: Issued) -> dict[str, Any]:
-    """Return what an app is told of the tokens for one resource server."""
+def entry(issued: IssuedTokens) -> dict[str, Any]:
+    """Return the entry of the tokens for one resource server."""
     return {
         "access_token": issued.access,
         "token_type": "Bearer",
@@ -301,7 +306,7 @@ def entry(issued: Issued) -> dict[str, Any]:
 
 
 def is_loopback(uri: str) -> bool:
-    """Return whether an address is that of a program on the reader's own machine."""
+    """Return whether a URI belongs to a program on the user's own machine."""
     try:
         parts = urlsplit(uri)
         return parts.scheme == "http" and parts.hostname in _LOOPBACK and "@" not in parts.netloc and parts.port != 0
@@ -310,7 +315,7 @@ def is_loopback(uri: str) -> bool:
 
 
 def basic(header: str) -> tuple[str, str]:
-    """Return the pair of a Basic authorization header; empty texts for any other."""
+    """Return id and secret of a Basic authorization header; two empty texts for any other header."""
     scheme, _, value = header.strip().partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -321,7 +326,7 @@ def basic(header: str) -> tuple[str, str]:
     return unquote(client_id), unquote(secret)
 
 
-def _pair(request: Request) -> tuple[str, str]:
-    """Return id and secret from where an app may put them: the header, or else the form."""
-    given = basic(request.headers.get("Authorization", ""))
-    return given if given[1] else (request.client_id or "", request.client_secret or "")
+def _id_and_secret(request: Request) -> tuple[str, str]:
+    """Return the id and secret of an app, from the header or else from the form."""
+    credentials = basic(request.headers.get("Authorization", ""))
+    return credentials if credentials[1] else (request.client_id or "", request.client_secret or "")

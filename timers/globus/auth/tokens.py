@@ -1,4 +1,4 @@
-"""What programs ask of the token endpoint: tokens, and whether one is still good."""
+"""Views of the token endpoint: issue, revoke, validate and introspect tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from oauthlib.oauth2 import OAuth2Error
 
 from timers import clock
-from timers.globus.auth.identities import identity_of, person_of
+from timers.globus.auth.identities import claims_of, identity_of
 from timers.globus.auth.server import Server, basic
 from timers.globus.base import base_url
 from timers.models import Token
@@ -23,25 +23,25 @@ from timers.services.people.oauth_clients import App
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-class FormDoor(View):
-    """A view that takes forms from programs; errors are those of OAuth2."""
+class OAuthFormView(View):
+    """A view that takes forms from programs and answers with OAuth2 errors."""
 
     http_method_names = ["post", "options"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            request.POST  # noqa: B018  reads the form: one that cannot be read is refused before anybody asks for a field
+            request.POST  # noqa: B018  parses the form, so that a broken one is refused before a field is read
         except RequestDataTooBig:
-            return refusal("invalid_request", "The form is too large.", status=413)
+            return error_response("invalid_request", "The form is too large.", status=413)
         except (MultiPartParserError, SuspiciousOperation):
-            return refusal("invalid_request", "The form cannot be read.")
+            return error_response("invalid_request", "The form cannot be read.")
         return super().dispatch(request, *args, **kwargs)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return refusal("invalid_request", "Use POST here.", status=405)
+        return error_response("invalid_request", "Use POST here.", status=405)
 
 
-class TokenEndpoint(FormDoor):
+class TokenEndpoint(OAuthFormView):
     """POST /v2/oauth2/token"""
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -55,42 +55,42 @@ class TokenEndpoint(FormDoor):
         except OAuth2Error as error:
             more, body, status = error.headers, error.json, error.status_code
         except ValueError:
-            return refusal("invalid_request", "The form cannot be read.")
+            return error_response("invalid_request", "The form cannot be read.")
         kept = {name: value for name, value in more.items() if name == "WWW-Authenticate"}
-        return HttpResponse(body, status=status, headers={**kept, **_NOT_KEPT, "Content-Type": "application/json"})
+        return HttpResponse(body, status=status, headers={**kept, **_NO_STORE, "Content-Type": "application/json"})
 
 
-class TokenRevocation(FormDoor):
-    """POST /v2/oauth2/token/revoke: whoever holds a token may end it."""
+class TokenRevocation(OAuthFormView):
+    """POST /v2/oauth2/token/revoke: anybody who has a token may revoke it."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         oauth_grants.revoke(request.POST.get("token", ""), now=clock.now())
         return _answer({"active": False})
 
 
-class TokenValidation(FormDoor):
+class TokenValidation(OAuthFormView):
     """POST /v2/oauth2/token/validate"""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         app = caller(request)
         if app is None:
             return _unknown_app()
-        return _answer({"active": _known(request, app) is not None})
+        return _answer({"active": _visible_token(request, app) is not None})
 
 
-class TokenIntrospection(FormDoor):
+class TokenIntrospection(OAuthFormView):
     """POST /v2/oauth2/token/introspect"""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         app = caller(request)
         if app is None:
             return _unknown_app()
-        token = _known(request, app)
+        token = _visible_token(request, app)
         return _answer({"active": False} if token is None else _introspected(token, request))
 
 
 def caller(request: HttpRequest) -> App | None:
-    """Return the app that asks: one that proves who it is, or one that keeps no secret and names itself."""
+    """Return the calling app: authenticated by its secret, or by its id alone if it has no secret. None if unknown."""
     client_id, secret = basic(request.headers.get("Authorization", ""))
     if not secret:
         client_id, secret = client_id or request.POST.get("client_id", ""), request.POST.get("client_secret", "")
@@ -100,28 +100,28 @@ def caller(request: HttpRequest) -> App | None:
     return None if known is None or known.secret else known
 
 
-def _known(request: HttpRequest, app: App) -> Token | None:
-    """Return the valid token of the request, if it is the app's business: its own, or one of its owner."""
-    kinds = (*tokens.OPENING, tokens.REFRESH)
+def _visible_token(request: HttpRequest, app: App) -> Token | None:
+    """Return the valid token of the request if the app may see it: its own, or one of its owner."""
+    kinds = (*tokens.API_KINDS, tokens.REFRESH)
     token = tokens.find_token(request.POST.get("token", ""), kinds=kinds, now=clock.now())
     if token is None:
         return None
-    own = str(token.client_id) == app.client_id or (app.owner is not None and token.owner == app.owner)
-    return token if own else None
+    is_visible = str(token.client_id) == app.client_id or (app.owner is not None and token.owner == app.owner)
+    return token if is_visible else None
 
 
 def _introspected(token: Token, request: HttpRequest) -> dict[str, Any]:
-    who = person_of(token)
+    claims = claims_of(token)
     identity = str(identity_of(token))
     include = request.POST.get("include", "").split(",")
     logged_in = {identity: {"auth_time": int(token.created_at.timestamp()), "idp": None, "acr": None, "amr": None}}
     return {
         "active": True,
         "scope": " ".join(token.scopes),
-        "sub": who["sub"],
-        "username": who["preferred_username"],
-        "name": who["name"],
-        "email": who["email"],
+        "sub": claims["sub"],
+        "username": claims["preferred_username"],
+        "name": claims["name"],
+        "email": claims["email"],
         "client_id": str(token.client_id) if token.client_id else None,
         "aud": [token.resource_server] if token.resource_server else [],
         "iss": base_url(request).rstrip("/"),
@@ -134,17 +134,17 @@ def _introspected(token: Token, request: HttpRequest) -> dict[str, Any]:
     }
 
 
-_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def refusal(code: str, description: str, *, status: int = 400) -> JsonResponse:
-    """Return an error as OAuth2 has it."""
-    return JsonResponse({"error": code, "error_description": description}, status=status, headers=_NOT_KEPT)
+def error_response(code: str, description: str, *, status: int = 400) -> JsonResponse:
+    """Return an OAuth2 error."""
+    return JsonResponse({"error": code, "error_description": description}, status=status, headers=_NO_STORE)
 
 
 def _unknown_app() -> JsonResponse:
-    return refusal("invalid_client", "The app's id and secret do not fit.", status=401)
+    return error_response("invalid_client", "The app's id or secret is wrong.", status=401)
 
 
 def _answer(document: dict[str, Any]) -> JsonResponse:
-    return JsonResponse(document, headers=_NOT_KEPT)
+    return JsonResponse(document, headers=_NO_STORE)

@@ -1,1 +1,1 @@
-"""Timers: jobs and timers created, listed, read, changed, paused, resumed and deleted."""
+"""The Timers service: create, list, read, change, pause, resume and delete timers and jobs."""

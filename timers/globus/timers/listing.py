@@ -1,4 +1,4 @@
-"""Which timers a list shows and in which order, from its query."""
+"""Filters and order of the list of timers, read from its query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.models import Timer
 EXPRESSIBLE = Q(schedule__kind__in=("once", "recurring")) & (
     Q(action__in=("transfer", "webhook")) | Q(action="workflow", origin__isnull=False)
 )
-"""What this dialect has words for: no code, no cron; of workflows those that were asked for as flows."""
+"""Timers that this dialect can describe: no code, no cron; only workflows that were requested as flows."""
 
 ORDERS = {
     "job_id": "pk",
@@ -38,15 +38,15 @@ _STATUSES = {
 }
 
 
-def wanted(rows: QuerySet[Timer], query: QueryDict) -> QuerySet[Timer]:
-    """Return the timers that a query asks for, in its order. Raises Invalid naming query.<name>."""
+def filter_timers(rows: QuerySet[Timer], query: QueryDict) -> QuerySet[Timer]:
+    """Return the timers that match a query, in its order. Raises Invalid naming query.<name>."""
     rows = rows.filter(EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
     if name := query.get("filter_name"):
         rows = rows.filter(name__icontains=name)
     if statuses := query.get("filter_status"):
         rows = rows.filter(status__in=_read_statuses(statuses))
     for flag, status in (("filter_active", TimerStatus.ACTIVE), ("filter_stopped", TimerStatus.ENDED)):
-        rows = _flagged(rows, query, flag, status)
+        rows = _filter_by_flag(rows, query, flag, status)
     if query.get("submitted_after"):
         rows = rows.filter(created_at__gt=_instant(query, "submitted_after"))
     if query.get("submitted_before"):
@@ -62,7 +62,7 @@ def _read_statuses(text: str) -> set[str]:
     return {_STATUSES[word] for word in words}
 
 
-def _flagged(rows: QuerySet[Timer], query: QueryDict, name: str, status: TimerStatus) -> QuerySet[Timer]:
+def _filter_by_flag(rows: QuerySet[Timer], query: QueryDict, name: str, status: TimerStatus) -> QuerySet[Timer]:
     is_wanted = validation.under("query", lambda: queries.optional_flag(query, name))
     if is_wanted is None:
         return rows

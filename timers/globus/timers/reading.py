@@ -1,4 +1,4 @@
-"""Timers and jobs as clients ask for them, read into our terms. Names in errors are those of the document."""
+"""Readers of the documents that create timers and jobs. Errors name the fields of the document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.globus import bodies
 from timers.globus.errors import MISSING
 from timers.globus.timers.schedules import read_job_schedule, read_schedule
 
-NAMELESS = "Timer without a name"
+DEFAULT_NAME = "Timer without a name"
 POLICIES = {"overlap": "skip", "catch_up": "latest", "catch_up_window_seconds": None, "pause_after_failures": 0}
 
 TRANSFER_URL = "https://actions.automate.globus.org/transfer/transfer/run"
@@ -34,11 +34,11 @@ Spelling = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """What a document asks for, in our terms.
+class TimerRequest:
+    """The timer that a document requests, as arguments of our services.
 
-    `action` is transfer, webhook or flow; a flow has a `flow_id` and its body is the input. `document` is what has to
-    come back as it was sent; `spelled` turns the name of a field of ours into that of the document.
+    `action` is transfer, webhook or flow; a flow has a `flow_id`, and its body is the input. `document` holds the
+    fields that are returned as they were sent. `spelled` turns the name of one of our fields into the document's.
     """
 
     name: str
@@ -53,8 +53,8 @@ class JobRequest:
 # The newer form
 
 
-def read_timer(document: object, *, now: datetime) -> JobRequest:
-    """Return what a timer document asks for; raises Invalid."""
+def read_timer(document: object, *, now: datetime) -> TimerRequest:
+    """Return the request of a timer document; raises Invalid."""
     if not isinstance(document, Mapping):
         raise Invalid({"": MISSING if document is None else "A timer is an object."})
     kind = document.get("timer_type")
@@ -66,11 +66,11 @@ def read_timer(document: object, *, now: datetime) -> JobRequest:
     schedule = validation.under("schedule", lambda: read_schedule(document.get("schedule"), now=now))
     body = validation.required_mapping(document, "body", missing=MISSING)
     if kind == "transfer":
-        return JobRequest(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
+        return TimerRequest(name=name, action="transfer", schedule=schedule, body=bodies.read_timer_body(body))
     flow_id = validation.uuid(document.get("flow_id"))
     if flow_id is None:
-        raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is no UUID."})
-    return JobRequest(
+        raise Invalid({"flow_id": MISSING if document.get("flow_id") is None else "This is not a UUID."})
+    return TimerRequest(
         name=name,
         action="flow",
         schedule=schedule,
@@ -82,7 +82,7 @@ def read_timer(document: object, *, now: datetime) -> JobRequest:
 
 
 def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """Return what is to be changed of a timer: its name, and (an extension) schedule and transfer."""
+    """Return the changes to a timer: its name and, as an extension, schedule and transfer. Raises Invalid."""
     validation.only_known(document, {"name", "schedule", "body"})
     changes: dict[str, Any] = {}
     if document.get("name") is not None:
@@ -97,8 +97,8 @@ def read_changes(document: Mapping[str, Any], *, now: datetime) -> dict[str, Any
 # Jobs
 
 
-def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
-    """Return what a job asks for: a transfer, a flow, or a webhook, by its `callback_url`; raises Invalid."""
+def read_job(job: Mapping[str, Any], *, now: datetime) -> TimerRequest:
+    """Return the request of a job. `callback_url` decides between transfer, flow and webhook. Raises Invalid."""
     missing = [name for name in ("start", "callback_url") if job.get(name) is None]
     if missing:
         raise Invalid(dict.fromkeys(missing, MISSING))
@@ -112,7 +112,7 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
     name, schedule = _name(job.get("name")), read_job_schedule(job, now=now)
     flow_id = _flow_of(url)
     if flow_id is not None:
-        return JobRequest(
+        return TimerRequest(
             name=name,
             action="flow",
             schedule=schedule,
@@ -125,12 +125,12 @@ def read_job(job: Mapping[str, Any], *, now: datetime) -> JobRequest:
     if _path(url) in _TRANSFER_PATHS:
         return _job_transfer(name, schedule, document)
     webhook = {"url": url, "method": "POST", **({} if content is None else {"json": dict(content)})}
-    return JobRequest(
+    return TimerRequest(
         name=name, action="webhook", schedule=schedule, body=webhook, document=document, spelled=_spelled_webhook
     )
 
 
-def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any]) -> JobRequest:
+def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any]) -> TimerRequest:
     content = document["callback_body"] or {}
     inner, prefix = content, "callback_body"
     if "body" in content:
@@ -144,16 +144,16 @@ def _job_transfer(name: str, schedule: dict[str, Any], document: dict[str, Any])
         first, _, rest = field.partition(".")
         return f"{prefix}.{bodies.spelled_as(inner, rest)}" if first == "body" else _spelled_job(field)
 
-    return JobRequest(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
+    return TimerRequest(name=name, action="transfer", schedule=schedule, body=body, document=document, spelled=spelled)
 
 
 def _input(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a flow is started with."""
+    """Return the input of a flow."""
     return dict(validation.mapping(body.get("body"), "body"))
 
 
 def _flow_document(flow_id: UUID, *, url: str, content: Mapping[str, Any] | None, scope: str | None) -> dict[str, Any]:
-    """Return what of a flow's timer has to come back as it was sent."""
+    """Return the fields of a flow's timer that are returned as they were sent."""
     return {
         "callback_url": url,
         "callback_body": content,
@@ -163,10 +163,10 @@ def _flow_document(flow_id: UUID, *, url: str, content: Mapping[str, Any] | None
 
 
 def _flow_of(url: str) -> UUID | None:
-    """Return the flow that a callback starts, None for another callback."""
+    """Return the id of the flow that a callback URL starts, None for any other URL."""
     parts = _split(url)
-    found = _FLOW_PATH.fullmatch(parts[1])
-    return validation.uuid(found[1]) if found and parts[0].endswith("flows.automate.globus.org") else None
+    match = _FLOW_PATH.fullmatch(parts[1])
+    return validation.uuid(match[1]) if match and parts[0].endswith("flows.automate.globus.org") else None
 
 
 def _path(url: str) -> str:
@@ -174,7 +174,7 @@ def _path(url: str) -> str:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return host and path of a URL; empty ones for what is no URL."""
+    """Return host and path of a URL; two empty texts for an invalid one."""
     try:
         parts = urlsplit(url.strip())
         return parts.hostname or "", parts.path.rstrip("/")
@@ -207,4 +207,4 @@ def _spelled_webhook(field: str) -> str:
 
 
 def _name(value: object) -> str:
-    return validation.text(value, "name") or NAMELESS
+    return validation.text(value, "name") or DEFAULT_NAME

@@ -1,4 +1,4 @@
-"""Schedules of this dialect in both directions, in the newer form and in that of jobs."""
+"""Readers and writers of this dialect's schedules: the newer form, and the form of jobs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from timers.globus.errors import MISSING
 
 MIN_INTERVAL_SECONDS = 60
 MAX_INTERVAL_SECONDS = 365 * 86_400
-FARTHEST_START = timedelta(days=366)
+MAX_START_AHEAD = timedelta(days=366)
 MAX_RUNS = 2**31 - 1
 
 _RUNS = ("count", "iterations", "n")
 
 
 def read_schedule(document: object, *, now: datetime) -> dict[str, Any]:
-    """Return our schedule; raises Invalid with the names of the document."""
+    """Return a schedule in our form; raises Invalid naming the fields of the document."""
     if not isinstance(document, Mapping):
-        raise Invalid({"": MISSING if document is None else "A schedule is an object with a type."})
+        raise Invalid({"": MISSING if document is None else "A schedule must be an object with a type."})
     kind = document.get("type")
     if kind == "once":
         validation.only_known(document, {"type", "datetime"})
@@ -39,7 +39,7 @@ def _read_end(value: object) -> dict[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise Invalid({"end": "An end is an object with a condition."})
+        raise Invalid({"end": "An end must be an object with a condition."})
     try:
         validation.only_known(value, {"condition", "datetime", *_RUNS})
         runs = [
@@ -80,13 +80,13 @@ def _read_stop(value: object, runs: object) -> dict[str, Any] | None:
             raise error.under("stop_after") from None
         date = value.get("date")
         runs = runs if value.get("n_runs") is None else value["n_runs"]
-    found: dict[str, Any] = {}
+    end: dict[str, Any] = {}
     if date is not None:
-        found |= {"condition": "time", "datetime": _instant(date, "stop_after")}
+        end |= {"condition": "time", "datetime": _instant(date, "stop_after")}
     if runs is not None:
         counted = validation.whole(runs, "stop_after_n", minimum=1, maximum=MAX_RUNS)
-        found = {"condition": "iterations", **found, "n": counted}
-    return found or None
+        end = {"condition": "iterations", **end, "n": counted}
+    return end or None
 
 
 def _once(value: object, name: str, *, now: datetime) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _recurring(interval: int, start: object, end: Mapping[str, Any] | None, *, n
 
 
 def _interval(value: object, name: str) -> int:
-    """Return whole seconds: fractions are dropped."""
+    """Return whole seconds; fractions are dropped."""
     if value is None:
         raise Invalid({name: MISSING})
     whole = math.floor(value) if isinstance(value, float) and math.isfinite(value) else value
@@ -112,7 +112,7 @@ def _interval(value: object, name: str) -> int:
 
 def _start(value: object, name: str, *, now: datetime) -> str:
     instant = validation.instant(value, name)
-    if instant > now + FARTHEST_START:
+    if instant > now + MAX_START_AHEAD:
         raise Invalid({name: "This lies more than a year ahead."})
     return instant.isoformat()
 
@@ -130,22 +130,22 @@ def write_schedule(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored schedule in the newer form."""
     if schedule["type"] == "once":
         return {"type": "once", "datetime": schedule["datetime"]}
-    written = {name: schedule[name] for name in ("type", "interval_seconds", "start")}
+    document = {name: schedule[name] for name in ("type", "interval_seconds", "start")}
     end = schedule.get("end")
     if end is None:
-        return written
+        return document
     count = {"count": end["n"]} if "n" in end else {}
     until = {"datetime": end["datetime"]} if "datetime" in end else {}
-    return {**written, "end": {"condition": end["condition"], **until, **count}}
+    return {**document, "end": {"condition": end["condition"], **until, **count}}
 
 
 def start_of(schedule: Mapping[str, Any]) -> str:
-    """Return the first instant of a stored schedule."""
+    """Return the first instant of a stored schedule, as ISO text."""
     return str(schedule["datetime"] if schedule["type"] == "once" else schedule["start"])
 
 
 def write_stop(schedule: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return when a stored schedule is over, in the form of jobs; None for never."""
+    """Return the end of a stored schedule in the form of jobs, None if it has no end."""
     if schedule["type"] == "once":
         return {"date": None, "n_runs": 1}
     end = schedule.get("end")

@@ -1,4 +1,4 @@
-"""Timers and their runs as clients read them: the newer document at creation, the older one everywhere else."""
+"""Writers of the documents of timers and runs: the newer form at creation, the older one everywhere else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timers.globus.timers.schedules import start_of, write_schedule, write_stop
 from timers.globus.transfer.tasks import write_task
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer
-from timers.queries.timers.results import Runs
+from timers.queries.timers.results import TimerRuns
 from timers.services.globus import origins
 from timers.services.people import consents
 
@@ -35,7 +35,7 @@ ACCEPTED, REFUSED, FORBIDDEN, NO_ANSWER = 202, 400, 403, 502
 
 
 def write_timer(timer: Timer) -> dict[str, Any]:
-    """Return the newer document, as it answers creation."""
+    """Return the newer document of a timer, the answer to its creation."""
     definition, kept = _definition(timer), origins.document_of(timer)
     status = "new" if timer.status == TimerStatus.ACTIVE else _STATUSES[TimerStatus(timer.status)]
     body = (
@@ -43,7 +43,7 @@ def write_timer(timer: Timer) -> dict[str, Any]:
     )
     flow = {"flow_id": kept["flow_id"]} if "flow_id" in kept else {}
     return {
-        **_common(timer, Runs()),
+        **_common(timer, TimerRuns()),
         "status": status,
         "number_of_runs": 0,
         "number_of_errors": 0,
@@ -52,8 +52,8 @@ def write_timer(timer: Timer) -> dict[str, Any]:
     }
 
 
-def write_job(timer: Timer, runs: Runs, *, marker: str | None = None, fresh: bool = False) -> dict[str, Any]:
-    """Return the older document with the last runs; `fresh` says that the timer was made just now."""
+def write_job(timer: Timer, runs: TimerRuns, *, marker: str | None = None, fresh: bool = False) -> dict[str, Any]:
+    """Return the older document of a timer, with its last runs. `fresh`: the timer was created just now."""
     schedule = _definition(timer)["schedule"]
     row = timer.schedule
     common = _common(timer, runs)
@@ -67,11 +67,11 @@ def write_job(timer: Timer, runs: Runs, *, marker: str | None = None, fresh: boo
         "n_errors": row.failure_count,
         **_callback(timer),
         "activity": _activity(timer, runs),
-        "results": {"data": [write_run(each, runs) for each in runs.last], "page_next": marker},
+        "results": {"data": [write_run(execution, runs) for execution in runs.last], "page_next": marker},
     }
 
 
-def _common(timer: Timer, runs: Runs) -> dict[str, Any]:
+def _common(timer: Timer, runs: TimerRuns) -> dict[str, Any]:
     planned = timer.schedule.next_planned_at if timer.schedule.next_run_at is not None else None
     return {
         "job_id": str(timer.pk),
@@ -95,14 +95,14 @@ def _kind(timer: Timer) -> str:
     return "flow" if "flow_id" in origins.document_of(timer) else timer.action
 
 
-def _last_ran(timer: Timer, runs: Runs) -> datetime | None:
-    begun = [each.started_at for each in runs.begun if each.started_at is not None]
+def _last_ran(timer: Timer, runs: TimerRuns) -> datetime | None:
+    start_times = [execution.started_at for execution in runs.begun if execution.started_at is not None]
     known = [timer.schedule.last_run_at] if timer.schedule.last_run_at is not None else []
-    return max([*known, *begun], default=None)
+    return max([*known, *start_times], default=None)
 
 
 def _callback(timer: Timer) -> dict[str, Any]:
-    """Return what a job calls: as it was sent where it still is what the timer does, else made from that."""
+    """Return the callback of a job: as it was sent, or built from the body when the timer was changed since."""
     kept, body = origins.document_of(timer), _definition(timer)["body"]
     if "callback_url" in kept:
         return {name: kept.get(name) for name in ("callback_url", "callback_body", "scope")}
@@ -127,21 +127,21 @@ def _inactive_reason(timer: Timer) -> dict[str, Any] | None:
     }
 
 
-def _activity(timer: Timer, runs: Runs) -> dict[str, Any] | None:
+def _activity(timer: Timer, runs: TimerRuns) -> dict[str, Any] | None:
     if timer.status == TimerStatus.PAUSED:
         return {"code": "paused", "start_timestamp": formatting.iso(timer.status_changed_at)}
     if timer.status != TimerStatus.ACTIVE:
         return None
-    for each in runs.unfinished:
-        if each.status == ExecutionStatus.RETRYING:
-            return {"code": "retrying", "start_timestamp": _instant(each.started_at)}
-        if each.started_at is not None:
-            return {"code": "run_in_progress", "start_timestamp": formatting.iso(each.started_at)}
+    for execution in runs.unfinished:
+        if execution.status == ExecutionStatus.RETRYING:
+            return {"code": "retrying", "start_timestamp": _instant(execution.started_at)}
+        if execution.started_at is not None:
+            return {"code": "run_in_progress", "start_timestamp": formatting.iso(execution.started_at)}
     return {"code": "awaiting_next_run", "start_timestamp": _instant(_last_ran(timer, runs) or timer.status_changed_at)}
 
 
-def write_run(execution: Execution, runs: Runs) -> dict[str, Any]:
-    """Return one run. Its `status` is that of the submission: what fails later keeps it and says so beside it."""
+def write_run(execution: Execution, runs: TimerRuns) -> dict[str, Any]:
+    """Return the document of a run. `status` is that of the submission; later failures show in `run_status`."""
     transfer = runs.transfers.get(execution.transfer_id) if execution.transfer_id is not None else None
     status = _http_status(execution)
     return {

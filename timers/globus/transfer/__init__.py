@@ -1,1 +1,1 @@
-"""Transfer: collections looked up and browsed, transfers and deletions submitted, followed, changed and cancelled."""
+"""The Transfer service: browse collections; submit, follow, change and cancel transfers and deletions."""

@@ -1,4 +1,4 @@
-"""What the views of the Transfer service share: its errors, its scope, and how things are found."""
+"""The base of the Transfer service's views: error format, scope, and lookup of collections and tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.services.collections import commands as collections
 from timers.services.people import identities
 
 
-class TransferDoor(GlobusView):
+class TransferServiceView(GlobusView):
     """A view of the Transfer service."""
 
     invalid = HTTPStatus.BAD_REQUEST
@@ -24,26 +24,26 @@ class TransferDoor(GlobusView):
     opens = staticmethod(lambda scope: scope == scopes.TRANSFER)
 
 
-def endpoint(request: Request, endpoint_id: object) -> Collection:
-    """Return the collection of that id that the caller may know of."""
-    found = collections.find(request.user, endpoint_id)
-    if found is None:
+def get_endpoint(request: Request, endpoint_id: object) -> Collection:
+    """Return the collection of this id that is visible to the caller; raises ProblemRaised (404)."""
+    collection = collections.find(request.user, endpoint_id)
+    if collection is None:
         raise ProblemRaised(404, "EndpointNotFound", f"No such endpoint '{str(endpoint_id)[:100]}'.")
-    return found
+    return collection
 
 
-def task(request: Request, task_id: str) -> Transfer:
-    """Return the transfer of that id that the caller may know of."""
+def get_task(request: Request, task_id: str) -> Transfer:
+    """Return the transfer of this id that is visible to the caller; raises ProblemRaised (404)."""
     known = Transfer.objects.visible_to(request.user).select_related("owner", "source", "destination")
     key = validation.uuid(task_id)
-    found = known.filter(pk=key).first() if key is not None else None
-    if found is None:
+    transfer = known.filter(pk=key).first() if key is not None else None
+    if transfer is None:
         raise ProblemRaised(404, "ClientError.NotFound", f"No such task '{task_id[:100]}'.")
-    return found
+    return transfer
 
 
-def result(request: Request, kind: str, code: str, message: str, **more: Any) -> dict[str, Any]:
-    """Return the document by which a deed is confirmed."""
+def result_document(request: Request, kind: str, code: str, message: str, **more: Any) -> dict[str, Any]:
+    """Return the document that confirms an operation."""
     return {
         "DATA_TYPE": kind,
         "code": code,
@@ -55,5 +55,5 @@ def result(request: Request, kind: str, code: str, message: str, **more: Any) ->
 
 
 def account_of(user: Any) -> str:
-    """Return the name of an account, as it stands before the names of endpoints."""
+    """Return the account name of a user, the first part of canonical endpoint names."""
     return f"u_{identities.id_of(user).hex}"

@@ -1,4 +1,4 @@
-"""The grammar of filters and orders: `status:ACTIVE,FAILED/label:~*nightly*`, `request_time DESC,label`."""
+"""Parser of filters and orders: `status:ACTIVE,FAILED/label:~*nightly*`, `request_time DESC,label`."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ _ORDERS = {
 
 
 def clauses(text: str) -> dict[str, list[str]]:
-    """Return the values of each key of a filter; raises Invalid."""
-    found: dict[str, list[str]] = {}
+    """Return the values of a filter by key; raises Invalid."""
+    values_by_key: dict[str, list[str]] = {}
     if len(text) > MAX_PATTERN_LENGTH:
         raise Invalid({"filter": f"At most {MAX_PATTERN_LENGTH:,} characters."})
     for clause in text.split("/"):
         if clause:
             key, colon, values = clause.partition(":")
             if not colon:
-                raise Invalid({"filter": f"{clause[:100]!r} is no filter: write key:value."})
-            found.setdefault(key, []).extend(values.split(","))
-    return found
+                raise Invalid({"filter": f"{clause[:100]!r} is not a filter: write key:value."})
+            values_by_key.setdefault(key, []).extend(values.split(","))
+    return values_by_key
 
 
 def tasks(text: str) -> Q:
-    """Return the condition of the transfers that a filter asks for; raises Invalid."""
+    """Return the condition on transfers of a filter; raises Invalid."""
     condition = Q()
     for key, values in clauses(text).items():
         read = _TASK_KEYS.get(key)
@@ -68,30 +68,30 @@ def _ids(values: Iterable[str]) -> Q:
 
 
 def _status(values: Iterable[str]) -> Q:
-    wanted = [value.upper() for value in values]
-    unknown = [value for value in wanted if value not in _STATUSES]
+    names = [value.upper() for value in values]
+    unknown = [value for value in names if value not in _STATUSES]
     if unknown:
         raise Invalid({"filter": f"Unknown status {unknown[0][:100]!r}; known: {', '.join(_STATUSES)}."})
-    return Q(status__in=[status for value in wanted for status in _STATUSES[value]])
+    return Q(status__in=[status for value in names for status in _STATUSES[value]])
 
 
 def _type(values: Iterable[str]) -> Q:
-    wanted = [value.lower() for value in values]
-    if not set(wanted) <= {"transfer", "delete"}:
+    kinds = [value.lower() for value in values]
+    if not set(kinds) <= {"transfer", "delete"}:
         raise Invalid({"filter": "A type is TRANSFER or DELETE."})
-    return Q(kind__in=wanted)
+    return Q(kind__in=kinds)
 
 
 def _label(values: Iterable[str]) -> Q:
     patterns = [TextFilter.read(value) for value in values]
-    wanted, unwanted = Q(), Q()
+    included, excluded = Q(), Q()
     for pattern in patterns:
         same = Q(label__iregex=pattern.expression) if pattern.glob else Q(label=pattern.text)
         if pattern.negated:
-            unwanted &= ~same
+            excluded &= ~same
         else:
-            wanted |= same
-    return wanted & unwanted
+            included |= same
+    return included & excluded
 
 
 def _between(column: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ def _time(column: str, values: list[str]) -> Q:
 
 
 def instant(text: str) -> datetime:
-    """Return the instant of a filter; raises Invalid."""
+    """Return the instant in a filter; raises Invalid."""
     return validation.instant(text[:11] + text[11:].replace(" ", "+"), "filter")
 
 
@@ -125,7 +125,7 @@ _TASK_KEYS = {
 
 @dataclass(frozen=True)
 class TextFilter:
-    """One value of a name or label: exact, or (`~`) with * and ? whatever the case; `!` turns it round."""
+    """Pattern for a name or label: exact, or with `~` a case-insensitive glob of * and ?; `!` negates it."""
 
     text: str
     glob: bool
@@ -140,38 +140,38 @@ class TextFilter:
 
     @property
     def expression(self) -> str:
-        """The glob as a regular expression that both databases know.
+        """The glob as a regular expression that both databases understand.
 
-        What stands between two stars is looked for where it comes first, so that no text can be read in many ways.
+        The text between two stars matches at its first place only, so that matching never needs to backtrack.
         """
-        first, *rest = (_escaped(piece) for piece in re.split(r"\*+", self.text))
+        first, *rest = (_escaped(section) for section in re.split(r"\*+", self.text))
         if not rest:
             return f"^{first}$"
         *between, last = rest
-        return f"^{first}" + "".join(f"(?:(?!{piece}).)*{piece}" for piece in between) + f".*{last}$"
+        return f"^{first}" + "".join(f"(?:(?!{section}).)*{section}" for section in between) + f".*{last}$"
 
     def fits(self, name: str) -> bool:
-        """Return whether a name is meant."""
+        """Return whether a name matches the pattern."""
         if not self.glob:
             return (name == self.text) is not self.negated
         return (re.match(translate(self.text.lower()), name.lower()) is not None) is not self.negated
 
 
-def _escaped(piece: str) -> str:
-    """Return a piece of a glob without stars as a regular expression."""
-    return "".join("." if sign == "?" else re.sub(r"([^\w\s])", r"\\\1", sign) for sign in piece)
+def _escaped(section: str) -> str:
+    """Return a section of a glob without stars as a regular expression."""
+    return "".join("." if character == "?" else re.sub(r"([^\w\s])", r"\\\1", character) for character in section)
 
 
 def fits_any(values: Iterable[str], name: str) -> bool:
-    """Return whether a name fits one of the patterns that ask for it and none that refuses it."""
+    """Return whether a name matches one of the positive patterns, if there are any, and no negated one."""
     patterns = [TextFilter.read(value) for value in values]
-    wanted = [pattern.fits(name) for pattern in patterns if not pattern.negated]
-    return (any(wanted) or not wanted) and all(pattern.fits(name) for pattern in patterns if pattern.negated)
+    positive = [pattern.fits(name) for pattern in patterns if not pattern.negated]
+    return (any(positive) or not positive) and all(pattern.fits(name) for pattern in patterns if pattern.negated)
 
 
 def orders(text: str, known: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Return the columns of an order, each with whether it falls; raises Invalid."""
-    found = []
+    """Return the columns of an order, each with whether it is descending; raises Invalid."""
+    columns = []
     for part in text.split(","):
         words = part.split()
         if not words:
@@ -179,12 +179,12 @@ def orders(text: str, known: Mapping[str, str]) -> list[tuple[str, bool]]:
         direction = words[1].upper() if len(words) > 1 else "ASC"
         if words[0] not in known or direction not in ("ASC", "DESC") or len(words) > 2:
             raise Invalid({"orderby": f"Give fields with ASC or DESC; fields: {', '.join(known)}."})
-        found.append((known[words[0]], direction == "DESC"))
-    return found
+        columns.append((known[words[0]], direction == "DESC"))
+    return columns
 
 
 def task_order(text: str) -> list[OrderBy]:
-    """Return the order of transfers; the newest first when nothing is said. Raises Invalid."""
-    wanted = orders(text, _ORDERS) or [("requested_at", True)]
-    columns = [F(name).desc(nulls_last=True) if falls else F(name).asc(nulls_last=True) for name, falls in wanted]
+    """Return the order of transfers, by default newest first; raises Invalid."""
+    order = orders(text, _ORDERS) or [("requested_at", True)]
+    columns = [F(name).desc(nulls_last=True) if falls else F(name).asc(nulls_last=True) for name, falls in order]
     return [*columns, F("pk").desc()]

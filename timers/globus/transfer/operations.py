@@ -1,4 +1,4 @@
-"""What is done in a collection at once: listing a folder, looking one thing up, making a folder, renaming."""
+"""Views of immediate operations in a collection: list a folder, stat, make a folder, rename."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers.errors import ExternalError, Forbidden, Invalid, NotFound
 from timers.globus.base import number, token_of
 from timers.globus.errors import MISSING
 from timers.globus.transfer import filters
-from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.globus.transfer.base import TransferServiceView, get_endpoint, result_document
 from timers.http_api.errors import ProblemRaised
 from timers.models import Collection
 from timers.services.collections import commands as collections
@@ -29,16 +29,16 @@ _COLUMNS = {"name": "name", "type": "type", "size": "size", "last_modified": "la
 _KEYS = ("name", "type", "size", "last_modified")
 
 
-class FileOperation(TransferDoor):
-    """A view of one collection's files, for apps that were let into it."""
+class FileOperation(TransferServiceView):
+    """A view of the files of a collection. The caller's app needs a consent for it."""
 
     missing = "ClientError.NotFound"
     failed = "ExternalError"
 
     @contextmanager
     def at(self, request: Request, endpoint_id: str) -> Iterator[Collection]:
-        """Give the collection; what goes wrong there is said in the words of this service."""
-        collection = endpoint(request, endpoint_id)
+        """Yield the collection; its errors become errors of this service."""
+        collection = get_endpoint(request, endpoint_id)
         consents.require_for_transfer(token_of(request), [collection])
         try:
             yield collection
@@ -61,9 +61,10 @@ class FolderListing(FileOperation):
         offset = number(query, "offset", default=0, minimum=0, maximum=MAX_LISTED)
         path = query.get("path") or None
         with self.at(request, endpoint_id) as collection:
-            listed = collections.list_directory(collection, path)
-        wanted = _wanted(query.getlist("filter"))
-        entries = [entry for entry in listed.entries if wanted(entry) and _visible(entry, query.get("show_hidden"))]
+            listing = collections.list_directory(collection, path)
+        matches = _predicate(query.getlist("filter"))
+        visible = [entry for entry in listing.entries if _visible(entry, query.get("show_hidden"))]
+        entries = [entry for entry in visible if matches(entry)]
         entries = _ordered(entries, query.get("orderby", ""))
         shown = [write_file(entry, collection) for entry in entries[offset : offset + limit]]
         return Response(
@@ -71,7 +72,7 @@ class FolderListing(FileOperation):
                 "DATA_TYPE": "file_list",
                 "endpoint": str(collection.pk),
                 "path": _as_folder(path or collection.default_directory),
-                "absolute_path": _as_folder(listed.path),
+                "absolute_path": _as_folder(listing.path),
                 "length": len(shown),
                 "total": len(entries),
                 "limit": limit,
@@ -106,8 +107,10 @@ class MakeDirectory(FileOperation):
                 if _exists(error):
                     raise ProblemRaised(502, "ExternalError.MkdirFailed.Exists", error.message) from error
                 raise
-        said = result(request, "mkdir_result", "DirectoryCreated", "The directory was created successfully.")
-        return Response(said, status=202)
+        document = result_document(
+            request, "mkdir_result", "DirectoryCreated", "The directory was created successfully."
+        )
+        return Response(document, status=202)
 
 
 class Rename(FileOperation):
@@ -122,7 +125,7 @@ class Rename(FileOperation):
                 if _exists(error):
                     raise ProblemRaised(409, "ExternalError.RenameFailed.Exists", error.message) from error
                 raise
-        return Response(result(request, "result", "FileRenamed", "File or directory renamed successfully."))
+        return Response(result_document(request, "result", "FileRenamed", "File or directory renamed successfully."))
 
 
 def _exists(error: Invalid) -> bool:
@@ -139,15 +142,15 @@ def _as_folder(path: str) -> str:
     return path if path.endswith("/") else f"{path}/"
 
 
-# Which entries, in which order
+# Filters and order of entries
 
 
 def _visible(entry: Entry, show_hidden: str | None) -> bool:
     return (show_hidden or "1").lower() not in ("0", "false") or not entry.name.startswith(".")
 
 
-def _wanted(texts: list[str]) -> Callable[[Entry], bool]:
-    """Return what tells whether an entry fits all that one of the filters says; raises Invalid."""
+def _predicate(texts: list[str]) -> Callable[[Entry], bool]:
+    """Return a predicate: does an entry meet all conditions of one of the filters? Raises Invalid."""
     read = [[_test(key, values) for key, values in filters.clauses(text).items()] for text in texts]
     return lambda entry: not read or any(all(test(entry) for test in tests) for tests in read)
 
@@ -170,13 +173,13 @@ def _comparison(text: str) -> Callable[[int], bool]:
     or_equal = text[1:2] == "="
     if not digits.isascii() or not digits.isdigit() or sign not in ("", "=", "<", ">", "!") or len(digits) > 18:
         raise Invalid({"filter": "Compare sizes by size:>1000 and the like."})
-    wanted = int(digits)
+    reference = int(digits)
     return {
-        "": lambda size: size == wanted,
-        "=": lambda size: size == wanted,
-        "!": lambda size: size != wanted,
-        "<": lambda size: size < wanted or (or_equal and size == wanted),
-        ">": lambda size: size > wanted or (or_equal and size == wanted),
+        "": lambda size: size == reference,
+        "=": lambda size: size == reference,
+        "!": lambda size: size != reference,
+        "<": lambda size: size < reference or (or_equal and size == reference),
+        ">": lambda size: size > reference or (or_equal and size == reference),
     }[sign]
 
 
@@ -206,7 +209,7 @@ def _sort_key(entry: Entry, column: str) -> Any:
 
 
 def write_file(entry: Entry, collection: Collection) -> dict[str, Any]:
-    """Return the document of one thing in a collection."""
+    """Return the document of a file or folder in a collection."""
     kind = _kind(entry)
     return {
         "DATA_TYPE": "file",
@@ -226,5 +229,5 @@ def _kind(entry: Entry) -> str:
 
 
 def _written(instant: datetime | None) -> str | None:
-    """Return the instant to the second, with a blank where other times have a T."""
+    """Return the instant to the second, with a blank instead of the T of other times."""
     return None if instant is None else instant.replace(microsecond=0).isoformat(sep=" ")

@@ -1,4 +1,4 @@
-"""Transfers and deletions submitted."""
+"""Views that submit transfers and deletions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rest_framework.response import Response
 from timers import clock, validation
 from timers.globus import bodies
 from timers.globus.base import token_of
-from timers.globus.transfer.base import TransferDoor, endpoint, result
+from timers.globus.transfer.base import TransferServiceView, get_endpoint, result_document
 from timers.http_api.errors import ProblemRaised
 from timers.models import Transfer
 from timers.services.people import consents
 from timers.services.transfers import commands as transfers
 
 
-class SubmissionId(TransferDoor):
+class SubmissionId(TransferServiceView):
     """GET /submission_id"""
 
     def get(self, request: Request) -> Response:
         return Response({"DATA_TYPE": "submission_id", "value": str(uuid4())})
 
 
-class SubmissionView(TransferDoor):
+class SubmissionView(TransferServiceView):
     """POST /transfer and POST /delete"""
 
     kind: str = "transfer"
@@ -37,10 +37,10 @@ class SubmissionView(TransferDoor):
         document = request.data
         if document.get("DATA_TYPE") not in (None, self.kind):
             raise ProblemRaised(400, "ClientError.BadRequest", f"DATA_TYPE: this takes a {self.kind}.")
-        before = _before(request, document)
+        before = _earlier_submission(request, document)
         if before is not None:
             return Response(self._answer(request, before, "Duplicate"), status=202)
-        ends = [endpoint(request, document[name]) for name in self.ends if document.get(name) is not None]
+        ends = [get_endpoint(request, document[name]) for name in self.ends if document.get(name) is not None]
         if not document.get("DATA") and len(ends) == len(self.ends):
             raise ProblemRaised(400, self.nothing, f"A {self.kind} needs at least one item in DATA.")
         consents.require_for_transfer(token_of(request), ends)
@@ -63,7 +63,7 @@ class SubmissionView(TransferDoor):
             "href": f"/v0.10/task/{transfer.pk}?format=json",
         }
         ids = {"task_id": str(transfer.pk), "submission_id": str(transfer.submission_id), "task_link": link}
-        return result(request, f"{self.kind}_result", code, message, **ids)
+        return result_document(request, f"{self.kind}_result", code, message, **ids)
 
 
 class Deletion(SubmissionView):
@@ -79,7 +79,7 @@ class Deletion(SubmissionView):
         return {**known, "DATA_TYPE": "delete"}
 
 
-def _before(request: Request, document: Mapping[str, Any]) -> Transfer | None:
-    """Return the transfer that was made of this submission before."""
+def _earlier_submission(request: Request, document: Mapping[str, Any]) -> Transfer | None:
+    """Return the transfer that this submission id created before, None if there is none."""
     key = validation.uuid(document["submission_id"]) if document.get("submission_id") is not None else None
     return transfers.find_submission(request.user, key) if key is not None else None

@@ -1,4 +1,4 @@
-"""Transfers as tasks: their documents, lists, events, files; cancelled and changed."""
+"""Views of transfers as tasks: documents, lists, events and files; cancel and change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timers import clock, formatting, validation
 from timers.errors import Conflict, Invalid
 from timers.globus.base import number
 from timers.globus.transfer import filters
-from timers.globus.transfer.base import TransferDoor, account_of, result, task
+from timers.globus.transfer.base import TransferServiceView, account_of, get_task, result_document
 from timers.http_api.errors import ProblemRaised
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Collection, Transfer, TransferEvent
@@ -27,9 +27,9 @@ from timers.services.people import identities
 from timers.services.transfers import commands as transfers
 
 MAX_TASKS = 1_000
-FILES_AT_ONCE = 1_000
-CANCEL_TAKES = 3.0
-"""Seconds that a cancel waits for the slice at work to see it."""
+FILES_PAGE_SIZE = 1_000
+CANCEL_WAIT_SECONDS = 3.0
+"""Seconds for which a cancel waits until the running slice has stopped."""
 
 _STATUSES = {
     TransferStatus.PENDING: "ACTIVE",
@@ -38,7 +38,7 @@ _STATUSES = {
     TransferStatus.FAILED: "FAILED",
     TransferStatus.CANCELLED: "FAILED",
 }
-_WORDS = {
+_CODES = {
     "not_found": "FILE_NOT_FOUND",
     "permission_denied": "PERMISSION_DENIED",
     "path_outside": "PERMISSION_DENIED",
@@ -49,9 +49,9 @@ _WORDS = {
     "deadline": "TIMEOUT",
     "cancelled": "CANCELED",
 }
-"""Our reasons in the words that clients know; others are written in capitals."""
+"""Our failure reasons as the codes that clients know; all others are written in capitals."""
 
-_PAUSE_WORDS = (
+_PAUSE_MESSAGES = (
     "source_pause_message",
     "source_pause_message_share",
     "destination_pause_message",
@@ -66,39 +66,39 @@ _SWITCHES = (
 )
 
 
-class TransferTask(TransferDoor):
+class TransferTask(TransferServiceView):
     """GET and PUT /task/{id}"""
 
     def get(self, request: Request, task_id: str) -> Response:
-        found = task(request, task_id)
-        return Response(write_task(found, trouble=_trouble(found)))
+        transfer = get_task(request, task_id)
+        return Response(write_task(transfer, fault=_current_fault(transfer)))
 
     def put(self, request: Request, task_id: str) -> Response:
-        found = task(request, task_id)
+        transfer = get_task(request, task_id)
         validation.only_known(request.data, {"DATA_TYPE", "label", "deadline"})
         changes = {name: request.data[name] for name in ("label", "deadline") if name in request.data}
-        transfers.change(found, changes=changes, now=clock.now())
-        return Response(result(request, "result", "Updated", "The task has been updated successfully."))
+        transfers.change(transfer, changes=changes, now=clock.now())
+        return Response(result_document(request, "result", "Updated", "The task has been updated successfully."))
 
 
-class TaskCancel(TransferDoor):
+class TaskCancel(TransferServiceView):
     """POST /task/{id}/cancel"""
 
     def post(self, request: Request, task_id: str) -> Response:
-        found = task(request, task_id)
+        transfer = get_task(request, task_id)
         try:
-            cancelled = _wait(transfers.cancel(found, by=request.user, now=clock.now()))
+            cancelled = _wait_for_end(transfers.cancel(transfer, by=request.user, now=clock.now()))
         except Conflict:
             return Response(
-                result(request, "result", "TaskComplete", "The task completed before it could be canceled.")
+                result_document(request, "result", "TaskComplete", "The task completed before it could be canceled.")
             )
         if cancelled.status in UNFINISHED_TRANSFER:
-            said = "The cancellation was accepted; the task will stop in a moment."
-            return Response(result(request, "result", "CancelAccepted", said), status=202)
-        return Response(result(request, "result", "Canceled", "The task has been cancelled successfully."))
+            message = "The cancellation was accepted; the task will stop in a moment."
+            return Response(result_document(request, "result", "CancelAccepted", message), status=202)
+        return Response(result_document(request, "result", "Canceled", "The task has been cancelled successfully."))
 
 
-class TaskList(TransferDoor):
+class TaskList(TransferServiceView):
     """GET /task_list"""
 
     def get(self, request: Request) -> Response:
@@ -110,20 +110,20 @@ class TaskList(TransferDoor):
         return Response(_page(request, "task_list", rows, write_task))
 
 
-class TaskPauseInfo(TransferDoor):
+class TaskPauseInfo(TransferServiceView):
     """GET /task/{id}/pause_info"""
 
     def get(self, request: Request, task_id: str) -> Response:
-        """Return the rules and words that hold a task back: none, since tasks are not paused here."""
-        task(request, task_id)
-        return Response({"DATA_TYPE": "pause_info_limited", "pause_rules": [], **dict.fromkeys(_PAUSE_WORDS)})
+        """Return the pause rules of a task: none, since tasks are not paused here."""
+        get_task(request, task_id)
+        return Response({"DATA_TYPE": "pause_info_limited", "pause_rules": [], **dict.fromkeys(_PAUSE_MESSAGES)})
 
 
-class TaskEvents(TransferDoor):
+class TaskEvents(TransferServiceView):
     """GET /task/{id}/event_list"""
 
     def get(self, request: Request, task_id: str) -> Response:
-        rows = TransferEvent.objects.filter(transfer=task(request, task_id)).order_by("-id")
+        rows = TransferEvent.objects.filter(transfer=get_task(request, task_id)).order_by("-id")
         errors = Q(is_fault=True) | Q(code=TransferStatus.FAILED)
         for key, values in filters.clauses(request.query_params.get("filter", "")).items():
             if key == "is_error" and values in (["1"], ["0"]):
@@ -135,19 +135,19 @@ class TaskEvents(TransferDoor):
         return Response(_page(request, "event_list", rows, write_event))
 
 
-class TaskSuccessfulTransfers(TransferDoor):
+class TaskSuccessfulTransfers(TransferServiceView):
     """GET /task/{id}/successful_transfers"""
 
     kind = "successful_transfers"
-    wanted = FileFilters(states=("done",), verdicts=("add", "change"))
+    file_filters = FileFilters(states=("done",), verdicts=("add", "change"))
 
     def get(self, request: Request, task_id: str) -> Response:
-        found = task(request, task_id)
+        transfer = get_task(request, task_id)
         marker = request.query_params.get("marker", "")
         place = transfer_files.read_place(marker) if marker not in ("", "0") else None
         if marker not in ("", "0") and place is None:
-            raise ProblemRaised(400, "ClientError.BadRequest", "marker: this is no marker of this list.")
-        page = transfer_files.page(found.pk, wanted=self.wanted, limit=FILES_AT_ONCE, after=place)
+            raise ProblemRaised(400, "ClientError.BadRequest", "marker: this is not a marker of this list.")
+        page = transfer_files.page(transfer.pk, filters=self.file_filters, limit=FILES_PAGE_SIZE, after=place)
         return Response(
             {
                 "DATA_TYPE": self.kind,
@@ -158,19 +158,21 @@ class TaskSuccessfulTransfers(TransferDoor):
         )
 
     def takes(self, entry: FileEntry) -> bool:
-        """Return whether an entry belongs to the list."""
+        """Return whether an entry belongs into the list."""
         return entry.step in ("copy", "link")
 
     def write(self, entry: FileEntry) -> dict[str, Any]:
-        """Return the document of one file that arrived."""
+        """Return the document of one copied file."""
         algorithm, colon, digest = (entry.checksum or "").partition(":")
+        if not colon:
+            algorithm, digest = "SHA256" if entry.checksum else "", entry.checksum or ""
         return {
             "DATA_TYPE": "successful_transfer",
             "source_path": entry.source_path,
             "destination_path": entry.destination_path,
             "size": entry.size,
-            "checksum": (digest if colon else entry.checksum) or None,
-            "checksum_algorithm": algorithm.upper() if colon else ("SHA256" if entry.checksum else None),
+            "checksum": digest or None,
+            "checksum_algorithm": algorithm.upper() if colon else algorithm or None,
             "dynamic_size": False,
         }
 
@@ -179,7 +181,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
     """GET /task/{id}/skipped_errors"""
 
     kind = "skipped_errors"
-    wanted = FileFilters(states=("failed",))
+    file_filters = FileFilters(states=("failed",))
 
     def takes(self, entry: FileEntry) -> bool:
         return True
@@ -189,7 +191,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
             "DATA_TYPE": "skipped_error",
             "source_path": entry.source_path or None,
             "destination_path": entry.destination_path,
-            "error_code": _word(entry.failure_reason),
+            "error_code": _code(entry.failure_reason),
             "error_details": entry.error_message,
             "error_time": None if entry.finished_at is None else formatting.iso(entry.finished_at),
             "is_directory": entry.step == "mkdir",
@@ -204,7 +206,7 @@ def _page(request: Request, kind: str, rows: Any, write: Any) -> dict[str, Any]:
     query = request.query_params
     limit = number(query, "limit", default=10, minimum=0, maximum=MAX_TASKS)
     offset = number(query, "offset", default=0, minimum=0, maximum=1_000_000_000)
-    shown = [write(each) for each in rows[offset : offset + limit]]
+    shown = [write(row) for row in rows[offset : offset + limit]]
     return {
         "DATA_TYPE": kind,
         "DATA": shown,
@@ -215,9 +217,9 @@ def _page(request: Request, kind: str, rows: Any, write: Any) -> dict[str, Any]:
     }
 
 
-def _wait(transfer: Transfer) -> Transfer:
-    """Return the transfer when it has stopped, or as it is after a moment."""
-    ends = time.monotonic() + CANCEL_TAKES
+def _wait_for_end(transfer: Transfer) -> Transfer:
+    """Return the transfer once it has ended, or unfinished after CANCEL_WAIT_SECONDS."""
+    ends = time.monotonic() + CANCEL_WAIT_SECONDS
     while transfer.status in UNFINISHED_TRANSFER and time.monotonic() < ends:
         time.sleep(0.1)
         transfer.refresh_from_db(fields=["status"])
@@ -227,8 +229,8 @@ def _wait(transfer: Transfer) -> Transfer:
 # Documents
 
 
-def write_task(transfer: Transfer, *, trouble: TransferEvent | None = None) -> dict[str, Any]:
-    """Return the document of a transfer; `trouble` is what it last stumbled over, if it still goes on."""
+def write_task(transfer: Transfer, *, fault: TransferEvent | None = None) -> dict[str, Any]:
+    """Return the document of a transfer. `fault` is its current fault, if it is unfinished."""
     options: Mapping[str, Any] = transfer.options
     deletes, active = transfer.kind == "delete", transfer.status in UNFINISHED_TRANSFER
     account = account_of(transfer.owner)
@@ -247,9 +249,9 @@ def write_task(transfer: Transfer, *, trouble: TransferEvent | None = None) -> d
         "command": "API 0.10",
         **_end("source", transfer.source, account),
         **_end("destination", transfer.destination, account),
-        **_mood(transfer, trouble, active=active),
+        **_nice_status(transfer, fault, active=active),
         "is_paused": False,
-        "fatal_error": _fatal(transfer),
+        "fatal_error": _fatal_error(transfer),
         "files": transfer.files,
         "directories": transfer.directories,
         "symlinks": transfer.symlinks,
@@ -279,38 +281,38 @@ def _end(name: str, collection: Collection | None, account: str) -> dict[str, An
     }
 
 
-def _mood(transfer: Transfer, trouble: TransferEvent | None, *, active: bool) -> dict[str, Any]:
-    """Return how an unfinished task is doing; nulls once it ended."""
+def _nice_status(transfer: Transfer, fault: TransferEvent | None, *, active: bool) -> dict[str, Any]:
+    """Return the short status fields of an unfinished task; nulls once it has ended."""
     names = ("nice_status_details", "nice_status_expires_in", "nice_status_short_description")
     rest = dict.fromkeys(names)
     if not active:
         return {"is_ok": None, "nice_status": None, **rest}
-    if trouble is not None:
-        word = _word(trouble.code)
-        rest |= {"nice_status_details": trouble.text, "nice_status_short_description": word.replace("_", " ").lower()}
+    if fault is not None:
+        word = _code(fault.code)
+        rest |= {"nice_status_details": fault.text, "nice_status_short_description": word.replace("_", " ").lower()}
         return {"is_ok": False, "nice_status": word, **rest}
     word = "Queued" if transfer.status == TransferStatus.PENDING else "OK"
     return {"is_ok": True, "nice_status": word, **rest, "nice_status_short_description": word}
 
 
-def _trouble(transfer: Transfer) -> TransferEvent | None:
-    """Return the fault that an unfinished transfer met last, if nothing else happened since."""
+def _current_fault(transfer: Transfer) -> TransferEvent | None:
+    """Return the last fault of an unfinished transfer, unless another event followed it."""
     if transfer.status not in UNFINISHED_TRANSFER or not transfer.faults:
         return None
     last = TransferEvent.objects.filter(transfer=transfer).order_by("-id").first()
     return last if last is not None and last.is_fault else None
 
 
-def _fatal(transfer: Transfer) -> dict[str, str] | None:
+def _fatal_error(transfer: Transfer) -> dict[str, str] | None:
     if transfer.status == TransferStatus.CANCELLED:
         return {"code": "CANCELED", "description": transfer.error_message or "Canceled."}
     if transfer.status != TransferStatus.FAILED:
         return None
-    return {"code": _word(transfer.failure_reason), "description": transfer.error_message or "The task failed."}
+    return {"code": _code(transfer.failure_reason), "description": transfer.error_message or "The task failed."}
 
 
 def _subtasks(transfer: Transfer, done: int) -> dict[str, int]:
-    """Return the parts of a task: its files."""
+    """Return the counts of a task's subtasks, which are its files."""
     left = max(0, transfer.files - done - transfer.files_failed)
     skipped = transfer.files_failed if transfer.status == TransferStatus.SUCCEEDED else 0
     active, cancelled = transfer.status in UNFINISHED_TRANSFER, transfer.status == TransferStatus.CANCELLED
@@ -327,9 +329,9 @@ def _subtasks(transfer: Transfer, done: int) -> dict[str, int]:
 
 
 def write_event(event: TransferEvent) -> dict[str, Any]:
-    """Return the document of one line of a task's history."""
+    """Return the document of an event of a task."""
     failed = event.is_fault or event.code == TransferStatus.FAILED
-    word = _word(event.code)
+    word = _code(event.code)
     details = {"phase": event.phase, "path": event.path, "message": event.text}
     return {
         "DATA_TYPE": "event",
@@ -341,8 +343,8 @@ def write_event(event: TransferEvent) -> dict[str, Any]:
     }
 
 
-def _word(reason: str | None) -> str:
-    return _WORDS.get(reason or "", (reason or "error").upper())
+def _code(reason: str | None) -> str:
+    return _CODES.get(reason or "", (reason or "error").upper())
 
 
 def _instant(value: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`manage.py createkey USERNAME`: prints a new pair of client id and secret as JSON."""
+"""`manage.py createkey USERNAME`: prints the id and secret of a new client key as JSON."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from timers.services.people import tokens
 
 
 class Command(MigratedCommand):
-    help = (
-        "Prints a new client key of a user: OAuth2 client credentials, or keyId and keySecret. It is shown this once."
-    )
+    help = "Print a new client key of a user: OAuth2 client credentials, or keyId and keySecret. It is shown only once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--name", default="command line", help="what the key is for")
+        parser.add_argument("--name", default="command line", help="name of the key")
 
     def handle(self, *, username: str, name: str, **_: Any) -> None:
         owner = get_user_model().objects.filter(username=username).first()

@@ -1,4 +1,4 @@
-"""`manage.py createtoken USERNAME`: prints a new token, and nothing else."""
+"""`manage.py createtoken USERNAME`: prints a new token and nothing else."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from timers.services.people import tokens
 
 
 class Command(MigratedCommand):
-    help = "Prints a new API token of a user. It is shown this once."
+    help = "Print a new API token of a user. It is shown only once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--name", default="command line", help="what the token is for")
-        parser.add_argument("--days", type=int, help="how long it is valid; forever if left out")
+        parser.add_argument("--name", default="command line", help="name of the token")
+        parser.add_argument("--days", type=int, help="days for which it is valid (default: forever)")
 
     def handle(self, *, username: str, name: str, days: int | None, **_: Any) -> None:
         owner = get_user_model().objects.filter(username=username).first()

@@ -12,7 +12,7 @@ from timers.engine.dispatch.dispatcher import AHEAD, Dispatcher
 
 
 class Command(BaseCommand):
-    help = "Fires timers when they are due, until it is stopped. Any number of dispatchers may run."
+    help = "Fire timers when they are due, until stopped. Any number of dispatchers may run."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--ahead", type=float, default=AHEAD, help="seconds that timers are claimed ahead")

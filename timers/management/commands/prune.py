@@ -1,4 +1,4 @@
-"""Deletes history that is older than it is to be kept."""
+"""`manage.py prune`: deletes history that is older than `--days`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from timers.services import retention
 
 
 class Command(MigratedCommand):
-    help = "Delete finished executions and transfers, and events, that are old. Each timer's last ten runs stay."
+    help = "Delete old finished executions, transfers and events. The last ten runs of each timer are kept."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--days", type=int, default=90, help="how many days of history to keep (90)")
+        parser.add_argument("--days", type=int, default=90, help="days of history to keep (90)")
 
     def handle(self, *, days: int, **_: Any) -> None:  # type: ignore[override]
         if not 0 <= days <= 36_500:

@@ -1,4 +1,4 @@
-"""Runs one code timer now, here, with its output."""
+"""`manage.py runtimer NAME`: runs one code timer now, in this process, with its output."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from timers.management.migrated import MigratedCommand
 
 
 class Command(MigratedCommand):
-    help = "Run a registered function now, in the foreground; that of a declared timer is recorded in its history."
+    help = "Run a registered function now, in the foreground. The run of a declared timer is recorded in its history."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("name", help="the registered name: module.function, service.method or as declared")
+        parser.add_argument("name", help="registered name: module.function, service.method, or as declared")
 
     def handle(self, *, name: str, **_: Any) -> None:  # type: ignore[override]
         try:

@@ -1,4 +1,4 @@
-"""Brings the code timers that modules declare into the database."""
+"""`manage.py synccodetimers`: stores the code timers that modules declare in the database."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from timers.services.timers import code_timers
 
 
 class Command(MigratedCommand):
-    help = "Bring the code timers that modules declare into the database."
+    help = "Store the code timers that modules declare in the database."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             synced = code_timers.sync(now=clock.now())
         except DeclarationError as error:
             raise CommandError(str(error)) from error
-        ended = f" {len(synced.ended)} ended, as their declarations are gone." if synced.ended else ""
+        ended = f" {len(synced.ended)} ended, because their declarations were removed." if synced.ended else ""
         self.stdout.write(f"{len(synced.declared)} code timers.{ended}")

@@ -1,4 +1,4 @@
-"""Runs everything on one machine: web server, dispatcher and cluster, until Ctrl-C."""
+"""`manage.py up`: runs web server, dispatcher and cluster on one machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from timers.services.people import accounts
 from timers.services.timers import code_timers
 
 _LOCK_NUMBER = 7_241_905_332
-"""Two installations that start at the same time must not both make the tables and the first account."""
+"""Advisory lock: two installations that start together must not both create the tables and the first account."""
 
 
 class Command(BaseCommand):
-    help = "Run everything on this machine: web server, dispatcher and cluster, until Ctrl-C."
+    help = "Run web server, dispatcher and cluster on this machine, until Ctrl-C."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
         parser.add_argument("--workers", type=int, default=2, help="worker processes of the cluster (2)")
-        parser.add_argument("--demo", action="store_true", help="load collections and timers to look at")
+        parser.add_argument("--demo", action="store_true", help="load example collections and timers")
 
     def handle(self, *, host: str, port: int, workers: int, demo: bool, **_: Any) -> None:  # type: ignore[override]
         _check_port(host, port)
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             reason = " ".join(str(error).split())
             raise CommandError(f"DATABASE_URL names a database that cannot be used: {reason}") from error
         if account is not None:
-            self.stdout.write("The first account was made. This is shown once:")
+            self.stdout.write("The first account was created. Its password and token are shown only once:")
             self.stdout.write(f"  username: {account.username}")
             self.stdout.write(f"  password: {account.password}")
             self.stdout.write(f"  API token: {account.token}")
@@ -82,7 +82,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _environment(host: str, port: int, *, workers: int, with_demo: bool) -> dict[str, str]:
-    """Return what the children are told beyond our own environment."""
+    """Return the environment variables that child processes get in addition to our own."""
     here = authority(host, port)
     return {
         "TIMERS_BASE_URL": os.environ.get("TIMERS_BASE_URL") or f"http://{here}",

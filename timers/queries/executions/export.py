@@ -1,4 +1,4 @@
-"""Executions as files: the documents of the API, with the timer's name, written line by line."""
+"""Export of executions as JSON or CSV: the documents of the API plus the timer's name, written line by line."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ COLUMNS = (
     "workflow_id",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MORE = f"There are more; an export has the newest {MAX_ROWS:,} at most. Choose a shorter time."
+_TRUNCATED = f"There are more executions. An export contains the newest {MAX_ROWS:,} at most; choose a shorter time."
 
 
 def as_json(executions: Iterable[Execution]) -> Iterator[str]:
-    """Yield the text of one JSON object; `truncated` says whether there are more."""
+    """Yield the text of one JSON object. `truncated` says whether executions were left out."""
     yield '{"executions": ['
     more = False
     for number, execution in enumerate(executions):
@@ -50,25 +50,25 @@ def as_json(executions: Iterable[Execution]) -> Iterator[str]:
 
 
 def as_csv(executions: Iterable[Execution]) -> Iterator[str]:
-    """Yield the lines of a table in which a spreadsheet finds no formulas; the last says if there are more."""
+    """Yield the lines of a CSV table without spreadsheet formulas. The last line says if executions were left out."""
     writer = csv.writer(_LineBuffer())
     yield writer.writerow(COLUMNS)
     for number, execution in enumerate(executions):
         if number == MAX_ROWS:
-            yield writer.writerow([_MORE])
+            yield writer.writerow([_TRUNCATED])
             return
         yield writer.writerow([_cell(value) for value in document(execution).values()])
 
 
 class _LineBuffer:
-    """A file that gives back what is written to it."""
+    """File object whose `write` returns the line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def _cell(value: Any) -> Any:
-    """Return a value of a table; text that a spreadsheet would calculate is marked as text."""
+    """Return a value of the table. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
     if value is None:
         return ""
     if isinstance(value, dict | list | bool):
@@ -77,7 +77,7 @@ def _cell(value: Any) -> Any:
 
 
 def document(execution: Execution) -> dict[str, Any]:
-    """Return one execution under the names of the API."""
+    """Return the document of an execution, with the field names of the API."""
     began, ended = execution.started_at, execution.finished_at
     return {
         "id": str(execution.pk),

@@ -1,4 +1,4 @@
-"""Adds up planned runs hour by hour: intervals by arithmetic, rules of the calendar by stepping, shared ones once."""
+"""Planned runs by hour: intervals by arithmetic, cron rules by stepping. Timers with equal rules are stepped once."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from uuid import UUID
 
 from timers import clock
 from timers.scheduling.base import TICK
-from timers.scheduling.base import Schedule as Rule
+from timers.scheduling.base import ScheduleRule as Rule
 from timers.scheduling.bounds import parse_schedule
 
-HOUR = 3_600_000_000
-DAY = 24 * HOUR
-STRETCH = 10 * DAY
-"""What is remembered of a rule: from the day before to the end of any reader's week."""
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+STRETCH_US = 10 * DAY_US
+"""Stretch of time for which the runs of a rule are cached: from the day before to the end of any reader's week."""
 MAX_STEPS = 30_000
-"""Steps through rules of the calendar in one answer; what is beyond is left out, and said."""
+"""Steps through cron rules in one answer. Rules beyond this are left out and counted in `left_out`."""
 STEPS_PER_RULE = 250
-"""A rule with more occurrences in this stretch is counted hour by hour instead."""
-MAX_REMEMBERED = 10_000
-EVER = 2**62
+"""Occurrences in the stretch up to which a rule is stepped; a rule with more is counted hour by hour."""
+MAX_CACHED_RULES = 10_000
+UNLIMITED = 2**62
 _MANY = 7_000_000
-"""More runs than the shortest interval has in a week and a day."""
+"""More runs than the shortest interval has in eight days."""
 
 
 @dataclass(frozen=True)
 class PlannedSchedule:
-    """What is needed of one schedule row; instants are microseconds, `left` is how many runs it may still begin."""
+    """The needed columns of a schedule row. Instants are microseconds; `left` is the number of runs still allowed."""
 
     timer_id: UUID
     interval_us: int | None
@@ -42,38 +42,42 @@ class PlannedSchedule:
     document: dict[str, Any] | None = None
 
     def count(self, begin: int, until: int) -> int:
-        """Return how many occurrences of an interval lie from `begin` until just before `until`."""
+        """Return the number of an interval's occurrences from `begin` until just before `until`."""
         return max(0, self._before(until) - self._before(begin))
 
     def _before(self, instant: int) -> int:
-        step = self.interval_us or EVER
+        step = self.interval_us or UNLIMITED
         return max(0, min(-((self.at - min(instant, self.end + 1)) // step), self.left))
 
 
-class Hours:
-    """Adds up runs in hours that follow each other; the first one counts from `begin` only."""
+class HourlyCounter:
+    """Counter of runs in consecutive hours. The first hour counts only from `begin` on."""
 
     def __init__(self, *, now: int, begin: int, first: int, hours: int) -> None:
         self.begin, self.first, self.hours = begin, first, hours
-        self.until = first + hours * HOUR
+        self.until = first + hours * HOUR_US
         self.left_out = 0
         self._totals = [0] * hours
         self._changes = [0] * (hours + 1)
-        self._dense: dict[int, tuple[_Stepped, list[int]]] = {}
-        self._stretch = now - now % DAY - DAY + first % HOUR  # the same all day, so that others find it remembered
+        self._dense: dict[int, tuple[_RuleRuns, list[int]]] = {}
+        self._stretch = (
+            now - now % DAY_US - DAY_US + first % HOUR_US
+        )  # the same all day, so that the cache serves all readers
         self._steps = MAX_STEPS
 
     def totals(self) -> list[int]:
         """Return the number of runs of each hour."""
-        totals = [one + steady for one, steady in zip(self._totals, accumulate(self._changes[:-1]), strict=True)]
-        skipped = (self.first - self._stretch) // HOUR
-        for stepped, begun in self._dense.values():
-            for slot, (timers, runs) in enumerate(zip(accumulate(begun[:-1]), stepped.counts[skipped:], strict=False)):
+        totals = [single + steady for single, steady in zip(self._totals, accumulate(self._changes[:-1]), strict=True)]
+        skipped = (self.first - self._stretch) // HOUR_US
+        for rule_runs, timers_by_start in self._dense.values():
+            for slot, (timers, runs) in enumerate(
+                zip(accumulate(timers_by_start[:-1]), rule_runs.counts[skipped:], strict=False)
+            ):
                 totals[slot] += timers * runs
         return totals
 
     def add(self, row: PlannedSchedule) -> None:
-        """Count one timer's runs."""
+        """Add the runs of one timer."""
         if row.interval_us is not None:
             self._add_interval(row, row.interval_us)
         elif row.document is None or row.document.get("type") == "once":
@@ -85,12 +89,12 @@ class Hours:
         skipped = max(0, -((row.at - self.begin) // step))
         start = row.at + skipped * step
         last = min(self.until - 1, row.end, row.at + (row.left - 1) * step)
-        if step >= HOUR:
+        if step >= HOUR_US:
             self._add_instants(range(start, last + 1, step))
-        elif HOUR % step == 0 and last == self.until - 1 and start < self.until:
+        elif HOUR_US % step == 0 and last == self.until - 1 and start < self.until:
             slot = self._slot(start)
             self._totals[slot] += row.count(start, self._edge(slot + 1))
-            self._changes[slot + 1] += HOUR // step
+            self._changes[slot + 1] += HOUR_US // step
         elif start <= last:
             slots = range(self._slot(start), self._slot(last) + 1)
             until = [-((start - self._edge(slot + 1)) // step) for slot in slots[:-1]]
@@ -104,79 +108,79 @@ class Hours:
                 self._totals[self._slot(at)] += 1
 
     def _add_rule(self, row: PlannedSchedule) -> None:
-        stepped = self._stepped(row.document or {})
-        if stepped is None:
+        rule_runs = self._stepped(row.document or {})
+        if rule_runs is None:
             self.left_out += 1
             return
-        if stepped.instants is not None:
-            following = bisect_left(stepped.instants, row.at)
-            last = min(bisect_right(stepped.instants, row.end), following + row.left)
-            self._add_instants(stepped.instants[max(following, bisect_left(stepped.instants, self.begin)) : last])
+        if rule_runs.instants is not None:
+            following = bisect_left(rule_runs.instants, row.at)
+            last = min(bisect_right(rule_runs.instants, row.end), following + row.left)
+            self._add_instants(rule_runs.instants[max(following, bisect_left(rule_runs.instants, self.begin)) : last])
             return
         begin = max(self.begin, row.at)
         if begin >= self.until:
             return
-        if row.end < self.until or row.left < _MANY or self.hours == 1:  # a single hour has no whole ones to share
-            self._add_bounded(row, stepped, begin)
+        if row.end < self.until or row.left < _MANY or self.hours == 1:  # a single hour has no further hours to share
+            self._add_bounded(row, rule_runs, begin)
             return
         slot = self._slot(begin)
-        self._totals[slot] += _count(stepped.rule, begin, self._edge(slot + 1))
-        self._dense.setdefault(id(stepped), (stepped, [0] * (self.hours + 1)))[1][slot + 1] += 1
+        self._totals[slot] += _count(rule_runs.rule, begin, self._edge(slot + 1))
+        self._dense.setdefault(id(rule_runs), (rule_runs, [0] * (self.hours + 1)))[1][slot + 1] += 1
 
-    def _add_bounded(self, row: PlannedSchedule, stepped: _Stepped, begin: int) -> None:
-        left = row.left - _count(stepped.rule, min(row.at, begin), begin)
+    def _add_bounded(self, row: PlannedSchedule, rule_runs: _RuleRuns, begin: int) -> None:
+        left = row.left - _count(rule_runs.rule, min(row.at, begin), begin)
         for slot in range(self._slot(begin), self._slot(min(self.until - 1, row.end)) + 1):
             here = max(begin, self._edge(slot)), min(self._edge(slot + 1), row.end + 1)
-            counted = max(0, min(left, _count(stepped.rule, *here)))
+            counted = max(0, min(left, _count(rule_runs.rule, *here)))
             self._totals[slot] += counted
             left -= counted
 
-    def _stepped(self, document: dict[str, Any]) -> _Stepped | None:
-        """Return the runs of a rule, None for one that cannot be read or that there is no time left for."""
+    def _stepped(self, document: dict[str, Any]) -> _RuleRuns | None:
+        """Return the runs of a rule, None for one that cannot be read or when all steps are used up."""
         text = json.dumps({name: value for name, value in document.items() if name not in ("start", "end")})
         key = (text, self._stretch)
-        if key not in _REMEMBERED:
+        if key not in _CACHE:
             if self._steps <= 0:
                 return None
-            if len(_REMEMBERED) >= MAX_REMEMBERED:
-                _REMEMBERED.clear()
-            _REMEMBERED[key] = self._step(document)
-        return _REMEMBERED[key]
+            if len(_CACHE) >= MAX_CACHED_RULES:
+                _CACHE.clear()
+            _CACHE[key] = self._step(document)
+        return _CACHE[key]
 
-    def _step(self, document: dict[str, Any]) -> _Stepped | None:
+    def _step(self, document: dict[str, Any]) -> _RuleRuns | None:
         try:
             rule = read_rule(document)
-            edges = range(self._stretch, self._stretch + STRETCH + 1, HOUR)
+            edges = range(self._stretch, self._stretch + STRETCH_US + 1, HOUR_US)
             count = _count(rule, edges[0], edges[-1])
             self._steps -= min(count, len(edges)) + 1
             if count <= STEPS_PER_RULE:
-                return _Stepped(rule, list(_instants(rule, edges[0], edges[-1])), [])
-            return _Stepped(rule, None, [_count(rule, begin, until) for begin, until in pairwise(edges)])
+                return _RuleRuns(rule, list(_instants(rule, edges[0], edges[-1])), [])
+            return _RuleRuns(rule, None, [_count(rule, begin, until) for begin, until in pairwise(edges)])
         except Exception:  # one broken rule must not hide all others
             return None
 
     def _slot(self, instant: int) -> int:
-        return (instant - self.first) // HOUR
+        return (instant - self.first) // HOUR_US
 
     def _edge(self, slot: int) -> int:
-        return self.first + slot * HOUR
+        return self.first + slot * HOUR_US
 
 
 @dataclass(frozen=True)
-class _Stepped:
-    """The runs of one rule: every instant, or where these are too many, how many each hour of the stretch has."""
+class _RuleRuns:
+    """The runs of one rule: all instants or, when these are too many, the number of runs in each hour."""
 
     rule: Rule
     instants: list[int] | None
     counts: list[int]
 
 
-_REMEMBERED: dict[tuple[str, int], _Stepped | None] = {}
-"""What rules do in the present stretch of days, for the next answer; it does not depend on when a timer runs next."""
+_CACHE: dict[tuple[str, int], _RuleRuns | None] = {}
+"""Cache of the runs of rules in the current stretch of days. It does not depend on a timer's next run."""
 
 
 def read_rule(document: dict[str, Any]) -> Rule:
-    """Return the rule of a stored schedule, without its bounds."""
+    """Return the rule of a stored schedule, without its bounds; raises Invalid."""
     return parse_schedule(document, now=clock.EPOCH, refuse_never=False).rule
 
 

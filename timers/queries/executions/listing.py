@@ -1,4 +1,4 @@
-"""Executions as the pages show them: all that ran or was skipped, and one with its attempts."""
+"""Read models of lists of executions, with filters, text search and pages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from timers.queries.page_context import LATE_AFTER
 from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
-FEW_TIMERS = 200
-"""So many timers can be named to the database, which then reads their histories instead of everybody's."""
-LOOKED_THROUGH = 20_000
-"""Executions that one page looks through for what no index knows; the reader may go on from there."""
+MAX_NAMED_TIMERS = 200
+"""Timers up to which a query names each one, so that the database reads only their executions."""
+MAX_SCANNED = 20_000
+"""Executions that one page scans for a filter without an index. The marker leads on from there."""
 _BEFORE_ALL = uuid.UUID(int=0)
 ORDER = ("-scheduled_for", "-pk")
 
 
 @dataclass(frozen=True)
 class ExecutionFilters:
-    """What the reader looks for; empty words mean everything."""
+    """Filters of a list of executions; empty values do not filter."""
 
     q: str = ""
     status: str = ""
@@ -39,7 +39,7 @@ class ExecutionFilters:
     tag: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    """Planned times: from `since` until just before `until`."""
+    """Bounds of the planned time: from `since` until just before `until`."""
 
     @property
     def any(self) -> bool:
@@ -48,9 +48,9 @@ class ExecutionFilters:
 
 @dataclass(frozen=True)
 class ExecutionsPage:
-    """A page of executions. `sought_in` says what a text was found in: `timers` or `errors`, empty without one.
+    """A page of executions. `sought_in` says where the text was found: `timers` or `errors`, empty without a text.
 
-    `looked_until` is set when the page ends because enough was looked through, not because it is full.
+    `looked_until` is set when the page ends because enough rows were scanned, not because it is full.
     """
 
     page: Page[ExecutionRow]
@@ -60,7 +60,7 @@ class ExecutionsPage:
 
 @dataclass(frozen=True)
 class ExecutionRow:
-    """One execution in a list, with what is derived from its facts."""
+    """One execution in a list, with derived values such as lateness and duration."""
 
     execution: Execution
     timer: Timer
@@ -78,15 +78,15 @@ class ExecutionRow:
 def executions_page(
     user: Any, *, now: datetime, filters: ExecutionFilters, marker: str | None = None, limit: int | None = None
 ) -> ExecutionsPage:
-    """Return a page of all executions, newest first, from four queries at most, however long the history is."""
-    sought = _seek(user, filters)
+    """Return a page of executions, newest first, from at most four queries, however long the history is."""
+    sought = _search_condition(user, filters)
     place = read_marker(marker, 2)
     from_here = _planned_within(filters) & (_after(ORDER, place) if place is not None else Q())
     edge = _edge(from_here & sought.among) if sought.is_rare else None
-    found = Execution.objects.filter(from_here & sought.condition)
+    executions = Execution.objects.filter(from_here & sought.condition)
     if edge is not None:
-        found = found.filter(scheduled_for__gte=edge)
-    page = _page(found.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
+        executions = executions.filter(scheduled_for__gte=edge)
+    page = _page(executions.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
     if edge is None or page.next_marker is not None:
         return ExecutionsPage(page, sought.sought_in)
     return ExecutionsPage(
@@ -95,13 +95,13 @@ def executions_page(
 
 
 def executions_to_export(user: Any, filters: ExecutionFilters) -> models.QuerySet[Execution]:
-    """Return all executions that the filters leave, newest first."""
-    found = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
-    return found.select_related("timer").order_by(*ORDER)
+    """Return all executions that match the filters, newest first."""
+    executions = Execution.objects.filter(_planned_within(filters) & _search_condition(user, filters).condition)
+    return executions.select_related("timer").order_by(*ORDER)
 
 
 def tag_keys(user: Any) -> list[str]:
-    """Return the keys of the tags on timers that the user may know of."""
+    """Return the tag keys of the timers visible to the user, at most 200."""
     tags = TimerTag.objects.all() if user.is_staff else TimerTag.objects.filter(timer__owner=user)
     return list(tags.order_by("key").values_list("key", flat=True).distinct()[:200])
 
@@ -109,29 +109,29 @@ def tag_keys(user: Any) -> list[str]:
 def executions_of(
     timer: Timer, *, now: datetime, status: str = "", marker: str | None = None, limit: int = 25
 ) -> Page[ExecutionRow]:
-    """Return a page of one timer's executions, newest first, from one query."""
-    found = Execution.objects.filter(timer=timer).filter(_has_status(status))
+    """Return a page of the executions of a timer, newest first, from one query."""
+    executions = Execution.objects.filter(timer=timer).filter(_has_status(status))
     place = read_marker(marker, 2)
     if place is not None:
-        found = found.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
-    ordered = found.order_by("-scheduled_for", "-serial")
+        executions = executions.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
+    ordered = executions.order_by("-scheduled_for", "-serial")
     return _page(ordered, lambda last: (clock.to_us(last.scheduled_for), last.serial), now=now, limit=limit)
 
 
 def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
-    """Return the execution, or None when the user may not know of it."""
-    found = Execution.objects.visible_to(user).filter(pk=execution_id)
-    return found.select_related("timer__owner", "timer__schedule", "definition").first()
+    """Return the execution, None if it does not exist or is not visible to the user."""
+    executions = Execution.objects.visible_to(user).filter(pk=execution_id)
+    return executions.select_related("timer__owner", "timer__schedule", "definition").first()
 
 
 def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
-    """Return those of the executions that the user may know of, newest first."""
-    found = Execution.objects.visible_to(user).filter(pk__in=ids)
-    return list(found.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
+    """Return the executions with these ids that are visible to the user, newest first."""
+    executions = Execution.objects.visible_to(user).filter(pk__in=ids)
+    return list(executions.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
 
 
 def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:
-    """Return an execution with what is derived from its facts."""
+    """Return the row of an execution, with its derived values."""
     began, ended = execution.started_at, execution.finished_at
     skipped = execution.status == ExecutionStatus.SKIPPED
     running = execution.status in UNFINISHED
@@ -140,48 +140,48 @@ def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:
         timer=execution.timer,
         late=max(timedelta(0), began - execution.scheduled_for) if began and not skipped else None,
         took=((ended or now) - began if began and (ended or running) and not skipped else None),
-        attempts=_attempts(execution),
-        said=said(execution),
+        attempts=_attempts_text(execution),
+        said=result_text(execution),
     )
 
 
-def said(execution: Execution) -> str:
-    """Return the result of an execution in a few words, empty when there is nothing to say."""
+def result_text(execution: Execution) -> str:
+    """Return the result of an execution in a few words, empty without a result."""
     if execution.error_message:
         return execution.error_message
     result = execution.result
     if isinstance(result, dict):
-        return _result_words(result)
-    return _plain_words(result)[:200]
+        return _object_text(result)
+    return _value_text(result)[:200]
 
 
-def _result_words(result: dict[str, Any]) -> str:
+def _object_text(result: dict[str, Any]) -> str:
     if "status_code" in result:
         return f"HTTP {result['status_code']}"
     if "files_transferred" in result:
         return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged"
     if "workflow_id" in result:
-        return _outputs(result.get("output"))[:200]
-    return _plain_words(result.get("value", result))[:200]
+        return _output_text(result.get("output"))[:200]
+    return _value_text(result.get("value", result))[:200]
 
 
-def _outputs(output: Any) -> str:
-    """Return what a workflow gave back: its small values, of the others the name."""
+def _output_text(output: Any) -> str:
+    """Return the output of a workflow as text: small values, and only the names of large ones."""
     if not isinstance(output, dict):
-        return _plain_words(output)
-    return ", ".join(f"{name} {'…' if isinstance(each, dict | list) else each}" for name, each in output.items())
+        return _value_text(output)
+    return ", ".join(f"{name} {'…' if isinstance(value, dict | list) else value}" for name, value in output.items())
 
 
-def _plain_words(value: Any) -> str:
-    """Return what a function gave back: the pairs of a small object, else as JSON writes it."""
+def _value_text(value: Any) -> str:
+    """Return the result of a function as text: the pairs of a small object, else JSON."""
     if value is None or value == {}:
         return ""
-    if isinstance(value, dict) and all(isinstance(each, str | int | float) for each in value.values()):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, dict) and all(isinstance(item, str | int | float) for item in value.values()):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _attempts(execution: Execution) -> str:
+def _attempts_text(execution: Execution) -> str:
     if not execution.attempt or execution.status == ExecutionStatus.SKIPPED:
         return ""
     most = (execution.definition.policies or {}).get("max_attempts") if execution.definition else None
@@ -194,12 +194,12 @@ def _attempts(execution: Execution) -> str:
 
 
 def _page(
-    found: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
+    executions: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
 ) -> Page[ExecutionRow]:
-    rows = list(found.select_related("timer", "definition")[: limit + 1])
+    rows = list(executions.select_related("timer", "definition")[: limit + 1])
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page([execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None)
+    return Page([execution_row(row, now=now) for row in rows], write_marker(*place(rows[-1])) if more else None)
 
 
 def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -> Q:
@@ -211,42 +211,42 @@ def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -
 
 
 @dataclass(frozen=True)
-class _Sought:
-    """What is looked for, and whether it may be so rare that a long history must be read to find a page of it."""
+class _SearchCondition:
+    """Condition of a search. `is_rare`: finding a page of matches may take reading a long history."""
 
     condition: Q
     is_rare: bool
     sought_in: str = ""
     among: Q = field(default_factory=Q)
-    """The executions that are looked through: of a few timers, else everybody's."""
+    """Condition of the executions that are scanned: those of a few timers, or all."""
 
 
-def _seek(user: Any, filters: ExecutionFilters) -> _Sought:
-    """Return the condition of the filters but the time: timers are looked up first, as they are few."""
+def _search_condition(user: Any, filters: ExecutionFilters) -> _SearchCondition:
+    """Return the condition of all filters but the time. Timers are looked up first, because they are few."""
     facts = _has_status(filters.status)
     if filters.trigger:
         facts &= Q(trigger=filters.trigger)
-    waits = filters.status in {*UNFINISHED, "unfinished"}  # these have an index of their own
+    waits = filters.status in {*UNFINISHED, "unfinished"}  # unfinished executions have an index of their own
     rare = bool(filters.status or filters.trigger) and not waits
     with contextlib.suppress(ValueError):
         number = uuid.UUID(filters.q)
-        mine = Q() if user.is_staff else Q(timer__owner=user)
-        return _Sought(facts & mine & (Q(pk=number) | Q(timer_id=number)), is_rare=False)
+        visible = Q() if user.is_staff else Q(timer__owner=user)
+        return _SearchCondition(facts & visible & (Q(pk=number) | Q(timer_id=number)), is_rare=False)
     timers = _timers(user, filters)
     if not filters.q:
         return _of_timers(timers, facts, rare=rare, waits=waits)
-    named = _of_timers(timers.filter(name__icontains=filters.q), facts, rare=rare, waits=waits, sought_in="timers")
-    if named.condition != _NOTHING:
-        return named
-    said = facts & Q(error_message__icontains=filters.q)
-    return replace(_of_timers(timers, said, rare=True, waits=waits, sought_in="errors"), is_rare=not waits)
+    by_name = _of_timers(timers.filter(name__icontains=filters.q), facts, rare=rare, waits=waits, sought_in="timers")
+    if by_name.condition != _NOTHING:
+        return by_name
+    failed_with_text = facts & Q(error_message__icontains=filters.q)
+    return replace(_of_timers(timers, failed_with_text, rare=True, waits=waits, sought_in="errors"), is_rare=not waits)
 
 
 _NOTHING = Q(pk__in=[])
 
 
 def _timers(user: Any, filters: ExecutionFilters) -> models.QuerySet[Timer]:
-    """Return the timers that filters on timers leave."""
+    """Return the timers that match the filters on timers."""
     timers: Any = Timer.objects.visible_to(user)
     if filters.action:
         timers = timers.filter(action=filters.action)
@@ -256,16 +256,18 @@ def _timers(user: Any, filters: ExecutionFilters) -> models.QuerySet[Timer]:
     return timers
 
 
-def _of_timers(timers: models.QuerySet[Timer], facts: Q, *, rare: bool, waits: bool, sought_in: str = "") -> _Sought:
-    """Return the condition of executions of these timers; a few are named one by one."""
+def _of_timers(
+    timers: models.QuerySet[Timer], facts: Q, *, rare: bool, waits: bool, sought_in: str = ""
+) -> _SearchCondition:
+    """Return the condition of executions of these timers. Up to MAX_NAMED_TIMERS are named one by one."""
     if not timers.query.where:
-        return _Sought(facts, rare, sought_in)
-    ids = list(timers.order_by().values_list("pk", flat=True)[: FEW_TIMERS + 1])
+        return _SearchCondition(facts, rare, sought_in)
+    ids = list(timers.order_by().values_list("pk", flat=True)[: MAX_NAMED_TIMERS + 1])
     if not ids:
-        return _Sought(_NOTHING, False, sought_in)
-    if len(ids) <= FEW_TIMERS:
-        return _Sought(facts & Q(timer_id__in=ids), False, sought_in, among=Q(timer_id__in=ids))
-    return _Sought(facts & Q(timer_id__in=timers.values("pk")), not waits, sought_in)
+        return _SearchCondition(_NOTHING, False, sought_in)
+    if len(ids) <= MAX_NAMED_TIMERS:
+        return _SearchCondition(facts & Q(timer_id__in=ids), False, sought_in, among=Q(timer_id__in=ids))
+    return _SearchCondition(facts & Q(timer_id__in=timers.values("pk")), not waits, sought_in)
 
 
 def _planned_within(filters: ExecutionFilters) -> Q:
@@ -278,9 +280,9 @@ def _planned_within(filters: ExecutionFilters) -> Q:
 
 
 def _edge(among: Q) -> datetime | None:
-    """Return the planned time that this page looks back to, None when it can look at all that is left."""
+    """Return the planned time up to which this page scans back, None when it can scan all older executions."""
     times = Execution.objects.filter(among).order_by("-scheduled_for").values_list("scheduled_for", flat=True)
-    return next(iter(times[LOOKED_THROUGH : LOOKED_THROUGH + 1]), None)
+    return next(iter(times[MAX_SCANNED : MAX_SCANNED + 1]), None)
 
 
 def _place(last: Execution) -> tuple[int, uuid.UUID]:

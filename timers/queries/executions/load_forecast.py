@@ -1,4 +1,4 @@
-"""The load to come: how many runs are planned in each hour of the next seven days, and whose runs an hour holds."""
+"""The load forecast: planned runs in each hour of the next seven days, and the timers that run in one hour."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from django.db.models.functions import Cast
 
 from timers import clock
 from timers.models import Schedule, Timer
-from timers.queries.executions.hourly_load import EVER, HOUR, Hours, PlannedSchedule
+from timers.queries.executions.hourly_load import HOUR_US, UNLIMITED, HourlyCounter, PlannedSchedule
 
 DAYS = 7
 MAX_TIMERS = 20_000
-SHOWN_OF_AN_HOUR = 50
-KEPT_FOR = 60
+MAX_TIMERS_PER_HOUR = 50
+CACHE_SECONDS = 60
 LEVELS = 5
-FLAT = 0.8
-"""A week whose quietest hour has this share of the busiest one's runs has no peaks."""
+FLAT_SHARE = 0.8
+"""Share of the busiest hour's runs that every hour must reach for the week to count as flat."""
 
 
 # The week
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One hour of the week; `at` is None for an hour that is past, or that the clocks leave out."""
+class LoadCell:
+    """One hour of the week. `at` is None for an hour that is past or skipped by a clock change."""
 
     at: datetime | None
     runs: int = 0
@@ -41,24 +41,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class LoadDay:
-    """One row of the picture: midnight, and its 24 hours."""
+    """One day of the forecast: its midnight and its 24 hours."""
 
     at: datetime
-    cells: list[Cell]
+    cells: list[LoadCell]
 
 
 @dataclass(frozen=True)
-class Load:
-    """The runs planned in the hours of the next seven days, today included, on the reader's clock."""
+class LoadForecast:
+    """Planned runs by hour for seven days from today, on the reader's clock."""
 
     days: list[LoadDay]
     step: int
-    """The runs that one level of the picture stands for."""
+    """Number of runs of one colour level."""
     left_out: int
-    """Timers that are not counted: too many different rules, or one that cannot be read."""
+    """Number of timers not counted: their rules are too many or cannot be read."""
 
     @cached_property
-    def hours(self) -> list[Cell]:
+    def hours(self) -> list[LoadCell]:
         return [cell for day in self.days for cell in day.cells if cell.at is not None]
 
     @cached_property
@@ -66,34 +66,36 @@ class Load:
         return sum(cell.runs for cell in self.hours)
 
     @cached_property
-    def busiest(self) -> Cell | None:
+    def busiest(self) -> LoadCell | None:
         return max(self.hours, key=lambda cell: cell.runs, default=None) if self.total else None
 
     @property
     def scale(self) -> list[str]:
-        """What the levels say: 0, 1-80, -160, ..., more."""
+        """Labels of the colour levels: 0, 1-80, -160, ..., more."""
         if self.step == 1:
             return [*map(str, range(LEVELS)), "more"]
         return ["0", f"1–{self.step}", *(f"–{self.step * level}" for level in range(2, LEVELS)), "more"]
 
 
-def load(user: Any, *, now: datetime, zone: tzinfo) -> Load:
-    """Return the load to come, from two queries; what was counted is kept for a minute."""
+def week_load(user: Any, *, now: datetime, zone: tzinfo) -> LoadForecast:
+    """Return the forecast, from two queries. Counts are cached for a minute."""
     starts = _week(now, zone)
     key = f"load:{'all' if user.is_staff else user.pk}:{clock.to_us(starts[0])}:{len(starts)}"
     kept = cache.get(key)
     if kept is None:
-        hours = Hours(now=clock.to_us(now), begin=clock.to_us(now), first=clock.to_us(starts[0]), hours=len(starts))
-        for row in planned(user, before=hours.until):
+        hours = HourlyCounter(
+            now=clock.to_us(now), begin=clock.to_us(now), first=clock.to_us(starts[0]), hours=len(starts)
+        )
+        for row in planned_schedules(user, before=hours.until):
             hours.add(row)
         kept = (hours.totals(), hours.left_out)
-        cache.set(key, kept, KEPT_FOR)
+        cache.set(key, kept, CACHE_SECONDS)
     totals, left_out = kept
-    return _laid_out(starts, totals, left_out, zone)
+    return _by_day(starts, totals, left_out, zone)
 
 
 def _week(now: datetime, zone: tzinfo) -> list[datetime]:
-    """Return where the hours of the reader's clock begin, from the present one to the end of the seventh day."""
+    """Return the beginnings of the hours on the reader's clock, from the current hour to the end of the seventh day."""
     local = now.astimezone(zone)
     first = now - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     last_day = local.date() + timedelta(days=DAYS - 1)
@@ -101,38 +103,38 @@ def _week(now: datetime, zone: tzinfo) -> list[datetime]:
     return [start for start in starts if start.astimezone(zone).date() <= last_day]
 
 
-def _laid_out(starts: list[datetime], totals: list[int], left_out: int, zone: tzinfo) -> Load:
-    step = _step_of(totals)
-    found: dict[tuple[Any, int], tuple[datetime, int]] = {}
+def _by_day(starts: list[datetime], totals: list[int], left_out: int, zone: tzinfo) -> LoadForecast:
+    step = _level_step(totals)
+    runs_by_hour: dict[tuple[Any, int], tuple[datetime, int]] = {}
     for start, runs in zip(starts, totals, strict=True):
         local = start.astimezone(zone)
-        at, already = found.get((local.date(), local.hour), (start, 0))  # an hour that comes twice is one cell
-        found[local.date(), local.hour] = (at, already + runs)
+        at, already = runs_by_hour.get((local.date(), local.hour), (start, 0))  # a repeated hour is one cell
+        runs_by_hour[local.date(), local.hour] = (at, already + runs)
     today = starts[0].astimezone(zone).replace(hour=0)
     days = []
     for number in range(DAYS):
         day = today + timedelta(days=number)
-        cells = [_cell(found.get((day.date(), hour)), step, starts[0]) for hour in range(24)]
+        cells = [_cell(runs_by_hour.get((day.date(), hour)), step, starts[0]) for hour in range(24)]
         days.append(LoadDay(day, cells))
-    return Load(days, step, left_out)
+    return LoadForecast(days, step, left_out)
 
 
-def _cell(found: tuple[datetime, int] | None, step: int, first: datetime) -> Cell:
-    if found is None:
-        return Cell(None)
-    at, runs = found
-    return Cell(at, runs, min(LEVELS, -(-runs // step)), current=at == first)
+def _cell(start_and_runs: tuple[datetime, int] | None, step: int, first: datetime) -> LoadCell:
+    if start_and_runs is None:
+        return LoadCell(None)
+    at, runs = start_and_runs
+    return LoadCell(at, runs, min(LEVELS, -(-runs // step)), current=at == first)
 
 
-def _step_of(totals: list[int]) -> int:
-    """Return how many runs make a level; a week without peaks stays pale, as nothing in it needs an eye."""
+def _level_step(totals: list[int]) -> int:
+    """Return the number of runs of a level. A flat week uses only the lower levels: it has no peak to point out."""
     most = max(totals, default=0)
-    is_flat = all(runs >= most * FLAT for runs in totals[1:])
+    is_flat = all(runs >= most * FLAT_SHARE for runs in totals[1:])
     return _round_up(-(-most // (2 if is_flat else LEVELS)))
 
 
 def _round_up(number: int) -> int:
-    """Return the next number that reads well: 1, 2, 4, 5, 8, 10, 20, 40, ..."""
+    """Return the next round number: 1, 2, 4, 5, 8, 10, 20, 40, ..."""
     size = 1
     while True:
         for lead in (1, 2, 4, 5, 8):
@@ -154,7 +156,7 @@ class TimerOfHour:
 
 @dataclass(frozen=True)
 class HourLoad:
-    """Whose runs are planned in one hour: those with the most first, fifty at most."""
+    """The timers with planned runs in one hour, those with the most runs first, at most fifty."""
 
     at: datetime
     until: datetime
@@ -164,38 +166,38 @@ class HourLoad:
     left_out: int
 
 
-def hour(user: Any, *, at: datetime, now: datetime) -> HourLoad:
-    """Return what is planned in the hour that begins at `at`, from three queries; what was counted is kept likewise."""
-    until = clock.to_us(at) + HOUR
+def hour_load(user: Any, *, at: datetime, now: datetime) -> HourLoad:
+    """Return the planned runs of the hour that begins at `at`, from three queries. Counts are cached for a minute."""
+    until = clock.to_us(at) + HOUR_US
     key = f"load-of-hour:{'all' if user.is_staff else user.pk}:{until}"
     kept = cache.get(key)
     if kept is None:
         kept = _counted(user, begin=clock.to_us(max(at, now)), until=until, now=clock.to_us(now))
-        cache.set(key, kept, KEPT_FOR)
+        cache.set(key, kept, CACHE_SECONDS)
     most, runs, timers, left_out = kept
-    named = Timer.objects.in_bulk([timer_id for _, timer_id in most])
-    rows = [TimerOfHour(named[pk], count) for count, pk in most if pk in named]
+    timer_by_id = Timer.objects.in_bulk([timer_id for _, timer_id in most])
+    rows = [TimerOfHour(timer_by_id[pk], count) for count, pk in most if pk in timer_by_id]
     return HourLoad(at, clock.from_us(until), runs, timers, rows, left_out)
 
 
 def _counted(user: Any, *, begin: int, until: int, now: int) -> tuple[list[tuple[int, UUID]], int, int, int]:
-    """Return the timers with the most runs until that instant, all runs, all timers, and those left out."""
-    hours = Hours(now=now, begin=begin, first=until - HOUR, hours=1)
+    """Return the timers with the most runs until `until`, then the numbers of runs, timers, and timers left out."""
+    hours = HourlyCounter(now=now, begin=begin, first=until - HOUR_US, hours=1)
     counted: list[tuple[int, UUID]] = []
-    for row in planned(user, before=until):
+    for row in planned_schedules(user, before=until):
         before = hours.totals()[0]
         hours.add(row)
         if runs := hours.totals()[0] - before:
             counted.append((runs, row.timer_id))
     counted.sort(reverse=True)
-    return counted[:SHOWN_OF_AN_HOUR], sum(runs for runs, _ in counted), len(counted), hours.left_out
+    return counted[:MAX_TIMERS_PER_HOUR], sum(runs for runs, _ in counted), len(counted), hours.left_out
 
 
-# What is stored
+# Schedules from the database
 
 
-def planned(user: Any, *, before: int) -> Iterator[PlannedSchedule]:
-    """Yield the schedules of active timers that have a run before that instant, from two queries."""
+def planned_schedules(user: Any, *, before: int) -> Iterator[PlannedSchedule]:
+    """Yield the schedules of active timers with a run before `before`, from two queries."""
     rows = Schedule.objects.filter(next_run_at__isnull=False, next_planned_at__lt=before)
     if not user.is_staff:
         rows = rows.filter(timer__owner=user)
@@ -212,5 +214,5 @@ def planned(user: Any, *, before: int) -> Iterator[PlannedSchedule]:
 
 def _planned(row: tuple[Any, ...], *, document: dict[str, Any] | None = None) -> PlannedSchedule:
     timer_id, interval_us, at, end, most, fired = row
-    left = EVER if most is None else most - fired
-    return PlannedSchedule(timer_id, interval_us, at, EVER if end is None else end, left, document)
+    left = UNLIMITED if most is None else most - fired
+    return PlannedSchedule(timer_id, interval_us, at, UNLIMITED if end is None else end, left, document)

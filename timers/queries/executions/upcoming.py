@@ -1,4 +1,4 @@
-"""Runs to come: the next ones of all timers, and those of one person's calendar."""
+"""Upcoming runs: the next ones of all timers, and the entries of a user's calendar."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from timers import clock
 from timers.models import CalendarFeed, Schedule, Timer
-from timers.queries.timers.listing import words_for
+from timers.queries.timers.listing import schedule_text
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 
-SHOWN = 20
-SHOWN_OF_EACH = 3
+MAX_SHOWN = 20
+MAX_SHOWN_PER_TIMER = 3
 CALENDAR_DAYS = 28
 MAX_EVENTS = 1000
-OFTEN = 24
-"""Runs a day; a timer with more has one note a day in a calendar."""
+MAX_LISTED_RUNS_A_DAY = 24
+"""Runs a day up to which a calendar lists each run; a timer with more has one note a day."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class UpcomingRun:
 
 @dataclass(frozen=True)
 class CalendarEntry:
-    """A run in a calendar, or with `runs` a note that so many are planned on the day `on`."""
+    """A run in a calendar, or with `on` a note that `runs` runs are planned on that day."""
 
     timer: Timer
     at: datetime
@@ -43,19 +43,19 @@ class CalendarEntry:
 
 
 def next_runs(user: Any) -> list[UpcomingRun]:
-    """Return the next runs over all timers, a few of each at most, from one query."""
-    rows = _upcoming(user.is_staff or user.pk, most=SHOWN)
-    runs = [UpcomingRun(row.timer, at) for row in rows for at in islice(_occurrences(row), SHOWN_OF_EACH)]
-    return sorted(runs, key=lambda run: run.at)[:SHOWN]
+    """Return the next runs of all timers, at most a few of each, from one query."""
+    rows = _upcoming(user.is_staff or user.pk, most=MAX_SHOWN)
+    runs = [UpcomingRun(row.timer, at) for row in rows for at in islice(_occurrences(row), MAX_SHOWN_PER_TIMER)]
+    return sorted(runs, key=lambda run: run.at)[:MAX_SHOWN]
 
 
 def calendar_feed(user: Any) -> CalendarFeed | None:
-    """Return whether and since when there is an address of the user's calendar."""
+    """Return the calendar feed of the user, None if there is none."""
     return CalendarFeed.objects.filter(owner_id=user.pk).first()
 
 
 def calendar_entries(owner: Any, *, now: datetime, zone: tzinfo) -> list[CalendarEntry]:
-    """Return what is planned for the owner's timers in the coming four weeks, from one query; the first thousand."""
+    """Return the first thousand planned runs of the owner's timers in the next four weeks, from one query."""
     until = now + timedelta(days=CALENDAR_DAYS)
     rows = _upcoming(owner.pk, most=MAX_EVENTS)
     entries = heapq.merge(*(_entries(row, until, zone) for row in rows), key=lambda entry: entry.at)
@@ -63,15 +63,15 @@ def calendar_entries(owner: Any, *, now: datetime, zone: tzinfo) -> list[Calenda
 
 
 def _upcoming(whose: Any, *, most: int) -> list[Schedule]:
-    """Return the schedules that run first, of all (True) or of one owner."""
+    """Return the schedules with the earliest next runs, of everybody (True) or of one owner."""
     rows = Schedule.objects.filter(next_run_at__isnull=False)
     if whose is not True:
         rows = rows.filter(timer__owner=whose)
     return list(rows.select_related("timer__definition").order_by("next_run_at", "pk")[:most])
 
 
-def _read(row: Schedule) -> BoundedSchedule | None:
-    """Return the schedule of a row; None when its definition can no longer be read."""
+def _schedule_of(row: Schedule) -> BoundedSchedule | None:
+    """Return the schedule of a row, None if its definition can no longer be read."""
     try:
         assert row.timer.definition is not None
         return parse_schedule(row.timer.definition.schedule, now=clock.EPOCH, refuse_never=False)
@@ -79,15 +79,15 @@ def _read(row: Schedule) -> BoundedSchedule | None:
         return None
 
 
-def _left(row: Schedule) -> int | None:
+def _runs_left(row: Schedule) -> int | None:
     return None if row.max_runs is None else row.max_runs - row.fired_count
 
 
 def _occurrences(row: Schedule) -> Iterator[datetime]:
-    """Yield the planned instants of a schedule, the stored next one first."""
-    schedule = _read(row)
+    """Yield the planned instants of a schedule, beginning with the stored next one."""
+    schedule = _schedule_of(row)
     instant: datetime | None = row.next_planned_at
-    left = _left(row)
+    left = _runs_left(row)
     while instant is not None and (left is None or left > 0):
         yield instant
         left = None if left is None else left - 1
@@ -95,10 +95,10 @@ def _occurrences(row: Schedule) -> Iterator[datetime]:
 
 
 def _entries(row: Schedule, until: datetime, zone: tzinfo) -> Iterator[CalendarEntry]:
-    schedule, begin = _read(row), row.next_planned_at
+    schedule, begin = _schedule_of(row), row.next_planned_at
     assert begin is not None  # only such rows are read
-    words = words_for(row.timer.definition.schedule if row.timer.definition else {}).rule
-    if schedule is not None and schedule.count_between(begin, begin + timedelta(days=1)) > OFTEN:
+    words = schedule_text(row.timer.definition.schedule if row.timer.definition else {}).rule
+    if schedule is not None and schedule.count_between(begin, begin + timedelta(days=1)) > MAX_LISTED_RUNS_A_DAY:
         yield from _notes(row, schedule, words, begin=begin, until=until, zone=zone)
         return
     for at in _occurrences(row):
@@ -110,8 +110,8 @@ def _entries(row: Schedule, until: datetime, zone: tzinfo) -> Iterator[CalendarE
 def _notes(
     row: Schedule, schedule: BoundedSchedule, words: str, *, begin: datetime, until: datetime, zone: tzinfo
 ) -> Iterator[CalendarEntry]:
-    """Yield one note for each day that has runs."""
-    left = _left(row)
+    """Yield one note for each day with runs."""
+    left = _runs_left(row)
     while begin < until and (left is None or left > 0):
         day = begin.astimezone(zone).date()
         following = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(begin.tzinfo)

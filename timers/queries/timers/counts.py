@@ -1,4 +1,4 @@
-"""The numbers on top of the list of timers."""
+"""The counts above the list of timers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from django.db.models import Count, Q
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer
 from timers.queries.page_context import LATE_AFTER
-from timers.queries.timers.service_levels import ServiceLevel, Workers, pace, workers
+from timers.queries.timers.service_levels import ServiceLevel, Workers, service_level, workers
 
 SOON = timedelta(hours=1)
 
 FAILING = Q(schedule__consecutive_failures__gt=0)
-"""Timers whose last run failed."""
+"""Condition of timers whose last run failed."""
 PAUSED_BY_FAILURES = FAILING & Q(status=TimerStatus.PAUSED, status_changed_by__isnull=True)
 
 
 @dataclass(frozen=True)
-class Figures:
-    """How many timers are in which state, how many executions are under way, and how well all that goes."""
+class TimerCounts:
+    """Numbers of timers by state and of unfinished executions, with the service level and the workers."""
 
     total: int
     active: int
@@ -39,7 +39,7 @@ class Figures:
 
 
 def is_late(now: datetime) -> Q:
-    """Return the condition of timers that should have begun some seconds ago."""
+    """Return the condition of timers whose run should have begun more than LATE_AFTER ago."""
     return Q(schedule__next_run_at__lt=now - LATE_AFTER)
 
 
@@ -47,8 +47,8 @@ def is_due_soon(now: datetime) -> Q:
     return Q(schedule__next_run_at__lt=now + SOON)
 
 
-def figures(user: Any, *, now: datetime) -> Figures:
-    """Return the figures of the timers that the user may know of, from five queries."""
+def timer_counts(user: Any, *, now: datetime) -> TimerCounts:
+    """Return the counts for the timers visible to the user, from five queries."""
     counted = (
         Timer.objects.visible_to(user)
         .not_deleted()
@@ -65,11 +65,11 @@ def figures(user: Any, *, now: datetime) -> Figures:
     begun_ahead = Q(status=ExecutionStatus.RUNNING, scheduled_for__gt=now)
     unfinished = Execution.objects.visible_to(user).unfinished().exclude(begun_ahead)
     busy = dict(unfinished.values_list("status").annotate(n=Count("pk")).order_by())
-    return Figures(
+    return TimerCounts(
         **counted,
         running=busy.get(ExecutionStatus.RUNNING, 0),
         waiting=busy.get(ExecutionStatus.PENDING, 0),
         retrying=busy.get(ExecutionStatus.RETRYING, 0),
-        pace=pace(user, now=now),
+        pace=service_level(user, now=now),
         workers=workers(now),
     )

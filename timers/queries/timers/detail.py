@@ -1,4 +1,4 @@
-"""One timer as its page shows it: its state, what happened to it, when it runs next."""
+"""Read models of a timer's page: its state, its events, its upcoming runs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from timers.scheduling import text
 from timers.scheduling.bounds import parse_schedule
 from timers.scheduling.clock_changes import changes_between
 
-EVENTS_AT_ONCE = 15
+EVENTS_PAGE_SIZE = 15
 
 
 @dataclass(frozen=True)
-class TimerDetail:
-    """One timer with what is derived from its facts."""
+class TimerOverview:
+    """One timer with derived values."""
 
     row: TimerRow
     unfinished: int
     missed: bool = False
-    """Whether a pause left something out so far."""
+    """True if the current pause has skipped an occurrence."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """Some lines of a timer's history, newest first; `older` leads to those before them."""
+    """Some events of a timer, newest first. `older` is the marker of the events before them."""
 
     rows: list[Event]
     older: int | None
@@ -37,17 +37,17 @@ class Events:
 
 @dataclass(frozen=True)
 class Upcoming:
-    """What stands in the list of next runs: a run, or (when `forward` says which way) a change of the clock."""
+    """Entry in the list of next runs: a run or, if `forward` is set, a clock change in that direction."""
 
     at: datetime
     forward: bool | None = None
     size: timedelta = timedelta(0)
 
 
-def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
-    """Return one timer with its state, from four queries."""
+def timer_overview(timer: Timer, *, now: datetime) -> TimerOverview:
+    """Return a timer with its state, from four queries."""
     planned = timer.schedule.next_planned_at
-    return TimerDetail(
+    return TimerOverview(
         row=timer_row(timer, now=now),
         unfinished=Execution.objects.filter(timer=timer).unfinished().count(),
         missed=timer.status == TimerStatus.PAUSED and planned is not None and planned <= now,
@@ -55,31 +55,31 @@ def timer_detail(timer: Timer, *, now: datetime) -> TimerDetail:
 
 
 def events_of(timer: Timer, *, before: int | None = None) -> Events:
-    """Return the newest lines of a timer's history, or those older than the one named; one query."""
-    found = Event.objects.filter(timer_id=timer.pk).select_related("actor").order_by("-id")
+    """Return the newest events of a timer, or those with an id below `before`, from one query."""
+    events = Event.objects.filter(timer_id=timer.pk).select_related("actor").order_by("-id")
     if before is not None:
-        found = found.filter(id__lt=before)
-    rows = list(found[: EVENTS_AT_ONCE + 1])
-    shown = rows[:EVENTS_AT_ONCE]
-    return Events(shown, shown[-1].pk if len(rows) > EVENTS_AT_ONCE else None)
+        events = events.filter(id__lt=before)
+    rows = list(events[: EVENTS_PAGE_SIZE + 1])
+    shown = rows[:EVENTS_PAGE_SIZE]
+    return Events(shown, shown[-1].pk if len(rows) > EVENTS_PAGE_SIZE else None)
 
 
 def upcoming(instants: Sequence[datetime], *, zone: ZoneInfo, now: datetime) -> list[Upcoming]:
-    """Return the runs to come, and between them the changes of that zone's clock."""
+    """Return the upcoming runs, and between them the clock changes of the zone."""
     if not instants:
         return []
     changes = [
         Upcoming(change.at, change.is_gap, change.size) for change in changes_between(zone.key, now, instants[-1])
     ]
-    return sorted([*map(Upcoming, instants), *changes], key=lambda each: (each.at, each.forward is None))
+    return sorted([*map(Upcoming, instants), *changes], key=lambda entry: (entry.at, entry.forward is None))
 
 
 def clock_warnings(timer: Timer, *, now: datetime, limit: int) -> list[str]:
-    """Return a sentence for each thing that may surprise about the next runs of a rule that reads a wall clock."""
+    """Return warnings about the next runs of a cron rule, such as times that a clock change skips; else none."""
     document = timer.definition.schedule if timer.definition else {}
     if document.get("type") != "cron":
         return []
     try:
         return text.warnings(parse_schedule(document, now=now, refuse_never=False), now=now, limit=limit)
-    except Exception:  # a rule that can no longer be read has no runs to warn of
+    except Exception:  # a rule that can no longer be read has no runs
         return []

@@ -1,4 +1,4 @@
-"""The last runs of many timers at once, as small pictures need them."""
+"""The last runs of many timers at once, for the bars in lists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from timers import clock
 from timers.models import Execution
 from timers.models.sql import as_uuid, fetch
 
-BARS = 24
+MAX_RUNS = 24
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """One run in a small picture; `ended` is None as long as it goes on."""
+    """One run as a bar. `ended` is None while it is unfinished; `seconds` is its duration so far."""
 
     status: str
     seconds: float
@@ -27,7 +27,7 @@ class LastRun:
 def last_runs(ids: list[UUID], *, now: datetime) -> dict[UUID, list[LastRun]]:
     """Return the last runs of each timer, newest first, in one query.
 
-    One walk along the index per timer: a window function would read each timer's whole history.
+    The query reads one range of the index per timer. A window function would read each timer's whole history.
     """
     if not ids:
         return {}
@@ -37,7 +37,7 @@ def last_runs(ids: list[UUID], *, now: datetime) -> dict[UUID, list[LastRun]]:
     )
     statement = " union all ".join(walk.format(index) for index in range(len(ids)))
     field = Execution._meta.get_field("timer")
-    parameters = [value for pk in ids for value in (field.get_db_prep_value(pk, connection), BARS)]
+    parameters = [value for pk in ids for value in (field.get_db_prep_value(pk, connection), MAX_RUNS)]
     runs: dict[UUID, list[LastRun]] = {}
     for timer_id, status, started, finished in fetch(statement, parameters):
         seconds = ((finished or clock.to_us(now)) - started) / 1e6 if started is not None else 0.0

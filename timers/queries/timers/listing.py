@@ -1,4 +1,4 @@
-"""Timers as the list shows them: found by filters, in an order, a page at a time."""
+"""The list of timers: filtered, ordered, one page at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timers.actions.base import ACTIONS
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.paging import Page, after, read_marker, write_marker
-from timers.queries.timers.counts import FAILING, Figures, figures
+from timers.queries.timers.counts import FAILING, TimerCounts, timer_counts
 from timers.queries.timers.filters import TimerFilters, filtered
 from timers.queries.timers.last_runs import LastRun, last_runs
 from timers.scheduling import text
@@ -40,12 +40,12 @@ ORDERS: Mapping[str, Sequence[Phase]] = {
     "name": ((Q(), ("sort_name", "pk")),),
     "newest": ((Q(), _NEWEST),),
 }
-"""Parts of each order, one after the other, and the columns of each part: an index holds them all in that order."""
+"""Phases of each order, one after the other, with condition and columns. Each phase is read from an index."""
 
 
 @dataclass(frozen=True)
-class Words:
-    """A schedule for people: the rule, and the zone whose clock it reads."""
+class ScheduleText:
+    """A schedule in words: the rule, and its time zone."""
 
     rule: str
     zone: str
@@ -57,12 +57,12 @@ class TimerRow:
 
     timer: Timer
     state: str
-    schedule: Words
+    schedule: ScheduleText
     summary: str
     tags: list[tuple[str, str]]
     bars: list[LastRun] = field(default_factory=list)
     since: datetime | None = None
-    """When what runs now began."""
+    """Start of the execution that is running."""
 
     @property
     def can_pause(self) -> bool:
@@ -74,26 +74,26 @@ class TimerRow:
 
     @property
     def last(self) -> LastRun | None:
-        """The last run that ended."""
+        """The last run that has ended."""
         return next((bar for bar in self.bars if bar.ended is not None), None)
 
 
 @dataclass(frozen=True)
 class TimersPage:
-    """The list of timers with the figures above it."""
+    """A page of the list of timers, with the counts above it."""
 
     page: Page[TimerRow]
-    figures: Figures
+    figures: TimerCounts
     tags: list[str]
     filters: TimerFilters
 
 
 def timers_page(user: Any, *, now: datetime, filters: TimerFilters, marker: str | None = None) -> TimersPage:
-    """Return a page of the list from at most ten queries, however many timers there are."""
+    """Return a page of the list, from at most ten queries, however many timers there are."""
     visible = Timer.objects.visible_to(user).not_deleted()
     return TimersPage(
         page=_page(visible, now=now, filters=filters, marker=marker),
-        figures=figures(user, now=now),
+        figures=timer_counts(user, now=now),
         tags=list(
             TimerTag.objects.filter(timer__in=visible.values("pk"))
             .order_by("key")
@@ -105,62 +105,62 @@ def timers_page(user: Any, *, now: datetime, filters: TimerFilters, marker: str 
 
 
 def timer_row(timer: Timer, *, now: datetime) -> TimerRow:
-    """Return one row of the list."""
+    """Return the row of a timer."""
     return _rows([timer], now=now)[0]
 
 
 def find_timer(user: Any, timer_id: uuid.UUID) -> Timer | None:
-    """Return the timer, deleted ones too, or None when the user may not know of it."""
-    found = Timer.objects.visible_to(user).filter(pk=timer_id)
-    return found.select_related("schedule", "definition", "owner", "status_changed_by").first()
+    """Return the timer, even a deleted one; None if it does not exist or is not visible to the user."""
+    timers = Timer.objects.visible_to(user).filter(pk=timer_id)
+    return timers.select_related("schedule", "definition", "owner", "status_changed_by").first()
 
 
 def find_timers(user: Any, ids: Sequence[uuid.UUID]) -> list[Timer]:
-    """Return those of the timers that the user may know of and that are not deleted, by name."""
-    found = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
-    return list(found.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
+    """Return the timers with these ids that are visible to the user and not deleted, by name."""
+    timers = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
+    return list(timers.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
 
 
-def words_for(document: Mapping[str, Any]) -> Words:
-    """Return a stored schedule in words; a rule that can no longer be read is shown as its kind."""
+def schedule_text(document: Mapping[str, Any]) -> ScheduleText:
+    """Return a stored schedule in words. A rule that can no longer be read is shown as its kind."""
     try:
         schedule = parse_schedule(document, now=clock.EPOCH, refuse_never=False)
-        return Words(text.describe(schedule).replace(f" ({schedule.timezone})", ""), schedule.timezone)
-    except Exception:  # one broken rule must not hide the list that helps to find it
-        return Words(f"{document.get('type', 'unknown')} (unreadable)", "")
+        return ScheduleText(text.describe(schedule).replace(f" ({schedule.timezone})", ""), schedule.timezone)
+    except Exception:  # one broken rule must not break the whole list
+        return ScheduleText(f"{document.get('type', 'unknown')} (unreadable)", "")
 
 
-# The list
+# Pages
 
 
 def _page(
     visible: models.QuerySet[Timer], *, now: datetime, filters: TimerFilters, marker: str | None
 ) -> Page[TimerRow]:
     phases = ORDERS[filters.order]
-    found = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
-    found = found.select_related("schedule", "definition", "owner")
+    timers = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
+    timers = timers.select_related("schedule", "definition", "owner")
     first, place = _read_place(marker, phases)
-    listed: list[tuple[int, Timer]] = []
+    phase_and_timer: list[tuple[int, Timer]] = []
     for number, (condition, order) in enumerate(phases[first:], start=first):
-        part = found.filter(condition).order_by(*order)
+        phase_rows = timers.filter(condition).order_by(*order)
         if number == first and place is not None:
-            part = part.filter(after(order, place))
-        listed += [(number, timer) for timer in part[: PAGE_SIZE + 1 - len(listed)]]
-        if len(listed) > PAGE_SIZE:
+            phase_rows = phase_rows.filter(after(order, place))
+        phase_and_timer += [(number, timer) for timer in phase_rows[: PAGE_SIZE + 1 - len(phase_and_timer)]]
+        if len(phase_and_timer) > PAGE_SIZE:
             break
-    rows = _rows([timer for _, timer in listed[:PAGE_SIZE]], now=now)
-    return Page(rows, _place(*listed[PAGE_SIZE - 1], phases) if len(listed) > PAGE_SIZE else None)
+    rows = _rows([timer for _, timer in phase_and_timer[:PAGE_SIZE]], now=now)
+    return Page(rows, _place(*phase_and_timer[PAGE_SIZE - 1], phases) if len(phase_and_timer) > PAGE_SIZE else None)
 
 
 def _place(number: int, timer: Timer, phases: Sequence[Phase]) -> str:
-    """Return the marker of a row: its part of the order, and its place there."""
+    """Return the marker of a row: its phase of the order, and its place there."""
     column = phases[number][1][0].removeprefix("-")
     value = timer.schedule.next_run_at if column == _NEXT[0] else getattr(timer, column)
     return write_marker(number, clock.to_us(value) if isinstance(value, datetime) else value, timer.pk)
 
 
 def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[Any] | None]:
-    """Return the part of the order that a marker leads to, and the place in it; the beginning for a broken one."""
+    """Return the phase of a marker and the place in it; the beginning for a broken marker."""
     values = read_marker(marker, 3)
     try:
         number, place, pk = values or (0, None, None)
@@ -172,11 +172,11 @@ def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[
         return 0, None
 
 
-# Its rows
+# Rows
 
 
 def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
-    """Return the rows for these timers from three queries: tags, last runs, what is unfinished."""
+    """Return the rows of these timers, from three queries: tags, last runs, unfinished executions."""
     ids = [timer.pk for timer in timers]
     tags: dict[uuid.UUID, list[tuple[str, str]]] = {}
     for timer_id, key, value in (
@@ -197,7 +197,7 @@ def _row(
     return TimerRow(
         timer=timer,
         state=state_of(timer, unfinished),
-        schedule=words_for(definition.schedule if definition else {}),
+        schedule=schedule_text(definition.schedule if definition else {}),
         summary=_summary(timer),
         tags=tags,
         bars=bars,
@@ -206,7 +206,7 @@ def _row(
 
 
 def state_of(timer: Timer, unfinished: Mapping[str, datetime | None]) -> str:
-    """Return the state to show: the timer's, or what it is busy with."""
+    """Return the state to show: that of an unfinished execution if there is one, else the timer's."""
     if timer.status == TimerStatus.PAUSED:
         by_itself = timer.status_changed_by_id is None and timer.schedule.consecutive_failures > 0
         return "auto-paused" if by_itself else "paused"
@@ -222,14 +222,14 @@ def _summary(timer: Timer) -> str:
         return ""
     try:
         return ACTIONS.get(timer.action).summary(timer.definition.body)
-    except Exception:  # a kind that is not installed any more still has its row
+    except Exception:  # the kind of action is no longer installed
         return ""
 
 
 def unfinished_of(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, datetime | None]]:
-    """Return for each timer that is busy the states of what is unfinished, with the earliest start; one query."""
-    found: dict[uuid.UUID, dict[str, datetime | None]] = {}
+    """Return, by timer, the states of its unfinished executions with the earliest start, from one query."""
+    states_by_timer: dict[uuid.UUID, dict[str, datetime | None]] = {}
     rows = Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).values_list("timer_id", "status")
     for timer_id, status, began in rows.annotate(began=models.Min("started_at")):
-        found.setdefault(timer_id, {})[status] = began
-    return found
+        states_by_timer.setdefault(timer_id, {})[status] = began
+    return states_by_timer

@@ -1,4 +1,4 @@
-"""What is paused as a whole, for the top of every page and for the page about scheduling."""
+"""The pauses of all scheduling, for the banner of every page and for the page about scheduling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from timers.models import SchedulingPause
 
 @dataclass(frozen=True)
 class Pauses:
-    """The reader's own pause of everything, and everybody's; either may be missing."""
+    """The pause of the reader's own timers, and the pause of everybody's; either may be None."""
 
     own: SchedulingPause | None
     everybody: SchedulingPause | None
@@ -21,11 +21,11 @@ class Pauses:
 
     @property
     def any(self) -> SchedulingPause | None:
-        """Return the pause to tell of first: everybody's."""
+        """The pause to show: everybody's comes first."""
         return self.everybody or self.own
 
 
 def pauses(user: Any) -> Pauses:
-    """Return what keeps the reader's timers from running, from one query."""
-    found = {pause.owner_id: pause for pause in SchedulingPause.objects.that_stop(user).select_related("by")}
-    return Pauses(own=found.get(user.pk), everybody=found.get(None))
+    """Return the pauses that stop the reader's timers, from one query."""
+    pause_by_owner = {pause.owner_id: pause for pause in SchedulingPause.objects.that_stop(user).select_related("by")}
+    return Pauses(own=pause_by_owner.get(user.pk), everybody=pause_by_owner.get(None))

@@ -1,4 +1,4 @@
-"""The last runs of many timers at once, what of them goes on, and the transfers that they made."""
+"""The last and the unfinished runs of many timers at once, with their transfers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, Transfer
 from timers.queries.paging import after, read_marker, write_marker
 
-AT_ONCE = 200
-"""How many timers one query asks about."""
+MAX_TIMERS_PER_QUERY = 200
+"""Maximum number of timers in one query."""
 
 
 @dataclass
-class Runs:
-    """What is known of one timer's runs: the last that began, newest first, and those that have not ended.
+class TimerRuns:
+    """The runs of one timer: the last ones that began, newest first, and the unfinished ones.
 
-    `transfers` are those of the runs, by id.
+    `transfers` holds the transfers of the runs, by id.
     """
 
     last: list[Execution] = field(default_factory=list)
@@ -30,70 +30,74 @@ class Runs:
 
     @property
     def begun(self) -> list[Execution]:
-        """Those that have begun and not ended."""
-        return [each for each in self.unfinished if each.started_at is not None]
+        """The unfinished runs that have begun."""
+        return [execution for execution in self.unfinished if execution.started_at is not None]
 
 
-def runs_of(timers: Sequence[Timer], *, limit: int) -> dict[UUID, Runs]:
-    """Return the runs of each timer, from four queries for every two hundred timers."""
-    found = {timer.pk: Runs() for timer in timers}
-    for ids in _some(list(found)):
-        for each in _newest(ids, limit):
-            if len(found[each.timer_id].last) < limit:
-                found[each.timer_id].last.append(each)
-        for each in Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).order_by("scheduled_for"):
-            found[each.timer_id].unfinished.append(each)
-    _add_transfers(found.values())
-    return found
+def runs_of(timers: Sequence[Timer], *, limit: int) -> dict[UUID, TimerRuns]:
+    """Return the runs of each timer, from four queries per two hundred timers."""
+    runs_by_timer = {timer.pk: TimerRuns() for timer in timers}
+    for ids in _in_batches(list(runs_by_timer)):
+        for execution in _newest(ids, limit):
+            if len(runs_by_timer[execution.timer_id].last) < limit:
+                runs_by_timer[execution.timer_id].last.append(execution)
+        for execution in Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).order_by("scheduled_for"):
+            runs_by_timer[execution.timer_id].unfinished.append(execution)
+    _add_transfers(runs_by_timer.values())
+    return runs_by_timer
 
 
-def page(timer: Timer, *, limit: int, marker: str | None) -> tuple[Runs, str | None]:
-    """Return one page of a timer's runs, newest first, and the marker of the next; an unknown marker is the start."""
-    rows = _that_began().filter(timer=timer)
+def page(timer: Timer, *, limit: int, marker: str | None) -> tuple[TimerRuns, str | None]:
+    """Return a page of a timer's runs, newest first, and the next marker. An unknown marker means the first page."""
+    rows = _begun().filter(timer=timer)
     place = read_marker(marker, 2)
     if place is not None and all(type(value) is int and abs(value) < 2**63 for value in place):
         rows = rows.filter(after(["-scheduled_for", "-serial"], place))
-    got = list(rows.order_by("-scheduled_for", "-serial")[: limit + 1])
-    runs = Runs(last=got[:limit])
+    executions = list(rows.order_by("-scheduled_for", "-serial")[: limit + 1])
+    runs = TimerRuns(last=executions[:limit])
     runs.unfinished = list(Execution.objects.filter(timer=timer, status__in=UNFINISHED).order_by("scheduled_for"))
     _add_transfers([runs])
-    return runs, _marker(got[limit - 1]) if len(got) > limit else None
+    return runs, _marker(executions[limit - 1]) if len(executions) > limit else None
 
 
 def newest(timer: Timer) -> Execution | None:
-    """Return the last run of a timer by its planned instant, whether it has begun or not."""
+    """Return the last run of a timer by planned instant, also if it has not begun; None if there is none."""
     return Execution.objects.that_ran().filter(timer=timer).order_by("-scheduled_for", "-serial").first()
 
 
-def _that_began() -> QuerySet[Execution]:
+def _begun() -> QuerySet[Execution]:
     return Execution.objects.filter(started_at__isnull=False).exclude(status=ExecutionStatus.SKIPPED)
 
 
 def _newest(ids: list[UUID], limit: int) -> Iterator[Execution]:
-    """Yield the newest runs of these timers: those not older than the last one wanted of each."""
+    """Yield the newest `limit` runs of each timer, and those with the same planned instant as the oldest of them."""
     if not limit:
         return
-    of_timer = _that_began().filter(timer=OuterRef("pk")).order_by("-scheduled_for", "-serial")
+    of_timer = _begun().filter(timer=OuterRef("pk")).order_by("-scheduled_for", "-serial")
     oldest = Timer.objects.filter(pk__in=ids).annotate(
         oldest=Subquery(of_timer.values("scheduled_for")[limit - 1 : limit])
     )
-    wanted = Q(pk__in=[])
+    condition = Q(pk__in=[])
     for timer_id, since in oldest.values_list("pk", "oldest"):
-        one = Q(timer=timer_id)
-        wanted |= one if since is None else one & Q(scheduled_for__gte=since)
-    yield from _that_began().filter(wanted).order_by("timer", "-scheduled_for", "-serial")
+        of_this_timer = Q(timer=timer_id)
+        condition |= of_this_timer if since is None else of_this_timer & Q(scheduled_for__gte=since)
+    yield from _begun().filter(condition).order_by("timer", "-scheduled_for", "-serial")
 
 
-def _some(ids: list[UUID]) -> Iterator[list[UUID]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
+def _in_batches(ids: list[UUID]) -> Iterator[list[UUID]]:
+    for start in range(0, len(ids), MAX_TIMERS_PER_QUERY):
+        yield ids[start : start + MAX_TIMERS_PER_QUERY]
 
 
-def _add_transfers(found: Iterable[Runs]) -> None:
-    wanted = {each.transfer_id: runs for runs in found for each in runs.last if each.transfer_id is not None}
-    for ids in _some(list(wanted)):
+def _add_transfers(all_runs: Iterable[TimerRuns]) -> None:
+    runs_by_transfer: dict[UUID, TimerRuns] = {}
+    for runs in all_runs:
+        for execution in runs.last:
+            if execution.transfer_id is not None:
+                runs_by_transfer[execution.transfer_id] = runs
+    for ids in _in_batches(list(runs_by_transfer)):
         for transfer in Transfer.objects.filter(pk__in=ids).select_related("owner", "source", "destination"):
-            wanted[transfer.pk].transfers[transfer.pk] = transfer
+            runs_by_transfer[transfer.pk].transfers[transfer.pk] = transfer
 
 
 def _marker(execution: Execution) -> str:

@@ -1,4 +1,4 @@
-"""How long a timer's last runs took, and how its runs went day by day."""
+"""Durations of a timer's last runs, and its runs by day."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from timers.models import Execution, Timer
 from timers.scheduling.clock_changes import changes_between
 
 MAX_RUNS = 60
-MAX_OVER_USUAL = 6
-LOOKED_AT = 300
-"""Rows read for them: skipped occurrences stand between the runs."""
+MAX_TIMES_USUAL = 6
+MAX_DURATION_ROWS = 300
+"""Number of rows read for MAX_RUNS: skipped occurrences stand between the runs."""
 
 WEEKS = 26
 MAX_ROWS = 100_000
-"""Executions read for the days. A timer that runs more often shows fewer days, and says so."""
+"""Maximum number of executions read for the days. A timer that runs more often shows fewer days, and says so."""
 
 _DAY_US = 24 * 3600 * 1_000_000
 _STEPS = (
@@ -32,7 +32,7 @@ _STEPS = (
     *(60.0 * each for each in (1, 2, 3, 4, 5, 10, 15, 20, 30)),
     *(3600.0 * each for each in (1, 2, 3, 4, 8, 12, 24)),
 )
-"""Distances of the lines of a scale, in seconds; longer ones are whole days."""
+"""Distances between the lines of a scale, in seconds; longer ones are whole days."""
 
 
 # Durations
@@ -40,7 +40,7 @@ _STEPS = (
 
 @dataclass(frozen=True)
 class RunDuration:
-    """One run: `took` is in seconds, up to now when it goes on, None when it never began."""
+    """Duration of one run. `took` is in seconds, up to now for an unfinished run, None if it never began."""
 
     id: uuid.UUID
     status: str
@@ -50,10 +50,10 @@ class RunDuration:
 
 @dataclass(frozen=True)
 class Durations:
-    """The last runs, oldest first. `median` and `p95` count completed ones only, in seconds.
+    """Durations of the last runs, oldest first. `median` and `p95` are in seconds, of completed runs only.
 
-    `top` is the height of the scale: a round number not below any of those that ended, unless a few of them would make
-    all others flat. What goes beyond it is cut.
+    `top` is the height of the scale: a round number not below any ended run, unless a few of them would make all
+    others look flat. Longer runs are cut.
     """
 
     runs: list[RunDuration]
@@ -63,12 +63,12 @@ class Durations:
 
     @property
     def scale(self) -> list[float]:
-        """The values of the three lines, from above."""
+        """The values of the three lines, top to bottom."""
         return [self.top, self.top * 2 / 3, self.top / 3]
 
     @property
     def cut(self) -> int:
-        """How many runs are longer than the scale is high."""
+        """The number of runs that exceed the scale."""
         return sum(run.took is not None and run.took > self.top for run in self.runs)
 
     @property
@@ -77,10 +77,10 @@ class Durations:
 
 
 def durations(timer: Timer, *, now: datetime) -> Durations | None:
-    """Return how long the last runs took, from one query; None as long as there are not two to compare."""
+    """Return the durations of the last runs, from one query; None for fewer than two runs with a duration."""
     columns = ("pk", "status", "scheduled_for", "started_at", "finished_at")
     rows = Execution.objects.filter(timer=timer).order_by("-scheduled_for", "-serial").values_list(*columns)
-    ran = [row for row in rows[:LOOKED_AT] if row[1] != ExecutionStatus.SKIPPED][:MAX_RUNS]
+    ran = [row for row in rows[:MAX_DURATION_ROWS] if row[1] != ExecutionStatus.SKIPPED][:MAX_RUNS]
     runs = [
         RunDuration(pk, status, planned, _took(began, ended, now))
         for pk, status, planned, began, ended in reversed(ran)
@@ -88,24 +88,24 @@ def durations(timer: Timer, *, now: datetime) -> Durations | None:
     if sum(run.took is not None for run in runs) < 2:
         return None
     completed = sorted(run.took for run in runs if run.status == ExecutionStatus.COMPLETED and run.took is not None)
-    return Durations(runs, share(completed, 0.5), share(completed, 0.95), _top(_longest_shown(runs)))
+    return Durations(runs, quantile(completed, 0.5), quantile(completed, 0.95), _top(_longest_shown(runs)))
 
 
 def _longest_shown(runs: Sequence[RunDuration]) -> float:
-    """Return the length that the scale has to reach: the longest's, but no multiple of what nearly all others took."""
+    """Return the duration that the scale must reach: the longest, at most MAX_TIMES_USUAL times the 90th percentile."""
     ended = sorted(run.took for run in runs if run.took is not None and run.status not in UNFINISHED)
-    usual = share(ended, 0.9)
+    usual = quantile(ended, 0.9)
     if usual is None:
         return max(run.took for run in runs if run.took is not None)
-    return min(ended[-1], max(usual, 0.001) * MAX_OVER_USUAL)
+    return min(ended[-1], max(usual, 0.001) * MAX_TIMES_USUAL)
 
 
 def _took(began: datetime | None, ended: datetime | None, now: datetime) -> float | None:
     return None if began is None else max(0.0, ((ended or now) - began).total_seconds())
 
 
-def share(ordered: Sequence[float], part: float) -> float | None:
-    """Return the smallest of the ordered values that this part of them does not exceed; None of none."""
+def quantile(ordered: Sequence[float], part: float) -> float | None:
+    """Return the quantile `part` of the ordered values, None when there are none."""
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else None
 
 
@@ -119,7 +119,7 @@ def _top(longest: float) -> float:
 
 @dataclass(frozen=True)
 class RunDay:
-    """How the runs planned for one day of the reader's calendar went."""
+    """Counts of the runs planned for one day of the reader's calendar."""
 
     date: date
     runs: int = 0
@@ -128,13 +128,13 @@ class RunDay:
 
 
 @dataclass(frozen=True)
-class Days:
-    """Half a year of days in weeks from Monday on, the oldest first; the last week ends today."""
+class RunDays:
+    """Half a year of days, in weeks from Monday on, oldest first. The last week ends today."""
 
     weeks: list[list[RunDay]]
     zone: str
     since: datetime | None = None
-    """Set when there were too many executions to count: what lies before it is not shown."""
+    """Set when there were too many executions to count: earlier days are not shown."""
     busiest: int = field(default=0)
 
     @property
@@ -143,12 +143,12 @@ class Days:
 
     @property
     def failing(self) -> list[RunDay]:
-        """The days on which a run failed."""
+        """The days with a failed run."""
         return [day for day in self.all if day.failed]
 
     @property
     def first(self) -> date:
-        """The first day that is counted, at least in part."""
+        """The first day that is counted, at least partly."""
         return self.weeks[0][0].date if self.since is None else self.since.astimezone(ZoneInfo(self.zone)).date()
 
     @property
@@ -156,15 +156,15 @@ class Days:
         return sum(day.runs for day in self.all)
 
     @property
-    def table(self) -> list[Week]:
-        """The weeks in which something was to run, newest first."""
-        weeks = [Week(week) for week in self.weeks[::-1]]
+    def table(self) -> list[RunWeek]:
+        """The weeks with planned runs, newest first."""
+        weeks = [RunWeek(week) for week in self.weeks[::-1]]
         return [week for week in weeks if any(day.runs or day.skipped for day in week.days)]
 
 
 @dataclass(frozen=True)
-class Week:
-    """One line of the table beside the picture."""
+class RunWeek:
+    """One line of the table below the chart."""
 
     days: list[RunDay]
 
@@ -185,8 +185,8 @@ class Week:
         return [day for day in self.days if day.failed]
 
 
-def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> Days:
-    """Return how each day of the last 26 weeks went, from one query over a bounded number of rows."""
+def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> RunDays:
+    """Return the runs by day of the last 26 weeks, from one query over a bounded number of rows."""
     today = now.astimezone(zone).date()
     monday = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
     began = datetime.combine(monday, time(), zone)
@@ -195,7 +195,7 @@ def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> Days:
     all_days = [
         counted.get(day, RunDay(day)) for day in (monday + timedelta(days=n) for n in range((today - monday).days + 1))
     ]
-    return Days(
+    return RunDays(
         weeks=[all_days[start : start + 7] for start in range(0, len(all_days), 7)],
         zone=zone.key,
         since=oldest if read >= MAX_ROWS else None,
@@ -206,7 +206,7 @@ def days(timer: Timer, *, zone: ZoneInfo, now: datetime) -> Days:
 def _count(
     timer: Timer, zone: ZoneInfo, began: datetime, ended: datetime
 ) -> tuple[dict[date, RunDay], int, datetime | None]:
-    """Return the days on which there was something, how many executions were read, and the oldest one's instant."""
+    """Return the days with executions, the number of executions read, and the instant of the oldest one."""
     offset, parameters = _offset(zone, began, ended)
     statement = (
         "select day, status, count(*), min(scheduled_for) from ("
@@ -219,12 +219,12 @@ def _count(
     with connection.cursor() as cursor:
         cursor.execute(statement, [*parameters, *bounds])
         rows = cursor.fetchall()
-    found: dict[date, dict[str, int]] = {}
+    counts_by_day: dict[date, dict[str, int]] = {}
     for day, status, count, _ in rows:
-        found.setdefault(clock.EPOCH.date() + timedelta(days=int(day)), {})[status] = count
+        counts_by_day.setdefault(clock.EPOCH.date() + timedelta(days=int(day)), {})[status] = count
     oldest = min((row[3] for row in rows), default=None)
     return (
-        {day: _day(day, counts) for day, counts in found.items()},
+        {day: _day(day, counts) for day, counts in counts_by_day.items()},
         sum(row[2] for row in rows),
         None if oldest is None else clock.from_us(oldest),
     )
@@ -236,7 +236,7 @@ def _day(day: date, counts: dict[str, int]) -> RunDay:
 
 
 def _offset(zone: ZoneInfo, began: datetime, ended: datetime) -> tuple[str, list[int]]:
-    """Return SQL for the zone's distance to UTC at an instant, in microseconds: another one after each clock change."""
+    """Return SQL for the zone's UTC offset at an instant, in microseconds, with a case for each clock change."""
     first = began.utcoffset() or timedelta(0)
     changes = changes_between(zone.key, began, ended)[::-1]
     if not changes:

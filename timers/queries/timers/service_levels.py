@@ -1,4 +1,4 @@
-"""How the service keeps up: what of the last day's runs completed, how late they began, and which workers are free."""
+"""The service level: completed share and lateness of the last day's runs, and the number of free workers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from timers.models import Execution, Process, Transfer
 from timers.queries.page_context import CLUSTER_SILENCE
 
 DAY = timedelta(hours=24)
-NEWEST = 1_000
-"""Executions looked at; where more were planned in a day, the pace is that of a shorter time."""
+MAX_ROWS = 1_000
+"""Number of executions read. If a day has more, the service level covers a shorter time."""
 
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """How the runs went that were planned in the last `length` of time: how many ended, and how many of them well.
+    """Service level of the runs planned in the last `length` of time: how many ended, and how many of these completed.
 
-    `within` is what 99 of 100 of them began late at most; None when none has begun by its schedule.
+    `within` is the 99th percentile of their lateness, None when no run has begun by its schedule.
     """
 
     length: timedelta
@@ -31,7 +31,7 @@ class ServiceLevel:
 
     @property
     def words(self) -> str:
-        """What of the runs completed, for people."""
+        """The completed share in words."""
         time = f"24{formatting.TIED}h" if self.length == DAY else formatting.largest_unit(self.length)
         return (
             f"{formatting.share(self.completed, self.ended)} of {time} completed"
@@ -42,25 +42,25 @@ class ServiceLevel:
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers live, and how many of them hold neither an execution nor a transfer."""
+    """Number of live workers, and number of those that hold neither an execution nor a transfer."""
 
     total: int
     free: int
 
 
-def pace(user: Any, *, now: datetime) -> ServiceLevel:
-    """Return how the newest runs went that the user may know of, from one query over a bounded number of rows."""
+def service_level(user: Any, *, now: datetime) -> ServiceLevel:
+    """Return the service level of the runs visible to the user, from one query over a bounded number of rows."""
     newest = Execution.objects.filter(scheduled_for__lte=now, scheduled_for__gt=now - DAY)
     columns = ["scheduled_for", "status", "trigger", "attempt", "run_at", "started_at"]
     if not user.is_staff:
         columns.append("timer__owner")
-    rows = list(newest.order_by("-scheduled_for", "-pk").values_list(*columns)[:NEWEST])
-    length = DAY if len(rows) < NEWEST else now - rows[-1][0]
-    mine = rows if user.is_staff else [row for row in rows if row[-1] == user.pk]
-    ended = [row for row in mine if row[1] in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)]
+    rows = list(newest.order_by("-scheduled_for", "-pk").values_list(*columns)[:MAX_ROWS])
+    length = DAY if len(rows) < MAX_ROWS else now - rows[-1][0]
+    visible = rows if user.is_staff else [row for row in rows if row[-1] == user.pk]
+    ended = [row for row in visible if row[1] in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)]
     late = sorted(
         max(timedelta(0), started - run_at)
-        for _, _, trigger, attempt, run_at, started, *_ in mine
+        for _, _, trigger, attempt, run_at, started, *_ in visible
         if trigger == Trigger.SCHEDULE and attempt == 1 and started is not None
     )
     return ServiceLevel(
@@ -72,10 +72,10 @@ def pace(user: Any, *, now: datetime) -> ServiceLevel:
 
 
 def workers(now: datetime) -> Workers:
-    """Return the workers of the clusters that live, and how many of them are free, from two queries."""
+    """Return the number of workers of live clusters and how many are free, from two queries."""
     living = Process.objects.filter(role="cluster", seen_at__gt=now - CLUSTER_SILENCE)
     total = sum(details.get("workers", 1) for details in living.values_list("details", flat=True))
     executions = Execution.objects.filter(status=ExecutionStatus.RUNNING, lease_until__isnull=False)
     slices = Transfer.objects.unfinished()
-    held = (rows.filter(lease_owner__isnull=False).values_list("lease_owner") for rows in (executions, slices))
-    return Workers(total, max(0, total - len(set(next(held).union(next(held))))))
+    owners = (rows.filter(lease_owner__isnull=False).values_list("lease_owner") for rows in (executions, slices))
+    return Workers(total, max(0, total - len(set(next(owners).union(next(owners))))))

@@ -1,4 +1,4 @@
-"""The timers that matter as lanes over a stretch of time: what ran, what runs, what is planned."""
+"""The timeline: past, running and planned runs of the most important timers over a stretch of time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from timers import clock
 from timers.lifecycle import ExecutionStatus, TimerStatus
 from timers.models import Execution, Schedule, Timer
 from timers.models.sql import as_uuid, fetch
-from timers.queries.timers.listing import state_of, unfinished_of, words_for
+from timers.queries.timers.listing import schedule_text, state_of, unfinished_of
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule, parse_schedule
 
-LANES = 8
-LOOKED_AT = 2_000
-"""Executions read for one lane; what lies before them is not drawn, and the lane says so."""
+MAX_TIMERS_SHOWN = 8
+MAX_ROWS_PER_TIMER = 2_000
+"""Maximum number of executions read for one row. Earlier ones are not drawn, and the row says so."""
 SLOTS = 160
-"""Parts of the stretch that are told apart."""
+"""Number of slots into which the stretch is divided."""
 MAX_PLANNED = 60
-"""Planned runs drawn one by one; more are one stroke."""
+"""Planned runs that are drawn one by one; more become one stroke."""
 MAX_COUNTED = 2**62
 
 
 @dataclass(frozen=True)
 class Zoom:
-    """How much time is shown: `half` back and `half` ahead (`words`), a line every `step`; `label` is all of it."""
+    """Stretch of time to show: `half` back and `half` ahead (`words`), a line every `step`; `label` names the whole."""
 
     key: str
     words: str
@@ -54,7 +54,7 @@ DEFAULT_RANGE = "24h"
 
 @dataclass(frozen=True)
 class Mark:
-    """Runs in one state, or planned ones, from one instant to another."""
+    """A mark in a row: runs in one state, or planned runs, from one instant to another."""
 
     status: str
     begin: datetime
@@ -64,7 +64,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """One timer with its marks. `counts` says how many executions are in each state, `planned` how many come."""
+    """One timer with its marks, its number of executions by state (`counts`), and its number of planned runs."""
 
     timer: Timer
     state: str
@@ -75,12 +75,12 @@ class TimelineRow:
     next_at: datetime | None = None
     running_since: datetime | None = None
     cut_before: datetime | None = None
-    """Set when the timer ran so often that what lies before is not drawn."""
+    """Set when the timer ran so often that earlier runs are not drawn."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A stretch of time on the reader's clock, and the lanes in it."""
+    """A stretch of time on the reader's clock, with the rows of the timers."""
 
     zoom: Zoom
     begin: datetime
@@ -90,31 +90,31 @@ class Timeline:
 
     @property
     def is_cut(self) -> bool:
-        return any(lane.cut_before is not None for lane in self.lanes)
+        return any(row.cut_before is not None for row in self.lanes)
 
     def share(self, instant: datetime) -> float:
-        """Return where an instant lies in the stretch, from 0 to 1."""
+        """Return the place of an instant in the stretch, from 0 to 1."""
         return min(1.0, max(0.0, (instant - self.begin) / (self.until - self.begin)))
 
 
 def timeline(user: Any, *, zoom: str, zone: tzinfo, now: datetime, only: Sequence[UUID] | None = None) -> Timeline:
-    """Return the lanes of the timers that matter, from seven queries at most, over a bounded number of rows.
+    """Return the timeline of the most important timers, from at most seven queries over a bounded number of rows.
 
-    `only` names timers to show instead, which the user may know of; the first ones of them are shown.
+    `only` names the timers to show instead, which must be visible to the user. The first MAX_TIMERS_SHOWN are shown.
     """
     chosen = ZOOMS[zoom]
     begin = _floor(now - chosen.half, chosen.step, zone)
     until = begin + 2 * chosen.half + chosen.step
-    timers = _timers(_that_matter(user) if only is None else list(only[:LANES]))
+    timers = _timers(_most_important(user) if only is None else list(only[:MAX_TIMERS_SHOWN]))
     ran = _runs([timer.pk for timer in timers], begin=begin, until=until, now=now)
     unfinished = unfinished_of([timer.pk for timer in timers])
     lanes = [
-        _lane(timer, ran.get(timer.pk, []), unfinished.get(timer.pk, {}), begin=begin, until=until) for timer in timers
+        _row(timer, ran.get(timer.pk, []), unfinished.get(timer.pk, {}), begin=begin, until=until) for timer in timers
     ]
     return Timeline(chosen, begin, until, list(_ticks(begin, until, chosen.step, zone)), lanes)
 
 
-# The stretch
+# The stretch of time
 
 
 def _floor(instant: datetime, step: timedelta, zone: tzinfo) -> datetime:
@@ -126,7 +126,7 @@ def _floor(instant: datetime, step: timedelta, zone: tzinfo) -> datetime:
 
 
 def _ticks(begin: datetime, until: datetime, step: timedelta, zone: tzinfo) -> Iterator[datetime]:
-    """Yield the instants that bear a line; days begin at midnight, also when the clocks change."""
+    """Yield the instants with a line. Days begin at midnight, even when the clock changes."""
     at = begin
     while at <= until:
         yield at
@@ -137,38 +137,38 @@ def _ticks(begin: datetime, until: datetime, step: timedelta, zone: tzinfo) -> I
         at = following
 
 
-# Which timers
+# Selection of timers
 
 
-def _that_matter(user: Any) -> list[UUID]:
-    """Return the timers to show: some of what runs, fails and runs next, then more of each, then the newest."""
+def _most_important(user: Any) -> list[UUID]:
+    """Return the timers to show: a few that run, fail or run next, then more of each, then the newest."""
     schedules = Schedule.objects.all() if user.is_staff else Schedule.objects.filter(timer__owner=user)
     busy = Execution.objects.visible_to(user).unfinished().exclude(status=ExecutionStatus.PENDING)
-    running = list(busy.order_by("timer").values_list("timer_id", flat=True).distinct()[:LANES])
+    running = list(busy.order_by("timer").values_list("timer_id", flat=True).distinct()[:MAX_TIMERS_SHOWN])
     failing = schedules.filter(consecutive_failures__gt=0).exclude(timer__status=TimerStatus.DELETED)
-    failed = list(failing.order_by("pk").values_list("pk", flat=True)[:LANES])
+    failed = list(failing.order_by("pk").values_list("pk", flat=True)[:MAX_TIMERS_SHOWN])
     upcoming = schedules.filter(next_run_at__isnull=False).order_by("next_run_at", "pk")
-    coming = list(upcoming.values_list("pk", flat=True)[:LANES])
+    coming = list(upcoming.values_list("pk", flat=True)[:MAX_TIMERS_SHOWN])
     weighed = [*running[:4], *failed[:2], *coming[:2], *running[4:], *failed[2:], *coming[2:]]
     chosen = list(dict.fromkeys(weighed))
-    if len(chosen) < LANES:
+    if len(chosen) < MAX_TIMERS_SHOWN:
         newest = Timer.objects.visible_to(user).not_deleted().order_by("-created_at", "pk")
-        chosen = list(dict.fromkeys([*chosen, *newest.values_list("pk", flat=True)[:LANES]]))
-    return chosen[:LANES]
+        chosen = list(dict.fromkeys([*chosen, *newest.values_list("pk", flat=True)[:MAX_TIMERS_SHOWN]]))
+    return chosen[:MAX_TIMERS_SHOWN]
 
 
 def _timers(ids: list[UUID]) -> list[Timer]:
-    """Return them by name, so that lanes keep their places while what runs changes."""
-    found = Timer.objects.filter(pk__in=ids).not_deleted().select_related("schedule", "definition")
-    return sorted(found, key=lambda timer: (timer.name.casefold(), str(timer.pk)))
+    """Return the timers by name, so that rows keep their places while states change."""
+    timers = Timer.objects.filter(pk__in=ids).not_deleted().select_related("schedule", "definition")
+    return sorted(timers, key=lambda timer: (timer.name.casefold(), str(timer.pk)))
 
 
-# What ran
+# Past runs
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """What one timer did in one part of the stretch, in one state; instants are microseconds."""
+    """Executions of one timer in one slot and one state; instants are microseconds."""
 
     status: str
     count: int
@@ -178,7 +178,7 @@ class _Slot:
 
 
 def _runs(ids: list[UUID], *, begin: datetime, until: datetime, now: datetime) -> dict[UUID, list[_Slot]]:
-    """Return what each timer did, oldest first, from one query: a bounded walk along the index for each of them."""
+    """Return the executions of each timer, oldest first, from one query that reads a bounded index range per timer."""
     if not ids:
         return {}
     width = max(1, (clock.to_us(until) - clock.to_us(begin)) // SLOTS)
@@ -197,17 +197,17 @@ def _runs(ids: list[UUID], *, begin: datetime, until: datetime, now: datetime) -
     parameters: list[Any] = []
     for pk in ids:
         key = column.get_db_prep_value(pk, connection)
-        parameters += [present, since, width, key, since, clock.to_us(until), LOOKED_AT, present, key, since]
+        parameters += [present, since, width, key, since, clock.to_us(until), MAX_ROWS_PER_TIMER, present, key, since]
     statement = " union all ".join(of_one.format(number) for number in range(len(ids)))
-    found: dict[UUID, list[_Slot]] = {}
+    slots: dict[UUID, list[_Slot]] = {}
     for timer_id, status, count, planned, first, last in fetch(f"{statement} order by 4", parameters):
         if planned >= since or last > since:
             slot = _Slot(status, count, planned, first, max(first, last))
-            found.setdefault(as_uuid(timer_id), []).append(slot)
-    return found
+            slots.setdefault(as_uuid(timer_id), []).append(slot)
+    return slots
 
 
-def _lane(
+def _row(
     timer: Timer, slots: list[_Slot], unfinished: Mapping[str, datetime | None], *, begin: datetime, until: datetime
 ) -> TimelineRow:
     counts: dict[str, int] = {}
@@ -221,13 +221,13 @@ def _lane(
     schedule = _rule(timer)
     planned, ahead = _planned(timer, schedule, until=until)
     in_sight = [slot for slot in slots if slot.planned >= clock.to_us(begin)]
-    is_cut = sum(slot.count for slot in in_sight) >= LOOKED_AT
+    is_cut = sum(slot.count for slot in in_sight) >= MAX_ROWS_PER_TIMER
     cut_before = clock.from_us(in_sight[0].planned) if is_cut else None
     return TimelineRow(
         timer=timer,
         state=state_of(timer, unfinished),
-        rule=words_for(timer.definition.schedule if timer.definition else {}).rule,
-        marks=[*_unseen(begin, cut_before), *marks, *ahead, *_pause(timer, until=until)],
+        rule=schedule_text(timer.definition.schedule if timer.definition else {}).rule,
+        marks=[*_cut_mark(begin, cut_before), *marks, *ahead, *_pause_marks(timer, until=until)],
         counts=counts,
         planned=planned,
         next_at=timer.schedule.next_run_at,
@@ -236,11 +236,11 @@ def _lane(
     )
 
 
-def _unseen(begin: datetime, cut_before: datetime | None) -> list[Mark]:
+def _cut_mark(begin: datetime, cut_before: datetime | None) -> list[Mark]:
     return [] if cut_before is None else [Mark("unseen", begin, cut_before)]
 
 
-# What is to come
+# Planned runs
 
 
 def _rule(timer: Timer) -> BoundedSchedule | None:
@@ -252,7 +252,7 @@ def _rule(timer: Timer) -> BoundedSchedule | None:
 
 
 def _planned(timer: Timer, schedule: BoundedSchedule | None, *, until: datetime) -> tuple[int, list[Mark]]:
-    """Return how many runs are planned until then, and their marks: one stroke when they are many."""
+    """Return the number of runs planned before `until`, and their marks: a single one for many runs."""
     row = timer.schedule
     first = row.next_planned_at
     if row.next_run_at is None or first is None or first >= until:
@@ -277,7 +277,7 @@ def _instants(first: datetime, schedule: BoundedSchedule | None, until: datetime
         at = schedule.next_after(at) if schedule is not None else None
 
 
-def _pause(timer: Timer, *, until: datetime) -> list[Mark]:
+def _pause_marks(timer: Timer, *, until: datetime) -> list[Mark]:
     if timer.status != TimerStatus.PAUSED or timer.status_changed_at >= until:
         return []
     return [Mark("paused", timer.status_changed_at, min(until, timer.paused_until or until))]

@@ -1,4 +1,4 @@
-"""The versions of a timer's definition, and how two of them differ."""
+"""The versions of a timer's definition, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from timers.actions.base import MASK
 from timers.models import Definition, Timer
-from timers.queries.timers.listing import words_for
+from timers.queries.timers.listing import schedule_text
 
-AT_ONCE = 25
+PAGE_SIZE = 25
 MAX_CHANGES = 200
 MAX_SHOWN_LENGTH = 400
 ABSENT = ""
-_PARTS = ("name", "timer_type", "schedule", "body", "policies")
+_SECTIONS = ("name", "timer_type", "schedule", "body", "policies")
 
 
 @dataclass(frozen=True)
 class Versions:
-    """Some versions, newest first; `older` leads to those before them."""
+    """Some versions, newest first. `older` is the marker of the versions before them."""
 
     rows: list[Definition]
     older: int | None
@@ -28,7 +28,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field that two versions disagree about; empty text where it is absent."""
+    """One field that differs between two versions; empty text where it is absent."""
 
     field: str
     before: str
@@ -37,7 +37,7 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two versions side by side. `left_out` counts the changes beyond those that are shown."""
+    """Two versions side by side. `left_out` is the number of changes that are not shown."""
 
     before: Definition
     after: Definition
@@ -45,20 +45,22 @@ class Comparison:
     left_out: int
 
 
-def versions_of(timer: Timer, *, below: int | None = None, limit: int = AT_ONCE) -> Versions:
-    """Return the newest versions, or those with a number below the one named, without their bodies; one query."""
-    found = Definition.objects.filter(timer=timer).select_related("created_by").defer("body", "secrets", "policies")
+def versions_of(timer: Timer, *, below: int | None = None, limit: int = PAGE_SIZE) -> Versions:
+    """Return the newest versions, or those with a number below `below`, without their bodies; one query."""
+    definitions = (
+        Definition.objects.filter(timer=timer).select_related("created_by").defer("body", "secrets", "policies")
+    )
     if below is not None:
-        found = found.filter(number__lt=below)
-    rows = list(found.order_by("-number")[: limit + 1])
+        definitions = definitions.filter(number__lt=below)
+    rows = list(definitions.order_by("-number")[: limit + 1])
     shown = rows[:limit]
     return Versions(shown, shown[-1].number if len(rows) > limit else None)
 
 
 def compare(timer: Timer, *, before: int, after: int) -> Comparison | None:
-    """Return how two versions of a timer differ, from one query; None when there are no such two."""
-    found = Definition.objects.filter(timer=timer, number__in={before, after}).select_related("created_by")
-    known = {definition.number: definition for definition in found}
+    """Return the comparison of two versions of a timer, None if one does not exist; one query."""
+    definitions = Definition.objects.filter(timer=timer, number__in={before, after}).select_related("created_by")
+    known = {definition.number: definition for definition in definitions}
     if before not in known or after not in known:
         return None
     changes = list(differences(known[before], known[after]))
@@ -66,21 +68,21 @@ def compare(timer: Timer, *, before: int, after: int) -> Comparison | None:
 
 
 def differences(before: Definition, after: Definition) -> Iterator[FieldChange]:
-    """Yield what differs, field by field, in the order of the document; of secrets only that they do."""
-    rules = words_for(before.schedule).rule, words_for(after.schedule).rule
+    """Yield the differences, field by field, in the order of the document. Secrets are not shown."""
+    rules = schedule_text(before.schedule).rule, schedule_text(after.schedule).rule
     if rules[0] != rules[1]:
         yield FieldChange("schedule", *rules)
     old, new = _fields(before), _fields(after)
-    for name in sorted({**old, **new}, key=_part):
+    for name in sorted({**old, **new}, key=_section_index):
         if old.get(name, ABSENT) != new.get(name, ABSENT):
             yield FieldChange(name, old.get(name, ABSENT), new.get(name, ABSENT))
         elif new.get(name) == MASK and _secret(before, name) != _secret(after, name):
             yield FieldChange(name, f"{MASK} (not shown)", f"{MASK} (another one, not shown)")
 
 
-def _part(name: str) -> int:
-    """Return where the part of the document stands that a field belongs to."""
-    return _PARTS.index(name.partition(".")[0])
+def _section_index(name: str) -> int:
+    """Return the position, in the document, of the section that a field belongs to."""
+    return _SECTIONS.index(name.partition(".")[0])
 
 
 def _secret(definition: Definition, name: str) -> str | None:
@@ -89,22 +91,22 @@ def _secret(definition: Definition, name: str) -> str | None:
 
 
 def _fields(definition: Definition) -> dict[str, str]:
-    """Return every single value of a definition as text, by its dotted path."""
+    """Return all values of a definition as text, by dotted path."""
     return {path: _text(value)[:MAX_SHOWN_LENGTH] for path, value in _leaves(definition.fields(), "")}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
-        for name, each in value.items():
-            yield from _leaves(each, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
-        for number, each in enumerate(value, start=1):
-            yield from _leaves(each, f"{path}.{number}")
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and any(isinstance(inner, Mapping | list) for inner in value):
+        for number, inner in enumerate(value, start=1):
+            yield from _leaves(inner, f"{path}.{number}")
     else:
         yield path, value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 30.0 and 30 are the same length of time
+        value = int(value)  # 30.0 and 30 are the same duration
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""Collections as their pages show them: what the last test found, and what uses them."""
+"""Read models of collections: the result of the last test, and the timers and transfers that use them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from timers.models import Collection, Timer, Transfer
 
 MAX_COLLECTIONS = 500
 MAX_NAMED_TIMERS = 20
-WORKING = (TimerStatus.ACTIVE, TimerStatus.PAUSED)
+SCHEDULED_STATUSES = (TimerStatus.ACTIVE, TimerStatus.PAUSED)
 
 
 @dataclass(frozen=True)
-class Tested:
-    """What the last test of a collection found; `status` is empty before the first."""
+class LastTest:
+    """Result of the last test of a collection; `status` is empty before the first test."""
 
     status: str = ""
     checked_at: datetime | None = None
@@ -33,8 +33,8 @@ class Tested:
     write_bytes_per_second: int | None = None
 
     @classmethod
-    def read(cls, health: Mapping[str, Any]) -> Tested:
-        """Return what is stored of a test."""
+    def read(cls, health: Mapping[str, Any]) -> LastTest:
+        """Return the result stored in a collection's `health`."""
         if not health:
             return cls()
         known = {name: health.get(name) for name in cls.__dataclass_fields__}
@@ -43,16 +43,16 @@ class Tested:
 
 @dataclass(frozen=True)
 class CollectionRow:
-    """One collection in a list. `timers` is how many the reader knows of that copy from or to it."""
+    """One collection in a list. `timers` is the number of timers visible to the reader that copy from or to it."""
 
     collection: Collection
-    tested: Tested
+    tested: LastTest
     timers: int
 
 
 @dataclass(frozen=True)
-class Users:
-    """What uses a collection: the first of its timers by name, how many there are, and how many transfers go on."""
+class CollectionUsers:
+    """Users of a collection: its first timers by name, their number, and the number of unfinished transfers."""
 
     timers: list[Timer]
     count: int
@@ -60,29 +60,34 @@ class Users:
 
 
 def collection_rows(user: Any) -> list[CollectionRow]:
-    """Return the collections that the user may see, by name, from two queries."""
-    found = Collection.objects.visible_to(user).select_related("owner").order_by("display_name", "pk")[:MAX_COLLECTIONS]
-    used = _used(user)
-    return [CollectionRow(each, Tested.read(each.health), used[str(each.pk)]) for each in found]
+    """Return the collections visible to the user, by name, from two queries."""
+    collections = (
+        Collection.objects.visible_to(user).select_related("owner").order_by("display_name", "pk")[:MAX_COLLECTIONS]
+    )
+    used = _timer_counts(user)
+    return [
+        CollectionRow(collection, LastTest.read(collection.health), used[str(collection.pk)])
+        for collection in collections
+    ]
 
 
-def users_of(collection: Collection, *, reader: Any) -> Users:
-    """Return what of the reader's uses a collection, from three queries."""
+def users_of(collection: Collection, *, reader: Any) -> CollectionUsers:
+    """Return the reader's timers and transfers that use a collection, from three queries."""
     key = str(collection.pk)
-    named = Q(definition__body__source_endpoint=key) | Q(definition__body__destination_endpoint=key)
-    timers = _copying(reader).filter(named)
+    uses_collection = Q(definition__body__source_endpoint=key) | Q(definition__body__destination_endpoint=key)
+    timers = _transfer_timers(reader).filter(uses_collection)
     transfers = Transfer.objects.visible_to(reader).filter(Q(source=collection) | Q(destination=collection))
-    return Users(
+    return CollectionUsers(
         timers=list(timers.order_by("name", "pk")[:MAX_NAMED_TIMERS]),
         count=timers.count(),
         transfers=transfers.unfinished().count(),
     )
 
 
-def _used(user: Any) -> Counter[str]:
-    """Return for each collection how many timers name it."""
+def _timer_counts(user: Any) -> Counter[str]:
+    """Return the number of timers that use each collection, by collection id."""
     pairs = (
-        _copying(user)
+        _transfer_timers(user)
         .order_by()
         .values_list(
             KeyTextTransform("source_endpoint", "definition__body"),
@@ -90,13 +95,13 @@ def _used(user: Any) -> Counter[str]:
         )
         .annotate(Count("pk"))
     )
-    used: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for source, destination, count in pairs:
-        for each in {source, destination}:
-            used[each] += count
-    return used
+        for collection_id in {source, destination}:
+            counts[collection_id] += count
+    return counts
 
 
-def _copying(user: Any) -> QuerySet[Timer]:
-    """Return the timers that will copy."""
-    return Timer.objects.visible_to(user).filter(action="transfer", status__in=WORKING)
+def _transfer_timers(user: Any) -> QuerySet[Timer]:
+    """Return the active and paused transfer timers."""
+    return Timer.objects.visible_to(user).filter(action="transfer", status__in=SCHEDULED_STATUSES)

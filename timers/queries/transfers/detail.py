@@ -1,4 +1,4 @@
-"""One transfer as its page shows it: how far it is, its files, its events; and what a dry run would delete."""
+"""Read models of a transfer's page: progress, files, events, and the deletions of a dry run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from timers.queries.transfers.files import (
     VERDICTS,
     FileEntry,
     FileFilters,
-    Summary,
+    FileTotals,
+    file_totals,
     page,
     page_by_urgency,
     read_place,
-    summary,
 )
 from timers.queries.transfers.listing import PAGE_SIZE, TransferRow, timer_names, transfer_row
-from timers.queries.transfers.rate_curve import Curve, curve
+from timers.queries.transfers.rate_curve import RateCurve, build_curve
 
 MAX_ITEMS = 50
 MAX_EVENTS = 50
@@ -36,20 +36,20 @@ FILES: dict[str, FileFilters] = {
     "skipped": FileFilters(states=("skipped",)),
     **{verdict: FileFilters(verdicts=(verdict,)) for verdict in VERDICTS},
 }
-"""What the tables of files can be narrowed to, by the word in the address."""
+"""Filters of the table of files, by the value in the URL."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a transfer and how far it is: done, current or later."""
+    """One phase of a transfer with its state: done, current, stopped or later."""
 
     name: str
     state: str
 
 
 @dataclass(frozen=True)
-class Tab:
-    """One choice of the table of files, and how many it shows."""
+class FileTab:
+    """One tab of the table of files, with its number of files."""
 
     value: str
     word: str
@@ -57,28 +57,28 @@ class Tab:
 
 
 @dataclass(frozen=True)
-class TransferDetail:
+class TransferOverview:
     """One transfer with its items, a page of its files, and its events."""
 
     row: TransferRow
     phases: list[Phase]
     items: list[TransferItem]
     items_more: bool
-    summary: Summary
+    summary: FileTotals
     chosen: str
-    tabs: list[Tab]
+    tabs: list[FileTab]
     files: Page[FileEntry]
     events: list[TransferEvent]
-    curve: Curve | None
+    curve: RateCurve | None
     trouble: TransferEvent | None
-    """The newest fault, as long as it keeps the transfer waiting."""
+    """The newest fault, while the transfer waits because of it."""
 
     by_urgency: bool
-    """Whether the files are shown by what they mean, not in the order they were found."""
+    """True if the files are ordered by verdict instead of the order in which they were found."""
 
     @property
     def percent(self) -> int | None:
-        """How much is done: of a deletion's entries, else of the bytes."""
+        """Percentage done: of the entries for a deletion, else of the bytes."""
         transfer = self.row.transfer
         if not self.row.deletes or not self.row.unfinished or not transfer.files:
             return self.row.percent
@@ -86,40 +86,40 @@ class TransferDetail:
 
     @property
     def compared_by(self) -> str:
-        """How existing files were compared, in one word; empty when everything is copied."""
+        """The sync level in one word; empty when everything is copied."""
         level = self.row.transfer.options.get("sync_level")
         return "" if level is None else SyncLevel(level).word
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What stands between a dry run and the transfer: how much would be deleted, and whether that is allowed."""
+class DeletionReview:
+    """Approval of a dry run's deletions: how many files it would delete, and whether that is allowed."""
 
     deletions: int
     present: int
     allowed: bool
     refused: str
-    """Why the transfer itself would delete nothing, whatever number is allowed; empty when it would."""
+    """Reason why the transfer would delete nothing, whatever number is allowed; empty if there is none."""
     folder: str
     in_folder: int
 
     @property
     def share(self) -> int:
-        """The deletions in per cent of what is there."""
+        """The deletions in per cent of the files present."""
         return self.deletions * 100 // self.present if self.present else 0
 
 
-def transfer_detail(
+def transfer_overview(
     transfer: Transfer, *, now: datetime, files: str = "", after: str = "", faults: bool = False
-) -> TransferDetail:
-    """Return what the page of one transfer shows, from six to eight queries; `files` is one of FILES or "active"."""
+) -> TransferOverview:
+    """Return the read model of a transfer, from six to eight queries. `files` is a key of FILES or "active"."""
     row = transfer_row(transfer, now=now, timer_name=timer_names([transfer]).get(transfer.timer_id, ""))
-    counted = summary(transfer.pk)
-    chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _usual(row)
+    counted = file_totals(transfer.pk)
+    chosen = files if files in FILES or (files == ACTIVE and row.unfinished) else _default_tab(row)
     by_urgency = chosen == ALL and _is_judged(row, counted)
     items = list(TransferItem.objects.filter(transfer=transfer).order_by("number")[: MAX_ITEMS + 1])
     events = TransferEvent.objects.filter(transfer=transfer)
-    return TransferDetail(
+    return TransferOverview(
         row=row,
         phases=_phases(row),
         items=items[:MAX_ITEMS],
@@ -132,60 +132,60 @@ def transfer_detail(
         else _files(transfer, chosen, after),
         by_urgency=by_urgency,
         events=list((events.filter(is_fault=True) if faults else events).order_by("-id")[:MAX_EVENTS]),
-        curve=None if row.dry_run else curve(transfer.samples),
+        curve=None if row.dry_run else build_curve(transfer.samples),
         trouble=events.filter(is_fault=True).order_by("-id").first() if row.waits else None,
     )
 
 
-def _is_judged(row: TransferRow, counted: Summary) -> bool:
-    """Return whether it is a dry run that has found out about every file."""
-    return row.dry_run and sum(each.entries for each in counted.verdicts.values()) == counted.entries
+def _is_judged(row: TransferRow, counted: FileTotals) -> bool:
+    """Return whether the transfer is a dry run in which every file has a verdict."""
+    return row.dry_run and sum(totals.entries for totals in counted.verdicts.values()) == counted.entries
 
 
-def _usual(row: TransferRow) -> str:
+def _default_tab(row: TransferRow) -> str:
     return ACTIVE if row.unfinished and not row.dry_run else ALL
 
 
 def _files(transfer: Transfer, chosen: str, after: str) -> Page[FileEntry]:
     if chosen == ACTIVE:
         return Page([])
-    return page(transfer.pk, wanted=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
+    return page(transfer.pk, filters=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
 
 
-def _state_tabs(row: TransferRow, counted: Summary) -> list[Tab]:
-    active = [Tab(ACTIVE, "Active", len(row.transfer.current))] if row.unfinished else []
+def _state_tabs(row: TransferRow, counted: FileTotals) -> list[FileTab]:
+    active = [FileTab(ACTIVE, "Active", len(row.transfer.current))] if row.unfinished else []
     return [
         *active,
-        Tab("faults", "Faults", counted.faulty),
-        Tab("pending", "To do" if row.unfinished else "Not done", counted.states["pending"]),
-        Tab("done", "Done", counted.states["done"]),
-        Tab("skipped", "Unchanged", counted.states["skipped"]),
-        Tab(ALL, "All", counted.entries),
+        FileTab("faults", "Faults", counted.faulty),
+        FileTab("pending", "To do" if row.unfinished else "Not done", counted.states["pending"]),
+        FileTab("done", "Done", counted.states["done"]),
+        FileTab("skipped", "Unchanged", counted.states["skipped"]),
+        FileTab(ALL, "All", counted.entries),
     ]
 
 
-def _verdict_tabs(counted: Summary) -> list[Tab]:
-    tabs = [Tab(name, name.capitalize(), amount.entries) for name, amount in counted.verdicts.items()]
-    return [Tab(ALL, "All", counted.entries), *tabs]
+def _verdict_tabs(counted: FileTotals) -> list[FileTab]:
+    tabs = [FileTab(name, name.capitalize(), amount.entries) for name, amount in counted.verdicts.items()]
+    return [FileTab(ALL, "All", counted.entries), *tabs]
 
 
-def gate(transfer: Transfer, counted: Summary) -> Gate:
-    """Return what a finished dry run says about deleting, from three queries at most."""
+def deletion_review(transfer: Transfer, counted: FileTotals) -> DeletionReview:
+    """Return the deletions of a finished dry run, from at most three queries."""
     number = counted.deletions
     allowed = may_delete(number, total=counted.present, limit=transfer.options.get("max_delete"))
     folder, in_folder = _most_deleted(transfer) if number else ("", 0)
-    return Gate(number, counted.present, allowed, _refusal(transfer, allowed), folder, in_folder)
+    return DeletionReview(number, counted.present, allowed, _refusal(transfer, allowed), folder, in_folder)
 
 
 def _refusal(transfer: Transfer, allowed: bool) -> str:
-    """Return why nothing would be deleted; that there are too many is no reason any more once they are allowed."""
+    """Return why nothing would be deleted. Too many deletions are a reason only while they are not allowed."""
     codes = ["source_empty", "delete_skipped", *(["delete_refused"] if allowed else [])]
     newest = TransferEvent.objects.filter(transfer=transfer, code__in=codes).order_by("-id").first()
     return newest.text if newest else ""
 
 
 def _most_deleted(transfer: Transfer) -> tuple[str, int]:
-    """Return the folder that would lose most, and how much."""
+    """Return the folder with the most deletions, and their number."""
     deletions = TransferFile.objects.filter(transfer=transfer, step="delete", parent__isnull=False)
     most = deletions.values_list("parent").order_by().annotate(number=Sum("count")).order_by("-number").first()
     folder = TransferFile.objects.filter(pk=most[0]).first() if most else None
@@ -193,23 +193,23 @@ def _most_deleted(transfer: Transfer) -> tuple[str, int]:
 
 
 def _phases(row: TransferRow) -> list[Phase]:
-    names = _names_of_phases(row)
+    names = _phase_names(row)
     if row.transfer.status == TransferStatus.SUCCEEDED:
         return [Phase(name, "done") for name in names]
     reached = row.transfer.phase if row.transfer.phase in names else names[0]
     current = names.index(reached)
     return [
-        Phase(
-            name, "done" if i < current else ("current" if row.unfinished else "stopped") if i == current else "later"
-        )
-        for i, name in enumerate(names)
+        *(Phase(name, "done") for name in names[:current]),
+        Phase(reached, "current" if row.unfinished else "stopped"),
+        *(Phase(name, "later") for name in names[current + 1 :]),
     ]
 
 
-def _names_of_phases(row: TransferRow) -> list[str]:
+def _phase_names(row: TransferRow) -> list[str]:
     if row.deletes:
         return ["scan", "delete"]
     if row.dry_run:
         return ["scan", "compare"]
-    asked = {"verify": "verify_checksum", "delete": "delete_destination_extra"}
-    return [name for name in PHASES if name not in asked or row.transfer.options.get(asked[name])]
+    option_of = {"verify": "verify_checksum", "delete": "delete_destination_extra"}
+    left_out = {phase for phase, option in option_of.items() if not row.transfer.options.get(option)}
+    return [name for name in PHASES if name not in left_out]

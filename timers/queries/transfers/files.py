@@ -1,4 +1,4 @@
-"""The files of a transfer one by one, packs opened; in pages of any size, without ever holding all of them."""
+"""The files of a transfer, one by one, with the members of bundles; read in pages, never all at once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from timers.queries.paging import Page, read_marker, write_marker
 STATES = ("pending", "done", "skipped", "failed")
 ERROR = "error"
 VERDICTS = (FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.DELETE.value, FileVerdict.SAME.value, ERROR)
-"""What a file means for the destination; whatever failed is an error."""
+"""The verdicts: what happens to a file at the destination; a failed file has the verdict error."""
 
 URGENCY = (ERROR, FileVerdict.DELETE.value, FileVerdict.CHANGE.value, FileVerdict.ADD.value, FileVerdict.SAME.value)
-"""Verdicts, those first that somebody should look at before anything is done."""
+"""The verdicts, the most important to review first."""
 
-FEWEST_ROWS, MOST_ROWS = 8, 256
-"""How many rows are read at once; each may be a pack of a thousand files."""
-MAX_READ = 100_000
-"""How many files one page of a search looks at; it may be empty then, and says where to go on."""
+MIN_BATCH_ROWS, MAX_BATCH_ROWS = 8, 256
+"""Bounds of the number of rows read at once; each row may be a bundle of a thousand files."""
+MAX_SCANNED = 100_000
+"""Number of files that one page of a search scans. The page may be empty then; its marker leads on."""
 
 _MAX_INTEGER = 2**63 - 1
 
 
 class Place(NamedTuple):
-    """Where a file stands in the order: its row, and its number in a pack."""
+    """Place of a file in the order: its row, and its number in a bundle."""
 
     row: int
     number: int
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 class FileEntry(NamedTuple):
     """One file, folder, link or deletion. `size` and `modified_at` are the source's, `there_*` the destination's.
 
-    A tuple, because a million of them pass through.
+    It is a tuple for speed: an export can read a million of them.
     """
 
     place: Place
@@ -67,7 +67,7 @@ class FileEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class FileFilters:
-    """Which files are asked for; what is empty asks for all. `faults`: only those that met one, or failed."""
+    """Filters of a list of files; empty values do not filter. `faults`: only files with a fault, or failed ones."""
 
     states: Collection[str] = ()
     verdicts: Collection[str] = ()
@@ -75,84 +75,86 @@ class FileFilters:
     faults: bool = False
 
     def rows(self, transfer_id: UUID) -> QuerySet[TransferFile]:
-        """Return the rows that may hold such files."""
-        found = TransferFile.objects.filter(transfer_id=transfer_id)
+        """Return the rows of a transfer that may contain matching files."""
+        rows = TransferFile.objects.filter(transfer_id=transfer_id)
         if self.states:
-            found = found.filter(state__in=self.states)
+            rows = rows.filter(state__in=self.states)
         if self.verdicts:
-            found = found.filter(self._of_verdicts())
+            rows = rows.filter(self._of_verdicts())
         if self.faults:
-            found = found.filter(Q(faults__gt=0) | Q(state="failed"))
-        return found.filter(self._of_text()) if self.text and self.text.isascii() else found
+            rows = rows.filter(Q(faults__gt=0) | Q(state="failed"))
+        return rows.filter(self._of_text()) if self.text and self.text.isascii() else rows
 
     def _of_text(self) -> Q:
-        """Return the condition of rows that may hold the text; databases agree on the case of ASCII letters only."""
-        named = Q(destination_path__icontains=self.text) | Q(source_path__icontains=self.text)
-        plain = self.text.isprintable() and not set(self.text) & set('/"\\')  # written in a pack as it is
-        return named | (Q(members__icontains=self.text) if plain else Q(members__isnull=False))
+        """Return the condition of rows that may contain the text. Databases ignore the case of ASCII letters only."""
+        in_path = Q(destination_path__icontains=self.text) | Q(source_path__icontains=self.text)
+        plain = self.text.isprintable() and not set(self.text) & set('/"\\')  # stored without escapes in a bundle
+        return in_path | (Q(members__icontains=self.text) if plain else Q(members__isnull=False))
 
     def _of_verdicts(self) -> Q:
         failed = Q(state="failed")
-        plain = Q(verdict__in=[each for each in self.verdicts if each != ERROR]) & ~failed
+        plain = Q(verdict__in=[verdict for verdict in self.verdicts if verdict != ERROR]) & ~failed
         return plain | failed if ERROR in self.verdicts else plain
 
     def takes(self, entry: FileEntry) -> bool:
-        """Return whether a file of these rows is asked for."""
+        """Return whether a file of these rows matches the text."""
         text = self.text.lower()
         return text in entry.destination_path.lower() or text in entry.source_path.lower()
 
 
 def read_place(marker: str) -> Place | None:
-    """Return the place that a marker names; None for one that nobody gave out."""
+    """Return the place of a marker, None for an invalid one."""
     values = read_marker(marker, 2)
     if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
         return None
     return Place(*values)
 
 
-def page(transfer_id: UUID, *, wanted: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
-    """Return the files that come after a place, at most `limit`; the marker is None when there are no more."""
-    found: list[FileEntry] = []
+def page(transfer_id: UUID, *, filters: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
+    """Return at most `limit` files after a place. The marker is None when there are no more."""
+    entries: list[FileEntry] = []
     read, last = 0, after or Place(0, 0)
-    for batch in _batches(wanted.rows(transfer_id), first=last.row):
+    for batch in _batches(filters.rows(transfer_id), first=last.row):
         for entry in _entries(batch, after=after):
-            if wanted.takes(entry):
-                if len(found) == limit:
-                    return Page(found, write_marker(*found[-1].place))
-                found.append(entry)
+            if filters.takes(entry):
+                if len(entries) == limit:
+                    return Page(entries, write_marker(*entries[-1].place))
+                entries.append(entry)
             read, last = read + 1, entry.place
-        if read >= MAX_READ:
-            return Page(found, write_marker(*last))
-    return Page(found)
+        if read >= MAX_SCANNED:
+            return Page(entries, write_marker(*last))
+    return Page(entries)
 
 
-def page_by_urgency(transfer_id: UUID, *, counted: Summary, limit: int, marker: str = "") -> Page[FileEntry]:
-    """Return files that all have their verdict, those first that somebody should look at before anything is done."""
+def page_by_urgency(transfer_id: UUID, *, counted: FileTotals, limit: int, marker: str = "") -> Page[FileEntry]:
+    """Return a page of files that all have a verdict, the most important to review first."""
     first, place = _read_urgency(marker)
-    found: list[FileEntry] = []
+    entries: list[FileEntry] = []
     for rank, verdict in enumerate(URGENCY):
         if rank < first or not counted.verdicts[verdict].entries:
             continue
-        if len(found) == limit:
-            return Page(found, write_marker(rank, 0, 0))
-        wanted = FileFilters(verdicts=(verdict,))
-        part = page(transfer_id, wanted=wanted, limit=limit - len(found), after=place if rank == first else None)
-        found += part.rows
-        if part.next_marker:
-            return Page(found, write_marker(rank, *part.rows[-1].place))
-    return Page(found)
+        if len(entries) == limit:
+            return Page(entries, write_marker(rank, 0, 0))
+        filters = FileFilters(verdicts=(verdict,))
+        next_page = page(
+            transfer_id, filters=filters, limit=limit - len(entries), after=place if rank == first else None
+        )
+        entries += next_page.rows
+        if next_page.next_marker:
+            return Page(entries, write_marker(rank, *next_page.rows[-1].place))
+    return Page(entries)
 
 
 def _read_urgency(marker: str) -> tuple[int, Place | None]:
-    """Return the rank and the place that a marker names; the beginning for one that nobody gave out."""
+    """Return the rank and the place of a marker; the beginning for an invalid one."""
     values = read_marker(marker, 3)
     if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
         return 0, None
     return values[0], Place(*values[1:])
 
 
-def every(rows: QuerySet[TransferFile]) -> Iterator[FileEntry]:
-    """Yield the files of these rows in their order, reading them piece by piece."""
+def all_entries(rows: QuerySet[TransferFile]) -> Iterator[FileEntry]:
+    """Yield the files of these rows in their order, read in batches."""
     for batch in _batches(rows, first=0):
         yield from _entries(batch, after=None)
 
@@ -165,19 +167,19 @@ def _entries(rows: Sequence[TransferFile], *, after: Place | None) -> Iterator[F
 
 
 def _batches(rows: QuerySet[TransferFile], *, first: int) -> Iterator[list[TransferFile]]:
-    """Yield rows from the id `first` on: a few at first, more and more as long as they do not turn out to be packs."""
-    rows, most = rows.order_by("pk"), FEWEST_ROWS
+    """Yield batches of rows from the id `first` on. Batches grow as long as they contain no bundles."""
+    rows, most = rows.order_by("pk"), MIN_BATCH_ROWS
     while batch := list(rows.filter(pk__gte=first)[:most]):
         yield batch
         if len(batch) < most:
             return
         first = batch[-1].pk + 1
         packed = any(row.members is not None for row in batch)
-        most = FEWEST_ROWS if packed else min(2 * most, MOST_ROWS)
+        most = MIN_BATCH_ROWS if packed else min(2 * most, MAX_BATCH_ROWS)
 
 
 def entries_of(row: TransferFile) -> Iterator[FileEntry]:
-    """Yield what a row stands for: itself, or the members of a pack."""
+    """Yield the entries of a row: the file itself, or the members of a bundle."""
     if row.members is None:
         yield _entry(row, Place(row.pk, 0))
         return
@@ -236,7 +238,7 @@ def _verdict(row: TransferFile) -> str | None:
 
 
 def _inside(folder: str, name: str) -> str:
-    """Return the path of a member; what is only deleted comes from nowhere."""
+    """Return the path of a member; empty for a deletion, which has no source."""
     return f"{folder.rstrip('/')}/{name}" if folder else ""
 
 
@@ -244,7 +246,7 @@ def _instant(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else clock.from_us(microseconds)
 
 
-# All of them in numbers
+# Totals
 
 _IS_FOLDER = Case(
     When(Q(step="mkdir") | Q(step="delete", members=None, there_size=None), then=Value(True)),
@@ -254,8 +256,8 @@ _IS_FOLDER = Case(
 
 
 @dataclass
-class Amount:
-    """How many files a verdict has, folders apart, and how many bytes."""
+class VerdictTotals:
+    """Numbers of files, bytes and folders of a verdict."""
 
     files: int = 0
     bytes: int = 0
@@ -267,10 +269,10 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """The files of a transfer by verdict and by state; `entries` are all of them, `faulty` those that met a fault."""
+class FileTotals:
+    """Totals of a transfer's files by verdict and state. `entries` counts all, `faulty` those with a fault."""
 
-    verdicts: dict[str, Amount]
+    verdicts: dict[str, VerdictTotals]
     states: dict[str, int]
     faulty: int
 
@@ -284,29 +286,29 @@ class Summary:
 
     @property
     def present(self) -> int:
-        """How many files the destination holds where it was looked at."""
+        """The number of files at the destination, in the folders that were scanned."""
         kinds = (FileVerdict.DELETE, FileVerdict.CHANGE, FileVerdict.SAME)
-        return sum(self.verdicts[each].files for each in kinds)
+        return sum(self.verdicts[verdict].files for verdict in kinds)
 
 
-def summary(transfer_id: UUID) -> Summary:
-    """Return the files of a transfer in numbers, from one query."""
-    found = Summary({each: Amount() for each in VERDICTS}, dict.fromkeys(STATES, 0), 0)
+def file_totals(transfer_id: UUID) -> FileTotals:
+    """Return the totals of a transfer's files, from one query."""
+    totals = FileTotals({verdict: VerdictTotals() for verdict in VERDICTS}, dict.fromkeys(STATES, 0), 0)
     faulty = 0
     rows = TransferFile.objects.filter(transfer_id=transfer_id).annotate(is_folder=_IS_FOLDER)
     groups = rows.values_list("verdict", "is_folder", "state").order_by()
     for verdict, is_folder, state, count, size, faults in groups.annotate(
         Sum("count"), Sum("size"), faults=Sum("count", filter=Q(faults__gt=0) | Q(state="failed"), default=0)
     ):
-        found.states[state] += count
+        totals.states[state] += count
         faulty += faults
         name = ERROR if state == "failed" else verdict
         if name is not None:
-            _add(found.verdicts[name], is_folder, count, size)
-    return Summary(found.verdicts, found.states, faulty)
+            _add(totals.verdicts[name], is_folder, count, size)
+    return FileTotals(totals.verdicts, totals.states, faulty)
 
 
-def _add(amount: Amount, is_folder: bool, count: int, size: int) -> None:
+def _add(amount: VerdictTotals, is_folder: bool, count: int, size: int) -> None:
     if is_folder:
         amount.folders += count
     else:

@@ -1,4 +1,4 @@
-"""Transfers, collections, tokens and keys as the pages show them."""
+"""Read models of the lists of transfers, collections, tokens and keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class TransferRow:
-    """One transfer in a list, with what is derived from its counters."""
+    """One transfer in a list, with values derived from its counters."""
 
     transfer: Transfer
     done: int
@@ -29,7 +29,7 @@ class TransferRow:
     left: timedelta | None
     took: timedelta | None
     timer_name: str = ""
-    """Of the timer that asked for it; empty without one."""
+    """Name of the timer that started the transfer; empty without one."""
 
     @property
     def unfinished(self) -> bool:
@@ -49,12 +49,12 @@ class TransferRow:
 
     @property
     def name(self) -> str:
-        """What it is called: by its label, else as its timer, else by its way."""
+        """The name to show: the label, else the timer's name, else the collections."""
         return self.transfer.label or self.timer_name or self.way
 
     @property
     def way(self) -> str:
-        """From where to where, by the names of the collections."""
+        """The names of source and destination collection."""
         transfer = self.transfer
         if transfer.destination is None:
             return f"delete in {transfer.source.display_name}"
@@ -62,17 +62,17 @@ class TransferRow:
 
     @property
     def waits(self) -> bool:
-        """Whether a store that failed as a whole keeps it waiting."""
+        """True while the transfer waits because a whole storage failed."""
         return self.unfinished and self.transfer.failures > 0 and self.transfer.run_at is not None
 
     @property
     def state(self) -> str:
-        """The state in the words of the list: what is active reads "running"."""
+        """The state as lists show it: an active transfer is "running"."""
         return "running" if self.transfer.status == TransferStatus.ACTIVE else self.transfer.status
 
     @property
     def percent(self) -> int | None:
-        """How much is done; None while nobody knows how much there is to do."""
+        """Percentage done; None while the total is unknown."""
         if self.transfer.status == TransferStatus.SUCCEEDED:
             return 100
         if self.transfer.phase in ("scan", "compare") and self.unfinished:
@@ -85,41 +85,43 @@ class TransferRow:
 
     @property
     def _files_over(self) -> int:
-        """How many files need no more work; in the end those that failed count as not done."""
+        """The number of files that need no more work. Once the transfer has ended, failed ones are not included."""
         failed = self.transfer.files_failed if self.unfinished else 0
         return self.transfer.files_transferred + self.transfer.files_skipped + failed
 
 
 def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | None = None) -> Page[TransferRow]:
     """Return a page of transfers, newest first, from two queries."""
-    found = Transfer.objects.visible_to(user).select_related("source", "destination")
+    transfers = Transfer.objects.visible_to(user).select_related("source", "destination")
     if status == "unfinished":
-        found = found.unfinished()
+        transfers = transfers.unfinished()
     elif status in set(TransferStatus):
-        found = found.filter(status=status)
+        transfers = transfers.filter(status=status)
     place = read_marker(marker, 2)
     if place is not None:
         try:
             values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            found = found.filter(after(["-requested_at", "-pk"], values))
+            transfers = transfers.filter(after(["-requested_at", "-pk"], values))
         except (ValueError, OverflowError):
             pass
-    rows = list(found.order_by("-requested_at", "-pk")[: PAGE_SIZE + 1])
+    rows = list(transfers.order_by("-requested_at", "-pk")[: PAGE_SIZE + 1])
     more = len(rows) > PAGE_SIZE
     rows = rows[:PAGE_SIZE]
     marker = write_marker(clock.to_us(rows[-1].requested_at), rows[-1].pk) if more else None
     names = timer_names(rows)
-    return Page([transfer_row(each, now=now, timer_name=names.get(each.timer_id, "")) for each in rows], marker)
+    return Page(
+        [transfer_row(transfer, now=now, timer_name=names.get(transfer.timer_id, "")) for transfer in rows], marker
+    )
 
 
 def timer_names(transfers: Iterable[Transfer]) -> dict[uuid.UUID | None, str]:
-    """Return what the timers are called that asked for these transfers."""
-    asking = {each.timer_id for each in transfers if each.timer_id is not None}
-    return dict(Timer.objects.filter(pk__in=asking).values_list("pk", "name")) if asking else {}
+    """Return the names of the timers that started these transfers, by timer id."""
+    timer_ids = {transfer.timer_id for transfer in transfers if transfer.timer_id is not None}
+    return dict(Timer.objects.filter(pk__in=timer_ids).values_list("pk", "name")) if timer_ids else {}
 
 
 def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
-    """Return the transfer, or None when the user may not know of it."""
+    """Return the transfer, None if it does not exist or is not visible to the user."""
     return (
         Transfer.objects.visible_to(user)
         .filter(pk=transfer_id)
@@ -129,7 +131,7 @@ def find_transfer(user: Any, transfer_id: uuid.UUID) -> Transfer | None:
 
 
 def transfer_row(transfer: Transfer, *, now: datetime, timer_name: str = "") -> TransferRow:
-    """Return a transfer with what is derived from its counters."""
+    """Return the row of a transfer, with values derived from its counters."""
     return TransferRow(
         transfer=transfer,
         done=min(transfer.bytes_transferred, transfer.bytes_total),
@@ -142,7 +144,7 @@ def transfer_row(transfer: Transfer, *, now: datetime, timer_name: str = "") -> 
 
 
 def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
-    """Return the speed of the last seconds while it goes on; the mean once it ended, or as long as little is known."""
+    """Return the speed in bytes per second: of the last seconds if they are known, else the mean of the transfer."""
     if transfer.started_at is None:
         return 0
     recent = rates.recent_speed(transfer.samples, now=now) if transfer.status in UNFINISHED_TRANSFER else None
@@ -153,7 +155,7 @@ def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
 
 
 def time_left(transfer: Transfer, *, now: datetime) -> timedelta | None:
-    """Return how long copying will take at the speed of the last seconds; None when nobody can tell."""
+    """Return the remaining time of copying at the current speed, None when it is unknown."""
     if transfer.status != TransferStatus.ACTIVE or transfer.phase != "copy":
         return None
     speed = bytes_per_second(transfer, now=now)
@@ -162,15 +164,15 @@ def time_left(transfer: Transfer, *, now: datetime) -> timedelta | None:
 
 
 def collections(user: Any) -> list[Collection]:
-    """Return the collections that the user may see, by name."""
+    """Return the collections visible to the user, by name, at most 500."""
     return list(Collection.objects.visible_to(user).select_related("owner").order_by("display_name", "pk")[:500])
 
 
 def tokens(user: Any) -> list[Token]:
-    """Return the tokens that the user made by hand, newest first."""
+    """Return the personal tokens of the user, newest first, at most 200."""
     return list(Token.objects.filter(owner=user, kind="personal").order_by("-created_at")[:200])
 
 
 def client_keys(user: Any) -> list[ClientKey]:
-    """Return the user's client keys, newest first."""
+    """Return the client keys of the user, newest first, at most 200."""
     return list(ClientKey.objects.filter(owner=user).order_by("-created_at")[:200])

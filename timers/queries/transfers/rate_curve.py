@@ -1,4 +1,4 @@
-"""The course of a transfer's speed, as a picture and a table need it."""
+"""The speed of a transfer over time, for a chart and a table."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from timers.copying.rates import Speed
 
 MAX_TABLE_ROWS = 20
 _STEPS = (3, 6, 9, 15, 30)
-"""Heights of a scale with three lines, in its power of ten."""
+"""Heights of a scale with three lines, as multiples of a power of ten."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Speeds over time; `top` is the height of the scale, a round number not below any of them."""
+class RateCurve:
+    """Speeds over time in bytes per second. `top` is the height of the scale, a round number not below any speed."""
 
     began: datetime
     speeds: list[Speed]
@@ -34,36 +34,37 @@ class Curve:
 
     @property
     def highest(self) -> float:
-        return max(each.bytes_per_second for each in self.speeds)
+        return max(speed.bytes_per_second for speed in self.speeds)
 
     @property
     def scale(self) -> list[float]:
-        """The values of the three lines, from above."""
+        """The values of the three lines, top to bottom."""
         return [self.top, self.top * 2 / 3, self.top / 3]
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """Each speed as shares of the width and of the height, both from 0 to 1."""
+        """The speeds as points, as shares of width and height from 0 to 1."""
         width = (self.ended - self.began).total_seconds()
         return [
-            ((each.at - self.began).total_seconds() / width, each.bytes_per_second / self.top) for each in self.speeds
+            ((speed.at - self.began).total_seconds() / width, speed.bytes_per_second / self.top)
+            for speed in self.speeds
         ]
 
     @property
     def table(self) -> list[Speed]:
-        """Some of the speeds, evenly chosen, the last one among them."""
+        """At most MAX_TABLE_ROWS of the speeds, evenly spaced, including the last one."""
         every = -(-len(self.speeds) // MAX_TABLE_ROWS)
         return self.speeds[::-1][::every][::-1]
 
 
-def curve(samples: Sequence[Sequence[int]]) -> Curve | None:
-    """Return the course of the speed; None as long as there is none to draw."""
+def build_curve(samples: Sequence[Sequence[int]]) -> RateCurve | None:
+    """Return the curve of the speed, None while there is nothing to draw."""
     speeds = rates.speeds(samples)
-    if len(speeds) < 2 or not any(each.bytes_per_second for each in speeds):
+    if len(speeds) < 2 or not any(speed.bytes_per_second for speed in speeds):
         return None
     began, ended = samples[0], samples[-1]
     mean = (ended[1] - began[1]) * 1e6 / (ended[0] - began[0])
-    return Curve(from_us(began[0]), speeds, max(0.0, mean), _top(max(each.bytes_per_second for each in speeds)))
+    return RateCurve(from_us(began[0]), speeds, max(0.0, mean), _top(max(speed.bytes_per_second for speed in speeds)))
 
 
 def _top(highest: float) -> float:

@@ -1,4 +1,4 @@
-"""Workflows as the pages show them: definitions with their last runs, and what a form asks for to start one."""
+"""Read models of workflows: definitions with their last runs, and the inputs of the start form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WorkflowRow:
 
     @property
     def last_words(self) -> str:
-        """How the last run stands, in words."""
+        """The status of the last run, in words."""
         return self.last_status.replace("_", " ")
 
     @property
@@ -41,8 +41,8 @@ class WorkflowRow:
 
 
 @dataclass(frozen=True)
-class Input:
-    """One input that a definition asks for, and what it is when nobody gives it."""
+class WorkflowInput:
+    """One input of a workflow definition, and its default."""
 
     name: str
     usual: Any = None
@@ -50,31 +50,31 @@ class Input:
 
 @dataclass(frozen=True)
 class WorkflowChoice:
-    """A workflow that a timer can start: its versions, newest first, and the inputs of the newest."""
+    """A workflow that a timer can start: its versions, newest first, and the inputs of the newest version."""
 
     name: str
     versions: tuple[int, ...]
     description: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[WorkflowInput, ...]
 
 
 def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
-    """Return a page of workflows by name, each by its newest version, from two queries."""
-    found = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
+    """Return a page of workflows by name, each in its newest version, from two queries."""
+    definitions = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
     place = read_marker(marker, 2)
     if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
-        found = found.filter(after(["name", "pk"], place))
+        definitions = definitions.filter(after(["name", "pk"], place))
     runs = WorkflowRun.objects.filter(owner=OuterRef("owner"), name=OuterRef("name")).order_by("-created_at")
-    found = found.annotate(
+    definitions = definitions.annotate(
         last_run=Subquery(runs.values("pk")[:1]),
         last_status=Subquery(runs.values("status")[:1]),
         last_started=Subquery(runs.values("created_at")[:1]),
     )
-    rows = list(found.order_by("name", "pk")[: PAGE_SIZE + 1])
+    rows = list(definitions.order_by("name", "pk")[: PAGE_SIZE + 1])
     shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    used = timers_by_workflow(each.owner_id for each in shown)
+    used = timers_by_workflow(definition.owner_id for definition in shown)
     return Page(
-        [_row(each, used) for each in shown],
+        [_row(definition, used) for definition in shown],
         write_marker(shown[-1].name, shown[-1].pk) if more else None,
     )
 
@@ -91,14 +91,14 @@ def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:
 
 
 def timers_by_workflow(owner_ids: Iterable[int]) -> Counter[tuple[int, str]]:
-    """Return how many timers start each workflow, by owner and name."""
+    """Return the number of timers that start each workflow, by owner id and name."""
     return Counter(_starters(owner_ids).values_list("owner_id", "definition__body__name"))
 
 
 def starters_of(definition: WorkflowDefinition) -> list[Timer]:
-    """Return the timers that start a workflow, the first of them by name."""
-    found = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
-    return list(found.order_by("name", "pk")[:MAX_NAMED_TIMERS])
+    """Return the first timers, by name, that start a workflow."""
+    timers = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
+    return list(timers.order_by("name", "pk")[:MAX_NAMED_TIMERS])
 
 
 def _starters(owner_ids: Iterable[int]) -> QuerySet[Timer]:
@@ -106,40 +106,40 @@ def _starters(owner_ids: Iterable[int]) -> QuerySet[Timer]:
 
 
 def find(user: Any, definition_id: int) -> WorkflowDefinition | None:
-    """Return a definition, or None when the user may not know of it."""
+    """Return the definition, None if it does not exist or is not visible to the user."""
     return WorkflowDefinition.objects.visible_to(user).select_related("owner").filter(pk=definition_id).first()
 
 
 def versions_of(definition: WorkflowDefinition) -> list[WorkflowDefinition]:
     """Return all versions of a workflow, newest first."""
-    named = WorkflowDefinition.objects.filter(owner=definition.owner, name=definition.name)
-    return list(named.order_by("-version"))
+    versions = WorkflowDefinition.objects.filter(owner=definition.owner, name=definition.name)
+    return list(versions.order_by("-version"))
 
 
-def inputs_of(document: dict[str, Any]) -> tuple[Input, ...]:
-    """Return the inputs that a definition names, with those that its template fills in."""
+def inputs_of(document: dict[str, Any]) -> tuple[WorkflowInput, ...]:
+    """Return the inputs of a definition, including those that only its template names."""
     template = document.get("inputTemplate") or {}
     names = dict.fromkeys([*(document.get("inputParameters") or []), *template])
-    return tuple(Input(name, template.get(name)) for name in names)
+    return tuple(WorkflowInput(name, template.get(name)) for name in names)
 
 
 def has_choices(user: Any) -> bool:
-    """Return whether there is a workflow that this user's timers can start."""
+    """Return whether the user has a workflow that timers can start."""
     return WorkflowDefinition.objects.filter(owner=user).exists()
 
 
 def choices(user: Any) -> list[WorkflowChoice]:
-    """Return the workflows that this user's timers can start, by name."""
+    """Return the workflows that the user's timers can start, by name."""
     rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MAX_CHOICES]
-    found: dict[str, list[WorkflowDefinition]] = {}
+    definitions: dict[str, list[WorkflowDefinition]] = {}
     for row in rows:
-        found.setdefault(row.name, []).append(row)
+        definitions.setdefault(row.name, []).append(row)
     return [
         WorkflowChoice(
             name=name,
-            versions=tuple(each.version for each in rows),
+            versions=tuple(version.version for version in rows),
             description=str(rows[0].document.get("description") or ""),
             inputs=inputs_of(rows[0].document),
         )
-        for name, rows in found.items()
+        for name, rows in definitions.items()
     ]

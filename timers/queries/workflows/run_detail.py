@@ -1,4 +1,4 @@
-"""Runs of workflows as the pages show them: lists, and one run with its tasks over time."""
+"""Read models of workflow runs: lists, and one run with its tasks over time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from timers.queries.paging import Page, after, read_marker, write_marker
 
 PAGE_SIZE = 50
 MIN_WIDTH_PERCENT = 0.6
-LABEL_ROOM = 14.0
+LABEL_WIDTH_PERCENT = 14.0
 
-WORDS = {
+STATE_TEXTS = {
     StepStatus.SCHEDULED: "waiting",
     StepStatus.IN_PROGRESS: "running",
     StepStatus.FAILED_WITH_TERMINAL_ERROR: "failed",
@@ -42,7 +42,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class StepRow:
-    """One task of a run: what became of it so far, or that it is still to come."""
+    """One task of a run: its state so far, or an entry for a task not reached yet."""
 
     reference: str
     type: str
@@ -57,7 +57,7 @@ class StepRow:
 
     @property
     def number(self) -> str:
-        """Which attempt this is, when it is not the first."""
+        """The number of the attempt, empty for the first one."""
         if self.step is None or not self.step.retries:
             return ""
         return f"attempt {self.step.retries + 1}"
@@ -65,7 +65,7 @@ class StepRow:
 
 @dataclass(frozen=True)
 class StepBar:
-    """A step in the picture; places are per cent of the width. `label` is empty where there is no room."""
+    """A step in the chart. Places are per cent of the width. `label` is empty when there is no room."""
 
     x: float
     width: float
@@ -83,7 +83,7 @@ class AxisTick:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """One run with all that its page shows."""
+    """Read model of the page of one run."""
 
     row: RunRow
     steps: Sequence[StepRow]
@@ -99,24 +99,24 @@ def runs_page(
     user: Any, *, now: datetime, status: str = "", name: str = "", owner: Any = None, marker: str | None = None
 ) -> Page[RunRow]:
     """Return a page of runs, newest first, from one query."""
-    found = WorkflowRun.objects.visible_to(user).defer("definition", "input", "output", "variables", "kept")
+    runs = WorkflowRun.objects.visible_to(user).defer("definition", "input", "output", "variables", "kept")
     if owner is not None:
-        found = found.filter(owner=owner)
+        runs = runs.filter(owner=owner)
     if name:
-        found = found.filter(name=name)
+        runs = runs.filter(name=name)
     if status in set(WorkflowStatus):
-        found = found.filter(status=status)
+        runs = runs.filter(status=status)
     place = read_marker(marker, 2)
     if place is not None:
         try:
             values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            found = found.filter(after(["-created_at", "-pk"], values))
+            runs = runs.filter(after(["-created_at", "-pk"], values))
         except (ValueError, OverflowError):
             pass
-    rows = list(found.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
+    rows = list(runs.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
     shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     next_marker = write_marker(clock.to_us(shown[-1].created_at), shown[-1].pk) if more else None
-    return Page([run_row(each, now=now) for each in shown], next_marker)
+    return Page([run_row(run, now=now) for run in shown], next_marker)
 
 
 def run_row(run: WorkflowRun, *, now: datetime) -> RunRow:
@@ -124,23 +124,23 @@ def run_row(run: WorkflowRun, *, now: datetime) -> RunRow:
 
 
 def find_run(user: Any, run_id: uuid.UUID) -> WorkflowRun | None:
-    """Return a run, or None when the user may not know of it."""
+    """Return the run, None if it does not exist or is not visible to the user."""
     return WorkflowRun.objects.visible_to(user).select_related("owner").filter(pk=run_id).first()
 
 
 def run_detail(run: WorkflowRun, *, now: datetime) -> RunDetail:
-    """Return a run with its tasks, those to come included, from two queries."""
+    """Return a run with its tasks, including those not reached yet, from two queries."""
     steps = list(run.steps.order_by("seq"))
     tasks: list[Any] = run.definition.get("tasks") or []
     timer = Timer.objects.filter(pk=run.timer_id).first() if run.timer_id else None
     return RunDetail(
         row=run_row(run, now=now),
-        steps=[*(_step_row(each, now=now) for each in steps), *_later(run, steps, tasks)],
+        steps=[*(_step_row(step, now=now) for step in steps), *_later_rows(run, steps, tasks)],
         bars=_bars(run, steps, now=now),
         ticks=_ticks(run, now=now),
         summary=_summary(steps),
         timer=timer,
-        finished=sum(not each.is_retried and each.status not in UNFINISHED_STEP for each in steps),
+        finished=sum(not step.is_retried and step.status not in UNFINISHED_STEP for step in steps),
         total=len(tasks),
     )
 
@@ -148,15 +148,15 @@ def run_detail(run: WorkflowRun, *, now: datetime) -> RunDetail:
 def _step_row(step: WorkflowStep, *, now: datetime) -> StepRow:
     since = step.started_at or step.scheduled_at
     took = (step.finished_at or now) - since if step.started_at or step.finished_at is None else None
-    return StepRow(step.reference, step.type, _state(step), _said(step, now=now), took, step)
+    return StepRow(step.reference, step.type, _state(step), _status_text(step, now=now), took, step)
 
 
 def _state(step: WorkflowStep) -> str:
-    return WORDS.get(StepStatus(step.status), step.status.replace("_", " "))
+    return STATE_TEXTS.get(StepStatus(step.status), step.status.replace("_", " "))
 
 
-def _said(step: WorkflowStep, *, now: datetime) -> str:
-    """Return what there is to say of a step, in one sentence."""
+def _status_text(step: WorkflowStep, *, now: datetime) -> str:
+    """Return the state of a step in one sentence."""
     if step.reason:
         again = " It was tried again." if step.is_retried else ""
         return f"{step.reason}{again}"
@@ -165,11 +165,11 @@ def _said(step: WorkflowStep, *, now: datetime) -> str:
             return f"is tried again in {formatting.duration(step.run_at - now)}"
         return f"waits for a worker that polls for {step.name}" if step.type == "SIMPLE" else "waits for a free worker"
     if step.status == StepStatus.IN_PROGRESS:
-        return _said_of_running(step, now=now)
+        return _running_text(step, now=now)
     return f"by {step.worker}" if step.worker and step.type == "SIMPLE" else ""
 
 
-def _said_of_running(step: WorkflowStep, *, now: datetime) -> str:
+def _running_text(step: WorkflowStep, *, now: datetime) -> str:
     if step.type == "SIMPLE":
         answers = f"answers within {formatting.duration(step.response_timeout_seconds)}"
         return f"worker {step.worker}, heard {formatting.duration(now - step.updated_at)} ago, {answers}"
@@ -178,7 +178,7 @@ def _said_of_running(step: WorkflowStep, *, now: datetime) -> str:
     return "waits for a result from outside" if step.type == "WAIT" else ""
 
 
-def _later(run: WorkflowRun, steps: Sequence[WorkflowStep], tasks: Sequence[Any]) -> list[StepRow]:
+def _later_rows(run: WorkflowRun, steps: Sequence[WorkflowStep], tasks: Sequence[Any]) -> list[StepRow]:
     if run.status != WorkflowStatus.RUNNING:
         return []
     before = steps[-1].reference if steps else ""
@@ -190,26 +190,26 @@ def _later(run: WorkflowRun, steps: Sequence[WorkflowStep], tasks: Sequence[Any]
     return rows
 
 
-# The picture
+# The chart
 
 
-def _span(run: WorkflowRun, now: datetime) -> float:
+def _duration_seconds(run: WorkflowRun, now: datetime) -> float:
     return max(0.001, ((run.finished_at or now) - run.created_at).total_seconds())
 
 
 def _bars(run: WorkflowRun, steps: Sequence[WorkflowStep], *, now: datetime) -> list[StepBar]:
-    span = _span(run, now)
+    span = _duration_seconds(run, now)
 
     def place(instant: datetime) -> float:
         return round(min(100.0, max(0.0, 100 * (instant - run.created_at).total_seconds() / span)), 2)
 
     bars: list[StepBar] = []
-    labelled = -LABEL_ROOM
+    labelled = -LABEL_WIDTH_PERCENT
     for step in steps:
         begin = place(step.started_at or step.finished_at or now)
         end = place(step.finished_at or now)
         x = min(begin, 100 - MIN_WIDTH_PERCENT)
-        label = step.reference if x - labelled >= LABEL_ROOM and x <= 100 - LABEL_ROOM / 2 else ""
+        label = step.reference if x - labelled >= LABEL_WIDTH_PERCENT and x <= 100 - LABEL_WIDTH_PERCENT / 2 else ""
         labelled = x if label else labelled
         queued = place(step.scheduled_at)
         waited = (queued, begin) if begin - queued > 1 else None
@@ -234,5 +234,5 @@ def _ticks(run: WorkflowRun, *, now: datetime) -> list[AxisTick]:
 def _summary(steps: Sequence[WorkflowStep]) -> str:
     if not steps:
         return "No task was reached yet"
-    said = [f"{each.reference} {_state(each)}" for each in steps[-6:]]
-    return f"Tasks over time: {', '.join(said)}"
+    states = [f"{step.reference} {_state(step)}" for step in steps[-6:]]
+    return f"Tasks over time: {', '.join(states)}"

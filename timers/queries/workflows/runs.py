@@ -1,4 +1,4 @@
-"""Runs of workflows, searched."""
+"""The search of workflow runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOOKUPS = {">": "gt", "<": "lt", ">=": "gte", "<=": "lte"}
 
 @dataclass(frozen=True)
 class RunPage:
-    """A page of runs, and how many there are altogether."""
+    """A page of runs, and the number of all matches."""
 
     rows: list[WorkflowRun]
     total: int
@@ -28,17 +28,17 @@ class RunPage:
 def search(
     owner: Any, *, conditions: Iterable[Condition], text: str, order: Sequence[str], start: int, size: int
 ) -> RunPage:
-    """Return the owner's runs that meet all conditions."""
-    found = WorkflowRun.objects.filter(owner=owner)
+    """Return a page of the owner's runs that meet all conditions."""
+    runs = WorkflowRun.objects.filter(owner=owner)
     for column, operator, values in conditions:
-        found = found.filter(_condition(column, operator, values))
+        runs = runs.filter(_condition(column, operator, values))
     part = text.strip().strip("*")
     if part:
         matches = Q(name__icontains=part) | Q(correlation_id__icontains=part)
         known = _uuid(part)
-        found = found.filter(matches if known is None else matches | Q(pk=known))
-    rows = list(found.order_by(*order, "-pk")[start : start + size]) if size else []
-    return RunPage(rows, found.count())
+        runs = runs.filter(matches if known is None else matches | Q(pk=known))
+    rows = list(runs.order_by(*order, "-pk")[start : start + size]) if size else []
+    return RunPage(rows, runs.count())
 
 
 def _condition(column: str, operator: str, values: Sequence[Any]) -> Q:

@@ -1,4 +1,4 @@
-"""What the schedules of the Conductor interface have started: the search of their execution records."""
+"""The search of the execution records of the Conductor interface's schedules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_MS = 253_402_300_799_000
 
 @dataclass(frozen=True)
 class RecordPage:
-    """A page of records, and how many there are altogether."""
+    """A page of records, and the number of all matches."""
 
     rows: list[Execution]
     total: int
@@ -48,7 +48,7 @@ def search(
     size: int,
     now: datetime,
 ) -> RecordPage:
-    """Return the records that meet all conditions. Skipped occurrences and those still to come are no records."""
+    """Return a page of the records that meet all conditions, without skipped and future occurrences."""
     timers = dict(Timer.objects.filter(owner=owner, interface=CONDUCTOR).values_list("pk", "name"))
     records = Execution.objects.filter(timer_id__in=list(timers)).exclude(status=ExecutionStatus.SKIPPED)
     records = records.filter(Q(started_at__isnull=False) | Q(run_at__lte=now))
@@ -64,15 +64,15 @@ def _condition(owner: Any, timers: dict[uuid.UUID, str], field: str, operator: s
     if field == "scheduleName":
         return Q(timer_id__in=[pk for pk, name in timers.items() if name in values])
     if field == "state":
-        found = Q(pk__in=[])
+        condition = Q(pk__in=[])
         for value in values:
-            found |= STATES[value.upper()]
-        return found
+            condition |= STATES[value.upper()]
+        return condition
     if field == "workflowName":
-        found = Q(pk__in=[])
+        condition = Q(pk__in=[])
         for value in values:
-            found |= _of_workflow(owner, value)
-        return found
+            condition |= _of_workflow(owner, value)
+        return condition
     if field in ("executionId", "workflowId"):
         column = "pk" if field == "executionId" else "workflow_id"
         return Q((f"{column}__in", [known for value in values if (known := _uuid(value)) is not None]))
@@ -81,13 +81,13 @@ def _condition(owner: Any, timers: dict[uuid.UUID, str], field: str, operator: s
 
 
 def _at(column: str, operator: str, values: Sequence[int]) -> Q:
-    """Return a condition on an instant in milliseconds; equal to one is any within it."""
+    """Return a condition on an instant in milliseconds. Equality matches any instant within the millisecond."""
     if operator in ("=", "IN"):
-        found = Q(pk__in=[])
+        condition = Q(pk__in=[])
         for value in values:
-            found |= Q(**{f"{column}__gte": _instant(value), f"{column}__lt": _instant(value + 1)})
-        return found
-    if operator == ">":  # beyond the whole millisecond that is shown
+            condition |= Q(**{f"{column}__gte": _instant(value), f"{column}__lt": _instant(value + 1)})
+        return condition
+    if operator == ">":  # later than the whole millisecond
         return Q((f"{column}__gte", _instant(values[0] + 1)))
     if operator == "<=":
         return Q((f"{column}__lt", _instant(values[0] + 1)))
@@ -99,24 +99,26 @@ def _instant(value: int) -> datetime:
 
 
 def _of_workflow(owner: Any, part: str) -> Q:
-    """Return the condition that the workflow's name holds this, whatever the case."""
-    named = Definition.objects.filter(timer__owner=owner, timer__interface=CONDUCTOR, body__name__icontains=part)
-    return Q(definition_id__in=list(named.values_list("pk", flat=True)))
+    """Return the condition that the workflow's name contains this text, in any case."""
+    definitions = Definition.objects.filter(timer__owner=owner, timer__interface=CONDUCTOR, body__name__icontains=part)
+    return Q(definition_id__in=list(definitions.values_list("pk", flat=True)))
 
 
 def _free_text(owner: Any, timers: dict[uuid.UUID, str], text: str) -> Q:
     part = text.strip().strip("*").casefold()
-    found = Q(timer_id__in=[pk for pk, name in timers.items() if part in name.casefold()]) | _of_workflow(owner, part)
+    condition = Q(timer_id__in=[pk for pk, name in timers.items() if part in name.casefold()]) | _of_workflow(
+        owner, part
+    )
     known = _uuid(part)
     if known is not None:
-        return found | Q(pk=known) | Q(workflow_id=known)
+        return condition | Q(pk=known) | Q(workflow_id=known)
     if part and set(part) <= set("0123456789abcdef-"):
-        return found | Q(pk__icontains=part) | Q(workflow_id__icontains=part)
-    return found
+        return condition | Q(pk__icontains=part) | Q(workflow_id__icontains=part)
+    return condition
 
 
 def _ordered(records: QuerySet[Execution], order: Sequence[str]) -> QuerySet[Execution]:
-    if any(each.lstrip("-") == "state" for each in order):
+    if any(column.lstrip("-") == "state" for column in order):
         state = Case(
             When(EXECUTED, then=Value("EXECUTED")), When(POLLED, then=Value("POLLED")), default=Value("FAILED")
         )

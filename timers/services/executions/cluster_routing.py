@@ -30,12 +30,12 @@ ALIVE = timedelta(seconds=30)
 
 def beat(cluster: str, *, functions: Iterable[str], now: datetime) -> None:
     """Note that a cluster carries out what it is sent, and which functions it knows."""
-    processes.beat(MEMBER, cluster, now=now, functions=sorted(functions))
+    processes.record_heartbeat(MEMBER, cluster, now=now, functions=sorted(functions))
 
 
 def leave(cluster: str) -> None:
     """Note that a cluster stops; one that lives on after all says so soon."""
-    processes.leave(MEMBER, cluster)
+    processes.unregister(MEMBER, cluster)
 
 
 def alive(*, now: datetime) -> dict[str, frozenset[str]]:

@@ -1,7 +1,7 @@
-"""Flows: what a timer can start by an id: the workflows of the same owner, and their workflow and webhook timers.
+"""Flows, which a timer can start by an id: the owner's workflows, and their workflow and webhook timers.
 
-What a flow is and what starting it means is decided here alone; whoever asks knows an id, a title, and what to put
-into a timer that is to start it.
+Only this module decides what a flow is and how it is started. Callers use its id, its title, and the action and body
+of a timer that starts it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from timers.lifecycle import TimerStatus
 from timers.models import Timer, WorkflowDefinition
 
 _WORKFLOWS = UUID("9d3f3f0c-7a54-4a9e-9f5b-5d2c1f6e8a10")
-"""The name space of the ids by which workflows are flows."""
+"""The name space of the flow ids of workflows."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Something that can be started with an input.
+    """A workflow or timer that can be started with an input.
 
-    `action` and `template` make the body of a timer that does it, the input goes into the field `takes`.
+    A timer that starts it has this `action`, and `template` as its body, with the input in the field `takes`.
     """
 
     id: UUID
@@ -37,32 +37,32 @@ class Flow:
     template: Mapping[str, Any]
     takes: str
 
-    def body(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body of a timer that starts this with an input."""
-        return {**self.template, self.takes: dict(given)}
+    def body(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a timer that starts the flow with an input."""
+        return {**self.template, self.takes: dict(content)}
 
 
 _INPUTS = {"webhook": ("json", "text"), "workflow": ("input",)}
-"""Which timers are flows, and the fields of their bodies for which the input of a flow stands: in the first of them."""
+"""Actions whose timers are flows, with the body fields that the input replaces; it is put into the first one."""
 
 
 def find(user: Any, flow_id: UUID) -> Flow | None:
-    """Return the flow of that id that the user may know of."""
-    return _of_timer(user, flow_id) or _of_workflow_with_id(user, flow_id)
+    """Return the flow of this id that is visible to the user, None if there is none."""
+    return _from_timer(user, flow_id) or _workflow_by_id(user, flow_id)
 
 
 def of_workflows(user: Any) -> list[Flow]:
-    """Return the user's workflows as flows, by name; of the versions of one, the newest is started."""
+    """Return the user's workflows as flows, by name. A flow starts the newest version."""
     newest = WorkflowDefinition.objects.filter(owner=user).newest()
-    return [_of_workflow(each) for each in newest.select_related("owner").order_by("name")]
+    return [_from_workflow(definition) for definition in newest.select_related("owner").order_by("name")]
 
 
 def id_of_workflow(owner_id: int, name: str) -> UUID:
-    """Return the id by which a workflow is a flow: the same for all of its versions."""
+    """Return the flow id of a workflow, the same for all of its versions."""
     return uuid5(_WORKFLOWS, f"{owner_id}:{name}")
 
 
-def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
+def _from_timer(user: Any, timer_id: UUID) -> Flow | None:
     timers = Timer.objects.select_related("owner", "definition").exclude(status=TimerStatus.DELETED)
     timer = timers.filter(pk=timer_id, owner=user, action__in=_INPUTS).first()
     if timer is None or timer.definition is None:
@@ -82,16 +82,16 @@ def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
     )
 
 
-def _of_workflow_with_id(user: Any, flow_id: UUID) -> Flow | None:
-    """Return the workflow as a flow whose name makes this id; its document alone is read."""
+def _workflow_by_id(user: Any, flow_id: UUID) -> Flow | None:
+    """Return the flow of the workflow whose name yields this id. Only that workflow's document is read."""
     newest = WorkflowDefinition.objects.filter(owner=user).newest()
     names = newest.values_list("pk", "name").iterator()
     key = next((pk for pk, name in names if id_of_workflow(user.pk, name) == flow_id), None)
-    found = newest.select_related("owner").filter(pk=key).first() if key is not None else None
-    return _of_workflow(found) if found is not None else None
+    definition = newest.select_related("owner").filter(pk=key).first() if key is not None else None
+    return _from_workflow(definition) if definition is not None else None
 
 
-def _of_workflow(newest: WorkflowDefinition) -> Flow:
+def _from_workflow(newest: WorkflowDefinition) -> Flow:
     return Flow(
         id=id_of_workflow(newest.owner_id, newest.name),
         title=newest.name,

@@ -1,4 +1,4 @@
-"""How another dialect asked for a timer, and on whose consents it runs."""
+"""Origins of timers that another dialect created: the original document, and the app whose consents they use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timers.models import Timer, TimerOrigin
 
 
 def record(timer: Timer, *, document: Mapping[str, Any], client_id: UUID | None) -> None:
-    """Keep the document that a timer was made from, in the caller's transaction."""
+    """Store the document that a timer was created from, in the caller's transaction."""
     TimerOrigin.objects.update_or_create(
         timer=timer,
         defaults={"document": dict(document), "client_id": client_id, "body_digest": _digest(timer)},
@@ -20,13 +20,13 @@ def record(timer: Timer, *, document: Mapping[str, Any], client_id: UUID | None)
 
 
 def document_of(timer: Timer) -> dict[str, Any]:
-    """Return the document that a timer's present body was made from; an empty one when there is none."""
+    """Return the document that the timer's current body was created from, empty when there is none."""
     origin: TimerOrigin | None = getattr(timer, "origin", None)
     return dict(origin.document) if origin is not None and origin.body_digest == _digest(timer) else {}
 
 
-def hand_over(timer: Timer, *, client_id: UUID | None) -> None:
-    """Let a timer run on the consents of another app from now on; of None: with all rights of its owner."""
+def set_client(timer: Timer, *, client_id: UUID | None) -> None:
+    """Let a timer use the consents of another app from now on; None means all rights of its owner."""
     if not TimerOrigin.objects.filter(timer=timer).update(client_id=client_id) and client_id is not None:
         TimerOrigin.objects.create(timer=timer, client_id=client_id, body_digest="")
 

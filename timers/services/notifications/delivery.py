@@ -1,6 +1,6 @@
-"""Notices: stored inside the transaction that they report, sent by workers afterwards. The only writer of notices.
+"""The only writer of notifications: stored in the transaction of their cause, sent by workers afterwards.
 
-A notice is sent at least once: a worker that takes it holds it for a while, and another one takes over when it dies.
+A notification is delivered at least once: a worker takes it with a lease, and if that worker dies another one takes it.
 Its Message-ID or `webhook-id` is the same each time.
 """
 
@@ -33,21 +33,21 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
 INITIAL_DELAY_SECONDS = 240.0
-"""Seconds before the second attempt at most; doubled each time, the fifth comes half an hour to an hour later."""
+"""Maximum delay before the second attempt, doubled each time: the fifth comes half an hour to an hour later."""
 
 MAX_SUBJECT_LENGTH = 200
 MAX_ERROR_LENGTH = 1000
 
-MAX_TESTS = 5
-TESTS_COUNT_FOR = timedelta(minutes=10)
+MAX_TESTS_PER_PERIOD = 5
+TEST_PERIOD = timedelta(minutes=10)
 
 OWNER = "email"
-"""The word for the owner's own address."""
+"""Recipient that stands for the owner's own address."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
-    """Something to tell. `type` is a stable word for programs; `object_kind` and `object_id` say what it is about."""
+class Message:
+    """Content of a notification. `type` is a stable word; `object_kind` and `object_id` name the object it is about."""
 
     type: str
     subject: str
@@ -57,58 +57,58 @@ class News:
     object_id: UUID | None
 
 
-# Whom to tell
+# Recipients
 
 
 def mail_is_on() -> bool:
-    """Return whether this installation sends mail."""
+    """Return whether this installation sends e-mail."""
     return CHANNELS.get(OWNER).is_on()
 
 
 def announce(
-    news: News, *, owner: Any, words: Iterable[str], now: datetime, but_not: Collection[str] = ()
+    message: Message, *, owner: Any, recipients: Iterable[str], now: datetime, excluded: Collection[str] = ()
 ) -> list[Notice]:
-    """Store a notice for everyone named by these words, and wake who sends them, in the caller's transaction.
+    """Store a notification for each recipient in the caller's transaction, and queue its delivery; return them.
 
-    Nothing is stored for a channel that is off, an owner without an address, and the addresses `but_not`.
+    Channels that are off, an owner without an address, and the addresses in `excluded` are left out.
     """
     notices = [
         Notice(
             owner=owner,
             channel=kind,
             target=target,
-            type=news.type,
-            subject=" ".join(news.subject.split())[:MAX_SUBJECT_LENGTH],
-            text=news.text,
-            data=dict(news.data),
-            object_kind=news.object_kind,
-            object_id=news.object_id,
+            type=message.type,
+            subject=" ".join(message.subject.split())[:MAX_SUBJECT_LENGTH],
+            text=message.text,
+            data=dict(message.data),
+            object_kind=message.object_kind,
+            object_id=message.object_id,
             created_at=now,
             run_at=now,
             lease_until=now + NOTICES.message_lease,
         )
-        for kind, target in _recipients(words, owner=owner, but_not=but_not)
+        for kind, target in _recipients(recipients, owner=owner, excluded=excluded)
     ]
     Notice.objects.bulk_create(notices)
     queue.send([_message(notice.pk) for notice in notices])
     return notices
 
 
-def _recipients(words: Iterable[str], *, owner: Any, but_not: Collection[str]) -> list[tuple[str, str]]:
-    """Return (channel, target) of each address that is reached, each once."""
-    known = {address.casefold() for address in but_not}
-    recipients = []
-    for word in words:
+def _recipients(recipients: Iterable[str], *, owner: Any, excluded: Collection[str]) -> list[tuple[str, str]]:
+    """Return (channel, target) of the recipients, each address once."""
+    known = {address.casefold() for address in excluded}
+    targets = []
+    for recipient in recipients:
         try:
-            kind, target = channels.split(word)
-        except Invalid:  # stored by a version, or with a channel, that is gone
+            kind, target = channels.split(recipient)
+        except Invalid:  # stored by another version, or for a removed channel
             continue
         channel = CHANNELS.get(kind)
         address = channel.address(target, owner=owner) if channel.is_on() else ""
         if address and address.casefold() not in known:
             known.add(address.casefold())
-            recipients.append((kind, target))
-    return recipients
+            targets.append((kind, target))
+    return targets
 
 
 def _message(notice_id: UUID) -> str:
@@ -119,7 +119,7 @@ def _message(notice_id: UUID) -> str:
 
 
 def take(notice_id: UUID | str, *, now: datetime) -> Notice | None:
-    """Return a notice that is due, which the caller alone sends for a while; None when there is nothing to do."""
+    """Return a due notification, leased to the caller; None when there is nothing to send."""
     due = Notice.objects.filter(pk=notice_id, status=NoticeStatus.PENDING, run_at__lte=now)
     with sql.turn():
         if not due.take(until=now + NOTICES.lease, attempts=F("attempts") + 1):
@@ -127,23 +127,23 @@ def take(notice_id: UUID | str, *, now: datetime) -> Notice | None:
         notice = Notice.objects.select_related("owner").get(pk=notice_id)
         if notice.attempts <= MAX_ATTEMPTS:
             return notice
-        lost = ExternalError("Whoever sent it last did not report any more.", retryable=False, reason="lost")
+        lost = ExternalError("The worker that sent it last did not report back.", retryable=False, reason="lost")
         failed(notice, lost, now=now)
     return None
 
 
 def deliver(notice: Notice, *, now: datetime) -> ExternalError | None:
-    """Send a notice, outside any transaction; return the error with which it was refused, None when it was sent."""
+    """Deliver a notification, outside any transaction; return the error, None on success."""
     try:
         channel = CHANNELS.get(notice.channel)
         address = channel.address(notice.target, owner=notice.owner)
         if not address:
-            return ExternalError("The owner has no address any more.", retryable=False, reason="no_address")
+            return ExternalError("The owner no longer has an address.", retryable=False, reason="no_address")
         channel().deliver(_delivery(notice, address, now=now))
     except ExternalError as error:
         return error
     except Exception:
-        log.exception("A notice met a defect.", extra={"notice": str(notice.pk)})
+        log.exception("Delivery of a notification raised an unexpected error.", extra={"notice": str(notice.pk)})
         return ExternalError("Something went wrong here; it was logged.", retryable=False, reason="defect")
     return None
 
@@ -166,12 +166,12 @@ def _delivery(notice: Notice, address: str, *, now: datetime) -> Delivery:
 
 
 def sent(notice: Notice, *, now: datetime) -> bool:
-    """Record that a notice was sent; return False when it was not ours any more."""
+    """Record that a notification was delivered; return False when another worker holds it."""
     return _ours(notice).release(status=NoticeStatus.SENT, sent_at=now, error_message=None) == 1
 
 
 def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
-    """Record that a notice was refused, and when it is tried again, if it is; return False when it was not ours."""
+    """Record a failed delivery and the time of the next attempt, if any; return False when another worker holds it."""
     message = error.message.replace("\x00", "")[:MAX_ERROR_LENGTH]
     if error.retryable and notice.attempts < MAX_ATTEMPTS:
         delay = backoff.delay(notice.attempts, base=INITIAL_DELAY_SECONDS, random=random.random())
@@ -184,17 +184,17 @@ def failed(notice: Notice, error: ExternalError, *, now: datetime) -> bool:
             "channel": notice.channel,
             "reason": error.reason,
         }
-        log.warning("A notice was given up.", extra=about)
+        log.warning("A notification was given up.", extra=about)
     return was_ours
 
 
 def _ours(notice: Notice) -> NoticeQuerySet:
-    """Return the notice, if it still waits for the attempt that was taken."""
+    """Return the notification, if it still waits for the attempt that was taken."""
     return Notice.objects.filter(pk=notice.pk, status=NoticeStatus.PENDING, attempts=notice.attempts)
 
 
 def repeat_due(*, now: datetime) -> int:
-    """Send messages again for notices that are due and that nobody has taken; return how many."""
+    """Queue again the notifications that are due and not leased; return their number."""
     if not Notice.objects.filter(lease_until__lte=now).exists():
         return 0
     with sql.turn():
@@ -203,11 +203,11 @@ def repeat_due(*, now: datetime) -> int:
     return len(due)
 
 
-# Trying it
+# Tests
 
 
 def send_test(owner: Any, *, now: datetime) -> None:
-    """Send the owner a notice at once, once. Raises Invalid, Conflict or ExternalError when it did not arrive."""
+    """Send the owner a test notification at once, without retries. Raises Invalid, Conflict or ExternalError."""
     notice = _store_test(owner, now=now)
     error = deliver(notice, now=now)
     if error is None:
@@ -218,22 +218,22 @@ def send_test(owner: Any, *, now: datetime) -> None:
 
 
 def _store_test(owner: Any, *, now: datetime) -> Notice:
-    """Keep the test as a notice that is taken already, for the last time."""
+    """Store the test as a notification that is already leased, for its last attempt."""
     if not owner.email:
         raise Invalid({"": "Give an e-mail address first."})
     with transaction.atomic():
-        before = Notice.objects.filter(owner=owner, type="test", created_at__gt=now - TESTS_COUNT_FOR)
-        if before.count() >= MAX_TESTS:
+        before = Notice.objects.filter(owner=owner, type="test", created_at__gt=now - TEST_PERIOD)
+        if before.count() >= MAX_TESTS_PER_PERIOD:
             log.info(
                 "A limit was reached.", extra={"event": "limit.reached", "limit": "test_mails", "user_id": owner.pk}
             )
-            raise Conflict("Those were many tests. Wait ten minutes and try again.")
+            raise Conflict("Too many tests. Wait ten minutes and try again.")
         return Notice.objects.create(
             owner=owner,
             channel=OWNER,
             type="test",
-            subject="Notices from Timers arrive here",
-            text=f"You asked for this test on your account's page.\n\n{settings.TIMERS_BASE_URL}/account/\n",
+            subject="Test notification from Timers",
+            text=f"You requested this test on your account page.\n\n{settings.TIMERS_BASE_URL}/account/\n",
             object_kind="account",
             created_at=now,
             attempts=MAX_ATTEMPTS,

@@ -1,6 +1,6 @@
-"""What is told of the ends of transfers and executions, to whom and in which words (docs/policies.md, Notices).
+"""Notifications about ended transfers and executions: recipients and texts (docs/policies.md, Notices).
 
-What was recorded stands, whatever goes wrong in telling of it.
+An error while notifying never undoes what was recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from timers.models import Execution, Transfer, TransferItem
 from timers.services import signals
 from timers.services.attempt_values import EndedExecution
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import News
+from timers.services.notifications.delivery import Message
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ _SWITCHES = {TransferStatus.SUCCEEDED: "notify_on_succeeded", TransferStatus.FAI
 
 
 @contextmanager
-def _without_harm() -> Iterator[None]:
+def _errors_logged() -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
     except Exception:
-        log.exception("Nobody was told how something ended.")
+        log.exception("A notification could not be stored.")
 
 
 # Transfers
@@ -47,16 +47,16 @@ def _without_harm() -> Iterator[None]:
 
 @receiver(signals.transfer_ended)
 def announce_transfer(transfer: Transfer, figures: Mapping[str, Any], now: datetime, **_: Any) -> None:
-    """Tell the owner how a transfer ended, where its options ask for it; `figures` are its counts."""
-    if not _tells(transfer) or not delivery.mail_is_on():
+    """Notify the owner of a transfer's end, if its options say so; `figures` are its counts."""
+    if not _notifies(transfer) or not delivery.mail_is_on():
         return
-    with _without_harm():
+    with _errors_logged():
         if not _is_tried_again(transfer):
-            news = _news_of_transfer(transfer, figures=figures)
-            delivery.announce(news, owner=transfer.owner, words=[delivery.OWNER], now=now)
+            message = _transfer_message(transfer, figures=figures)
+            delivery.announce(message, owner=transfer.owner, recipients=[delivery.OWNER], now=now)
 
 
-def _tells(transfer: Transfer) -> bool:
+def _notifies(transfer: Transfer) -> bool:
     switch = _SWITCHES.get(TransferStatus(transfer.status))
     if switch is None or transfer.options.get("dry_run"):
         return False
@@ -70,15 +70,15 @@ def _is_tried_again(transfer: Transfer) -> bool:
     return Execution.objects.filter(pk=transfer.execution_id, status=ExecutionStatus.RETRYING).exists()
 
 
-def _news_of_transfer(transfer: Transfer, *, figures: Mapping[str, Any]) -> News:
+def _transfer_message(transfer: Transfer, *, figures: Mapping[str, Any]) -> Message:
     noun = "Deletion" if transfer.kind == "delete" else "Transfer"
-    which = _short(transfer.label) or f"in {_short(transfer.source.display_name)}"
-    ended = f"{noun} {which} {transfer.status}"
+    name = _short(transfer.label) or f"in {_short(transfer.source.display_name)}"
+    ended = f"{noun} {name} {transfer.status}"
     counted = _counted(transfer)
     about = counted if transfer.status == TransferStatus.SUCCEEDED else _first_line(transfer.error_message)
     link = _link(f"/transfers/{transfer.pk}/")
-    lines = [*_places(transfer), ("Done", counted), *_troubles(transfer)]
-    return News(
+    lines = [*_places(transfer), ("Done", counted), *_problems(transfer)]
+    return Message(
         type=f"transfer.{transfer.status}",
         subject=f"{ended}: {about}",
         text=_text(f"{ended}.", lines, link),
@@ -112,17 +112,17 @@ def _places(transfer: Transfer) -> list[tuple[str, str]]:
     places = [("In" if transfer.kind == "delete" else "From", transfer.source, first and first.source_path)]
     if transfer.destination is not None and transfer.kind != "delete":
         places.append(("To", transfer.destination, first and first.destination_path))
-    return [(word, f"{place.display_name}, {path or '/'}{rest}") for word, place, path in places]
+    return [(label, f"{place.display_name}, {path or '/'}{rest}") for label, place, path in places]
 
 
-def _troubles(transfer: Transfer) -> list[tuple[str, str]]:
-    found = [
+def _problems(transfer: Transfer) -> list[tuple[str, str]]:
+    lines = [
         ("Left as they were", f"{transfer.files_skipped:,}" if transfer.files_skipped else ""),
         ("Failed", f"{transfer.files_failed:,}" if transfer.files_failed else ""),
         ("Faults", f"{transfer.faults:,}" if transfer.faults else ""),
         ("What went wrong", (transfer.error_message or "")[:MAX_ERROR_LENGTH]),
     ]
-    return [pair for pair in found if pair[1]]
+    return [pair for pair in lines if pair[1]]
 
 
 # Executions
@@ -136,71 +136,81 @@ def announce_executions(
     now: datetime,
     **_: Any,
 ) -> None:
-    """Tell whom the timers' policies name of first failures, of pauses, and of the success that follows failures.
+    """Notify the recipients of the timers' policies of first failures, pauses, and successes after failures.
 
-    `failures` are those in a row of each timer before these ends, which come in their order; `paused` are the reasons
-    by execution whose end paused its timer.
+    `ended` is in the order of the ends. `failures` is each timer's number of failures in a row before them. `paused`
+    holds the reasons of pauses, by the execution whose end paused its timer.
     """
-    standing = dict(failures)
-    for each in ended:
-        before = standing[each.begun.timer_id]
-        standing[each.begun.timer_id] = after = each.failures_after(before)
-        reason = paused.get(each.begun.execution_id)
+    failures_by_timer = dict(failures)
+    for execution in ended:
+        before = failures_by_timer[execution.begun.timer_id]
+        failures_by_timer[execution.begun.timer_id] = after = execution.failures_after(before)
+        reason = paused.get(execution.begun.execution_id)
         if reason is not None or (before == 0) != (after == 0):
-            with _without_harm():
-                _tell(each, before=before, after=after, reason=reason, now=now)
+            with _errors_logged():
+                _announce_execution(execution, before=before, after=after, reason=reason, now=now)
 
 
-def _tell(each: EndedExecution, *, before: int, after: int, reason: str | None, now: datetime) -> None:
-    """Announce it to whom the policy names; not to the owner's address where the transfer has told it already."""
-    what = each.begun.instructions
-    owner: Any = get_user_model().objects.get(pk=what.owner_id)
-    but_not = [owner.email] if reason is None and _transfer_tells(each.outcome.transfer_id) else []
+def _announce_execution(
+    execution: EndedExecution, *, before: int, after: int, reason: str | None, now: datetime
+) -> None:
+    """Notify the recipients of the policy, except the owner if the transfer's own notification goes there."""
+    definition = execution.begun.instructions
+    owner: Any = get_user_model().objects.get(pk=definition.owner_id)
+    excluded = [owner.email] if reason is None and _transfer_notifies(execution.outcome.transfer_id) else []
     if reason is not None:
-        news = _paused(each, after, reason)
+        message = _paused(execution, after, reason)
     else:
-        news = _failed(each, after) if after else _works_again(each, before)
-    delivery.announce(news, owner=owner, words=what.notify, now=now, but_not=but_not)
+        message = _failed(execution, after) if after else _works_again(execution, before)
+    delivery.announce(message, owner=owner, recipients=definition.notify, now=now, excluded=excluded)
 
 
-def _transfer_tells(transfer_id: UUID | None) -> bool:
+def _transfer_notifies(transfer_id: UUID | None) -> bool:
     transfer = Transfer.objects.filter(pk=transfer_id).first() if transfer_id is not None else None
-    return transfer is not None and _tells(transfer)
+    return transfer is not None and _notifies(transfer)
 
 
-def _failed(each: EndedExecution, failures: int) -> News:
-    name, error = _short(each.begun.instructions.name), each.outcome.error_message
-    first = f"The timer {name} failed after {formatting.count_of(each.begun.attempt, 'attempt')}."
-    last = "Further failures in a row are not told; that it works again is."
-    return _news(each, "failed", f"Timer {name} failed: {_first_line(error)}", first, last, failures=failures)
+def _failed(execution: EndedExecution, failures: int) -> Message:
+    name, error = _short(execution.begun.instructions.name), execution.outcome.error_message
+    first = f"The timer {name} failed after {formatting.count_of(execution.begun.attempt, 'attempt')}."
+    last = "You get no notification of further failures in a row, but one when the timer works again."
+    return _execution_message(
+        execution, "failed", f"Timer {name} failed: {_first_line(error)}", first, last, failures=failures
+    )
 
 
-def _paused(each: EndedExecution, failures: int, reason: str) -> News:
-    name = _short(each.begun.instructions.name)
+def _paused(execution: EndedExecution, failures: int, reason: str) -> Message:
+    name = _short(execution.begun.instructions.name)
     first = f"The timer {name} is paused. {reason}"
-    cooldown = each.begun.instructions.breaker_cooldown_seconds
-    if cooldown is None or each.outcome.pause_timer is not None:
-        last = "It starts nothing more until somebody resumes it."
+    cooldown = execution.begun.instructions.breaker_cooldown_seconds
+    if cooldown is None or execution.outcome.pause_timer is not None:
+        last = "It does not run until somebody resumes it."
     else:
         rest = formatting.duration_words(cooldown)
-        last = f"After {rest} one run is let through to try; its success lets the timer go on."
-    return _news(each, "paused", f"Timer {name} is paused: {reason}", first, last, failures=failures, reason=reason)
+        last = f"After {rest} one run is tried. If it succeeds, the timer continues."
+    return _execution_message(
+        execution, "paused", f"Timer {name} is paused: {reason}", first, last, failures=failures, reason=reason
+    )
 
 
-def _works_again(each: EndedExecution, failures: int) -> News:
-    name = _short(each.begun.instructions.name)
+def _works_again(execution: EndedExecution, failures: int) -> Message:
+    name = _short(execution.begun.instructions.name)
     first = f"The timer {name} works again, after {formatting.count_of(failures, 'failure')} in a row."
-    return _news(each, "works_again", f"Timer {name} works again", first, "", failures=0, failures_before=failures)
+    return _execution_message(
+        execution, "works_again", f"Timer {name} works again", first, "", failures=0, failures_before=failures
+    )
 
 
-def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, **data: Any) -> News:
-    begun, outcome = each.begun, each.outcome
+def _execution_message(
+    execution: EndedExecution, kind: str, subject: str, first: str, last: str, **data: Any
+) -> Message:
+    begun, outcome = execution.begun, execution.outcome
     link = _link(f"/executions/{begun.execution_id}/")
     lines = [("Planned for", f"{begun.scheduled_for:%Y-%m-%d %H:%M:%S} UTC")]
     if outcome.error_message:
         lines.append(("What went wrong", outcome.error_message[:MAX_ERROR_LENGTH]))
-    return News(
-        type=f"timer.{word}",
+    return Message(
+        type=f"timer.{kind}",
         subject=subject,
         text=_text(first, lines, f"{link}\n\n{last}" if last else link),
         data={
@@ -208,7 +218,7 @@ def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, 
             "timer_id": str(begun.timer_id),
             "name": begun.instructions.name,
             "execution_id": str(begun.execution_id),
-            "status": each.status,
+            "status": execution.status,
             "scheduled_for": begun.scheduled_for.isoformat(),
             "attempt": begun.attempt,
             "error_message": outcome.error_message and outcome.error_message[:MAX_ERROR_LENGTH],
@@ -221,11 +231,11 @@ def _news(each: EndedExecution, word: str, subject: str, first: str, last: str, 
     )
 
 
-# Words
+# Text
 
 
 def _text(first: str, lines: Iterable[tuple[str, str]], last: str) -> str:
-    return "\n".join([first, "", *(f"{word}: {value}" for word, value in lines), "", last, ""])
+    return "\n".join([first, "", *(f"{label}: {value}" for label, value in lines), "", last, ""])
 
 
 def _link(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Accounts: the first one of an empty database, and where the people behind them are told things."""
+"""Accounts: the first one of an empty database, passwords, and e-mail addresses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from timers.services.people import tokens
 
 @dataclass(frozen=True)
 class FirstAccount:
-    """What the operator is shown once."""
+    """Credentials of the first account, shown to the operator only once."""
 
     username: str
     password: str
@@ -29,7 +29,10 @@ class FirstAccount:
 
 
 def make_first(*, now: datetime) -> FirstAccount | None:
-    """Make an administrator with a token from the settings, random where they say nothing; None if anybody exists."""
+    """Create an administrator with a token; return None if there are users already.
+
+    Password and token come from the settings, or are random.
+    """
     users = get_user_model().objects
     with transaction.atomic():
         if users.exists():
@@ -43,9 +46,9 @@ def make_first(*, now: datetime) -> FirstAccount | None:
 
 
 def change_password(user: Any, *, present: str, new: str, now: datetime) -> None:
-    """Keep a new password; raises Invalid naming `present` when that is wrong, `new` when it is too easy to guess."""
+    """Store a new password. Raises Invalid naming `present` when that is wrong, `new` when it is too easy to guess."""
     if not user.check_password(present):
-        raise Invalid({"present": "This is not your present password."})
+        raise Invalid({"present": "This is not your current password."})
     try:
         validate_password(new, user)
     except ValidationError as error:
@@ -57,7 +60,7 @@ def change_password(user: Any, *, present: str, new: str, now: datetime) -> None
 
 
 def change_address(user: Any, *, email: str, now: datetime) -> None:
-    """Keep the e-mail address of a user, empty for none; raises Invalid naming `email`."""
+    """Store the e-mail address of a user, empty for none; raises Invalid naming `email`."""
     try:
         user.email = CHANNELS.get("email").clean_target(email.strip(), owner=user)
     except Invalid as error:

@@ -1,4 +1,4 @@
-"""Apps that act for people: which ones are known, how they register and prove who they are."""
+"""OAuth2 clients (apps): known ones, registration, and authentication."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ KNOWN = {
     UUID("bc77d044-1f42-46cc-9702-87f756cd08a6"): "Timer command line",
     UUID("95fdeba8-fac2-42bd-a357-e068d82ff78e"): "Globus CLI",
 }
-"""Apps that come with released programs; they keep no secret."""
+"""Apps of released programs. They have no secret."""
 
-MAX_PER_HOUR = 1_000
+MAX_REGISTRATIONS_PER_HOUR = 1_000
 
 
 @dataclass(frozen=True)
 class App:
-    """A program that asks for tokens. `secret` says whether it can keep one; `owner` whom it acts as by itself."""
+    """A program that requests tokens. `secret`: it has one. `owner`: the user it acts as without a consent."""
 
     client_id: str
     name: str
@@ -38,19 +38,19 @@ class App:
 
 
 def find(client_id: object) -> App | None:
-    """Return the app with this id; any UUID that nobody registered is an app without a secret, known by its id alone.
+    """Return the app with this id. An unregistered UUID is an app without a secret, known only by its id.
 
-    None for what is no UUID, and for keys that were revoked.
+    Return None for other text, and for revoked keys.
     """
     key = validation.uuid(client_id)
     if key is None:
         return None
     if key in KNOWN:
         return App(str(key), KNOWN[key])
-    held = ClientKey.objects.select_related("owner").filter(client_id=key).first()
-    if held is not None:
-        usable = held.revoked_at is None and held.owner.is_active
-        return App(str(key), held.name, secret=True, owner=held.owner) if usable else None
+    client_key = ClientKey.objects.select_related("owner").filter(client_id=key).first()
+    if client_key is not None:
+        usable = client_key.revoked_at is None and client_key.owner.is_active
+        return App(str(key), client_key.name, secret=True, owner=client_key.owner) if usable else None
     registered = RegisteredApp.objects.filter(client_id=key).first()
     if registered is not None:
         return App(str(key), registered.name, secret=True)
@@ -58,13 +58,13 @@ def find(client_id: object) -> App | None:
 
 
 def authenticate(client_id: object, secret: str, *, now: datetime) -> App | None:
-    """Return the app when the pair fits."""
+    """Return the app if id and secret are right, else None."""
     key = validation.uuid(client_id)
     if key is None or not secret:
         return None
-    held = tokens.authenticate_key(key, secret, now=now)
-    if held is not None:
-        return App(str(key), held.name, secret=True, owner=held.owner)
+    client_key = tokens.authenticate_key(key, secret, now=now)
+    if client_key is not None:
+        return App(str(key), client_key.name, secret=True, owner=client_key.owner)
     registered = RegisteredApp.objects.filter(client_id=key).first()
     if registered is None or not hmac.compare_digest(registered.digest, tokens.digest(secret)):
         return None
@@ -73,11 +73,11 @@ def authenticate(client_id: object, secret: str, *, now: datetime) -> App | None
 
 
 def register(*, name: object, template_id: str, now: datetime) -> tuple[RegisteredApp, str]:
-    """Return a new app and its secret, which is shown this once.
+    """Create an app and return it with its secret, which is shown only once.
 
-    Anybody may ask, so there is a limit. Raises Invalid naming name, Conflict when too many registered lately.
+    Anybody may register one, so there is a limit. Raises Invalid naming name, Conflict when the limit is reached.
     """
-    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MAX_PER_HOUR:
+    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MAX_REGISTRATIONS_PER_HOUR:
         raise Conflict("Too many apps registered within an hour; try again later.", code="too_many_apps")
     secret = secrets.token_urlsafe(32)
     app = RegisteredApp.objects.create(
@@ -86,11 +86,11 @@ def register(*, name: object, template_id: str, now: datetime) -> tuple[Register
     return app, secret
 
 
-def forget(client_id: UUID) -> bool:
-    """Take away an app that registered itself, with all that people granted to it; return whether there was one."""
+def unregister(client_id: UUID) -> bool:
+    """Delete an app that registered itself, with its tokens and consents; return whether there was one."""
     with transaction.atomic():
-        gone, _ = RegisteredApp.objects.filter(client_id=client_id).delete()
-        if gone:
+        deleted, _ = RegisteredApp.objects.filter(client_id=client_id).delete()
+        if deleted:
             Token.objects.filter(client_id=client_id).delete()
             Consent.objects.filter(client_id=client_id).delete()
-    return bool(gone)
+    return bool(deleted)

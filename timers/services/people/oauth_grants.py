@@ -1,7 +1,7 @@
-"""Tokens that apps get: a code when somebody agrees, exchanged for access and refresh tokens, one per resource server.
+"""Tokens of apps: a code when a user consents, exchanged for access and refresh tokens, one per resource server.
 
-All that comes from one agreement shares its `grant`. A code serves once. A refresh token is followed by a new one, and
-serves until that has been used: an answer that got lost, or that nobody kept, logs nobody out.
+All tokens of one consent share its `grant`. A code is valid once. A refresh token is replaced by a new one, but stays
+valid until the new one has been used: a lost answer logs nobody out.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from timers.services import events
 from timers.services.people import consents
 from timers.services.people import tokens as access
 
-CODE_LASTS = timedelta(minutes=10)
-ACCESS_LASTS = timedelta(hours=48)
-REFRESH_LASTS = timedelta(days=180)
-REPEAT_IS_HARMLESS = timedelta(minutes=1)
-"""So long after a code or refresh token was used up, using it again is taken for a repetition, later for theft."""
-UNUSED_KEPT = timedelta(hours=1)
-"""How long a new refresh token waits to be used when the one before is used again."""
+CODE_LIFETIME = timedelta(minutes=10)
+ACCESS_LIFETIME = timedelta(hours=48)
+REFRESH_LIFETIME = timedelta(days=180)
+REUSE_GRACE = timedelta(minutes=1)
+"""Time after its use in which a second use of a code or refresh token counts as a repetition, and later as theft."""
+UNUSED_REFRESH_RETENTION = timedelta(hours=1)
+"""Age up to which an unused refresh token is kept when the one before it is used again."""
 
 
 @dataclass(frozen=True)
-class Issued:
-    """What an app is told of the tokens for one resource server, this once."""
+class IssuedTokens:
+    """New tokens for one resource server; their texts are shown only once. `expires_in` is in seconds."""
 
     resource_server: str
     scopes: tuple[str, ...]
@@ -41,19 +41,19 @@ class Issued:
     expires_in: int
 
 
-def agree(
+def authorize(
     *,
     owner: Any,
     client_id: str,
     name: str,
-    wanted: Iterable[scopes.Scope],
+    requested: Iterable[scopes.Scope],
     offline: bool,
     code: str,
     details: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Note that somebody lets an app do this, and keep the code that it will exchange. Raises Invalid naming scope."""
-    granted = scopes.merge(wanted)
+    """Store a user's consent for an app, and the code that the app will exchange. Raises Invalid naming scope."""
+    granted = scopes.merge(requested)
     with transaction.atomic():
         consents.grant(owner=owner, client_id=client_id, granted=granted, allows_refresh=offline, now=now)
         Token.objects.create(
@@ -67,52 +67,52 @@ def agree(
             grant=uuid4(),
             details={**details, "offline": offline},
             created_at=now,
-            expires_at=now + CODE_LASTS,
+            expires_at=now + CODE_LIFETIME,
         )
         events.record("app_let_in", now=now, by=owner, owner=owner, object_id=UUID(client_id), text=name)
 
 
 def find(text: str, *, kind: str, client_id: str, now: datetime) -> Token | None:
-    """Return the code or refresh token of that app if it is still good; one that comes back later ends its grant."""
-    held = Token.objects.filter(digest=access.digest(text), kind=kind, client_id=client_id)
-    found = held.select_related("owner").first()
-    if found is None or not found.owner.is_active:
+    """Return the valid code or refresh token of an app, None if there is none. A late second use revokes its grant."""
+    matching = Token.objects.filter(digest=access.digest(text), kind=kind, client_id=client_id)
+    token = matching.select_related("owner").first()
+    if token is None or not token.owner.is_active:
         return None
-    if found.revoked_at is not None:
-        if found.revoked_at + REPEAT_IS_HARMLESS < now and found.grant is not None:
-            end(found.grant, now=now)
+    if token.revoked_at is not None:
+        if token.revoked_at + REUSE_GRACE < now and token.grant is not None:
+            revoke_grant(token.grant, now=now)
         return None
-    return None if found.expires_at is not None and found.expires_at <= now else found
+    return None if token.expires_at is not None and token.expires_at <= now else token
 
 
-def exchange(held: Token, *, names: Iterable[str] | None = None, now: datetime) -> list[Issued]:
-    """Use a code or a refresh token; return what comes of it. Raises Conflict when it was used up meanwhile."""
-    again = held.kind == access.REFRESH
+def exchange(token: Token, *, names: Iterable[str] | None = None, now: datetime) -> list[IssuedTokens]:
+    """Exchange a code or refresh token for new tokens; return them. Raises Conflict when it was used meanwhile."""
+    is_refresh = token.kind == access.REFRESH
     with transaction.atomic():
-        used = {"expires_at": now + REFRESH_LASTS} if again else {"revoked_at": now}
-        if not Token.objects.filter(pk=held.pk, revoked_at__isnull=True).update(last_used_at=now, **used):
+        used = {"expires_at": now + REFRESH_LIFETIME} if is_refresh else {"revoked_at": now}
+        if not Token.objects.filter(pk=token.pk, revoked_at__isnull=True).update(last_used_at=now, **used):
             raise Conflict("This was used already.")
-        if again:
-            _follow(held, now=now)
+        if is_refresh:
+            _rotate(token, now=now)
         return issue(
-            owner=held.owner,
-            client_id=str(held.client_id),
-            name=held.name,
-            names=held.scopes if names is None else names,
-            kept=held.scopes,
-            refresh=again or bool(held.details.get("offline")),
-            follows=held if again else None,
-            grant=held.grant,
+            owner=token.owner,
+            client_id=str(token.client_id),
+            name=token.name,
+            names=token.scopes if names is None else names,
+            kept=token.scopes,
+            refresh=is_refresh or bool(token.details.get("offline")),
+            follows=token if is_refresh else None,
+            grant=token.grant,
             now=now,
         )
 
 
-def _follow(held: Token, *, now: datetime) -> None:
-    """End the refresh token that this one, which is used now, came after; drop earlier ones that nobody kept."""
-    before = held.details.get("follows")
+def _rotate(token: Token, *, now: datetime) -> None:
+    """Revoke the predecessor of a refresh token that is used now; delete its unused successors of earlier uses."""
+    before = token.details.get("follows")
     Token.objects.filter(pk=before, revoked_at__isnull=True).update(revoked_at=now)
-    after = Token.objects.filter(grant=held.grant, details__follows=str(held.pk), last_used_at__isnull=True)
-    after.filter(kind=access.REFRESH, created_at__lt=now - UNUSED_KEPT).delete()
+    after = Token.objects.filter(grant=token.grant, details__follows=str(token.pk), last_used_at__isnull=True)
+    after.filter(kind=access.REFRESH, created_at__lt=now - UNUSED_REFRESH_RETENTION).delete()
 
 
 def issue(
@@ -126,50 +126,50 @@ def issue(
     now: datetime,
     kept: Iterable[str] | None = None,
     follows: Token | None = None,
-) -> list[Issued]:
-    """Return new tokens for these scopes, one per resource server. A refresh token keeps the scopes of its server.
+) -> list[IssuedTokens]:
+    """Create and return tokens for these scopes, one per resource server. A refresh token keeps its server's scopes.
 
-    `follows` is the refresh token that the new one comes after.
+    `follows` is the refresh token that the new one replaces.
     """
     details = {} if follows is None else {"follows": str(follows.pk)}
     issued = []
     groups = scopes.by_server(names)
-    keeping = scopes.by_server(names if kept is None else kept)
+    refresh_scopes = scopes.by_server(names if kept is None else kept)
     with transaction.atomic():
         for server, group in groups.items():
             common = {"owner": owner, "name": name, "client_id": client_id, "resource_server": server, "grant": grant}
-            text = access.issue(kind=access.ACCESS, scopes=group, lasts=ACCESS_LASTS, now=now, **common)
-            again = None
+            text = access.issue(kind=access.ACCESS, scopes=group, lifetime=ACCESS_LIFETIME, now=now, **common)
+            refresh_text = None
             if refresh:
-                again = access.issue(
+                refresh_text = access.issue(
                     kind=access.REFRESH,
-                    scopes=keeping[server],
-                    lasts=REFRESH_LASTS,
+                    scopes=refresh_scopes[server],
+                    lifetime=REFRESH_LIFETIME,
                     now=now,
                     details=details,
                     **common,
                 )
-            issued.append(Issued(server, tuple(group), text, again, int(ACCESS_LASTS.total_seconds())))
+            issued.append(IssuedTokens(server, tuple(group), text, refresh_text, int(ACCESS_LIFETIME.total_seconds())))
     return issued
 
 
 def revoke(text: str, *, now: datetime) -> None:
-    """End the token with this text, and the access tokens that came of it when it is a refresh token.
+    """Revoke the token with this text and, for a refresh token, the access tokens issued with it.
 
-    Whoever holds a token may end it; one that does not exist is ended already.
+    Anybody who has a token may revoke it. An unknown token is no error.
     """
-    held = Token.objects.select_related("owner").filter(digest=access.digest(text)).exclude(kind=access.CODE).first()
-    if held is None:
+    token = Token.objects.select_related("owner").filter(digest=access.digest(text)).exclude(kind=access.CODE).first()
+    if token is None:
         return
-    if held.kind == access.PERSONAL:
-        access.revoke_token(held, by=held.owner, now=now)
+    if token.kind == access.PERSONAL:
+        access.revoke_token(token, by=token.owner, now=now)
         return
-    same = Token.objects.filter(pk=held.pk)
-    if held.kind == access.REFRESH and held.grant is not None:
-        same = Token.objects.filter(grant=held.grant, resource_server=held.resource_server)
-    same.filter(revoked_at__isnull=True).update(revoked_at=now)
+    related = Token.objects.filter(pk=token.pk)
+    if token.kind == access.REFRESH and token.grant is not None:
+        related = Token.objects.filter(grant=token.grant, resource_server=token.resource_server)
+    related.filter(revoked_at__isnull=True).update(revoked_at=now)
 
 
-def end(grant: UUID, *, now: datetime) -> None:
-    """End all tokens that came of one agreement."""
+def revoke_grant(grant: UUID, *, now: datetime) -> None:
+    """Revoke all tokens of one grant."""
     Token.objects.filter(grant=grant, revoked_at__isnull=True).update(revoked_at=now)

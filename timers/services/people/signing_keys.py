@@ -1,4 +1,4 @@
-"""The key by which this site vouches for who logged in. Made when first needed; all processes share it."""
+"""The RSA key that signs id tokens. It is created when first needed and shared by all processes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from timers.models import SigningKey
 
-IDENTITIES = "identities"
-BITS = 2048
+PURPOSE = "identities"
+KEY_BITS = 2048
 
 
 @dataclass(frozen=True)
 class RsaKey:
-    """An RSA key; `id` names it where several may be known."""
+    """An RSA key with its id."""
 
     id: str
     private: rsa.RSAPrivateKey
 
 
 def key(*, now: datetime) -> RsaKey:
-    """Return the key, made if there is none yet; of several processes that make one at once, one wins."""
-    row = SigningKey.objects.filter(purpose=IDENTITIES).first()
+    """Return the key; create it if there is none. If several processes create one at once, one wins."""
+    row = SigningKey.objects.filter(purpose=PURPOSE).first()
     if row is None:
-        made = {"private": _made(), "created_at": now}
-        row, _ = SigningKey.objects.get_or_create(purpose=IDENTITIES, defaults=made)
+        generated = {"private": _generate(), "created_at": now}
+        row, _ = SigningKey.objects.get_or_create(purpose=PURPOSE, defaults=generated)
         row.refresh_from_db()
     stored: Any = row.private
     private = serialization.load_pem_private_key(stored["pem"].encode(), password=None)
@@ -36,8 +36,8 @@ def key(*, now: datetime) -> RsaKey:
     return RsaKey(str(row.key_id), private)
 
 
-def _made() -> dict[str, str]:
-    private = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+def _generate() -> dict[str, str]:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from timers.code_timers import DeclarationError, Registered, declared_in, place_of, services_in
+from timers.code_timers import DeclarationError, RegisteredFunction, declared_in, place_of, services_in
 from timers.errors import Invalid
 from timers.lifecycle import TimerStatus
 from timers.models import Definition, Timer, sql
@@ -40,12 +40,12 @@ _loading = threading.Lock()
 class Declarations:
     """Declared functions and services of this installation, by name, and the modules that were loaded."""
 
-    functions: dict[str, Registered]
+    functions: dict[str, RegisteredFunction]
     services: dict[str, type]
     modules: frozenset[str]
 
 
-def registered() -> dict[str, Registered]:
+def registered() -> dict[str, RegisteredFunction]:
     """Return the functions that timers of type `code` can name; raises DeclarationError for two of one name."""
     return _declarations().functions
 
@@ -62,7 +62,7 @@ def _declarations() -> Declarations:
 
 @lru_cache(maxsize=1)
 def _load() -> Declarations:
-    functions: dict[str, Registered] = {}
+    functions: dict[str, RegisteredFunction] = {}
     services: dict[str, type] = {}
     modules = list(_modules())
     for module in modules:
@@ -152,7 +152,7 @@ def _declared() -> Any:
     )
 
 
-def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
+def _sync_one(entry: RegisteredFunction, *, owner: Any, now: datetime) -> Timer:
     existing = timer_of(entry.name)
     fields = {
         "name": entry.name,
@@ -171,7 +171,7 @@ def _sync_one(entry: Registered, *, owner: Any, now: datetime) -> Timer:
         raise DeclarationError(f"{entry.declaration.place}: {error.message}") from error
 
 
-def _make(entry: Registered, fields: dict[str, Any], *, owner: Any, now: datetime) -> Timer:
+def _make(entry: RegisteredFunction, fields: dict[str, Any], *, owner: Any, now: datetime) -> Timer:
     timer = timers.create(owner=owner, action="code", tags={DECLARED: entry.module}, now=now, **fields)
     if entry.declaration.eager and entry.declaration.cron is not None:
         timers.run_now(timer, by=None, now=now)

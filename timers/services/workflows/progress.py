@@ -20,8 +20,8 @@ from timers.models import WorkflowRun, WorkflowStep
 from timers.models.leases import STEPS
 from timers.services.workflows.unit_of_work import UnitOfWork
 from timers.workflow_rules import definitions, steps, waits
-from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
-from timers.workflow_rules.steps import Next, Passed, RunEnd, RunState, Then
+from timers.workflow_rules.definitions import BUILT_IN_TYPES, TaskType
+from timers.workflow_rules.steps import FollowUp, NextStep, PassedStep, RunEnd, RunState
 
 MAX_REASON_LENGTH = 10_000
 
@@ -54,17 +54,17 @@ def end_step(
     patience = writing.patience_of(run.owner_id, step.name)
     retries = patience.retries if step.most_retries is None else step.most_retries
     verdict = steps.judge(
-        status, optional=step.optional, retries=step.retries, most=retries, patience=patience, overdue=overdue
+        status, optional=step.optional, retries=step.retries, most=retries, rule=patience, overdue=overdue
     )
     if output is not None:
         step.output = storable.cleaned(dict(output))
     step.reason = None if reason is None else storable.cleaned(reason[:MAX_REASON_LENGTH])
     step.worker = worker or step.worker
-    step.is_retried = verdict.then is Then.RETRY
+    step.is_retried = verdict.then is FollowUp.RETRY
     _end(step, verdict.status, writing)
-    if verdict.then is Then.RETRY:
+    if verdict.then is FollowUp.RETRY:
         _wake(_retry(step, writing, delay=verdict.delay), writing)
-    elif verdict.then is Then.END_RUN:
+    elif verdict.then is FollowUp.END_RUN:
         why = step.reason or f"It ended as {verdict.status}."
         end(run, verdict.run_status, writing, output={}, reason=f"Task {step.reference}: {why}")
     else:
@@ -153,14 +153,14 @@ def _known(run: WorkflowRun, writing: UnitOfWork) -> RunState:
     return RunState(facts, run.variables, ended)
 
 
-def _passed(run: WorkflowRun, passed: Passed, *, seq: int, now: datetime) -> WorkflowStep:
+def _passed(run: WorkflowRun, passed: PassedStep, *, seq: int, now: datetime) -> WorkflowStep:
     step = _step(run, passed, seq=seq, now=now)
     step.status, step.started_at, step.finished_at = StepStatus.COMPLETED, now, now
     step.input, step.output = dict(passed.inputs), dict(passed.output)
     return step
 
 
-def _step(run: WorkflowRun, place: Passed | Next, *, seq: int, now: datetime) -> WorkflowStep:
+def _step(run: WorkflowRun, place: PassedStep | NextStep, *, seq: int, now: datetime) -> WorkflowStep:
     return WorkflowStep(
         run=run,
         owner_id=run.owner_id,
@@ -174,7 +174,7 @@ def _step(run: WorkflowRun, place: Passed | Next, *, seq: int, now: datetime) ->
     )
 
 
-def _wait_for(run: WorkflowRun, following: Next, writing: UnitOfWork, *, seq: int) -> None:
+def _wait_for(run: WorkflowRun, following: NextStep, writing: UnitOfWork, *, seq: int) -> None:
     task = following.task
     patience = writing.patience_of(run.owner_id, task.name)
     step = _step(run, following, seq=seq, now=writing.now)
@@ -224,7 +224,7 @@ def _retry(step: WorkflowStep, writing: UnitOfWork, *, delay: int) -> WorkflowSt
 def _wake(step: WorkflowStep, writing: UnitOfWork) -> None:
     """Write a scheduled step, and wake a worker of ours if it can begin now; the reaper knows of a later one."""
     run_at = step.run_at or writing.now
-    if step.type in CARRIED_OUT_HERE:
+    if step.type in BUILT_IN_TYPES:
         step.lease_until = writing.now + STEPS.message_lease if run_at <= writing.now else run_at
         if run_at <= writing.now:
             writing.wake(step.pk)

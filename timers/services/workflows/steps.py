@@ -27,7 +27,7 @@ from timers.services.workflows import progress
 from timers.services.workflows.definitions import retry_rule_of
 from timers.services.workflows.unit_of_work import UnitOfWork, send
 from timers.workflow_rules import http_tasks
-from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
+from timers.workflow_rules.definitions import BUILT_IN_TYPES, TaskType
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldSt
         due = WorkflowStep.objects.filter(
             pk__in=[sql.as_uuid(step_id) for step_id in ids],
             status=StepStatus.SCHEDULED,
-            type__in=list(CARRIED_OUT_HERE),
+            type__in=list(BUILT_IN_TYPES),
             run_at__lte=now,
         )
         free = due.select_for_update(of=("self",), skip_locked=True).select_related("run__owner")

@@ -55,7 +55,7 @@ def is_waiting(owner_id: int, name: str, *, now: datetime) -> bool:
     return bool(sql.fetch(_WAITING_OF_OWNER, [owner_id, name, to_us(now), 1]))
 
 
-def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
+def asks_in_vain(caller: tokens.CallerQuery, name: str, *, now: datetime) -> bool:
     """Return whether a caller who may do so asks for tasks of which there are none: the most frequent request.
 
     False when the request has to be read in full.
@@ -65,7 +65,7 @@ def asks_in_vain(caller: tokens.Question, name: str, *, now: datetime) -> bool:
     callers = sql.ask(
         f"select owner_id, scopes from ({who}) caller where not exists ({waiting})", [*parameters, name, to_us(now), 1]
     )
-    return any(tokens.opens(scopes, tokens.CONDUCTOR_SCOPE) for _, scopes in callers)
+    return any(tokens.scopes_allow(scopes, tokens.CONDUCTOR_SCOPE) for _, scopes in callers)
 
 
 def poll(owner_id: int, name: str, *, worker: str, count: int = 1, now: datetime) -> list[WorkflowStep]:

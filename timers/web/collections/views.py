@@ -119,7 +119,7 @@ def browse(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
         "opened": open_folder(
             collection, request.GET.get("path"), limit=MAX_ITEMS, page=_whole(request.GET.get("page", ""))
         ),
-        "tested": queries.Tested.read(collection.health),
+        "tested": queries.LastTest.read(collection.health),
         "users": queries.users_of(collection, reader=request.user),
         "current": "collections",
     }

@@ -128,10 +128,10 @@ def _around_the_list(request: HttpRequest, *, now: datetime, zone: ZoneInfo) -> 
         "triggers": list(Trigger),
         "actions": list(ACTIONS),
         "tags": queries.tag_keys(request.user),
-        "load": load_forecast.load(request.user, now=now, zone=zone),
-        "hour": None if at is None else load_forecast.hour(request.user, at=at, now=now),
+        "load": load_forecast.week_load(request.user, now=now, zone=zone),
+        "hour": None if at is None else load_forecast.hour_load(request.user, at=at, now=now),
         "next_runs": upcoming.next_runs(request.user),
-        "next_of_each": upcoming.SHOWN_OF_EACH,
+        "next_of_each": upcoming.MAX_SHOWN_PER_TIMER,
         "feed": upcoming.calendar_feed(request.user),
     }
 

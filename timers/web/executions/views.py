@@ -27,7 +27,7 @@ def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     """Show one execution; to htmx what the clock changes, and the rest when it changed too."""
     now = clock.now()
     execution = _find(request, execution_id)
-    shown = execution_detail.execution_detail(execution, now=now)
+    shown = execution_detail.execution_overview(execution, now=now)
     htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
     part = htmx and not htmx.history_restore_request
     context = {

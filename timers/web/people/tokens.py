@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from timers import clock
 from timers.errors import Invalid, TimersError
 from timers.models import ClientKey, Token
-from timers.queries.oauth_clients import apps_of
+from timers.queries.oauth_clients import authorized_apps
 from timers.queries.transfers import listing as queries
 from timers.services.people import consents
 from timers.services.people import tokens as access
@@ -93,7 +93,7 @@ def revoke_key(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
 @page.page
 def revoke_app(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
     """Take back what the reader let an app do."""
-    app = page.found(next((each for each in apps_of(request.user) if each.client_id == client_id), None))
+    app = page.found(next((each for each in authorized_apps(request.user) if each.client_id == client_id), None))
     consents.withdraw(owner=request.user, client_id=client_id, now=clock.now())
     messages.success(request, f"“{app.name}” is no longer authorized.")
     return HttpResponseRedirect(reverse("tokens"))
@@ -117,7 +117,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "tokens": queries.tokens(request.user),
-        "apps": apps_of(request.user),
+        "apps": authorized_apps(request.user),
         "keys": queries.client_keys(request.user),
         "token_form": token_form if token_form is not None and not made else TokenForm(),
         "key_form": key_form if key_form is not None and not made else KeyForm(),

@@ -22,7 +22,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if refused:
         return HttpResponse(f"{refused[1]}\n", status=refused[0], content_type="text/plain", headers=refused[2])
     registry = CollectorRegistry()
-    registry.register(_ReadOnce(queries.numbers(clock.now())))
+    registry.register(_ReadOnce(queries.read_metrics(clock.now())))
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -50,7 +50,7 @@ def _refused_token(value: str) -> tuple[int, str, dict[str, str]] | None:
 class _ReadOnce(Collector):
     """Offers numbers that were read once."""
 
-    def __init__(self, numbers: queries.Measurements) -> None:
+    def __init__(self, numbers: queries.Metrics) -> None:
         self.numbers = numbers
 
     def collect(self) -> Iterable[Metric]:

@@ -22,7 +22,7 @@ from timers.queries.timers import listing as queries
 from timers.services import bulk as service
 from timers.web import page
 
-Deed = Callable[..., list[service.BulkResult]]
+Deed = Callable[..., list[service.BulkActionResult]]
 DEEDS: Mapping[str, tuple[Deed, str]] = {
     "pause": (service.pause, "Pause"),
     "resume": (service.resume, "Resume"),
@@ -65,8 +65,8 @@ def rerun(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     around = {"noun": "run", "current": "activity"}
     chosen = execution_queries.find_executions(request.user, _ids(request, "execution"))
-    if not chosen or len(request.POST.getlist("execution")) > service.MAX_AT_ONCE:
-        words = f"Too many at once; at most {service.MAX_AT_ONCE} are possible." if chosen else "No run is selected."
+    if not chosen or len(request.POST.getlist("execution")) > service.MAX_OBJECTS:
+        words = f"Too many at once; at most {service.MAX_OBJECTS} are possible." if chosen else "No run is selected."
         return _answer(request, around | {"oops": words}, now=now, status=400)
     results = service.rerun(chosen, by=request.user, now=now)
     return _told(request, around | {"results": results, "label": "Run again"}, now=now)
@@ -81,7 +81,7 @@ def _told(request: HttpRequest, context: Mapping[str, Any], *, now: datetime) ->
 
 def _ids(request: HttpRequest, name: str) -> list[uuid.UUID]:
     found: dict[uuid.UUID, None] = {}
-    for text in request.POST.getlist(name)[: service.MAX_AT_ONCE]:
+    for text in request.POST.getlist(name)[: service.MAX_OBJECTS]:
         try:
             found[uuid.UUID(text)] = None
         except ValueError:
@@ -94,8 +94,8 @@ def _oops(request: HttpRequest, wanted: str, chosen: list[Timer]) -> str:
         return "Choose what to do with the timers."
     if not chosen:
         return "No timer is selected. Tick the boxes of the timers."
-    if len(request.POST.getlist("timer")) > service.MAX_AT_ONCE:
-        return f"Too many at once; at most {service.MAX_AT_ONCE} are possible."
+    if len(request.POST.getlist("timer")) > service.MAX_OBJECTS:
+        return f"Too many at once; at most {service.MAX_OBJECTS} are possible."
     return ""
 
 

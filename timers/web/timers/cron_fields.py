@@ -14,7 +14,7 @@ from timers import formatting
 from timers.errors import Invalid
 from timers.scheduling import cron_patterns
 from timers.scheduling.cron_expression import parse_expression
-from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronShape, Picked
+from timers.scheduling.cron_patterns import STEPS, WEEKDAYS, CronChoice, CronShape
 
 FIELD_NAMES = ("Second", "Minute", "Hour", "Day", "Month", "Weekday")
 PATTERNS = (
@@ -32,7 +32,7 @@ class CronBuilder:
     """The choices as they are shown for an expression, and what was sent back for them."""
 
     shown_for: str
-    picked: Picked
+    picked: CronChoice
     stands: bool = False
     """True when the choices came with the expression that they were shown for; only then do they count."""
     changed: bool = False
@@ -102,11 +102,11 @@ def is_valid(expression: str) -> bool:
     return True
 
 
-def _picked(data: Any, before: Picked) -> Picked:
+def _picked(data: Any, before: CronChoice) -> CronChoice:
     hour, _, minute = data.get("cron_at", "").partition(":")
     pattern = _one_of(data.get("cron_pattern"), list(CronShape), before.pattern)
     hourly = pattern == CronShape.HOURLY
-    return Picked(
+    return CronChoice(
         pattern=CronShape(pattern),
         step=int(_one_of(data.get("cron_step"), list(map(str, STEPS)), str(before.step))),
         minute=_number(data.get("cron_minute") if hourly else minute, 59, before.minute),

@@ -67,7 +67,7 @@ def _asked_for(request: HttpRequest) -> tuple[str, tuple[Part, ...]]:
 
 def _state(visit: Visit) -> Mapping[str, Any]:
     return {
-        "shown": timer_detail.timer_detail(visit.timer, now=visit.now),
+        "shown": timer_detail.timer_overview(visit.timer, now=visit.now),
         "document": _document(visit.timer),
         "acts_changed": visit.request.headers.get("X-Timer-Status", visit.timer.status) != visit.timer.status,
     }

@@ -33,7 +33,7 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     if part == "timeline" and not filters.any:
         return page.render(request, "timers/_timeline.html", context | _timeline(request, None, now=now), now=now)
     if part == "figures":
-        context["figures"] = counts.figures(request.user, now=now)
+        context["figures"] = counts.timer_counts(request.user, now=now)
         return page.render(request, "timers/_figures_live.html", context, now=now)
     listed = timer_queries.timers_page(request.user, now=now, filters=filters, marker=marker)
     only = [row.timer.pk for row in listed.page.rows] if filters.any else None

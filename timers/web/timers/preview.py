@@ -96,5 +96,5 @@ def _change(form: TimerForm, shown: FormPreview, timer: Timer, *, now: datetime)
         timer=timer,
         before=before,
         same=form.read_again().keeps_schedule(),
-        at_work=previews.at_work(timer, now=now),
+        at_work=previews.unfinished_run(timer, now=now),
     )

@@ -57,14 +57,14 @@ def detail(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
 def _show(request: HttpRequest, transfer: Transfer, *, oops: str = "", status: int = 200) -> HttpResponse:
     now = clock.now()
     faults = request.GET.get("events") == "faults"
-    shown = transfer_detail.transfer_detail(
+    shown = transfer_detail.transfer_overview(
         transfer, now=now, files=request.GET.get("files", ""), after=request.GET.get("after", ""), faults=faults
     )
     context = {
         "transfer": transfer,
         "shown": shown,
         "heading": _heading(shown.row),
-        "gate": transfer_detail.gate(transfer, shown.summary) if _may_start(transfer) else None,
+        "gate": transfer_detail.deletion_review(transfer, shown.summary) if _may_start(transfer) else None,
         "oops": oops,
         "faults": faults,
         "ways": MANIFESTS,
@@ -109,7 +109,7 @@ def start(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     if not _may_start(transfer):
         messages.error(request, "Only a successful dry run can be started.")
         return HttpResponseRedirect(reverse("transfer", args=[transfer.pk]))
-    found = transfer_detail.gate(transfer, transfer_files.summary(transfer.pk))
+    found = transfer_detail.deletion_review(transfer, transfer_files.file_totals(transfer.pk))
     if request.POST.get("keep"):
         return _again(request, transfer, {"dry_run": False, "delete_destination_extra": False})
     if not found.deletions or found.allowed or found.refused:

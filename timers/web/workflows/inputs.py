@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timers.errors import Invalid
-from timers.queries.workflows.listing import Input
+from timers.queries.workflows.listing import WorkflowInput
 
 PREFIX = "input-"
 REST = "input"
@@ -26,13 +26,13 @@ class InputField:
         return f"{PREFIX}{self.name}"
 
 
-def fields(inputs: Sequence[Input], given: Mapping[str, Any] | None = None) -> list[InputField]:
+def fields(inputs: Sequence[WorkflowInput], given: Mapping[str, Any] | None = None) -> list[InputField]:
     """Return the fields for these inputs, filled with what is given, else with what is usual."""
     given = given or {}
     return [InputField(each.name, _text(given.get(each.name, each.usual))) for each in inputs]
 
 
-def rest(inputs: Sequence[Input], given: Mapping[str, Any] | None = None) -> str:
+def rest(inputs: Sequence[WorkflowInput], given: Mapping[str, Any] | None = None) -> str:
     """Return what is given beside the named inputs, as JSON for the last field; empty when there is nothing."""
     named = {each.name for each in inputs}
     more = {name: value for name, value in (given or {}).items() if name not in named}

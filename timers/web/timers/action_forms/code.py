@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from timers.code_timers import Registered
+from timers.code_timers import RegisteredFunction
 from timers.services.timers import code_timers
 from timers.web.timers.action_forms.base import MONO, ActionForm
 from timers.web.timers.documents import read_json
@@ -60,7 +60,7 @@ class CodeForm(ActionForm):
         }
 
 
-def _function(name: str, entry: Registered) -> Function:
+def _function(name: str, entry: RegisteredFunction) -> Function:
     function = entry.declaration.function
     parameters = [
         each for each in inspect.signature(function).parameters.values() if not (entry.service and each.name == "self")
