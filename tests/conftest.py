@@ -16,10 +16,14 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from timersite import env
 
 DATABASES = ("sqlite", "postgresql")
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")  # a busy machine is slow, not wrong
 USES_DATABASE = {"db", "transactional_db", "live_server", "django_db_setup", "database"}
 
 

@@ -97,7 +97,7 @@ def test_a_function_may_be_registered_only() -> None:
 
 @pytest.mark.parametrize("interval", [0, 0.05, -1, True, "60", float("nan"), float("inf")])
 def test_an_interval_that_cannot_work_names_file_and_line(interval: Any) -> None:
-    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: interval"):
+    with pytest.raises(DeclarationError, match=r"test_code_timers\.py:\d+: interval"):
 
         @timer(interval=interval)
         def wrong() -> None: ...
@@ -168,14 +168,14 @@ def test_policies_have_short_names() -> None:
     ],
 )
 def test_a_declaration_that_cannot_work_names_file_line_and_word(options: dict[str, Any], word: str) -> None:
-    with pytest.raises(DeclarationError, match=rf"test_codetimers\.py:\d+: .*{word}"):
+    with pytest.raises(DeclarationError, match=rf"test_code_timers\.py:\d+: .*{word}"):
 
         @timer(**options)
         def wrong() -> None: ...
 
 
 def test_what_would_run_nothing_when_called_is_refused() -> None:
-    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: it is async or a generator"):
+    with pytest.raises(DeclarationError, match=r"test_code_timers\.py:\d+: it is async or a generator"):
 
         @timer(interval=60)
         async def later() -> None: ...
@@ -193,7 +193,7 @@ def test_a_service_that_needs_arguments_names_file_and_line() -> None:
 
         def __init__(self, wants: str) -> None: ...
 
-    with pytest.raises(DeclarationError, match=r"test_codetimers\.py:\d+: needy cannot be made .*'wants'"):
+    with pytest.raises(DeclarationError, match=r"test_code_timers\.py:\d+: needy cannot be made .*'wants'"):
         list(declared_in(_module(__name__, Needy=Needy)))
 
 

@@ -46,7 +46,7 @@ class GlobusView(BaseView):
         return Response(document, status=problem.status, headers=dict(problem.headers))
 
     @staticmethod
-    def opens(scope: str) -> bool:
+    def accepts_scope(scope: str) -> bool:
         """Return whether a scope gives access to this service."""
         return False
 
@@ -57,7 +57,7 @@ class GlobusView(BaseView):
         """Raise Forbidden for a token that was made for another service, after the usual checks."""
         super().check_permissions(request)
         token = token_of(request)
-        if token is not None and token.scopes and not any(self.opens(scope) for scope in token.scopes):
+        if token is not None and token.scopes and not any(self.accepts_scope(scope) for scope in token.scopes):
             raise Forbidden("The token was made for another service.")
 
     def read_body(self, request: Request) -> None:

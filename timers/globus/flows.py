@@ -20,7 +20,7 @@ class FlowsView(GlobusView):
     """A view of the Flows service."""
 
     shape = staticmethod(errors.of_timers)
-    opens = staticmethod(lambda scope: scope.startswith(scopes.FLOWS_PREFIX))
+    accepts_scope = staticmethod(lambda scope: scope.startswith(scopes.FLOWS_PREFIX))
 
 
 class FlowList(FlowsView):

@@ -106,7 +106,7 @@ class CronSchedule(ScheduleRule):
             return None
         instant = max(instant, validation.FIRST_INSTANT - TICK)
         local = _naive(instant, self.zone)
-        fires = [self._fire_after(begin, instant) for begin in self._read_so_far(local, instant)]
+        fires = [self._fire_after(begin, instant) for begin in self._shown_until(local, instant)]
         return min((fire for fire in fires if fire is not None and fire <= validation.LAST_INSTANT), default=None)
 
     def last_until(self, instant: datetime) -> datetime | None:
@@ -114,10 +114,10 @@ class CronSchedule(ScheduleRule):
         if instant < validation.FIRST_INSTANT:
             return None
         local = _naive(instant, self.zone)
-        fires = [self._fire_until(begin, instant) for begin in self._read_so_far(local, instant)]
+        fires = [self._fire_until(begin, instant) for begin in self._shown_until(local, instant)]
         return max((fire for fire in fires if fire is not None and fire >= validation.FIRST_INSTANT), default=None)
 
-    def _read_so_far(self, local: datetime, instant: datetime) -> tuple[datetime, ...]:
+    def _shown_until(self, local: datetime, instant: datetime) -> tuple[datetime, ...]:
         """Return the last local time, inclusive, that the clock has shown by `instant`, for each pass that fires.
 
         For the first pass it is the latest time shown so far; for the second one the latest time that will not be
@@ -178,15 +178,15 @@ class CronSchedule(ScheduleRule):
         if after >= until:
             return 0
         changes = changes_between(self.timezone, after - _MAX_OVERLAP, until)
-        count = self.parsed.calendar.count_between(self._counted_so_far(after), self._counted_so_far(until))
+        count = self.parsed.calendar.count_between(self._counted_until(after), self._counted_until(until))
         count -= sum(self._lost_in(change) for change in changes if change.is_gap and change.at > after)
         if self.passes is DstOverlap.BOTH:
             count += sum(self._repeated_in(change, after, until) for change in changes if not change.is_gap)
         return count
 
-    def _counted_so_far(self, instant: datetime) -> datetime:
+    def _counted_until(self, instant: datetime) -> datetime:
         """Return the local time up to which all times have fired, in the first pass unless only the second fires."""
-        return self._read_so_far(_naive(instant, self.zone), instant)[0]
+        return self._shown_until(_naive(instant, self.zone), instant)[0]
 
     def _lost_in(self, gap: ClockChange) -> int:
         """Return the number of a gap's local times that do not fire.

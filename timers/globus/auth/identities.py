@@ -28,7 +28,7 @@ class AuthView(GlobusView):
 
     invalid = HTTPStatus.BAD_REQUEST
     shape = staticmethod(errors.of_auth)
-    opens = staticmethod(lambda scope: scopes.server_of(scope) == scopes.AUTH_SERVER)
+    accepts_scope = staticmethod(lambda scope: scopes.server_of(scope) == scopes.AUTH_SERVER)
 
 
 class UserInfo(AuthView):

@@ -37,7 +37,7 @@ class TimersView(GlobusView):
     """A view of the Timers service."""
 
     shape = staticmethod(errors.of_timers)
-    opens = staticmethod(lambda scope: scope == scopes.TIMERS)
+    accepts_scope = staticmethod(lambda scope: scope == scopes.TIMERS)
 
 
 def rows() -> TimerQuerySet:

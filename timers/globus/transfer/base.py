@@ -21,7 +21,7 @@ class TransferServiceView(GlobusView):
 
     invalid = HTTPStatus.BAD_REQUEST
     shape = staticmethod(errors.of_transfer)
-    opens = staticmethod(lambda scope: scope == scopes.TRANSFER)
+    accepts_scope = staticmethod(lambda scope: scope == scopes.TRANSFER)
 
 
 def get_endpoint(request: Request, endpoint_id: object) -> Collection:

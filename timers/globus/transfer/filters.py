@@ -150,7 +150,7 @@ class TextFilter:
         *between, last = rest
         return f"^{first}" + "".join(f"(?:(?!{section}).)*{section}" for section in between) + f".*{last}$"
 
-    def fits(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Return whether a name matches the pattern."""
         if not self.glob:
             return (name == self.text) is not self.negated
@@ -162,11 +162,11 @@ def _escaped(section: str) -> str:
     return "".join("." if character == "?" else re.sub(r"([^\w\s])", r"\\\1", character) for character in section)
 
 
-def fits_any(values: Iterable[str], name: str) -> bool:
+def matches_any(values: Iterable[str], name: str) -> bool:
     """Return whether a name matches one of the positive patterns, if there are any, and no negated one."""
     patterns = [TextFilter.read(value) for value in values]
-    positive = [pattern.fits(name) for pattern in patterns if not pattern.negated]
-    return (any(positive) or not positive) and all(pattern.fits(name) for pattern in patterns if pattern.negated)
+    positive = [pattern.matches(name) for pattern in patterns if not pattern.negated]
+    return (any(positive) or not positive) and all(pattern.matches(name) for pattern in patterns if pattern.negated)
 
 
 def orders(text: str, known: Mapping[str, str]) -> list[tuple[str, bool]]:

@@ -36,7 +36,7 @@ class FileOperation(TransferServiceView):
     failed = "ExternalError"
 
     @contextmanager
-    def at(self, request: Request, endpoint_id: str) -> Iterator[Collection]:
+    def open_collection(self, request: Request, endpoint_id: str) -> Iterator[Collection]:
         """Yield the collection; its errors become errors of this service."""
         collection = get_endpoint(request, endpoint_id)
         consents.require_for_transfer(token_of(request), [collection])
@@ -60,7 +60,7 @@ class FolderListing(FileOperation):
         limit = number(query, "limit", default=MAX_LISTED, minimum=0, maximum=MAX_LISTED)
         offset = number(query, "offset", default=0, minimum=0, maximum=MAX_LISTED)
         path = query.get("path") or None
-        with self.at(request, endpoint_id) as collection:
+        with self.open_collection(request, endpoint_id) as collection:
             listing = collections.list_directory(collection, path)
         matches = _predicate(query.getlist("filter"))
         visible = [entry for entry in listing.entries if _visible(entry, query.get("show_hidden"))]
@@ -91,7 +91,7 @@ class Stat(FileOperation):
 
     def get(self, request: Request, endpoint_id: str) -> Response:
         path = request.query_params.get("path") or None
-        with self.at(request, endpoint_id) as collection:
+        with self.open_collection(request, endpoint_id) as collection:
             return Response(write_file(collections.stat(collection, path), collection))
 
 
@@ -100,7 +100,7 @@ class MakeDirectory(FileOperation):
 
     def post(self, request: Request, endpoint_id: str) -> Response:
         path = _text(request.data.get("path"), "path")
-        with self.at(request, endpoint_id) as collection:
+        with self.open_collection(request, endpoint_id) as collection:
             try:
                 collections.make_directory(collection, path)
             except Invalid as error:
@@ -118,7 +118,7 @@ class Rename(FileOperation):
 
     def post(self, request: Request, endpoint_id: str) -> Response:
         old, new = (_text(request.data.get(name), name) for name in ("old_path", "new_path"))
-        with self.at(request, endpoint_id) as collection:
+        with self.open_collection(request, endpoint_id) as collection:
             try:
                 collections.rename(collection, old, new)
             except Invalid as error:
@@ -157,9 +157,9 @@ def _predicate(texts: list[str]) -> Callable[[Entry], bool]:
 
 def _test(key: str, values: list[str]) -> Callable[[Entry], bool]:
     if key == "name":
-        return lambda entry: filters.fits_any(values, entry.name)
+        return lambda entry: filters.matches_any(values, entry.name)
     if key == "type":
-        return lambda entry: filters.fits_any(values, _kind(entry))
+        return lambda entry: filters.matches_any(values, _kind(entry))
     if key == "size":
         compare = _comparison(values[0])
         return lambda entry: compare(entry.size)

@@ -30,8 +30,8 @@ class SubmissionView(TransferServiceView):
     """POST /transfer and POST /delete"""
 
     kind: str = "transfer"
-    ends: tuple[str, ...] = ("source_endpoint", "destination_endpoint")
-    nothing = "ClientError.BadRequest.NoTransferItems"
+    endpoint_fields: tuple[str, ...] = ("source_endpoint", "destination_endpoint")
+    no_items_code = "ClientError.BadRequest.NoTransferItems"
 
     def post(self, request: Request) -> Response:
         document = request.data
@@ -40,10 +40,12 @@ class SubmissionView(TransferServiceView):
         before = _earlier_submission(request, document)
         if before is not None:
             return Response(self._answer(request, before, "Duplicate"), status=202)
-        ends = [get_endpoint(request, document[name]) for name in self.ends if document.get(name) is not None]
-        if not document.get("DATA") and len(ends) == len(self.ends):
-            raise ProblemRaised(400, self.nothing, f"A {self.kind} needs at least one item in DATA.")
-        consents.require_for_transfer(token_of(request), ends)
+        endpoints = [
+            get_endpoint(request, document[name]) for name in self.endpoint_fields if document.get(name) is not None
+        ]
+        if not document.get("DATA") and len(endpoints) == len(self.endpoint_fields):
+            raise ProblemRaised(400, self.no_items_code, f"A {self.kind} needs at least one item in DATA.")
+        consents.require_for_transfer(token_of(request), endpoints)
         body = self._body(document)
         transfer = transfers.submit(owner=request.user, body=body, now=clock.now())
         return Response(self._answer(request, transfer, "Accepted"), status=202)
@@ -70,8 +72,8 @@ class Deletion(SubmissionView):
     """POST /delete"""
 
     kind = "delete"
-    ends = ("endpoint",)
-    nothing = "ClientError.BadRequest.NoDeleteItems"
+    endpoint_fields = ("endpoint",)
+    no_items_code = "ClientError.BadRequest.NoDeleteItems"
 
     def _body(self, document: Mapping[str, Any]) -> dict[str, Any]:
         dropped = ("skip_activation_check",)

@@ -151,13 +151,13 @@ class TaskSuccessfulTransfers(TransferServiceView):
         return Response(
             {
                 "DATA_TYPE": self.kind,
-                "DATA": [self.write(entry) for entry in page.rows if self.takes(entry)],
+                "DATA": [self.write(entry) for entry in page.rows if self.includes(entry)],
                 "marker": marker or 0,
                 "next_marker": page.next_marker,
             }
         )
 
-    def takes(self, entry: FileEntry) -> bool:
+    def includes(self, entry: FileEntry) -> bool:
         """Return whether an entry belongs into the list."""
         return entry.step in ("copy", "link")
 
@@ -183,7 +183,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
     kind = "skipped_errors"
     file_filters = FileFilters(states=("failed",))
 
-    def takes(self, entry: FileEntry) -> bool:
+    def includes(self, entry: FileEntry) -> bool:
         return True
 
     def write(self, entry: FileEntry) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class FileFilters:
         plain = Q(verdict__in=[verdict for verdict in self.verdicts if verdict != ERROR]) & ~failed
         return plain | failed if ERROR in self.verdicts else plain
 
-    def takes(self, entry: FileEntry) -> bool:
+    def includes(self, entry: FileEntry) -> bool:
         """Return whether a file of these rows matches the text."""
         text = self.text.lower()
         return text in entry.destination_path.lower() or text in entry.source_path.lower()
@@ -116,7 +116,7 @@ def page(transfer_id: UUID, *, filters: FileFilters, limit: int, after: Place | 
     read, last = 0, after or Place(0, 0)
     for batch in _batches(filters.rows(transfer_id), first=last.row):
         for entry in _entries(batch, after=after):
-            if filters.takes(entry):
+            if filters.includes(entry):
                 if len(entries) == limit:
                     return Page(entries, write_marker(*entries[-1].place))
                 entries.append(entry)
