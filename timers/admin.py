@@ -51,7 +51,7 @@ else:
     _ModelAdmin, _StackedInline, _TabularInline = admin.ModelAdmin, admin.StackedInline, admin.TabularInline
 
 MAX_COUNTED_ROWS = 10_000
-FEW_TIMERS = 200
+MAX_NAMED_TIMERS = 200
 """So many timers of a name are looked up before their executions are."""
 
 for _model in apps.get_app_config("django_q").get_models():
@@ -198,7 +198,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         try:
             number = UUID(words)
         except ValueError:
-            timers = Timer.objects.filter(name__icontains=words).values_list("pk", flat=True)[:FEW_TIMERS]
+            timers = Timer.objects.filter(name__icontains=words).values_list("pk", flat=True)[:MAX_NAMED_TIMERS]
             return queryset.filter(timer__in=list(timers)), False
         return queryset.filter(Q(pk=number) | Q(timer=number)), False
 

@@ -19,17 +19,17 @@ register = template.Library()
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
 """Seconds between two marks on the axis."""
 
-MOST_MARKS = 6
+MAX_MARKS = 6
 
 FIRST_WORDS = 27
 """Per cent that the first time with its zone takes in a narrow picture."""
 
 CROSS = mark_safe('<g transform="translate(9)"><path class="mark cross" d="M-4-4 4 4M4-4-4 4"/></g>')
 
-LEAST_WIDTH = 0.8
+MIN_WIDTH_PERCENT = 0.8
 """Per cent that even the shortest attempt takes."""
 
-MOST_DRAWN = 30
+MAX_DRAWN = 30
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Scale:
 @register.simple_tag(takes_context=True)
 def chain(context: Mapping[str, Any], shown: ExecutionOverview) -> SafeString:
     """Return the attempts along the time, with the waits between them; nothing for a single attempt."""
-    attempts = shown.attempts[-MOST_DRAWN:]
+    attempts = shown.attempts[-MAX_DRAWN:]
     due = shown.execution.lease_until if shown.execution.status == "retrying" else None
     if not attempts or len(attempts) + shown.at_work + (due is not None) < 2:
         return mark_safe("")
@@ -75,14 +75,14 @@ def _words(shown: ExecutionOverview, due: datetime | None, zone: Any, now: datet
         states.append(f"attempt {shown.next_attempt} due {formatting.clock_text(due, zone, now=now, style='second')}")
     elif shown.at_work:
         states.append(f"attempt {shown.execution.attempt} running")
-    return f"Course of the attempts: {'; '.join(states[-MOST_DRAWN:])}"
+    return f"Course of the attempts: {'; '.join(states[-MAX_DRAWN:])}"
 
 
 def _axis(scale: _Scale, zone: Any) -> SafeString:
     seconds = scale.length.total_seconds()
     step = next(
-        (step for step in STEPS if seconds / step <= MOST_MARKS),
-        STEPS[-1] * (1 + int(seconds / STEPS[-1] / MOST_MARKS)),
+        (step for step in STEPS if seconds / step <= MAX_MARKS),
+        STEPS[-1] * (1 + int(seconds / STEPS[-1] / MAX_MARKS)),
     )
     first = scale.begin.replace(microsecond=0)
     marks = []
@@ -109,7 +109,7 @@ def _marks(
         begin, end = scale.x(attempt.started_at), scale.x(attempt.finished_at)
         following = attempts[number + 1].started_at if number + 1 < len(attempts) else due
         tone = {"completed": "ok", "failed": "bad", "waiting": "run"}.get(attempt.outcome, "idle")
-        width = max(end - begin, LEAST_WIDTH)
+        width = max(end - begin, MIN_WIDTH_PERCENT)
         yield _bar(begin, width, f"mark is-{tone}", attempt.number)
         if attempt.outcome == "failed":
             yield format_html('<svg x="{}%" y="35" class="spark">{}</svg>', f"{begin + width:.2f}", CROSS)

@@ -15,7 +15,7 @@ from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefini
 from timers.queries import search
 from timers.web import page
 
-MOST_TIMERS, MOST_OTHERS = 8, 4
+MAX_TIMERS, MAX_OTHERS = 8, 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[PaletteEntry]
     """Yield what can be done to the timers of that name, and how pages can look."""
     if name and (verb in DEEDS or verb in LINKS):
         label, address = (DEEDS | LINKS)[verb]
-        for timer in search.timers(request.user, name, most=MOST_TIMERS):
+        for timer in search.timers(request.user, name, most=MAX_TIMERS):
             target = reverse(address, args=[timer.pk])
             if verb in DEEDS:
                 back = (("next", reverse("timer", args=[timer.pk])),)
@@ -94,10 +94,10 @@ def _things(user: Any, words: str) -> list[tuple[str, list[PaletteEntry]]]:
         thing = search.find_by_id(user, uuid.UUID(words))
     except ValueError:
         return [
-            ("Timers", [_entry(each) for each in search.timers(user, words, most=MOST_TIMERS)]),
-            ("Workflows", [_entry(each) for each in search.workflows(user, words, most=MOST_OTHERS)]),
-            ("Collections", [_entry(each) for each in search.collections(user, words, most=MOST_OTHERS)]),
-            ("Transfers", [_entry(each) for each in search.transfers(user, words, most=MOST_OTHERS)]),
+            ("Timers", [_entry(thing) for thing in search.timers(user, words, most=MAX_TIMERS)]),
+            ("Workflows", [_entry(thing) for thing in search.workflows(user, words, most=MAX_OTHERS)]),
+            ("Collections", [_entry(thing) for thing in search.collections(user, words, most=MAX_OTHERS)]),
+            ("Transfers", [_entry(thing) for thing in search.transfers(user, words, most=MAX_OTHERS)]),
         ]
     return [("With this id", [_entry(thing)])] if thing is not None else []
 

@@ -27,10 +27,10 @@ MAX_ROWS = 100_000
 
 _DAY_US = 24 * 3600 * 1_000_000
 _STEPS = (
-    *(unit * each for unit in (0.001, 0.01, 0.1) for each in (1, 2, 5)),
+    *(unit * factor for unit in (0.001, 0.01, 0.1) for factor in (1, 2, 5)),
     *(1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0),
-    *(60.0 * each for each in (1, 2, 3, 4, 5, 10, 15, 20, 30)),
-    *(3600.0 * each for each in (1, 2, 3, 4, 8, 12, 24)),
+    *(60.0 * factor for factor in (1, 2, 3, 4, 5, 10, 15, 20, 30)),
+    *(3600.0 * factor for factor in (1, 2, 3, 4, 8, 12, 24)),
 )
 """Distances between the lines of a scale, in seconds; longer ones are whole days."""
 

@@ -52,7 +52,7 @@ class Opened:
     page: Page[FolderRow]
     """Of all that was read, folders first."""
     truncated: bool = False
-    """Whether there is more than the MOST_READ that were read."""
+    """True when the folder holds more entries than were read."""
     problem: str = ""
 
     @property

@@ -100,7 +100,7 @@ def _find(request: HttpRequest, execution_id: uuid.UUID) -> Execution:
 
 def _chosen(attempts: list[Attempt], number: str) -> Attempt | None:
     """Return the attempt to look at closely: the one asked for, else the last."""
-    return next((each for each in attempts if str(each.number) == number), attempts[-1] if attempts else None)
+    return next((attempt for attempt in attempts if str(attempt.number) == number), attempts[-1] if attempts else None)
 
 
 def _address_to_follow(request: HttpRequest, mark: str) -> str:
@@ -118,4 +118,4 @@ def _log(attempt: Attempt | None, request: HttpRequest) -> execution_detail.Log 
 
 def _tags(execution: Execution) -> list[tuple[str, str]]:
     tags = timer_service.tags_of(execution.timer)
-    return [(key, each) for key, value in tags.items() for each in (value if isinstance(value, list) else [value])]
+    return [(key, tag) for key, value in tags.items() for tag in (value if isinstance(value, list) else [value])]

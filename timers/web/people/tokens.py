@@ -93,7 +93,9 @@ def revoke_key(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
 @page.page
 def revoke_app(request: HttpRequest, client_id: uuid.UUID) -> HttpResponse:
     """Take back what the reader let an app do."""
-    app = page.found(next((each for each in authorized_apps(request.user) if each.client_id == client_id), None))
+    app = page.found(
+        next((granted for granted in authorized_apps(request.user) if granted.client_id == client_id), None)
+    )
     consents.withdraw(owner=request.user, client_id=client_id, now=clock.now())
     messages.success(request, f"“{app.name}” is no longer authorized.")
     return HttpResponseRedirect(reverse("tokens"))

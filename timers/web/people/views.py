@@ -131,7 +131,7 @@ def _page(
     address_form: AddressForm | None = None,
     password_form: PasswordForm | None = None,
 ) -> HttpResponse:
-    wrong = next((each for each in (form, address_form, password_form) if each is not None and each.errors), None)
+    wrong = next((sent for sent in (form, address_form, password_form) if sent is not None and sent.errors), None)
     context = {
         "form": form or AccountForm(preference=page.preference_of(request)),
         "address_form": address_form or AddressForm(initial={"email": getattr(request.user, "email", "")}),

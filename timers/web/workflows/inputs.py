@@ -29,12 +29,12 @@ class InputField:
 def fields(inputs: Sequence[WorkflowInput], given: Mapping[str, Any] | None = None) -> list[InputField]:
     """Return the fields for these inputs, filled with what is given, else with what is usual."""
     given = given or {}
-    return [InputField(each.name, _text(given.get(each.name, each.usual))) for each in inputs]
+    return [InputField(entry.name, _text(given.get(entry.name, entry.usual))) for entry in inputs]
 
 
 def rest(inputs: Sequence[WorkflowInput], given: Mapping[str, Any] | None = None) -> str:
     """Return what is given beside the named inputs, as JSON for the last field; empty when there is nothing."""
-    named = {each.name for each in inputs}
+    named = {entry.name for entry in inputs}
     more = {name: value for name, value in (given or {}).items() if name not in named}
     return json.dumps(more, indent=2, ensure_ascii=False) if more else ""
 

@@ -104,7 +104,7 @@ def _filled(request: HttpRequest, inputs: Any) -> list[workflow_inputs.InputFiel
     """Return the fields as they were sent, or as they are at first."""
     fields = workflow_inputs.fields(inputs)
     sent = request.POST
-    return [workflow_inputs.InputField(each.name, sent.get(each.html_name, each.value)) for each in fields]
+    return [workflow_inputs.InputField(field.name, sent.get(field.html_name, field.value)) for field in fields]
 
 
 @require_POST
