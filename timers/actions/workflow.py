@@ -30,6 +30,8 @@ class WorkflowAction(Action):
     label: ClassVar[str] = "Workflow"
     icon: ClassVar[str] = "workflow"
     defaults: ClassVar[Defaults] = Defaults(max_attempts=1, timeout_seconds=None)
+    form: ClassVar[str] = "timers.web.timers.action_forms.workflow.WorkflowForm"
+    input_fields: ClassVar[tuple[str, ...]] = ("input",)
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
@@ -38,14 +40,14 @@ class WorkflowAction(Action):
     def run(self, context: Context) -> Outcome:
         """Start the workflow; a run that an earlier attempt of this execution began is gone on with."""
         assert context.timer_id is not None  # a workflow is no step of another
-        wanted = ExecutionStart(
+        request = ExecutionStart(
             owner_id=context.owner_id,
             body=context.parameters,
             execution_id=context.execution_id,
             timer_id=context.timer_id,
             attempt=context.attempt,
         )
-        return _starter(os.getpid()).start(wanted)
+        return _starter(os.getpid()).start(request)
 
     def cancel(self, context: Context) -> None:
         workflow_runs.terminate_of_execution(context.execution_id, now=clock.now())
@@ -60,14 +62,14 @@ class _Starter:
     """One thread that starts what many wait for: a thousand that are due together need one connection."""
 
     def __init__(self) -> None:
-        self._wishes: SimpleQueue[tuple[ExecutionStart, Future[Outcome]]] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[ExecutionStart, Future[Outcome]]] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self, wanted: ExecutionStart) -> Outcome:
+    def start(self, request: ExecutionStart) -> Outcome:
         future: Future[Outcome] = Future()
         with self._lock:
-            self._wishes.put((wanted, future))
+            self._requests.put((request, future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._live, name="timers-workflow-starts", daemon=True)
                 self._thread.start()
@@ -76,22 +78,22 @@ class _Starter:
     def _live(self) -> None:
         while True:
             try:
-                batch = [self._wishes.get(timeout=IDLE_SECONDS)]
+                batch = [self._requests.get(timeout=IDLE_SECONDS)]
             except Empty:
                 connections.close_all()
                 with self._lock:
-                    if self._wishes.empty():
+                    if self._requests.empty():
                         self._thread = None
                         return
                 continue
-            while len(batch) < MAX_ENDED_AT_ONCE and not self._wishes.empty():
-                batch.append(self._wishes.get())
+            while len(batch) < MAX_ENDED_AT_ONCE and not self._requests.empty():
+                batch.append(self._requests.get())
             self._start(batch)
 
     @staticmethod
     def _start(batch: list[tuple[ExecutionStart, Future[Outcome]]]) -> None:
         try:
-            outcomes = workflow_runs.start_for_executions([wanted for wanted, _ in batch], now=clock.now())
+            outcomes = workflow_runs.start_for_executions([request for request, _ in batch], now=clock.now())
         except BaseException as error:  # each of those who wait records it
             connections.close_all()
             for _, future in batch:

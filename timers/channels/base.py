@@ -36,6 +36,10 @@ class Channel(ABC):
 
     kind: ClassVar[str]
     label: ClassVar[str]
+    examples: ClassVar[tuple[str, ...]] = ()
+    """How people name its recipients; empty for the kind and a target."""
+    takes_urls: ClassVar[bool] = False
+    """Whether a URL by itself names a recipient of it; one channel has them."""
 
     @classmethod
     def is_on(cls) -> bool:
@@ -71,28 +75,40 @@ def split(word: str) -> tuple[str, str]:
     Raises Invalid without the name of a field.
     """
     is_url = word.lower().startswith(URL_STARTS)
-    kind, _, target = ("webhook", "", word) if is_url else word.partition(":")
-    if kind not in CHANNELS or (kind == "webhook" and not is_url):
-        raise Invalid({"": f"{word[:60]!r} is nobody to tell: give email, email:somebody@example.org or a URL."})
+    kind, _, target = (_url_channel(), "", word) if is_url else word.partition(":")
+    if kind not in CHANNELS or CHANNELS.get(kind).takes_urls != is_url:
+        raise Invalid({"": f"{word[:60]!r} is nobody to tell: give {recipient_examples()}."})
     return kind, target.strip()
+
+
+def _url_channel() -> str:
+    return next((kind for kind, channel in CHANNELS.items() if channel.takes_urls), "")
+
+
+def recipient_examples() -> str:
+    """Return how recipients can be named: "email, email:somebody@example.org or a URL"."""
+    *most, last = [
+        example for kind, channel in CHANNELS.items() for example in channel.examples or (f"{kind}:recipient",)
+    ]
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def clean(word: str, *, owner: Any) -> str:
     """Return the word as it is stored, its target checked; raises Invalid without the name of a field."""
     kind, target = split(word.strip())
     target = CHANNELS.get(kind).clean_target(target, owner=owner)
-    return target if kind == "webhook" else f"{kind}:{target}" if target else kind
+    return target if CHANNELS.get(kind).takes_urls else f"{kind}:{target}" if target else kind
 
 
 def clean_words(words: Iterable[str], *, owner: Any) -> tuple[str, ...]:
     """Return the words of a policy `notify` as they are stored, each once; raises Invalid naming `notify`."""
-    found: dict[str, None] = {}
-    wrong: list[str] = []
+    stored: dict[str, None] = {}
+    problems: list[str] = []
     for word in words:
         try:
-            found[clean(word, owner=owner)] = None
+            stored[clean(word, owner=owner)] = None
         except Invalid as error:
-            wrong += error.fields[""]
-    if wrong:
-        raise Invalid({"notify": wrong})
-    return tuple(found)
+            problems += error.fields[""]
+    if problems:
+        raise Invalid({"notify": problems})
+    return tuple(stored)

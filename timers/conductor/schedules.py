@@ -14,6 +14,7 @@ from timers.errors import Conflict, NotFound
 from timers.http_api import queries
 from timers.models import Timer
 from timers.models.timers import TimerQuerySet
+from timers.queries.timers.filters import select
 from timers.services.timers import by_name
 from timers.services.timers import commands as timers
 
@@ -23,8 +24,8 @@ MAX_REASON_LENGTH = 10_000
 
 def rows(request: Request) -> TimerQuerySet:
     """Return the caller's schedules with what their documents need."""
-    found = by_name.timers_of(request.user).select_related("owner", "schedule", "definition__created_by")
-    return found.prefetch_related("tag_rows")
+    schedules = by_name.timers_of(request.user).select_related("owner", "schedule", "definition__created_by")
+    return schedules.prefetch_related("tag_rows")
 
 
 def found(request: Request, name: str) -> Timer:
@@ -35,12 +36,9 @@ def found(request: Request, name: str) -> Timer:
 class Schedules(ConductorView):
     def get(self, request: Request) -> Response:
         """List schedules, of one workflow where it is named."""
-        schedules = rows(request).order_by("name", "id")
-        workflow = request.query_params.get("workflowName")
-        if workflow:
-            schedules = schedules.filter(definition__body__name=workflow)
+        schedules = select(rows(request).order_by("name", "id"), workflow=request.query_params.get("workflowName", ""))
         now = clock.now()
-        return Response([write_schedule(each, now=now) for each in schedules])
+        return Response([write_schedule(timer, now=now) for timer in schedules])
 
     def post(self, request: Request) -> Response:
         """Create a schedule, or replace the one of that name."""
@@ -61,20 +59,17 @@ class Schedules(ConductorView):
 class ScheduleSearch(ConductorView):
     def get(self, request: Request) -> Response:
         """List schedules in pages: by a part of the name, workflow and whether paused."""
-        wanted, now = request.query_params, clock.now()
-        schedules = rows(request).order_by("name", "id")
-        if workflow := wanted.get("workflowName"):
-            schedules = schedules.filter(definition__body__name=workflow)
-        if name := wanted.get("scheduleName"):
-            schedules = schedules.filter(name__icontains=name)
-        if (text := wanted.get("freeText", "*")) not in ("", "*"):
-            schedules = schedules.filter(name__icontains=text)
-        if "paused" in wanted:
-            status = "paused" if queries.flag(wanted, "paused") else "active"
-            schedules = schedules.filter(status=status)
-        start = queries.whole(wanted, "start", default=0, maximum=10**9)
-        size = queries.whole(wanted, "size", default=100, maximum=MAX_SCHEDULES)
-        results = [write_schedule(each, now=now) for each in schedules[start : start + size]]
+        query, now = request.query_params, clock.now()
+        text = query.get("freeText", "*")
+        schedules = select(
+            rows(request).order_by("name", "id"),
+            workflow=query.get("workflowName", ""),
+            names=[query.get("scheduleName", ""), "" if text == "*" else text],
+            statuses=["paused" if queries.flag(query, "paused") else "active"] if "paused" in query else [],
+        )
+        start = queries.whole(query, "start", default=0, maximum=10**9)
+        size = queries.whole(query, "size", default=100, maximum=MAX_SCHEDULES)
+        results = [write_schedule(timer, now=now) for timer in schedules[start : start + size]]
         return Response({"totalHits": schedules.count(), "results": results})
 
 

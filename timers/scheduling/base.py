@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from timers.parameters import Parameter
 from timers.registry import Registry
 
 TICK = timedelta(microseconds=1)
@@ -23,11 +24,24 @@ class Schedule(ABC):
     """The rule that yields occurrences; its subclasses are frozen dataclasses, so equal rules are equal values."""
 
     kind: ClassVar[str]
+    label: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]]
+    """The fields of its document beside those of every kind (BOUND_KEYS); forms and the API document read them."""
     main_field: ClassVar[str]
     """The field that a complaint about the rule as a whole is shown at."""
     repeats: ClassVar[bool] = True
     """Whether there can be more than one occurrence; one that does not repeat runs late rather than never."""
+    on_wall_clock: ClassVar[bool] = False
+    """Whether it reads the clock of a zone, which its description names."""
+    in_globus: ClassVar[bool] = False
+    """Whether the Globus dialect has words for it."""
     timezone: str = "UTC"
+
+    @classmethod
+    def field_names(cls) -> frozenset[str]:
+        """Return the names of the fields that its document can have."""
+        bounds = BOUND_KEYS if cls.repeats else frozenset({"type"})
+        return bounds | {parameter.name for parameter in cls.parameters}
 
     @classmethod
     @abstractmethod
@@ -49,6 +63,14 @@ class Schedule(ABC):
     @abstractmethod
     def document(self) -> dict[str, Any]:
         """Return the normalised wire form, with everything that was left to defaults filled in."""
+
+    def describe(self) -> str:
+        """Return the rule in words, such as "Every 2 hours"; a description of the bounds follows it."""
+        return self.label
+
+    def warnings(self, *, now: datetime, last: datetime) -> list[str]:
+        """Return a sentence for each thing to know of the rule before saving it, between two instants."""
+        return []
 
     def smallest_gap(self) -> timedelta | None:
         """Return what two occurrences are at least apart, or None when there are no two."""

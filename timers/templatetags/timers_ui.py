@@ -12,11 +12,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from timers import formatting
-from timers.actions.base import ACTIONS, MASK
-from timers.errors import UnknownKind
+from timers.actions.base import ACTIONS, MASK, icon_of
 from timers.lifecycle import SkipReason
 from timers.models import ClientKey, Collection, Token
 from timers.queries.timers.last_runs import LastRun
+from timers.storages.base import STORAGES
 
 register = template.Library()
 for _words in (formatting.duration, formatting.number, formatting.size):
@@ -110,10 +110,10 @@ def dot(state: str) -> SafeString:
 @register.filter
 def action_label(kind: str) -> str:
     """Return the name of an action for people."""
-    try:
-        return ACTIONS.get(kind).label
-    except UnknownKind:
-        return kind.title()
+    return ACTIONS.get(kind).label if kind in ACTIONS else kind.title()
+
+
+register.filter("action_icon", icon_of)
 
 
 @register.filter
@@ -278,28 +278,16 @@ def event_words(verb: str) -> str:
     return EVENTS.get(verb, verb.replace("_", " ").capitalize())
 
 
-STORAGES: Mapping[str, str] = {"local": "Local disk", "s3": "S3", "sftp": "SFTP", "memory": "Memory"}
-
-
 @register.filter
 def storage_label(kind: str) -> str:
-    return STORAGES.get(kind, kind)
+    """Return the name of a kind of storage for people."""
+    return STORAGES.get(kind).label if kind in STORAGES else kind
 
 
 @register.filter
 def storage_place(collection: Collection) -> str:
     """Return where a collection is, in a few words."""
-    storage = collection.storage
-    match collection.kind:
-        case "local":
-            return str(storage.get("root", ""))
-        case "s3":
-            return "/".join(filter(None, [storage.get("endpoint_url"), storage.get("bucket"), storage.get("prefix")]))
-        case "sftp":
-            port = f":{storage['port']}" if storage.get("port") else ""
-            return f"{storage.get('host', '')}{port}{storage.get('root', '')}"
-        case _:
-            return ""
+    return STORAGES.get(collection.kind).place(collection.storage) if collection.kind in STORAGES else ""
 
 
 @register.simple_tag(takes_context=True)

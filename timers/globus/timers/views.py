@@ -52,9 +52,9 @@ def rows() -> TimerQuerySet:
     return timers.annotate(begun_runs=Coalesce(Subquery(counted), 0))
 
 
-def found(request: Request, timer_id: str) -> Timer:
+def timer_of(request: Request, timer_id: str) -> Timer:
     """Return the timer of that id that the caller may know of; a deleted one is gone."""
-    known = rows().visible_to(request.user).filter(listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
+    known = rows().visible_to(request.user).filter(listing.expressible()).exclude(status=TimerStatus.DELETED)
     key = validation.uuid(timer_id)
     timer = known.filter(pk=key).first() if key is not None else None
     if timer is None:
@@ -68,8 +68,8 @@ class TimerCreation(TimersDoor):
     def post(self, request: Request) -> Response:
         now = clock.now()
         try:
-            asked = reading.read_timer(request.data.get("timer"), now=now)
-            timer = create(asked, request, now=now)
+            job = reading.read_timer(request.data.get("timer"), now=now)
+            timer = create(job, request, now=now)
         except Invalid as error:
             raise error.under("body.timer") from None
         return Response({"timer": write_timer(timer)}, status=201)
@@ -80,15 +80,15 @@ class JobCollection(TimersDoor):
 
     def get(self, request: Request) -> Response:
         limit = number(request.query_params, "result_count", default=RESULTS_SHOWN, minimum=0, maximum=MAX_RESULTS)
-        shown = list(listing.wanted(rows().visible_to(request.user), request.query_params))
+        shown = list(listing.select_timers(rows().visible_to(request.user), request.query_params))
         runs = results.runs_of(shown, limit=limit)
         return Response({"jobs": [write_job(timer, runs[timer.pk]) for timer in shown]})
 
     def post(self, request: Request) -> Response:
         now = clock.now()
         try:
-            asked = reading.read_job(request.data, now=now)
-            timer = create(asked, request, now=now)
+            job = reading.read_job(request.data, now=now)
+            timer = create(job, request, now=now)
         except Invalid as error:
             raise error.under("body") from None
         return Response(write_job(timer, Runs(), fresh=True), status=201)
@@ -98,23 +98,23 @@ class JobOne(TimersDoor):
     """GET, PATCH and DELETE /jobs/{id}"""
 
     def get(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         limit = number(request.query_params, "page_size", default=RESULTS_SHOWN, minimum=1, maximum=MAX_RESULTS)
         runs, marker = results.page(timer, limit=limit, marker=request.query_params.get("results_pt"))
         return Response(write_job(timer, runs, marker=marker))
 
     def patch(self, request: Request, timer_id: str) -> Response:
-        timer, now = found(request, timer_id), clock.now()
+        timer, now = timer_of(request, timer_id), clock.now()
         try:
             changes = reading.read_changes(request.data, now=now)
             if changes:
                 timers.update(timer, changes=changes, by=request.user, now=now, minimum_interval=MIN_INTERVAL_SECONDS)
         except Invalid as error:
             raise error.under("body") from None
-        return Response(document(found(request, timer_id)))
+        return Response(document(timer_of(request, timer_id)))
 
     def delete(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         timers.delete(timer, by=request.user, now=clock.now())
         return Response(document(rows().get(pk=timer.pk)))
 
@@ -123,7 +123,7 @@ class JobPause(TimersDoor):
     """POST /jobs/{id}/pause"""
 
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = timers.pause(found(request, timer_id), by=request.user, now=clock.now())
+        timer = timers.pause(timer_of(request, timer_id), by=request.user, now=clock.now())
         return Response({"message": f"Successfully paused job {timer.pk}."})
 
 
@@ -131,43 +131,43 @@ class JobResume(TimersDoor):
     """POST /jobs/{id}/resume"""
 
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         resume(timer, request, update=_update_credentials(request), now=clock.now())
         return Response({"message": f"Successfully resumed job {timer.pk}."})
 
 
-def create(asked: JobRequest, request: Request, *, now: datetime) -> Timer:
+def create(job: JobRequest, request: Request, *, now: datetime) -> Timer:
     """Return a new timer as it is before it runs for the first time. Raises Invalid with the names of the document."""
     token = token_of(request)
     try:
-        action, body = _deed(asked, request)
+        action, body = _action_of(job, request)
         with transaction.atomic():
             timer = timers.create(
                 owner=request.user,
                 action=action,
-                name=asked.name,
-                schedule=asked.schedule,
+                name=job.name,
+                schedule=job.schedule,
                 body=body,
                 policies=reading.POLICIES,
                 by=request.user,
                 now=now,
                 minimum_interval=MIN_INTERVAL_SECONDS,
             )
-            origins.record(timer, document=asked.document, client_id=token.client_id if token is not None else None)
+            origins.record(timer, document=job.document, client_id=token.client_id if token is not None else None)
             return rows().get(pk=timer.pk)
     except Invalid as error:
-        fields = {asked.spelled(name): texts for name, texts in error.fields.items()}
+        fields = {job.spelled(name): texts for name, texts in error.fields.items()}
         raise Invalid(fields) from error
 
 
-def _deed(asked: JobRequest, request: Request) -> tuple[str, dict[str, Any]]:
+def _action_of(job: JobRequest, request: Request) -> tuple[str, dict[str, Any]]:
     """Return the action that a timer carries out and its body; raises Invalid naming flow_id."""
-    if asked.flow_id is None:
-        return asked.action, asked.body
-    flow = flows.find(request.user, asked.flow_id)
+    if job.flow_id is None:
+        return job.action, job.body
+    flow = flows.find(request.user, job.flow_id)
     if flow is None:
-        raise Invalid({"flow_id": f"There is no flow {asked.flow_id}."})
-    return flow.action, flow.body(asked.body)
+        raise Invalid({"flow_id": f"There is no flow {job.flow_id}."})
+    return flow.action, flow.body(job.body)
 
 
 def resume(timer: Timer, request: Request, *, update: bool | None, now: datetime) -> None:

@@ -147,7 +147,7 @@ class TaskSuccessfulTransfers(TransferDoor):
         place = transfer_files.read_place(marker) if marker not in ("", "0") else None
         if marker not in ("", "0") and place is None:
             raise ProblemRaised(400, "ClientError.BadRequest", "marker: this is no marker of this list.")
-        page = transfer_files.page(found.pk, wanted=self.wanted, limit=FILES_AT_ONCE, after=place)
+        page = transfer_files.page(found.pk, filters=self.wanted, limit=FILES_AT_ONCE, after=place)
         return Response(
             {
                 "DATA_TYPE": self.kind,

@@ -13,11 +13,10 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.page_context import LATE_AFTER
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import HISTORY_ORDER, Order, Page, newest_first, page
 
 PAGE_SIZE = 50
 FEW_TIMERS = 200
@@ -25,7 +24,7 @@ FEW_TIMERS = 200
 LOOKED_THROUGH = 20_000
 """Executions that one page looks through for what no index knows; the reader may go on from there."""
 _BEFORE_ALL = uuid.UUID(int=0)
-ORDER = ("-scheduled_for", "-pk")
+ORDER = newest_first("scheduled_for")
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,24 @@ def executions_page(
 ) -> ExecutionsPage:
     """Return a page of all executions, newest first, from four queries at most, however long the history is."""
     sought = _seek(user, filters)
-    place = read_marker(marker, 2)
-    from_here = _planned_within(filters) & (_after(ORDER, place) if place is not None else Q())
-    edge = _edge(from_here & sought.among) if sought.is_rare else None
-    found = Execution.objects.filter(from_here & sought.condition)
+    within = _planned_within(filters)
+    edge = None
+    if sought.is_rare:
+        last_shown = ORDER.read(marker)
+        edge = _edge(within & sought.among & (Q() if last_shown is None else ORDER.after(last_shown)))
+    executions = Execution.objects.filter(within & sought.condition)
     if edge is not None:
-        found = found.filter(scheduled_for__gte=edge)
-    page = _page(found.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
-    if edge is None or page.next_marker is not None:
-        return ExecutionsPage(page, sought.sought_in)
-    return ExecutionsPage(
-        Page(page.rows, write_marker(clock.to_us(edge), _BEFORE_ALL)), sought.sought_in, looked_until=edge
-    )
+        executions = executions.filter(scheduled_for__gte=edge)
+    listed = _page(executions, ORDER, marker=marker, now=now, limit=limit or PAGE_SIZE)
+    if edge is None or listed.next_marker is not None:
+        return ExecutionsPage(listed, sought.sought_in)
+    return ExecutionsPage(Page(listed.rows, ORDER.marker_of([edge, _BEFORE_ALL])), sought.sought_in, looked_until=edge)
 
 
 def executions_to_export(user: Any, filters: ExecutionFilters) -> models.QuerySet[Execution]:
     """Return all executions that the filters leave, newest first."""
-    found = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
-    return found.select_related("timer").order_by(*ORDER)
+    executions = Execution.objects.filter(_planned_within(filters) & _seek(user, filters).condition)
+    return executions.select_related("timer").order_by("-scheduled_for", "-pk")
 
 
 def tag_keys(user: Any) -> list[str]:
@@ -110,24 +109,21 @@ def executions_of(
     timer: Timer, *, now: datetime, status: str = "", marker: str | None = None, limit: int = 25
 ) -> Page[ExecutionRow]:
     """Return a page of one timer's executions, newest first, from one query."""
-    found = Execution.objects.filter(timer=timer).filter(_has_status(status))
-    place = read_marker(marker, 2)
-    if place is not None:
-        found = found.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
-    ordered = found.order_by("-scheduled_for", "-serial")
-    return _page(ordered, lambda last: (clock.to_us(last.scheduled_for), last.serial), now=now, limit=limit)
+    executions = Execution.objects.filter(timer=timer).filter(_has_status(status))
+    return _page(executions, HISTORY_ORDER, marker=marker, now=now, limit=limit)
 
 
 def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
     """Return the execution, or None when the user may not know of it."""
-    found = Execution.objects.visible_to(user).filter(pk=execution_id)
-    return found.select_related("timer__owner", "timer__schedule", "definition").first()
+    executions = Execution.objects.visible_to(user).filter(pk=execution_id)
+    return executions.select_related("timer__owner", "timer__schedule", "definition").first()
 
 
 def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
     """Return those of the executions that the user may know of, newest first."""
-    found = Execution.objects.visible_to(user).filter(pk__in=ids)
-    return list(found.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
+    executions = Execution.objects.visible_to(user).filter(pk__in=ids)
+    with_facts = executions.select_related("timer__owner", "timer__schedule", "definition")
+    return list(with_facts.order_by("-scheduled_for", "-pk"))
 
 
 def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:
@@ -169,7 +165,7 @@ def _outputs(output: Any) -> str:
     """Return what a workflow gave back: its small values, of the others the name."""
     if not isinstance(output, dict):
         return _plain_words(output)
-    return ", ".join(f"{name} {'…' if isinstance(each, dict | list) else each}" for name, each in output.items())
+    return ", ".join(f"{name} {'…' if isinstance(value, dict | list) else value}" for name, value in output.items())
 
 
 def _plain_words(value: Any) -> str:
@@ -194,20 +190,10 @@ def _attempts(execution: Execution) -> str:
 
 
 def _page(
-    found: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
+    executions: models.QuerySet[Execution], order: Order, *, marker: str | None, now: datetime, limit: int
 ) -> Page[ExecutionRow]:
-    rows = list(found.select_related("timer", "definition")[: limit + 1])
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return Page([execution_row(each, now=now) for each in rows], write_marker(*place(rows[-1])) if more else None)
-
-
-def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -> Q:
-    try:
-        values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1])) if last_is_id else int(place[1])]
-    except (ValueError, OverflowError):
-        return Q()
-    return after(names, values)
+    listed = page(executions.select_related("timer", "definition"), order=order, limit=limit, marker=marker)
+    return listed.map(lambda execution: execution_row(execution, now=now))
 
 
 @dataclass(frozen=True)
@@ -281,10 +267,6 @@ def _edge(among: Q) -> datetime | None:
     """Return the planned time that this page looks back to, None when it can look at all that is left."""
     times = Execution.objects.filter(among).order_by("-scheduled_for").values_list("scheduled_for", flat=True)
     return next(iter(times[LOOKED_THROUGH : LOOKED_THROUGH + 1]), None)
-
-
-def _place(last: Execution) -> tuple[int, uuid.UUID]:
-    return clock.to_us(last.scheduled_for), last.pk
 
 
 def _has_status(status: str) -> Q:

@@ -71,15 +71,14 @@ def upcoming(instants: Sequence[datetime], *, zone: ZoneInfo, now: datetime) -> 
     changes = [
         Upcoming(change.at, change.is_gap, change.size) for change in changes_between(zone.key, now, instants[-1])
     ]
-    return sorted([*map(Upcoming, instants), *changes], key=lambda each: (each.at, each.forward is None))
+    return sorted([*map(Upcoming, instants), *changes], key=lambda instant: (instant.at, instant.forward is None))
 
 
 def clock_warnings(timer: Timer, *, now: datetime, limit: int) -> list[str]:
     """Return a sentence for each thing that may surprise about the next runs of a rule that reads a wall clock."""
     document = timer.definition.schedule if timer.definition else {}
-    if document.get("type") != "cron":
-        return []
     try:
-        return text.warnings(parse_schedule(document, now=now, refuse_never=False), now=now, limit=limit)
+        schedule = parse_schedule(document, now=now, refuse_never=False)
+        return text.warnings(schedule, now=now, limit=limit) if schedule.rule.on_wall_clock else []
     except Exception:  # a rule that can no longer be read has no runs to warn of
         return []

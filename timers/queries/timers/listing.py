@@ -16,7 +16,8 @@ from timers import clock
 from timers.actions.base import ACTIONS
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.models.timers import TimerQuerySet
+from timers.queries.paging import Order, Page, SortKey, page_of_parts
 from timers.queries.timers.counts import FAILING, Figures, figures
 from timers.queries.timers.filters import TimerFilters, filtered
 from timers.queries.timers.last_runs import LastRun, last_runs
@@ -25,20 +26,20 @@ from timers.scheduling.bounds import parse_schedule
 
 PAGE_SIZE = 50
 
-Phase = tuple[Q, Sequence[str]]
-_NEXT = ("schedule__next_run_at", "pk")
-_NEWEST = ("-created_at", "pk")
+_ID = SortKey("pk", uuid.UUID)
+_NEXT = (SortKey("schedule__next_run_at", datetime), _ID)
+_NEWEST = (SortKey("created_at", datetime, descending=True), _ID)
 _WITHOUT_NEXT = Q(schedule__next_run_at__isnull=True)
-ORDERS: Mapping[str, Sequence[Phase]] = {
+ORDERS: Mapping[str, Sequence[tuple[Q, Order]]] = {
     "attention": (
-        (FAILING & ~_WITHOUT_NEXT, _NEXT),
-        (FAILING & _WITHOUT_NEXT, _NEWEST),
-        (~FAILING & ~_WITHOUT_NEXT, _NEXT),
-        (~FAILING & _WITHOUT_NEXT, _NEWEST),
+        (FAILING & ~_WITHOUT_NEXT, Order("failing", _NEXT)),
+        (FAILING & _WITHOUT_NEXT, Order("failing-rest", _NEWEST)),
+        (~FAILING & ~_WITHOUT_NEXT, Order("others", _NEXT)),
+        (~FAILING & _WITHOUT_NEXT, Order("others-rest", _NEWEST)),
     ),
-    "next": ((~_WITHOUT_NEXT, _NEXT), (_WITHOUT_NEXT, _NEWEST)),
-    "name": ((Q(), ("sort_name", "pk")),),
-    "newest": ((Q(), _NEWEST),),
+    "next": ((~_WITHOUT_NEXT, Order("next", _NEXT)), (_WITHOUT_NEXT, Order("next-rest", _NEWEST))),
+    "name": ((Q(), Order("name", (SortKey("sort_name", str), _ID))),),
+    "newest": ((Q(), Order("newest", _NEWEST)),),
 }
 """Parts of each order, one after the other, and the columns of each part: an index holds them all in that order."""
 
@@ -111,14 +112,14 @@ def timer_row(timer: Timer, *, now: datetime) -> TimerRow:
 
 def find_timer(user: Any, timer_id: uuid.UUID) -> Timer | None:
     """Return the timer, deleted ones too, or None when the user may not know of it."""
-    found = Timer.objects.visible_to(user).filter(pk=timer_id)
-    return found.select_related("schedule", "definition", "owner", "status_changed_by").first()
+    timers = Timer.objects.visible_to(user).filter(pk=timer_id)
+    return timers.select_related("schedule", "definition", "owner", "status_changed_by").first()
 
 
 def find_timers(user: Any, ids: Sequence[uuid.UUID]) -> list[Timer]:
     """Return those of the timers that the user may know of and that are not deleted, by name."""
-    found = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
-    return list(found.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
+    timers = Timer.objects.visible_to(user).not_deleted().filter(pk__in=ids)
+    return list(timers.select_related("schedule", "definition", "owner").order_by(Lower("name"), "pk"))
 
 
 def words_for(document: Mapping[str, Any]) -> Words:
@@ -133,49 +134,18 @@ def words_for(document: Mapping[str, Any]) -> Words:
 # The list
 
 
-def _page(
-    visible: models.QuerySet[Timer], *, now: datetime, filters: TimerFilters, marker: str | None
-) -> Page[TimerRow]:
-    phases = ORDERS[filters.order]
-    found = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
-    found = found.select_related("schedule", "definition", "owner")
-    first, place = _read_place(marker, phases)
-    listed: list[tuple[int, Timer]] = []
-    for number, (condition, order) in enumerate(phases[first:], start=first):
-        part = found.filter(condition).order_by(*order)
-        if number == first and place is not None:
-            part = part.filter(after(order, place))
-        listed += [(number, timer) for timer in part[: PAGE_SIZE + 1 - len(listed)]]
-        if len(listed) > PAGE_SIZE:
-            break
-    rows = _rows([timer for _, timer in listed[:PAGE_SIZE]], now=now)
-    return Page(rows, _place(*listed[PAGE_SIZE - 1], phases) if len(listed) > PAGE_SIZE else None)
-
-
-def _place(number: int, timer: Timer, phases: Sequence[Phase]) -> str:
-    """Return the marker of a row: its part of the order, and its place there."""
-    column = phases[number][1][0].removeprefix("-")
-    value = timer.schedule.next_run_at if column == _NEXT[0] else getattr(timer, column)
-    return write_marker(number, clock.to_us(value) if isinstance(value, datetime) else value, timer.pk)
-
-
-def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[Any] | None]:
-    """Return the part of the order that a marker leads to, and the place in it; the beginning for a broken one."""
-    values = read_marker(marker, 3)
-    try:
-        number, place, pk = values or (0, None, None)
-        if place is None or not 0 <= number < len(phases):
-            return 0, None
-        by_name = phases[number][1][0] == "sort_name"
-        return number, [str(place) if by_name else clock.from_us(place), uuid.UUID(pk)]
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return 0, None
+def _page(visible: TimerQuerySet, *, now: datetime, filters: TimerFilters, marker: str | None) -> Page[TimerRow]:
+    timers = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
+    timers = timers.select_related("schedule", "definition", "owner")
+    parts = [(timers.filter(condition), order) for condition, order in ORDERS[filters.order]]
+    listed = page_of_parts(parts, limit=PAGE_SIZE, marker=marker)
+    return Page(_rows(listed.rows, now=now), listed.next_marker)
 
 
 # Its rows
 
 
-def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
+def _rows(timers: Sequence[Timer], *, now: datetime) -> list[TimerRow]:
     """Return the rows for these timers from three queries: tags, last runs, what is unfinished."""
     ids = [timer.pk for timer in timers]
     tags: dict[uuid.UUID, list[tuple[str, str]]] = {}
@@ -228,8 +198,8 @@ def _summary(timer: Timer) -> str:
 
 def unfinished_of(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, datetime | None]]:
     """Return for each timer that is busy the states of what is unfinished, with the earliest start; one query."""
-    found: dict[uuid.UUID, dict[str, datetime | None]] = {}
+    states: dict[uuid.UUID, dict[str, datetime | None]] = {}
     rows = Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).values_list("timer_id", "status")
     for timer_id, status, began in rows.annotate(began=models.Min("started_at")):
-        found.setdefault(timer_id, {})[status] = began
-    return found
+        states.setdefault(timer_id, {})[status] = began
+    return states

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, Transfer
-from timers.queries.paging import after, read_marker, write_marker
+from timers.queries import paging
+from timers.queries.paging import HISTORY_ORDER
 
 AT_ONCE = 200
 """How many timers one query asks about."""
@@ -31,33 +31,29 @@ class Runs:
     @property
     def begun(self) -> list[Execution]:
         """Those that have begun and not ended."""
-        return [each for each in self.unfinished if each.started_at is not None]
+        return [execution for execution in self.unfinished if execution.started_at is not None]
 
 
 def runs_of(timers: Sequence[Timer], *, limit: int) -> dict[UUID, Runs]:
     """Return the runs of each timer, from four queries for every two hundred timers."""
-    found = {timer.pk: Runs() for timer in timers}
-    for ids in _some(list(found)):
-        for each in _newest(ids, limit):
-            if len(found[each.timer_id].last) < limit:
-                found[each.timer_id].last.append(each)
-        for each in Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).order_by("scheduled_for"):
-            found[each.timer_id].unfinished.append(each)
-    _add_transfers(found.values())
-    return found
+    runs = {timer.pk: Runs() for timer in timers}
+    for ids in _some(list(runs)):
+        for execution in _newest(ids, limit):
+            if len(runs[execution.timer_id].last) < limit:
+                runs[execution.timer_id].last.append(execution)
+        for execution in Execution.objects.filter(timer__in=ids, status__in=UNFINISHED).order_by("scheduled_for"):
+            runs[execution.timer_id].unfinished.append(execution)
+    _add_transfers(runs.values())
+    return runs
 
 
 def page(timer: Timer, *, limit: int, marker: str | None) -> tuple[Runs, str | None]:
     """Return one page of a timer's runs, newest first, and the marker of the next; an unknown marker is the start."""
-    rows = _that_began().filter(timer=timer)
-    place = read_marker(marker, 2)
-    if place is not None and all(type(value) is int and abs(value) < 2**63 for value in place):
-        rows = rows.filter(after(["-scheduled_for", "-serial"], place))
-    got = list(rows.order_by("-scheduled_for", "-serial")[: limit + 1])
-    runs = Runs(last=got[:limit])
+    began = paging.page(_that_began().filter(timer=timer), order=HISTORY_ORDER, limit=limit, marker=marker)
+    runs = Runs(last=began.rows)
     runs.unfinished = list(Execution.objects.filter(timer=timer, status__in=UNFINISHED).order_by("scheduled_for"))
     _add_transfers([runs])
-    return runs, _marker(got[limit - 1]) if len(got) > limit else None
+    return runs, began.next_marker
 
 
 def newest(timer: Timer) -> Execution | None:
@@ -77,11 +73,11 @@ def _newest(ids: list[UUID], limit: int) -> Iterator[Execution]:
     oldest = Timer.objects.filter(pk__in=ids).annotate(
         oldest=Subquery(of_timer.values("scheduled_for")[limit - 1 : limit])
     )
-    wanted = Q(pk__in=[])
+    newest = Q(pk__in=[])
     for timer_id, since in oldest.values_list("pk", "oldest"):
-        one = Q(timer=timer_id)
-        wanted |= one if since is None else one & Q(scheduled_for__gte=since)
-    yield from _that_began().filter(wanted).order_by("timer", "-scheduled_for", "-serial")
+        of_one = Q(timer=timer_id)
+        newest |= of_one if since is None else of_one & Q(scheduled_for__gte=since)
+    yield from _that_began().filter(newest).order_by("timer", "-scheduled_for", "-serial")
 
 
 def _some(ids: list[UUID]) -> Iterator[list[UUID]]:
@@ -89,12 +85,13 @@ def _some(ids: list[UUID]) -> Iterator[list[UUID]]:
         yield ids[start : start + AT_ONCE]
 
 
-def _add_transfers(found: Iterable[Runs]) -> None:
-    wanted = {each.transfer_id: runs for runs in found for each in runs.last if each.transfer_id is not None}
-    for ids in _some(list(wanted)):
+def _add_transfers(of_timers: Iterable[Runs]) -> None:
+    by_transfer = {
+        execution.transfer_id: runs
+        for runs in of_timers
+        for execution in runs.last
+        if execution.transfer_id is not None
+    }
+    for ids in _some(list(by_transfer)):
         for transfer in Transfer.objects.filter(pk__in=ids).select_related("owner", "source", "destination"):
-            wanted[transfer.pk].transfers[transfer.pk] = transfer
-
-
-def _marker(execution: Execution) -> str:
-    return write_marker(clock.to_us(execution.scheduled_for), execution.serial)
+            by_transfer[transfer.pk].transfers[transfer.pk] = transfer

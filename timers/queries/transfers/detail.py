@@ -149,7 +149,7 @@ def _usual(row: TransferRow) -> str:
 def _files(transfer: Transfer, chosen: str, after: str) -> Page[FileEntry]:
     if chosen == ACTIVE:
         return Page([])
-    return page(transfer.pk, wanted=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
+    return page(transfer.pk, filters=FILES[chosen], limit=PAGE_SIZE, after=read_place(after) if after else None)
 
 
 def _state_tabs(row: TransferRow, counted: Summary) -> list[Tab]:

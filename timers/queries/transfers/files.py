@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
@@ -76,14 +76,14 @@ class FileFilters:
 
     def rows(self, transfer_id: UUID) -> QuerySet[TransferFile]:
         """Return the rows that may hold such files."""
-        found = TransferFile.objects.filter(transfer_id=transfer_id)
+        files = TransferFile.objects.filter(transfer_id=transfer_id)
         if self.states:
-            found = found.filter(state__in=self.states)
+            files = files.filter(state__in=self.states)
         if self.verdicts:
-            found = found.filter(self._of_verdicts())
+            files = files.filter(self._of_verdicts())
         if self.faults:
-            found = found.filter(Q(faults__gt=0) | Q(state="failed"))
-        return found.filter(self._of_text()) if self.text and self.text.isascii() else found
+            files = files.filter(Q(faults__gt=0) | Q(state="failed"))
+        return files.filter(self._of_text()) if self.text and self.text.isascii() else files
 
     def _of_text(self) -> Q:
         """Return the condition of rows that may hold the text; databases agree on the case of ASCII letters only."""
@@ -93,7 +93,7 @@ class FileFilters:
 
     def _of_verdicts(self) -> Q:
         failed = Q(state="failed")
-        plain = Q(verdict__in=[each for each in self.verdicts if each != ERROR]) & ~failed
+        plain = Q(verdict__in=[verdict for verdict in self.verdicts if verdict != ERROR]) & ~failed
         return plain | failed if ERROR in self.verdicts else plain
 
     def takes(self, entry: FileEntry) -> bool:
@@ -104,51 +104,52 @@ class FileFilters:
 
 def read_place(marker: str) -> Place | None:
     """Return the place that a marker names; None for one that nobody gave out."""
-    values = read_marker(marker, 2)
-    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
-        return None
-    return Place(*values)
+    numbers = _read_numbers(marker, 2)
+    return None if numbers is None else Place(*numbers)
 
 
-def page(transfer_id: UUID, *, wanted: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
+def _read_numbers(marker: str, count: int) -> list[int] | None:
+    numbers = cast(list[int] | None, read_marker(marker, [int] * count))
+    return numbers if numbers is not None and min(numbers) >= 0 else None
+
+
+def page(transfer_id: UUID, *, filters: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
     """Return the files that come after a place, at most `limit`; the marker is None when there are no more."""
-    found: list[FileEntry] = []
+    entries: list[FileEntry] = []
     read, last = 0, after or Place(0, 0)
-    for batch in _batches(wanted.rows(transfer_id), first=last.row):
+    for batch in _batches(filters.rows(transfer_id), first=last.row):
         for entry in _entries(batch, after=after):
-            if wanted.takes(entry):
-                if len(found) == limit:
-                    return Page(found, write_marker(*found[-1].place))
-                found.append(entry)
+            if filters.takes(entry):
+                if len(entries) == limit:
+                    return Page(entries, write_marker(*entries[-1].place))
+                entries.append(entry)
             read, last = read + 1, entry.place
         if read >= MAX_READ:
-            return Page(found, write_marker(*last))
-    return Page(found)
+            return Page(entries, write_marker(*last))
+    return Page(entries)
 
 
 def page_by_urgency(transfer_id: UUID, *, counted: Summary, limit: int, marker: str = "") -> Page[FileEntry]:
     """Return files that all have their verdict, those first that somebody should look at before anything is done."""
     first, place = _read_urgency(marker)
-    found: list[FileEntry] = []
+    entries: list[FileEntry] = []
     for rank, verdict in enumerate(URGENCY):
         if rank < first or not counted.verdicts[verdict].entries:
             continue
-        if len(found) == limit:
-            return Page(found, write_marker(rank, 0, 0))
-        wanted = FileFilters(verdicts=(verdict,))
-        part = page(transfer_id, wanted=wanted, limit=limit - len(found), after=place if rank == first else None)
-        found += part.rows
+        if len(entries) == limit:
+            return Page(entries, write_marker(rank, 0, 0))
+        filters = FileFilters(verdicts=(verdict,))
+        part = page(transfer_id, filters=filters, limit=limit - len(entries), after=place if rank == first else None)
+        entries += part.rows
         if part.next_marker:
-            return Page(found, write_marker(rank, *part.rows[-1].place))
-    return Page(found)
+            return Page(entries, write_marker(rank, *part.rows[-1].place))
+    return Page(entries)
 
 
 def _read_urgency(marker: str) -> tuple[int, Place | None]:
     """Return the rank and the place that a marker names; the beginning for one that nobody gave out."""
-    values = read_marker(marker, 3)
-    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
-        return 0, None
-    return values[0], Place(*values[1:])
+    numbers = _read_numbers(marker, 3)
+    return (0, None) if numbers is None else (numbers[0], Place(*numbers[1:]))
 
 
 def every(rows: QuerySet[TransferFile]) -> Iterator[FileEntry]:
@@ -291,19 +292,19 @@ class Summary:
 
 def summary(transfer_id: UUID) -> Summary:
     """Return the files of a transfer in numbers, from one query."""
-    found = Summary({each: Amount() for each in VERDICTS}, dict.fromkeys(STATES, 0), 0)
+    counted = Summary({verdict: Amount() for verdict in VERDICTS}, dict.fromkeys(STATES, 0), 0)
     faulty = 0
     rows = TransferFile.objects.filter(transfer_id=transfer_id).annotate(is_folder=_IS_FOLDER)
     groups = rows.values_list("verdict", "is_folder", "state").order_by()
     for verdict, is_folder, state, count, size, faults in groups.annotate(
         Sum("count"), Sum("size"), faults=Sum("count", filter=Q(faults__gt=0) | Q(state="failed"), default=0)
     ):
-        found.states[state] += count
+        counted.states[state] += count
         faulty += faults
         name = ERROR if state == "failed" else verdict
         if name is not None:
-            _add(found.verdicts[name], is_folder, count, size)
-    return Summary(found.verdicts, found.states, faulty)
+            _add(counted.verdicts[name], is_folder, count, size)
+    return Summary(counted.verdicts, counted.states, faulty)
 
 
 def _add(amount: Amount, is_folder: bool, count: int, size: int) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timers import clock
 from timers.copying import rates
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import ClientKey, Collection, Timer, Token, Transfer
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Page, newest_first, page
 
 PAGE_SIZE = 50
+ORDER = newest_first("requested_at")
 
 
 @dataclass(frozen=True)
@@ -92,29 +92,19 @@ class TransferRow:
 
 def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | None = None) -> Page[TransferRow]:
     """Return a page of transfers, newest first, from two queries."""
-    found = Transfer.objects.visible_to(user).select_related("source", "destination")
+    transfers = Transfer.objects.visible_to(user).select_related("source", "destination")
     if status == "unfinished":
-        found = found.unfinished()
+        transfers = transfers.unfinished()
     elif status in set(TransferStatus):
-        found = found.filter(status=status)
-    place = read_marker(marker, 2)
-    if place is not None:
-        try:
-            values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            found = found.filter(after(["-requested_at", "-pk"], values))
-        except (ValueError, OverflowError):
-            pass
-    rows = list(found.order_by("-requested_at", "-pk")[: PAGE_SIZE + 1])
-    more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    marker = write_marker(clock.to_us(rows[-1].requested_at), rows[-1].pk) if more else None
-    names = timer_names(rows)
-    return Page([transfer_row(each, now=now, timer_name=names.get(each.timer_id, "")) for each in rows], marker)
+        transfers = transfers.filter(status=status)
+    listed = page(transfers, order=ORDER, limit=PAGE_SIZE, marker=marker)
+    names = timer_names(listed.rows)
+    return listed.map(lambda transfer: transfer_row(transfer, now=now, timer_name=names.get(transfer.timer_id, "")))
 
 
 def timer_names(transfers: Iterable[Transfer]) -> dict[uuid.UUID | None, str]:
     """Return what the timers are called that asked for these transfers."""
-    asking = {each.timer_id for each in transfers if each.timer_id is not None}
+    asking = {transfer.timer_id for transfer in transfers if transfer.timer_id is not None}
     return dict(Timer.objects.filter(pk__in=asking).values_list("pk", "name")) if asking else {}
 
 

@@ -12,11 +12,12 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from timers.models import Timer, WorkflowDefinition, WorkflowRun
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Order, Page, SortKey, page
 
 PAGE_SIZE = 100
 MAX_CHOICES = 500
 MAX_NAMED_TIMERS = 20
+ORDER = Order("name", (SortKey("name", str), SortKey("pk", int)))
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,16 @@ class WorkflowChoice:
 
 def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
     """Return a page of workflows by name, each by its newest version, from two queries."""
-    found = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
-    place = read_marker(marker, 2)
-    if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
-        found = found.filter(after(["name", "pk"], place))
     runs = WorkflowRun.objects.filter(owner=OuterRef("owner"), name=OuterRef("name")).order_by("-created_at")
-    found = found.annotate(
+    newest = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
+    workflows = newest.annotate(
         last_run=Subquery(runs.values("pk")[:1]),
         last_status=Subquery(runs.values("status")[:1]),
         last_started=Subquery(runs.values("created_at")[:1]),
     )
-    rows = list(found.order_by("name", "pk")[: PAGE_SIZE + 1])
-    shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    used = timers_by_workflow(each.owner_id for each in shown)
-    return Page(
-        [_row(each, used) for each in shown],
-        write_marker(shown[-1].name, shown[-1].pk) if more else None,
-    )
+    listed = page(workflows, order=ORDER, limit=PAGE_SIZE, marker=marker)
+    used = timers_by_workflow(workflow.owner_id for workflow in listed.rows)
+    return listed.map(lambda workflow: _row(workflow, used))
 
 
 def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:
@@ -97,8 +91,8 @@ def timers_by_workflow(owner_ids: Iterable[int]) -> Counter[tuple[int, str]]:
 
 def starters_of(definition: WorkflowDefinition) -> list[Timer]:
     """Return the timers that start a workflow, the first of them by name."""
-    found = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
-    return list(found.order_by("name", "pk")[:MAX_NAMED_TIMERS])
+    timers = _starters([definition.owner_id]).filter(definition__body__name=definition.name)
+    return list(timers.order_by("name", "pk")[:MAX_NAMED_TIMERS])
 
 
 def _starters(owner_ids: Iterable[int]) -> QuerySet[Timer]:
@@ -131,15 +125,15 @@ def has_choices(user: Any) -> bool:
 def choices(user: Any) -> list[WorkflowChoice]:
     """Return the workflows that this user's timers can start, by name."""
     rows = WorkflowDefinition.objects.filter(owner=user).order_by("name", "-version")[:MAX_CHOICES]
-    found: dict[str, list[WorkflowDefinition]] = {}
+    by_name: dict[str, list[WorkflowDefinition]] = {}
     for row in rows:
-        found.setdefault(row.name, []).append(row)
+        by_name.setdefault(row.name, []).append(row)
     return [
         WorkflowChoice(
             name=name,
-            versions=tuple(each.version for each in rows),
+            versions=tuple(definition.version for definition in rows),
             description=str(rows[0].document.get("description") or ""),
             inputs=inputs_of(rows[0].document),
         )
-        for name, rows in found.items()
+        for name, rows in by_name.items()
     ]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timers import clock, formatting
+from timers import formatting
 from timers.lifecycle import UNFINISHED_STEP, StepStatus, WorkflowStatus
 from timers.models import Timer, WorkflowRun, WorkflowStep
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Page, newest_first, page
 
 PAGE_SIZE = 50
+ORDER = newest_first("created_at")
 MIN_WIDTH_PERCENT = 0.6
 LABEL_ROOM = 14.0
 
@@ -99,24 +100,14 @@ def runs_page(
     user: Any, *, now: datetime, status: str = "", name: str = "", owner: Any = None, marker: str | None = None
 ) -> Page[RunRow]:
     """Return a page of runs, newest first, from one query."""
-    found = WorkflowRun.objects.visible_to(user).defer("definition", "input", "output", "variables", "kept")
+    workflow_runs = WorkflowRun.objects.visible_to(user).defer("definition", "input", "output", "variables", "kept")
     if owner is not None:
-        found = found.filter(owner=owner)
+        workflow_runs = workflow_runs.filter(owner=owner)
     if name:
-        found = found.filter(name=name)
+        workflow_runs = workflow_runs.filter(name=name)
     if status in set(WorkflowStatus):
-        found = found.filter(status=status)
-    place = read_marker(marker, 2)
-    if place is not None:
-        try:
-            values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            found = found.filter(after(["-created_at", "-pk"], values))
-        except (ValueError, OverflowError):
-            pass
-    rows = list(found.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
-    shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    next_marker = write_marker(clock.to_us(shown[-1].created_at), shown[-1].pk) if more else None
-    return Page([run_row(each, now=now) for each in shown], next_marker)
+        workflow_runs = workflow_runs.filter(status=status)
+    return page(workflow_runs, order=ORDER, limit=PAGE_SIZE, marker=marker).map(lambda run: run_row(run, now=now))
 
 
 def run_row(run: WorkflowRun, *, now: datetime) -> RunRow:
@@ -135,12 +126,12 @@ def run_detail(run: WorkflowRun, *, now: datetime) -> RunDetail:
     timer = Timer.objects.filter(pk=run.timer_id).first() if run.timer_id else None
     return RunDetail(
         row=run_row(run, now=now),
-        steps=[*(_step_row(each, now=now) for each in steps), *_later(run, steps, tasks)],
+        steps=[*(_step_row(step, now=now) for step in steps), *_later(run, steps, tasks)],
         bars=_bars(run, steps, now=now),
         ticks=_ticks(run, now=now),
         summary=_summary(steps),
         timer=timer,
-        finished=sum(not each.is_retried and each.status not in UNFINISHED_STEP for each in steps),
+        finished=sum(not step.is_retried and step.status not in UNFINISHED_STEP for step in steps),
         total=len(tasks),
     )
 

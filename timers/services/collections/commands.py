@@ -31,9 +31,6 @@ MASK = "***"
 MAX_LISTED = 100_000
 
 _STORAGE = {"kind", "storage", "secrets"}
-_RECIPIENT = {"host": "host", "port": "port", "endpoint_url": "endpoint"}
-"""The parameters, of whatever kind, that say to whom secrets are sent."""
-
 _OF_THE_PATH = {
     "not_a_folder",
     "not_a_file",
@@ -101,10 +98,10 @@ def delete(collection: Collection, *, by: Any, now: datetime) -> Collection:
 
 def get_for(user: Any, id: UUID | str) -> Collection:
     """Return a collection that the user may know of; raises NotFound."""
-    found = find(user, id)
-    if found is None:
+    collection = find(user, id)
+    if collection is None:
         raise NotFound(f"There is no collection {id}.")
-    return found
+    return collection
 
 
 def find(user: Any, id: object) -> Collection | None:
@@ -135,15 +132,15 @@ def abilities(collection: Collection) -> dict[str, Any]:
 def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Folder:
     """Return what a folder of the collection holds, by name; without `path` its default directory."""
     place = _place(collection, path)
-    found: list[Entry] = []
+    entries: list[Entry] = []
     with _browsing(), storage_for(collection) as storage:
         for entry in storage.list(place):
             if is_part(entry.name) or not paths.is_storable(entry.name):
                 continue
-            if len(found) == limit:
-                return Folder(place, tuple(sorted(found)), truncated=True)
-            found.append(entry)
-    return Folder(place, tuple(sorted(found)))
+            if len(entries) == limit:
+                return Folder(place, tuple(sorted(entries)), truncated=True)
+            entries.append(entry)
+    return Folder(place, tuple(sorted(entries)))
 
 
 def stat(collection: Collection, path: str | None = None) -> Entry:
@@ -220,7 +217,7 @@ def _apply_storage(collection: Collection, document: object, *, by: Any) -> None
     try:
         kept = _kept(given, collection.secrets if kind == collection.kind else {})
         public, secrets = STORAGES.get(kind).clean({**given, **kept}, owner=by)
-        _refuse_elsewhere(kept, old=collection.storage, new=public)
+        _refuse_elsewhere(STORAGES.get(kind), kept, old=collection.storage, new=public)
     except Invalid as error:
         raise error.under("storage") from error
     collection.kind = kind
@@ -237,9 +234,11 @@ def _kept(given: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]
     return {name: stored[name] for name in masked}
 
 
-def _refuse_elsewhere(kept: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _refuse_elsewhere(
+    kind: type[Storage], kept: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
     """Refuse to send a stored secret to another host than the one that it was given for."""
-    moved = [word for name, word in _RECIPIENT.items() if old.get(name) != new.get(name)]
+    moved = [word for name, word in kind.recipients().items() if old.get(name) != new.get(name)]
     if kept and moved:
         raise Invalid(dict.fromkeys(kept, f"Give it again: the {moved[0]} changed."))
 

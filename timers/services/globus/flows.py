@@ -1,4 +1,4 @@
-"""Flows: what a timer can start by an id: the workflows of the same owner, and their workflow and webhook timers.
+"""Flows: what a timer can start by an id: the workflows of the same owner, and their timers that take an input.
 
 What a flow is and what starting it means is decided here alone; whoever asks knows an id, a title, and what to put
 into a timer that is to start it.
@@ -42,10 +42,6 @@ class Flow:
         return {**self.template, self.takes: dict(given)}
 
 
-_INPUTS = {"webhook": ("json", "text"), "workflow": ("input",)}
-"""Which timers are flows, and the fields of their bodies for which the input of a flow stands: in the first of them."""
-
-
 def find(user: Any, flow_id: UUID) -> Flow | None:
     """Return the flow of that id that the user may know of."""
     return _of_timer(user, flow_id) or _of_workflow_with_id(user, flow_id)
@@ -54,7 +50,7 @@ def find(user: Any, flow_id: UUID) -> Flow | None:
 def of_workflows(user: Any) -> list[Flow]:
     """Return the user's workflows as flows, by name; of the versions of one, the newest is started."""
     newest = WorkflowDefinition.objects.filter(owner=user).newest()
-    return [_of_workflow(each) for each in newest.select_related("owner").order_by("name")]
+    return [_of_workflow(workflow) for workflow in newest.select_related("owner").order_by("name")]
 
 
 def id_of_workflow(owner_id: int, name: str) -> UUID:
@@ -64,11 +60,13 @@ def id_of_workflow(owner_id: int, name: str) -> UUID:
 
 def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
     timers = Timer.objects.select_related("owner", "definition").exclude(status=TimerStatus.DELETED)
-    timer = timers.filter(pk=timer_id, owner=user, action__in=_INPUTS).first()
-    if timer is None or timer.definition is None:
+    timer = timers.filter(pk=timer_id, owner=user).first()
+    if timer is None or timer.definition is None or timer.action not in ACTIONS:
         return None
-    inputs = _INPUTS[timer.action]
-    body = ACTIONS.get(timer.action).join_secrets(timer.definition.body, timer.definition.secrets)
+    action = ACTIONS.get(timer.action)
+    if not action.input_fields:
+        return None
+    body = action.join_secrets(timer.definition.body, timer.definition.secrets)
     return Flow(
         id=timer.pk,
         title=timer.name,
@@ -77,8 +75,8 @@ def _of_timer(user: Any, timer_id: UUID) -> Flow | None:
         created_at=timer.created_at,
         updated_at=timer.updated_at,
         action=timer.action,
-        template={name: value for name, value in body.items() if name not in inputs},
-        takes=inputs[0],
+        template={name: value for name, value in body.items() if name not in action.input_fields},
+        takes=action.input_fields[0],
     )
 
 
@@ -87,8 +85,8 @@ def _of_workflow_with_id(user: Any, flow_id: UUID) -> Flow | None:
     newest = WorkflowDefinition.objects.filter(owner=user).newest()
     names = newest.values_list("pk", "name").iterator()
     key = next((pk for pk, name in names if id_of_workflow(user.pk, name) == flow_id), None)
-    found = newest.select_related("owner").filter(pk=key).first() if key is not None else None
-    return _of_workflow(found) if found is not None else None
+    workflow = newest.select_related("owner").filter(pk=key).first() if key is not None else None
+    return _of_workflow(workflow) if workflow is not None else None
 
 
 def _of_workflow(newest: WorkflowDefinition) -> Flow:

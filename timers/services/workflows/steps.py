@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import F
 from django.dispatch import receiver
 
-from timers.actions.base import ACTIONS, Outcome, OutcomeKind
+from timers.actions.base import ACTIONS, Action, Outcome, OutcomeKind, kinds_that
 from timers.clock import to_us
 from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
@@ -35,12 +35,6 @@ LEASE = timedelta(seconds=15)
 
 MAX_LOST_ATTEMPTS = 5
 """How many workers a step may lose before it has failed, as for executions."""
-
-DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
-"""How long a step of each action may take where its task definition does not say."""
-
-KINDS: Mapping[str, str] = {TaskType.HTTP: "webhook", TaskType.TRANSFER: "transfer", TaskType.CODE: "code"}
-"""Which action carries out which type of task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +66,14 @@ class StepResult:
 
 def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldStep]:
     """Begin those of the steps that are scheduled and due; return what is ours to carry out now."""
-    wanted = [rows.as_uuid(each) for each in ids]
+    step_ids = [rows.as_uuid(each) for each in ids]
     with rows.turn():
         due = WorkflowStep.objects.filter(
-            pk__in=wanted, status=StepStatus.SCHEDULED, type__in=list(CARRIED_OUT_HERE), run_at__lte=now
+            pk__in=step_ids, status=StepStatus.SCHEDULED, type__in=list(CARRIED_OUT_HERE), run_at__lte=now
         )
         free = due.select_for_update(of=("self",), skip_locked=True) if rows.on_postgresql() else due
-        found = list(free.select_related("run__owner").order_by("scheduled_at"))
-        WorkflowStep.objects.filter(pk__in=[each.pk for each in found]).update(
+        steps = list(free.select_related("run__owner").order_by("scheduled_at"))
+        WorkflowStep.objects.filter(pk__in=[each.pk for each in steps]).update(
             status=StepStatus.IN_PROGRESS,
             attempt=F("attempt") + 1,
             started_at=now,
@@ -88,32 +82,37 @@ def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldSt
             lease_owner=owner,
             worker=owner,
         )
-    return [_held(each) for each in found]
+    return [_held(each) for each in steps]
+
+
+def action_for(task_type: str) -> type[Action]:
+    """Return the action that carries out a type of task."""
+    return ACTIONS.get(kinds_that(lambda action: action.task_type == task_type)[0])
 
 
 def _held(step: WorkflowStep) -> HeldStep:
-    kind = KINDS[step.type]
-    parameters, problem = _parameters(step, kind)
+    action = action_for(step.type)
+    parameters, problem = _parameters(step, action)
     return HeldStep(
         step_id=step.pk,
         run_id=step.run_id,
         timer_id=step.run.timer_id,
         owner_id=step.run.owner_id,
         name=step.name,
-        action=kind,
+        action=action.kind,
         type=step.type,
         parameters=parameters,
         attempt=step.attempt + 1,
         scheduled_at=step.scheduled_at,
-        seconds=_seconds(step, kind),
+        seconds=_seconds(step, action),
         problem=problem,
     )
 
 
-def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str | None]:
+def _parameters(step: WorkflowStep, action: type[Action]) -> tuple[Mapping[str, Any], str | None]:
     try:
         body = http_tasks.webhook_body(step.input) if step.type == TaskType.HTTP else step.input
-        return ACTIONS.get(kind).clean(body, owner=step.run.owner), None
+        return action.clean(body, owner=step.run.owner), None
     except TimersError as error:
         return {}, error.message
     except Exception as error:  # it must not keep those that were taken with it
@@ -121,27 +120,27 @@ def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str |
         return {}, f"{type(error).__name__}: {error}"
 
 
-def _seconds(step: WorkflowStep, kind: str) -> float:
+def _seconds(step: WorkflowStep, action: type[Action]) -> float:
     if step.type == TaskType.HTTP:
         return http_tasks.seconds(step.input)
-    return float(retry_rule_of(step.owner_id, step.name).timeout_seconds) or DEFAULT_SECONDS[kind]
+    return float(retry_rule_of(step.owner_id, step.name).timeout_seconds) or action.task_timeout_seconds
 
 
 def finish(ended: Sequence[StepResult], *, owner: str, now: datetime) -> None:
     """Record how these steps ended, where attempt and owner still agree, and let their runs go on."""
-    over = [each for each in ended if each.outcome.ending is not OutcomeKind.WAITING]
+    over = [result for result in ended if result.outcome.ending is not OutcomeKind.WAITING]
     with rows.turn():
-        for each in ended:
-            if each.outcome.ending is OutcomeKind.WAITING:
-                _goes_on_elsewhere(each.held, owner=owner)
+        for result in ended:
+            if result.outcome.ending is OutcomeKind.WAITING:
+                _goes_on_elsewhere(result.held, owner=owner)
         writing = UnitOfWork(now)
-        runs = {run.pk: run for run in progress.locked(each.held.run_id for each in over)}
+        runs = {run.pk: run for run in progress.locked(result.held.run_id for result in over)}
         writing.read_steps(runs.values())
-        for each in over:
-            run = runs.get(each.held.run_id)
-            step = None if run is None else _ours(run, each.held, writing, owner=owner)
+        for result in over:
+            run = runs.get(result.held.run_id)
+            step = None if run is None else _ours(run, result.held, writing, owner=owner)
             if run is not None and step is not None:
-                _end(run, step, each.outcome, writing)
+                _end(run, step, result.outcome, writing)
         writing.flush()
 
 
@@ -154,7 +153,7 @@ def _goes_on_elsewhere(held: HeldStep, *, owner: str) -> None:
 
 def _ours(run: WorkflowRun, held: HeldStep, writing: UnitOfWork, *, owner: str) -> WorkflowStep | None:
     """Return the step, if attempt and owner still agree and its run goes on."""
-    step = next((each for each in writing.steps_of(run) if each.pk == held.step_id), None)
+    step = next((step for step in writing.steps_of(run) if step.pk == held.step_id), None)
     if step is None or step.status != StepStatus.IN_PROGRESS or run.status != WorkflowStatus.RUNNING:
         return None
     return step if step.attempt == held.attempt and step.lease_owner == owner else None
@@ -194,22 +193,22 @@ FINAL = frozenset({"invalid", "target_refused", "cancelled", "lost"})
 
 def renew(held: Sequence[HeldStep], *, owner: str, now: datetime) -> set[UUID]:
     """Extend the leases of steps that are being carried out; return those that are no longer ours."""
-    wanted = {each.step_id: each.attempt for each in held}
+    attempts = {step.step_id: step.attempt for step in held}
     sql = (
         "update timers_workflowstep as s set lease_until = %s "
         f"from {rows.table('v', key='uuid', number='integer')} "
         "where s.id = v.key and s.attempt = v.number and s.lease_owner = %s and s.status = 'in_progress' returning id"
     )
-    values = [(step_id.hex, attempt) for step_id, attempt in wanted.items()]
-    found = rows.fetch(sql, [to_us(now + LEASE), *rows.rows(values), owner]) if values else []
-    return set(wanted) - {rows.as_uuid(row[0]) for row in found}
+    values = [(step_id.hex, attempt) for step_id, attempt in attempts.items()]
+    renewed = rows.fetch(sql, [to_us(now + LEASE), *rows.rows(values), owner]) if values else []
+    return set(attempts) - {rows.as_uuid(row[0]) for row in renewed}
 
 
 def requeue(held: Iterable[HeldStep], *, owner: str, now: datetime) -> None:
     """Let others carry these out at once, as if they had not been begun: the worker stops."""
-    wanted = [each.step_id for each in held]
+    step_ids = [step.step_id for step in held]
     with rows.turn():
-        ours = WorkflowStep.objects.filter(pk__in=wanted, lease_owner=owner, status=StepStatus.IN_PROGRESS)
+        ours = WorkflowStep.objects.filter(pk__in=step_ids, lease_owner=owner, status=StepStatus.IN_PROGRESS)
         ids = list(ours.values_list("pk", flat=True))
         ours.update(status=StepStatus.SCHEDULED, lease_owner=None, lease_until=now + MESSAGE_LEASE)
         send(ids)

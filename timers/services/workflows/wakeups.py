@@ -13,7 +13,7 @@ from timers.lifecycle import StepStatus
 from timers.models import WorkflowRun, WorkflowStep, sql
 from timers.services.workflows import progress, steps
 from timers.services.workflows.unit_of_work import UnitOfWork, send
-from timers.workflow_rules.definitions import TaskType
+from timers.workflow_rules.definitions import CARRIED_OUT_HERE, TaskType
 
 AT_ONCE = 500
 REPEAT_AFTER = timedelta(seconds=20)
@@ -24,16 +24,16 @@ def wake_due(*, now: datetime) -> tuple[int, datetime | None]:
     """Wake workers for the steps that are due, take back those of dead ones; return how many, and when the next is."""
     with sql.turn():
         unfinished = WorkflowStep.objects.unfinished().filter(lease_until__isnull=False).order_by("lease_until")
-        found = unfinished.filter(lease_until__lte=now)
+        overdue = unfinished.filter(lease_until__lte=now)
         if sql.on_postgresql():
-            found = found.select_for_update(skip_locked=True)
-        due = list(found.only("pk", "run_id", "status", "lease_owner", "type")[:AT_ONCE])
+            overdue = overdue.select_for_update(skip_locked=True)
+        due = list(overdue.only("pk", "run_id", "status", "lease_owner", "type")[:AT_ONCE])
         if due:
-            lost = [each for each in due if each.lease_owner is not None]
-            WorkflowStep.objects.filter(pk__in=[each.pk for each in due if each.lease_owner is None]).update(
+            lost = [step for step in due if step.lease_owner is not None]
+            WorkflowStep.objects.filter(pk__in=[step.pk for step in due if step.lease_owner is None]).update(
                 lease_until=now + REPEAT_AFTER
             )
-            send([each.pk for each in due if each.lease_owner is None])
+            send([step.pk for step in due if step.lease_owner is None])
             _hand_over(lost, now=now)
     return len(due), unfinished.values_list("lease_until", flat=True).first()
 
@@ -66,7 +66,7 @@ def advance_woken(ids: Iterable[UUID | str], *, now: datetime) -> None:
 
 def _settle(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     now = writing.now
-    if step.type in steps.KINDS:
+    if step.type in CARRIED_OUT_HERE:
         if step.lease_owner is None and step.lease_until is not None:
             steps.lost(run, step, writing)
         return
