@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from timers import kinds
+
 
 @register()
 def check_time_zone_is_utc(**_: Any) -> list[CheckMessage]:
@@ -26,3 +28,8 @@ def check_django_q_only_carries_messages(**_: Any) -> list[CheckMessage]:
             id="timers.E002",
         )
     ]
+
+
+@register()
+def added_kinds_can_be_used(**_: Any) -> list[CheckMessage]:
+    return [Error(problem, id="timers.E003") for problem in kinds.problems()]

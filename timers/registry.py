@@ -35,6 +35,11 @@ class Registry(Generic[T]):
             self._entries[kind] = entry
         return entry  # type: ignore[return-value]
 
+    def items(self) -> Iterator[tuple[str, type[T]]]:
+        """Yield every kind with its class, in the order of registration."""
+        for kind in tuple(self._entries):
+            yield kind, self.get(kind)
+
     def __contains__(self, kind: object) -> bool:
         return isinstance(kind, str) and kind in self._entries
 

@@ -79,6 +79,17 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text(name).split(",") if part.strip())
 
 
+def kinds(name: str) -> dict[str, str]:
+    """Return the kinds of a list separated by ',', each as `kind=package.module.Class`."""
+    entries: dict[str, str] = {}
+    for word in words(name):
+        kind, _, path = (part.strip() for part in word.partition("="))
+        if not kind or "." not in path:
+            raise SettingError(f"{name} must list kinds as kind=package.module.Class; {word!r} is none.")
+        entries[kind] = path
+    return entries
+
+
 def hosts(name: str) -> tuple[str, ...]:
     """Return the host names of a list separated by ','. A leading dot means all subdomains, `*` any host."""
     names = words(name)

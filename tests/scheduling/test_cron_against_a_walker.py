@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.scheduling.walker import CHANGES, STEP, Case, cases
 from timers.scheduling.base import TICK
-from timers.scheduling.clock_changes import changes_between
-from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
+from timers.scheduling.clock_changes import DstGap, DstOverlap, changes_between
+from timers.scheduling.cron import CronSchedule
 
 thorough = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 

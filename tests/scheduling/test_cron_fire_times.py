@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
+from timers.scheduling.clock_changes import DstGap, DstOverlap
+from timers.scheduling.cron import CronSchedule
 
 # 1 January 2028 is a Saturday and 2028 a leap year. The clocks of New York change on 12 March and 5 November 2028,
 # those of London on 26 March and 29 October.

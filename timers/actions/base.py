@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from timers import parameters
 from timers.lifecycle import Trigger
+from timers.parameters import Parameter
 from timers.registry import Registry
 
 MASK = "***"
@@ -112,20 +114,58 @@ class Defaults:
 
 
 class Action(ABC):
-    """One kind of thing that a timer does. Instances hold no state: one serves a whole worker process."""
+    """One kind of thing that a timer does. Instances hold no state: one serves a whole worker process.
+
+    What others must know of a kind is said here: nothing else lists the names of actions.
+    """
 
     kind: ClassVar[str]
     label: ClassVar[str]
-    icon: ClassVar[str]
+    icon: ClassVar[str] = "clock"
+    """The name of one of our icons (templates/timers/_icons.html)."""
     defaults: ClassVar[Defaults] = Defaults()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    """The fields of the body, for an action without a form and checks of its own."""
+    form: ClassVar[str] = ""
+    """The dotted path of its own form; without one the form is made of `parameters`, or is the body as JSON."""
+
+    signs_deliveries: ClassVar[bool] = False
+    """Whether it signs what it sends: its timers get a secret, and its context holds the keys."""
+    watches_deadline: ClassVar[bool] = False
+    """Whether it ends by itself at its deadline; it gets a moment more to say how."""
+    may_run_ahead: ClassVar[bool] = False
+    """Whether a worker may hold its timers below a second and begin their occurrences ahead."""
+    input_fields: ClassVar[tuple[str, ...]] = ()
+    """Where a flow puts its input: the first of these fields, in place of them all. Flows start no other action."""
+    task_type: ClassVar[str] = ""
+    """The type of workflow tasks that it carries out; empty for none."""
+    task_timeout_seconds: ClassVar[float] = 3_600.0
+    """How long a workflow task may take where its definition does not say."""
+    in_globus: ClassVar[bool] = False
+    """Whether the Globus dialect has words for its timers; those that were asked for as flows it has words for."""
 
     @classmethod
-    @abstractmethod
+    def runs_on_every_cluster(cls, body: Mapping[str, Any]) -> bool:
+        """Return whether each occurrence runs once on every cluster."""
+        return False
+
+    @classmethod
+    def runs_at_most_once(cls, body: Mapping[str, Any]) -> bool:
+        """Return whether nothing may be repeated whose worker died or stopped."""
+        return False
+
+    @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:
         """Return the body, checked and normalised; raises Invalid with field names relative to the body.
 
         `owner` is the user whose rights count. Secret values may be MASK: they stay as they are.
+        Without declared `parameters` any object will do.
         """
+        if not cls.parameters:
+            return dict(body)
+        masked = {name: MASK for name in cls._secret_names() if body.get(name) == MASK}
+        declared = [parameter for parameter in cls.parameters if parameter.name not in masked]
+        return {**parameters.read(declared, {name: body[name] for name in body if name not in masked}), **masked}
 
     @abstractmethod
     def run(self, context: Context) -> Outcome:
@@ -147,17 +187,33 @@ class Action(ABC):
 
         A secret that was given as MASK is among them as MASK: who stores it knows what it stands for.
         """
-        return dict(body), {}
+        secrets = {name: str(body[name]) for name in cls._secret_names() if name in body}
+        return {**body, **dict.fromkeys(secrets, MASK)}, secrets
 
     @classmethod
     def join_secrets(cls, body: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
         """Return the body with the secrets back in their places."""
-        return dict(body)
+        names = [name for name in cls._secret_names() if body.get(name) == MASK and name in secrets]
+        return {**body, **{name: secrets[name] for name in names}}
+
+    @classmethod
+    def _secret_names(cls) -> list[str]:
+        return [parameter.name for parameter in cls.parameters if parameter.secret]
 
     @classmethod
     def summary(cls, body: Mapping[str, Any]) -> str:
         """Return what the action does in a few words, for lists ("POST example.org")."""
         return cls.label
+
+
+def icon_of(kind: str) -> str:
+    """Return the icon of a kind, that of any action for one that is not installed."""
+    return ACTIONS.get(kind).icon if kind in ACTIONS else Action.icon
+
+
+def kinds_that(test: Callable[[type[Action]], object]) -> list[str]:
+    """Return the kinds of the actions that a test is true of."""
+    return [kind for kind, action in ACTIONS.items() if test(action)]
 
 
 ACTIONS: Registry[Action] = Registry("timer_type")

@@ -17,6 +17,7 @@ from timers.code_timers import ON_CHOICES, DeclarationError, RegisteredFunction
 from timers.errors import ExternalError, Invalid
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
 from timers.services.timers import code_timers
+from timers.workflow_rules.definitions import TaskType
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,17 @@ class CodeAction(Action):
     label: ClassVar[str] = "Code"
     icon: ClassVar[str] = "code"
     defaults: ClassVar[Defaults] = Defaults(max_attempts=1, timeout_seconds=3600.0)
+    form: ClassVar[str] = "timers.web.timers.action_forms.code.CodeForm"
+    may_run_ahead: ClassVar[bool] = True
+    task_type: ClassVar[str] = TaskType.CODE
+
+    @classmethod
+    def runs_on_every_cluster(cls, body: Mapping[str, Any]) -> bool:
+        return body.get("on") == "every"
+
+    @classmethod
+    def runs_at_most_once(cls, body: Mapping[str, Any]) -> bool:
+        return bool(body.get("at_most_once"))
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:

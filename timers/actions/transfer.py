@@ -13,6 +13,7 @@ from timers.errors import Invalid
 from timers.services.people import consents
 from timers.services.people.consents import ConsentRequired
 from timers.services.transfers import commands as transfers
+from timers.workflow_rules.definitions import TaskType
 
 
 class TransferAction(Action):
@@ -22,6 +23,11 @@ class TransferAction(Action):
     label = "Transfer"
     icon = "transfer"
     defaults = Defaults(max_attempts=3, timeout_seconds=86_400.0)
+    form = "timers.web.timers.action_forms.transfer.TransferForm"
+    watches_deadline = True
+    task_type = TaskType.TRANSFER
+    task_timeout_seconds = 86_400.0
+    in_globus = True
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:

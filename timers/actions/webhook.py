@@ -16,6 +16,7 @@ from timers import clock, outgoing, signing
 from timers.actions.base import MASK, Action, Context, Outcome
 from timers.errors import ExternalError, Invalid
 from timers.targets import TargetRefused, parse_url
+from timers.workflow_rules.definitions import TaskType
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 FIELDS = ("url", "method", "headers", "json", "text", "expect")
@@ -43,6 +44,12 @@ class WebhookAction(Action):
     kind: ClassVar[str] = "webhook"
     label: ClassVar[str] = "Webhook"
     icon: ClassVar[str] = "webhook"
+    form: ClassVar[str] = "timers.web.timers.action_forms.webhook.WebhookForm"
+    signs_deliveries: ClassVar[bool] = True
+    watches_deadline: ClassVar[bool] = True
+    input_fields: ClassVar[tuple[str, ...]] = ("json", "text")
+    task_type: ClassVar[str] = TaskType.HTTP
+    in_globus: ClassVar[bool] = True
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:

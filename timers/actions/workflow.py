@@ -30,6 +30,8 @@ class WorkflowAction(Action):
     label: ClassVar[str] = "Workflow"
     icon: ClassVar[str] = "workflow"
     defaults: ClassVar[Defaults] = Defaults(max_attempts=1, timeout_seconds=None)
+    form: ClassVar[str] = "timers.web.timers.action_forms.workflow.WorkflowForm"
+    input_fields: ClassVar[tuple[str, ...]] = ("input",)
 
     @classmethod
     def clean(cls, body: Mapping[str, Any], *, owner: Any) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import QueryDict
 
 from timers.actions.base import ACTIONS
 from timers.api import query_parameters
-from timers.api.pages import Order, SortKey
 from timers.errors import Invalid
 from timers.lifecycle import ExecutionStatus, TimerStatus, TransferStatus, Trigger, WorkflowStatus
 from timers.models import Timer
@@ -18,6 +16,8 @@ from timers.models.executions import ExecutionQuerySet
 from timers.models.timers import TimerQuerySet
 from timers.models.transfers import TransferQuerySet
 from timers.models.workflows import WorkflowRunQuerySet
+from timers.queries.paging import Order, SortKey, newest_first
+from timers.queries.timers.filters import select
 from timers.queries.transfers.files import STATES, VERDICTS, FileFilters, Place, read_place
 
 _ID = SortKey("pk", UUID)
@@ -30,13 +30,7 @@ TIMER_ORDERS = (
     Order("next_run", (SortKey("schedule__next_run_at", datetime, nullable=True), _ID)),
     Order("-next_run", (SortKey("schedule__next_run_at", datetime, descending=True, nullable=True), _ID)),
 )
-EXECUTION_ORDER = Order(
-    "-scheduled_for", (SortKey("scheduled_for", datetime, descending=True), SortKey("pk", UUID, descending=True))
-)
-HISTORY_ORDER = Order(
-    "-scheduled_for", (SortKey("scheduled_for", datetime, descending=True), SortKey("serial", int, descending=True))
-)
-"""Of one timer's executions: the order of the index that keeps occurrences unique."""
+EXECUTION_ORDER = newest_first("scheduled_for")
 COLLECTION_ORDER = Order("-created_at", (SortKey("created_at", datetime, descending=True), _ID))
 TRANSFER_ORDER = Order("-requested_at", (SortKey("requested_at", datetime, descending=True), _ID))
 WORKFLOW_ORDER = Order("name", (SortKey("name", str), SortKey("version", int, descending=True), SortKey("pk", int)))
@@ -46,16 +40,13 @@ EVENT_ORDER = Order("-id", (SortKey("pk", int, descending=True),))
 
 def timers(rows: TimerQuerySet, query: QueryDict) -> TimerQuerySet:
     """Return the timers that are asked for; deleted ones are gone from lists."""
-    rows = rows.not_deleted()
-    if statuses := query_parameters.words(query, "status", list(TimerStatus)):
-        rows = rows.filter(status__in=statuses)
-    if actions := query_parameters.words(query, "action", list(ACTIONS)):
-        rows = rows.filter(action__in=actions)
-    for key, value in query_parameters.tags(query):
-        rows = rows.tagged(key, value)
-    if text := query_parameters.text(query, "q"):
-        rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
-    return rows
+    return select(
+        rows.not_deleted(),
+        statuses=query_parameters.words(query, "status", list(TimerStatus)),
+        actions=query_parameters.words(query, "action", list(ACTIONS)),
+        tags=query_parameters.tags(query),
+        text=query_parameters.text(query, "q"),
+    )
 
 
 def executions(rows: ExecutionQuerySet, query: QueryDict) -> ExecutionQuerySet:
@@ -109,7 +100,7 @@ def files(query: QueryDict) -> FileFilters:
 def place(query: QueryDict) -> Place | None:
     """Return the file after which the page that is wanted begins, None for the first one."""
     marker = query_parameters.marker(query)
-    found = None if marker is None else read_place(marker)
-    if marker is not None and found is None:
+    file = None if marker is None else read_place(marker)
+    if marker is not None and file is None:
         raise Invalid({"marker": "This is no marker of this list."})
-    return found
+    return file

@@ -7,32 +7,40 @@ from functools import lru_cache
 from typing import Any
 
 from django.urls import include, path
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 
+from timers.actions.base import ACTIONS
 from timers.api.routes import described_patterns
 from timers.api.serializers.fields import InputDocument
+from timers.channels.base import CHANNELS
+from timers.scheduling.base import KINDS
+from timers.storages.base import STORAGES
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of this interface."""
+    return _document(*(tuple(registry) for registry in (ACTIONS, KINDS, STORAGES, CHANNELS)))
 
 
 @lru_cache(maxsize=1)
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document of this interface."""
+def _document(*_kinds: tuple[str, ...]) -> dict[str, Any]:
     generator = SchemaGenerator(patterns=[path("api/v1/", include((described_patterns, "api")))])
     with patched_settings({"POSTPROCESSING_HOOKS": []}):  # no names for enums: they read better where they are used
-        found = generator.get_schema(request=None, public=True)
-    for _, method, operation in operations(found):
+        made: dict[str, Any] = generator.get_schema(request=None, public=True)
+    for _, method, operation in operations(made):
         _complete(method, operation)
-    schemas = found["components"]["schemas"]
+    schemas = made["components"]["schemas"]
     for serializer in InputDocument.__subclasses__():
         for name in {serializer.__name__, f"Patched{serializer.__name__}"} & set(schemas):
             schemas[name]["additionalProperties"] = False
-    return found
+    return made
 
 
-def operations(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield path, method and description of every operation."""
-    for route, methods in found["paths"].items():
+    for route, methods in document["paths"].items():
         for method, operation in methods.items():
             yield route, method, operation
 
@@ -82,6 +90,14 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "A repeat within 24 hours with the same key and body answers as the first one did and does nothing.",
 }
+
+
+class _DescribedField(OpenApiSerializerFieldExtension):
+    target_class = "timers.api.serializers.fields.Described"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return self.target.schema()  # type: ignore[no-any-return]
 
 
 class _BearerScheme(OpenApiAuthenticationExtension):

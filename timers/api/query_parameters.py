@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from timers import validation
-from timers.api.pages import Order
 from timers.errors import Invalid
+from timers.queries.paging import Order, Page, Row
+from timers.queries.paging import page as read_page
 
 MAX_ROWS = 1_000
 DEFAULT_ROWS = 50
@@ -36,9 +38,14 @@ def marker(query: QueryDict) -> str | None:
     return query.get("marker") or None
 
 
+def page(query: QueryDict, rows: QuerySet[Row], order: Order) -> Page[Row]:
+    """Return the page of a list that is asked for."""
+    return read_page(rows, order=order, limit=limit(query), marker=marker(query), strict=True)
+
+
 def order(query: QueryDict, orders: Iterable[Order]) -> Order:
     """Return the order that is wanted; the first one when none is named."""
-    known = {each.name: each for each in orders}
+    known = {order.name: order for order in orders}
     return known[one_of(query.get("order") or next(iter(known)), "order", known)]
 
 

@@ -36,6 +36,10 @@ class Channel(ABC):
 
     kind: ClassVar[str]
     label: ClassVar[str]
+    examples: ClassVar[tuple[str, ...]] = ()
+    """How people name its recipients; empty for the kind and a target."""
+    takes_urls: ClassVar[bool] = False
+    """Whether a URL by itself names a recipient of it; one channel has them."""
 
     @classmethod
     def is_on(cls) -> bool:
@@ -74,17 +78,29 @@ def split(recipient: str) -> tuple[str, str]:
     Raises Invalid without the name of a field.
     """
     is_url = recipient.lower().startswith(URL_PREFIXES)
-    kind, _, target = ("webhook", "", recipient) if is_url else recipient.partition(":")
-    if kind not in CHANNELS or (kind == "webhook" and not is_url):
-        raise Invalid({"": f"{recipient[:60]!r} is not a recipient: give email, email:somebody@example.org or a URL."})
+    kind, _, target = (_url_channel(), "", recipient) if is_url else recipient.partition(":")
+    if kind not in CHANNELS or CHANNELS.get(kind).takes_urls != is_url:
+        raise Invalid({"": f"{recipient[:60]!r} is not a recipient: give {recipient_examples()}."})
     return kind, target.strip()
+
+
+def _url_channel() -> str:
+    return next((kind for kind, channel in CHANNELS.items() if channel.takes_urls), "")
+
+
+def recipient_examples() -> str:
+    """Return how recipients can be named: "email, email:somebody@example.org or a URL"."""
+    *most, last = [
+        example for kind, channel in CHANNELS.items() for example in channel.examples or (f"{kind}:recipient",)
+    ]
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def clean(recipient: str, *, owner: Any) -> str:
     """Return the recipient as it is stored, its target checked; raises Invalid without the name of a field."""
     kind, target = split(recipient.strip())
     target = CHANNELS.get(kind).clean_target(target, owner=owner)
-    if kind == "webhook":
+    if CHANNELS.get(kind).takes_urls:
         return target
     return f"{kind}:{target}" if target else kind
 

@@ -26,6 +26,7 @@ class EmailChannel(Channel):
 
     kind: ClassVar[str] = "email"
     label: ClassVar[str] = "E-mail"
+    examples: ClassVar[tuple[str, ...]] = ("email", "email:somebody@example.org")
 
     @classmethod
     def is_on(cls) -> bool:

@@ -24,6 +24,8 @@ class WebhookChannel(Channel):
 
     kind: ClassVar[str] = "webhook"
     label: ClassVar[str] = "Webhook"
+    examples: ClassVar[tuple[str, ...]] = ("a URL",)
+    takes_urls: ClassVar[bool] = True
 
     @classmethod
     def clean_target(cls, text: str, *, owner: Any) -> str:

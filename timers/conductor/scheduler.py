@@ -19,7 +19,8 @@ from timers.http_api import queries
 from timers.queries.workflows import schedule_records
 from timers.scheduling.base import TICK
 from timers.scheduling.bounds import BoundedSchedule
-from timers.scheduling.cron import CronSchedule, DstGap, DstOverlap
+from timers.scheduling.clock_changes import DstGap, DstOverlap
+from timers.scheduling.cron import CronSchedule
 from timers.services.executions import commands
 from timers.services.timers import pause_all
 

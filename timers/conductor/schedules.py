@@ -14,6 +14,7 @@ from timers.errors import Conflict, NotFound
 from timers.http_api import queries
 from timers.models import Timer
 from timers.models.timers import TimerQuerySet
+from timers.queries.timers.filters import select
 from timers.services.timers import by_name
 from timers.services.timers import commands as timers
 
@@ -35,10 +36,8 @@ def get_schedule(request: Request, name: str) -> Timer:
 class ScheduleList(ConductorView):
     def get(self, request: Request) -> Response:
         """List the caller's schedules, those of one workflow if it is named."""
-        schedules = schedules_of(request).order_by("name", "id")
-        workflow = request.query_params.get("workflowName")
-        if workflow:
-            schedules = schedules.filter(definition__body__name=workflow)
+        workflow = request.query_params.get("workflowName", "")
+        schedules = select(schedules_of(request).order_by("name", "id"), workflow=workflow)
         now = clock.now()
         return Response([write_schedule(timer, now=now) for timer in schedules])
 
@@ -62,16 +61,13 @@ class ScheduleSearch(ConductorView):
     def get(self, request: Request) -> Response:
         """List a page of schedules, filtered by part of the name, workflow, and paused or not."""
         query, now = request.query_params, clock.now()
-        schedules = schedules_of(request).order_by("name", "id")
-        if workflow := query.get("workflowName"):
-            schedules = schedules.filter(definition__body__name=workflow)
-        if name := query.get("scheduleName"):
-            schedules = schedules.filter(name__icontains=name)
-        if (text := query.get("freeText", "*")) not in ("", "*"):
-            schedules = schedules.filter(name__icontains=text)
-        if "paused" in query:
-            status = "paused" if queries.flag(query, "paused") else "active"
-            schedules = schedules.filter(status=status)
+        text = query.get("freeText", "*")
+        schedules = select(
+            schedules_of(request).order_by("name", "id"),
+            workflow=query.get("workflowName", ""),
+            names=[query.get("scheduleName", ""), "" if text == "*" else text],
+            statuses=["paused" if queries.flag(query, "paused") else "active"] if "paused" in query else [],
+        )
         start = queries.whole(query, "start", default=0, maximum=10**9)
         size = queries.whole(query, "size", default=100, maximum=MAX_SCHEDULES)
         results = [write_schedule(timer, now=now) for timer in schedules[start : start + size]]

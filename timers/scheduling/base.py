@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
+from timers.parameters import Parameter
 from timers.registry import Registry
 
 TICK = timedelta(microseconds=1)
@@ -24,11 +25,24 @@ class ScheduleRule(ABC):
     """A rule that yields occurrences. Its subclasses are frozen dataclasses, so equal rules are equal values."""
 
     kind: ClassVar[str]
+    label: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]]
+    """The fields of its document beside those of every kind (BOUND_KEYS); forms and the API document read them."""
     main_field: ClassVar[str]
     """Field at which an error about the whole rule is shown."""
     repeats: ClassVar[bool] = True
     """True if there can be more than one occurrence. A rule that does not repeat runs late rather than never."""
+    on_wall_clock: ClassVar[bool] = False
+    """True if it reads the clock of a zone, which its description names."""
+    in_globus: ClassVar[bool] = False
+    """True if the Globus dialect can describe it."""
     timezone: str = "UTC"
+
+    @classmethod
+    def field_names(cls) -> frozenset[str]:
+        """Return the names of the fields that its document can have."""
+        bounds = BOUND_KEYS if cls.repeats else frozenset({"type"})
+        return bounds | {parameter.name for parameter in cls.parameters}
 
     @classmethod
     @abstractmethod
@@ -50,6 +64,14 @@ class ScheduleRule(ABC):
     @abstractmethod
     def document(self) -> dict[str, Any]:
         """Return the normalised document, with all defaults filled in."""
+
+    def describe(self) -> str:
+        """Return the rule in words, such as "Every 2 hours"; a description of the bounds follows it."""
+        return self.label
+
+    def warnings(self, *, now: datetime, last: datetime) -> list[str]:
+        """Return a sentence for each thing to know of the rule before saving it, between two instants."""
+        return []
 
     def smallest_gap(self) -> timedelta | None:
         """Return the smallest distance between two occurrences, None for fewer than two."""

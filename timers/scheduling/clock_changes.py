@@ -9,6 +9,7 @@ from __future__ import annotations
 import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,23 @@ from timers.errors import Invalid
 _SECOND = timedelta(seconds=1)
 _PROBE = timedelta(days=6)  # no zone changes twice within six days between 1970 and 2100
 _NOT_FOR_PEOPLE = frozenset({"localtime", "posixrules", "Factory"})
+
+
+class DstGap(StrEnum):
+    """The rule for a fixed time that the clock skips."""
+
+    SHIFT = "shift"
+    """It fires at the first valid instant after the gap. Several such times fire once."""
+    SKIP = "skip"
+    """It does not fire that day."""
+
+
+class DstOverlap(StrEnum):
+    """The rule for a fixed time that comes twice: the pass that fires."""
+
+    FIRST = "first"
+    SECOND = "second"
+    BOTH = "both"
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,21 @@ from zoneinfo import ZoneInfo
 
 from timers import validation
 from timers.errors import Invalid
-from timers.scheduling.base import BOUND_KEYS, TICK, ScheduleRule
-from timers.scheduling.clock_changes import ClockChange, change_at, changes_between, load_zone, read_zone_name
+from timers.parameters import Parameter, ParameterType
+from timers.scheduling import cron_warnings
+from timers.scheduling.base import TICK, ScheduleRule
+from timers.scheduling.clock_changes import (
+    ClockChange,
+    DstGap,
+    DstOverlap,
+    change_at,
+    changes_between,
+    load_zone,
+    read_zone_name,
+)
 from timers.scheduling.cron_calendar import GIVE_UP_YEARS
 from timers.scheduling.cron_expression import CronExpression, parse_expression
+from timers.scheduling.cron_text import in_words
 
 _SECOND = timedelta(seconds=1)
 _MAX_OVERLAP = timedelta(days=1)
@@ -29,21 +40,9 @@ _REFERENCE = (
 )  # 28 years: every weekday of every date
 
 
-class DstGap(StrEnum):
-    """The rule for a fixed time that the clock skips."""
-
-    SHIFT = "shift"
-    """It fires at the first valid instant after the gap. Several such times fire once."""
-    SKIP = "skip"
-    """It does not fire that day."""
-
-
-class DstOverlap(StrEnum):
-    """The rule for a fixed time that comes twice: the pass that fires."""
-
-    FIRST = "first"
-    SECOND = "second"
-    BOTH = "both"
+def _one_of(name: str, label: str, members: type[StrEnum]) -> Parameter:
+    choices = tuple((str(member), str(member)) for member in members)
+    return Parameter(name=name, label=label, type=ParameterType.CHOICE, choices=choices)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,20 @@ class CronSchedule(ScheduleRule):
     """Schedule with an occurrence at every local time that matches the expression, from 1970 on."""
 
     kind: ClassVar[str] = "cron"
+    label: ClassVar[str] = "Cron"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            name="expression",
+            label="Cron expression",
+            required=True,
+            description="Six fields, seconds first, or Unix's five.",
+        ),
+        Parameter(name="timezone", label="Time zone", description="An IANA name; UTC if left out."),
+        _one_of("dst_gap", "A time that the clock change leaves out", DstGap),
+        _one_of("dst_overlap", "A time that comes twice", DstOverlap),
+    )
     main_field: ClassVar[str] = "expression"
+    on_wall_clock: ClassVar[bool] = True
 
     expression: str
     timezone: str = "UTC"
@@ -60,7 +72,7 @@ class CronSchedule(ScheduleRule):
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        validation.only_known(document, BOUND_KEYS | {"expression", "timezone", "dst_gap", "dst_overlap"})
+        validation.only_known(document, cls.field_names())
         given = {key: value for key, value in document.items() if value is not None}
         return cls(
             expression=_read_expression(given.get("expression")),
@@ -86,6 +98,15 @@ class CronSchedule(ScheduleRule):
     def passes(self) -> DstOverlap:
         """The pass of a repeated time that fires. Expressions that follow the clock fire in both."""
         return DstOverlap.BOTH if self.parsed.floating else self.dst_overlap
+
+    def describe(self) -> str:
+        return f"{in_words(self.parsed)} ({self.timezone})"
+
+    def warnings(self, *, now: datetime, last: datetime) -> list[str]:
+        changes = changes_between(self.timezone, now, last)
+        return cron_warnings.of(
+            self.parsed, changes=changes, timezone=self.timezone, shifts=self.shifts, passes=self.passes
+        )
 
     def document(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 from timers import formatting, validation
 from timers.clock import from_us, to_us
 from timers.errors import Invalid
-from timers.scheduling.base import BOUND_KEYS, TICK, ScheduleRule
+from timers.parameters import Parameter, ParameterType
+from timers.scheduling.base import TICK, ScheduleRule
 
 MIN_INTERVAL_SECONDS = 0.1
 MAX_INTERVAL_SECONDS = 100 * 365.25 * 86_400
@@ -24,14 +25,25 @@ class IntervalSchedule(ScheduleRule):
     """Schedule with occurrences at `start` and every `interval_us` microseconds after it."""
 
     kind: ClassVar[str] = "recurring"
+    label: ClassVar[str] = "Every"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            name="interval_seconds",
+            label="Interval",
+            type=ParameterType.NUMBER,
+            required=True,
+            minimum=MIN_INTERVAL_SECONDS,
+        ),
+    )
     main_field: ClassVar[str] = "interval_seconds"
+    in_globus: ClassVar[bool] = True
 
     interval_us: int
     start: datetime
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        validation.only_known(document, BOUND_KEYS | {"interval_seconds"})
+        validation.only_known(document, cls.field_names())
         start = document.get("start")
         return cls(
             interval_us=_read_interval(document.get("interval_seconds")),
@@ -55,6 +67,9 @@ class IntervalSchedule(ScheduleRule):
 
     def count_between(self, after: datetime, until: datetime) -> int:
         return max(0, self._number_until(min(until, validation.LAST_INSTANT)) - self._number_until(after))
+
+    def describe(self) -> str:
+        return formatting.sentence_case(formatting.every(self.interval_seconds))
 
     def document(self) -> dict[str, Any]:
         return {

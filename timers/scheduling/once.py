@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from timers import formatting, validation
+from timers.parameters import Parameter, ParameterType
 from timers.scheduling.base import ScheduleRule
 
 
@@ -16,14 +17,19 @@ class OnceSchedule(ScheduleRule):
     """Schedule with one occurrence, at `at`. If that is past, it is due at once and keeps its planned instant."""
 
     kind: ClassVar[str] = "once"
+    label: ClassVar[str] = "Once"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(name="datetime", label="Date and time", type=ParameterType.INSTANT),
+    )
     main_field: ClassVar[str] = "datetime"
     repeats: ClassVar[bool] = False
+    in_globus: ClassVar[bool] = True
 
     at: datetime
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, now: datetime) -> Self:
-        validation.only_known(document, {"type", "datetime"})
+        validation.only_known(document, cls.field_names())
         value = document.get("datetime")
         return cls(at=now if value is None else validation.instant(value, "datetime"))
 
@@ -35,6 +41,9 @@ class OnceSchedule(ScheduleRule):
 
     def count_between(self, after: datetime, until: datetime) -> int:
         return int(after < self.at <= until)
+
+    def describe(self) -> str:
+        return f"Once, {formatting.date_and_time(self.at)} UTC"
 
     def document(self) -> dict[str, Any]:
         return {"type": self.kind, "datetime": formatting.iso(self.at)}

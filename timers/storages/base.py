@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from uuid import UUID
 
+from timers import parameters as declared
 from timers.copying import paths
 from timers.copying.plan import Entry, Kind, Lookup
-from timers.errors import ExternalError
+from timers.errors import ExternalError, Forbidden
+from timers.parameters import Parameter
 from timers.registry import Registry
 
 __all__ = [
@@ -284,15 +286,46 @@ class Storage(ABC):
 
     kind: ClassVar[str]
     label: ClassVar[str]
-    abilities: ClassVar[Abilities]
+    heading: ClassVar[str] = ""
+    """What its form is called; empty for the label."""
+    abilities: ClassVar[Abilities] = Abilities()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    """What its collections are made of: the fields of their form, and of the API document."""
+    for_administrators: ClassVar[bool] = False
+    """Whether only administrators can offer collections of this kind."""
 
     @classmethod
-    @abstractmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (public parameters, secrets), checked, both without `kind`.
 
         Raises Invalid with field names relative to the parameters, and Forbidden when `owner` may not use this place.
         """
+        if cls.for_administrators and not owner.is_staff:
+            raise Forbidden(f"Only administrators can offer collections of the kind {cls.label}.")
+        public = declared.read(cls.parameters, parameters)
+        return public, {name: public.pop(name) for name in cls.secret_names() if name in public}
+
+    @classmethod
+    def secret_names(cls) -> tuple[str, ...]:
+        """Return the names of the parameters that are kept encrypted."""
+        return tuple(parameter.name for parameter in cls.parameters if parameter.secret)
+
+    @classmethod
+    def recipients(cls) -> dict[str, str]:
+        """Return the parameters that say to whom secrets are sent, and the word for each: all where none is named."""
+        named = {parameter.name: parameter.recipient for parameter in cls.parameters if parameter.recipient}
+        public = [parameter for parameter in cls.parameters if not parameter.secret]
+        return named or {parameter.name: parameter.label for parameter in public}
+
+    @classmethod
+    def place(cls, parameters: Mapping[str, Any]) -> str:
+        """Return where a collection is, in a few words, from its public parameters."""
+        return str(next(iter(parameters.values()), ""))
+
+    @classmethod
+    def allowed_folders(cls) -> Sequence[Any]:
+        """Return the folders that the operator limits collections of this kind to; empty where there are none."""
+        return ()
 
     @abstractmethod
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None: ...

@@ -22,6 +22,7 @@ from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError, Forbidden, Invalid
+from timers.parameters import Parameter
 from timers.storages import batch_helpers, batch_worker, copy_syscalls
 from timers.storages.base import (
     Abilities,
@@ -196,7 +197,10 @@ class LocalStorage(Storage):
     """A folder of this machine, inside the folders that the operator allows (TIMERS_LOCAL_ROOTS)."""
 
     kind = "local"
-    label = "Folder of this machine"
+    label = "Local disk"
+    heading = "A folder of this machine"
+    parameters = (Parameter(name="root", label="Folder on this machine", required=True, max_length=1024),)
+    for_administrators = True
     abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True, links=True)
 
     @classmethod
@@ -211,6 +215,14 @@ class LocalStorage(Storage):
         if unknown:
             raise Invalid(dict.fromkeys(unknown, "Unknown field; known here: kind, root."))
         return {"root": str(_make_root(_read_root(parameters.get("root"))))}, {}
+
+    @classmethod
+    def place(cls, parameters: Mapping[str, Any]) -> str:
+        return str(parameters.get("root", ""))
+
+    @classmethod
+    def allowed_folders(cls) -> Sequence[Path]:
+        return settings.TIMERS_LOCAL_ROOTS  # type: ignore[no-any-return]
 
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._root = Path(parameters["root"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timers.copying import paths
+from timers.parameters import Parameter
 from timers.storages.base import Abilities, Entry, Kind, PartialFile, Reader, Storage, Writer, fault
 
 _fake_times = itertools.count(1_700_000_000_000_000_000, 1_000_000)
@@ -91,11 +92,8 @@ class MemoryStorage(Storage):
 
     kind = "memory"
     label = "Memory"
+    parameters = (Parameter(name="name", label="Name", required=True),)
     abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True, links=True)
-
-    @classmethod
-    def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"name": str(parameters.get("name", ""))}, {}
 
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._name = str(parameters["name"])

@@ -8,12 +8,12 @@ from typing import Any
 
 from django import template
 
-from timers.actions.base import ACTIONS
+from timers.actions.base import ACTIONS, icon_of
 from timers.copying.plan import Kind
-from timers.errors import UnknownKind
 from timers.lifecycle import SkipReason
 from timers.models import Collection
 from timers.services.collections import commands as collections
+from timers.storages.base import STORAGES
 
 register = template.Library()
 
@@ -57,16 +57,14 @@ EVENTS: Mapping[str, str] = {
     "signing_secret_rotated": "New signing secret",
 }
 
-STORAGES: Mapping[str, str] = {"local": "Local disk", "s3": "S3", "sftp": "SFTP", "memory": "Memory"}
-
 
 @register.filter
 def action_label(kind: str) -> str:
     """Return the name of an action for people."""
-    try:
-        return ACTIONS.get(kind).label
-    except UnknownKind:
-        return kind.title()
+    return ACTIONS.get(kind).label if kind in ACTIONS else kind.title()
+
+
+register.filter("action_icon", icon_of)
 
 
 @register.filter
@@ -89,23 +87,14 @@ def event_words(verb: str) -> str:
 
 @register.filter
 def storage_label(kind: str) -> str:
-    return STORAGES.get(kind, kind)
+    """Return the name of a kind of storage for people."""
+    return STORAGES.get(kind).label if kind in STORAGES else kind
 
 
 @register.filter
 def storage_place(collection: Collection) -> str:
     """Return where a collection is, in a few words."""
-    storage = collection.storage
-    match collection.kind:
-        case "local":
-            return str(storage.get("root", ""))
-        case "s3":
-            return "/".join(filter(None, [storage.get("endpoint_url"), storage.get("bucket"), storage.get("prefix")]))
-        case "sftp":
-            port = f":{storage['port']}" if storage.get("port") else ""
-            return f"{storage.get('host', '')}{port}{storage.get('root', '')}"
-        case _:
-            return ""
+    return STORAGES.get(collection.kind).place(collection.storage) if collection.kind in STORAGES else ""
 
 
 OVERLAPS: Mapping[str, str] = {

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from timers import clock
 from timers.models import Collection, Execution, Timer, Transfer, WorkflowDefinition, WorkflowRun
 from timers.queries import search
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 MAX_TIMERS, MAX_OTHERS = 8, 4
 
@@ -51,7 +52,7 @@ FILTERS = (("Timers that fail", "failing"), ("Timers that are paused", "paused")
 
 
 @page.page
-def find(request: HttpRequest) -> HttpResponse:
+def find(request: HtmxHttpRequest) -> HttpResponse:
     """Show what the words may mean; to htmx the list alone."""
     words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     verb, _, name = words.partition(" ")
@@ -62,11 +63,11 @@ def find(request: HttpRequest) -> HttpResponse:
         ("Pages", list(_pages(request, words))),
     ]
     context = {"q": words, "found": found, "nothing": not any(entries for _, entries in found)}
-    template = "timers/_found.html" if request.htmx else "timers/find.html"  # type: ignore[attr-defined]
+    template = "timers/_found.html" if request.htmx else "timers/find.html"
     return page.render(request, template, context, now=clock.now())
 
 
-def _deeds(request: HttpRequest, verb: str, name: str) -> Iterator[PaletteEntry]:
+def _deeds(request: HtmxHttpRequest, verb: str, name: str) -> Iterator[PaletteEntry]:
     """Yield what can be done to the timers of that name, and how pages can look."""
     if name and (verb in DEEDS or verb in LINKS):
         label, address = (DEEDS | LINKS)[verb]
@@ -123,7 +124,7 @@ def _entry(thing: Any) -> PaletteEntry:
     raise TypeError(f"No page shows a {type(thing).__name__}.")
 
 
-def _pages(request: HttpRequest, words: str) -> Iterator[PaletteEntry]:
+def _pages(request: HtmxHttpRequest, words: str) -> Iterator[PaletteEntry]:
     sought = words.casefold()
     for label, name, icon in PAGES:
         if sought in label.casefold() and (name != "admin:index" or request.user.is_staff):

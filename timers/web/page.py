@@ -20,6 +20,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import Truncator
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from timers import formatting
 from timers.errors import Forbidden, NotFound, TimersError
@@ -28,6 +29,19 @@ from timers.queries import page_context as read
 from timers.queries.timers import pause_all as read_pauses
 
 View = Callable[..., HttpResponse]
+
+
+class HtmxHttpRequest(HttpRequest):
+    """A request with the details that the middleware of django-htmx adds."""
+
+    htmx: HtmxDetails
+
+
+def wants_part(request: HtmxHttpRequest) -> bool:
+    """Return whether htmx asks for a part of the page; what it restores from its history is a whole one."""
+    return bool(request.htmx) and not request.htmx.history_restore_request
+
+
 ZONE_COOKIE, THEME_COOKIE = "zone", "theme"
 THEMES = ("light", "dark")
 YEAR_IN_SECONDS = 365 * 24 * 3600

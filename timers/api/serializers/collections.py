@@ -7,11 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import ANY_OBJECT, Document, InputDocument, Instant, Object, one_of
+from timers.api.serializers.fields import ANY_OBJECT, Described, Document, InputDocument, Instant, one_of
 from timers.copying.plan import Kind
 from timers.models import Collection
+from timers.parameters import object_schema
 from timers.services.collections import commands as collections
 from timers.services.collections.checks import CheckStatus
+from timers.storages.base import STORAGES
 
 
 class AbilitiesSerializer(Document):
@@ -86,9 +88,17 @@ class ListingSerializer(Document):
     truncated = serializers.BooleanField(help_text="Whether there is more than was asked for.")
 
 
+class StorageField(Described):
+    """A kind of storage and its parameters."""
+
+    def schema(self) -> dict[str, Any]:
+        kinds = [object_schema(storage.parameters, tag=("kind", kind)) for kind, storage in STORAGES.items()]
+        return {"oneOf": kinds, "description": f"A kind ({', '.join(STORAGES)}) and what belongs to it."}
+
+
 class NewCollection(InputDocument):
     display_name = serializers.CharField(max_length=255)
-    storage = Object(help_text="A kind (local, s3, sftp) and what belongs to it.")
+    storage = StorageField()
     description = serializers.CharField(required=False)
     default_directory = serializers.CharField(required=False)
     entity_type = one_of(collections.ENTITY_TYPES)(required=False)
@@ -99,4 +109,4 @@ class CollectionChanges(NewCollection):
     """Any of the fields; `storage` is replaced as a whole, and a secret sent as *** stays as it is."""
 
     display_name = serializers.CharField(max_length=255, required=False)
-    storage = Object(required=False)
+    storage = StorageField(required=False)

@@ -11,6 +11,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from timers import formatting, validation
+from timers.actions.base import ACTIONS
+from timers.channels.base import recipient_examples
+from timers.parameters import object_schema
 
 ANY_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": {}}
 
@@ -37,6 +40,40 @@ class Object(serializers.JSONField):
 )
 class Tags(serializers.JSONField):
     """Keys and values; a list where one key has several values."""
+
+
+class Described(serializers.JSONField):
+    """A field whose schema is made with the OpenAPI document: settings and tests may have added kinds by then."""
+
+    def schema(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class ActionKind(Described):
+    """The name of a kind of action."""
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(ACTIONS)}
+
+
+class Body(Described):
+    """What an action needs, as an object; those actions are described that declare their parameters."""
+
+    def schema(self) -> dict[str, Any]:
+        declared = [
+            {**object_schema(action.parameters), "title": action.label}
+            for _, action in ACTIONS.items()
+            if action.parameters
+        ]
+        any_object = {**ANY_OBJECT, "description": "What the action needs; see the guide."}
+        return {"anyOf": [any_object, *declared]} if declared else any_object
+
+
+class Policies(Described):
+    """How a timer deals with trouble, and whom it tells."""
+
+    def schema(self) -> dict[str, Any]:
+        return {**ANY_OBJECT, "description": f"By name; `notify` is a list of recipients: {recipient_examples()}."}
 
 
 def one_of(values: Iterable[str]) -> type[serializers.CharField]:

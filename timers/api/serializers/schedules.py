@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from timers.api.serializers.fields import InputDocument, Instant
+from timers.api.serializers.fields import Described, InputDocument, Instant
+from timers.parameters import object_schema
+from timers.scheduling.base import KINDS
 
 _INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
 _END: dict[str, Any] = {
@@ -39,40 +40,18 @@ _WINDOW: dict[str, Any] = {
 }
 
 
-def _kind(name: str, required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
-    properties = {"type": {"type": "string", "enum": [name]}, **properties}
-    return {"type": "object", "required": ["type", *required], "properties": properties, "additionalProperties": False}
+_BOUNDS = {"start": _INSTANT, "end": _END, "window": _WINDOW}
 
 
-SCHEDULE: dict[str, Any] = {
-    "oneOf": [
-        _kind("once", [], datetime=_INSTANT),
-        _kind(
-            "recurring",
-            ["interval_seconds"],
-            interval_seconds={"type": "number", "minimum": 0.1},
-            start=_INSTANT,
-            end=_END,
-            window=_WINDOW,
-        ),
-        _kind(
-            "cron",
-            ["expression"],
-            expression={"type": "string", "description": "Six fields, seconds first, or Unix's five."},
-            timezone={"type": "string", "description": "An IANA name; UTC if left out."},
-            start=_INSTANT,
-            end=_END,
-            window=_WINDOW,
-            dst_gap={"type": "string", "enum": ["shift", "skip"]},
-            dst_overlap={"type": "string", "enum": ["first", "second", "both"]},
-        ),
-    ]
-}
+class ScheduleField(Described):
+    """A schedule of any kind."""
 
-
-@extend_schema_field(SCHEDULE)
-class ScheduleField(serializers.JSONField):
-    """A schedule: once, recurring or cron."""
+    def schema(self) -> dict[str, Any]:
+        kinds = [
+            object_schema(rule.parameters, tag=("type", kind), more=_BOUNDS if rule.repeats else None)
+            for kind, rule in KINDS.items()
+        ]
+        return {"oneOf": kinds}
 
 
 class PreviewRequest(InputDocument):

@@ -10,13 +10,21 @@ from rest_framework import serializers
 from timers import formatting
 from timers.api.serializers.errors import ErrorBody
 from timers.api.serializers.executions import ExecutionSerializer
-from timers.api.serializers.fields import Document, InputDocument, Instant, Object, Tags, one_of
+from timers.api.serializers.fields import (
+    ActionKind,
+    Body,
+    Document,
+    InputDocument,
+    Instant,
+    Object,
+    Policies,
+    Tags,
+    one_of,
+)
 from timers.api.serializers.schedules import ScheduleField
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
 from timers.services.timers import commands as timers
-
-ONE_OF_ACTIONS = one_of(["transfer", "webhook", "workflow", "code"])
 
 
 class TimerSerializer(Document):
@@ -95,13 +103,13 @@ class SecretAnswer(serializers.Serializer):
 
 
 class NewTimer(InputDocument):
-    timer_type = ONE_OF_ACTIONS()
+    timer_type = ActionKind()
     name = serializers.CharField(max_length=255)
     schedule = ScheduleField()
-    body = Object(help_text="What the action needs; see the guide.")
+    body = Body()
     paused = serializers.BooleanField(required=False)
     tags = Tags(required=False)
-    policies = Object(required=False)
+    policies = Policies(required=False)
     description = serializers.CharField(required=False)
 
 
@@ -118,8 +126,8 @@ class TimerChanges(NewTimer):
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()
-        for each in fields.values():
-            each.required = False
+        for field in fields.values():
+            field.required = False
         return fields
 
 

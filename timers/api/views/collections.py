@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, query_parameters
+from timers.api import examples, filters, query_parameters
 from timers.api.base import ApiView, body, find, repeatable
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.serializers.collections import (
@@ -29,7 +29,7 @@ from timers.services.collections import commands as collections
 from timers.services.collections.checks import CollectionHealth
 
 
-def found(request: Request, collection_id: str) -> Collection:
+def collection_of(request: Request, collection_id: str) -> Collection:
     """Return the collection of that id that the caller may know of."""
     return find(Collection.objects.visible_to(request.user).select_related("owner"), collection_id)
 
@@ -50,16 +50,13 @@ class CollectionList(ApiView):
         description="Newest first.",
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", CollectionSerializer.names()) or None
-        page = pages.page(
-            Collection.objects.visible_to(request.user).select_related("owner"),
-            order=filters.COLLECTION_ORDER,
-            limit=query_parameters.limit(wanted),
-            marker=query_parameters.marker(wanted),
+        params = request.query_params
+        only = query_parameters.words(params, "fields", CollectionSerializer.names()) or None
+        page = query_parameters.page(
+            params, Collection.objects.visible_to(request.user).select_related("owner"), filters.COLLECTION_ORDER
         )
         shown = CollectionSerializer(page.rows, many=True, only=only).data
-        return Response({"collections": shown, "marker": page.marker})
+        return Response({"collections": shown, "marker": page.next_marker})
 
     @described(
         "create_collection",
@@ -88,7 +85,7 @@ class CollectionDetail(ApiView):
         example=examples.COLLECTION,
     )
     def get(self, request: Request, collection_id: str) -> Response:
-        return Response(answer(found(request, collection_id)))
+        return Response(answer(collection_of(request, collection_id)))
 
     @described(
         "update_collection",
@@ -101,10 +98,10 @@ class CollectionDetail(ApiView):
         description="`storage` is replaced as a whole; a secret sent as *** stays as it is, unless the host changes.",
     )
     def patch(self, request: Request, collection_id: str) -> Response:
-        collection = found(request, collection_id)
+        collection = collection_of(request, collection_id)
         changes = NewCollection.read(body(request))
         collections.update(collection, changes=changes, by=request.user, now=clock.now())
-        return Response(answer(found(request, collection_id)))
+        return Response(answer(collection_of(request, collection_id)))
 
     @described(
         "delete_collection",
@@ -115,7 +112,7 @@ class CollectionDetail(ApiView):
         description="Its files and finished transfers are left alone.",
     )
     def delete(self, request: Request, collection_id: str) -> Response:
-        collection = found(request, collection_id)
+        collection = collection_of(request, collection_id)
         return Response(answer(collections.delete(collection, by=request.user, now=clock.now())))
 
 
@@ -134,7 +131,7 @@ class CollectionFolder(ApiView):
         outside=True,
     )
     def get(self, request: Request, collection_id: str) -> Response:
-        collection = found(request, collection_id)
+        collection = collection_of(request, collection_id)
         most = collections.MAX_LISTED
         limit = query_parameters.limit(request.query_params, usual=most, most=most)
         listing = collections.list_directory(collection, request.query_params.get("path"), limit=limit)
@@ -156,7 +153,7 @@ def measured(post: Test) -> Test:
 
 
 def _try_out(request: Request, collection_id: str) -> tuple[Collection, CollectionHealth]:
-    collection = found(request, collection_id)
+    collection = collection_of(request, collection_id)
     return collection, checks.measure(collection, now=clock.now())
 
 

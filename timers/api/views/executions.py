@@ -8,14 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, pages, query_parameters
+from timers.api import examples, filters, query_parameters
 from timers.api.base import ApiView, find, repeatable
-from timers.api.pages import Order
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.serializers.executions import ExecutionPage, ExecutionSerializer
 from timers.api.views import timers as views
 from timers.models import Execution
 from timers.models.executions import ExecutionQuerySet
+from timers.queries.paging import HISTORY_ORDER, Order
 from timers.services.executions import commands as executions
 
 FILTERS = [
@@ -40,16 +40,11 @@ def answer(execution_id: UUID) -> dict[str, object]:
 
 
 def _page(rows: ExecutionQuerySet, request: Request, order: Order) -> Response:
-    wanted = request.query_params
-    only = query_parameters.words(wanted, "fields", ExecutionSerializer.names()) or None
-    page = pages.page(
-        filters.executions(rows, wanted),
-        order=order,
-        limit=query_parameters.limit(wanted),
-        marker=query_parameters.marker(wanted),
-    )
+    params = request.query_params
+    only = query_parameters.words(params, "fields", ExecutionSerializer.names()) or None
+    page = query_parameters.page(params, filters.executions(rows, params), order)
     shown = ExecutionSerializer(page.rows, many=True, only=only).data
-    return Response({"executions": shown, "marker": page.marker})
+    return Response({"executions": shown, "marker": page.next_marker})
 
 
 class ExecutionList(ApiView):
@@ -82,8 +77,8 @@ class TimerExecutions(ApiView):
         description="Newest first, by planned instant; skipped occurrences included. Also after the timer was deleted.",
     )
     def get(self, request: Request, timer_id: str) -> Response:
-        timer = views.found(request, timer_id)
-        return _page(Execution.objects.filter(timer=timer), request, filters.HISTORY_ORDER)
+        timer = views.timer_of(request, timer_id)
+        return _page(Execution.objects.filter(timer=timer), request, HISTORY_ORDER)
 
 
 class ExecutionDetail(ApiView):

@@ -81,7 +81,7 @@ def _schedule(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _either(job: Mapping[str, Any], name: str, other: str) -> Any:
     """Return what stands under one of two spellings of a field."""
-    given = [job[each] for each in (name, other) if job.get(each) is not None]
+    given = [job[spelling] for spelling in (name, other) if job.get(spelling) is not None]
     if len(given) > 1 and given[0] != given[1]:
         raise Invalid({other: f"This says something else than {name}; give one of them."})
     return given[0] if given else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, starmap
+from operator import attrgetter
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -47,10 +48,8 @@ class OperationRow:
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Show every operation with its parameters and examples, made on the server from the OpenAPI document."""
-    operations = sorted(
-        (_operation(*each) for each in openapi.operations(openapi.document())), key=lambda each: each.group
-    )
-    groups = [(name, list(found)) for name, found in groupby(operations, key=lambda each: each.group)]
+    rows = sorted(starmap(_operation, openapi.operations(openapi.document())), key=attrgetter("group"))
+    groups = [(name, list(of_group)) for name, of_group in groupby(rows, key=attrgetter("group"))]
     return render(request, "timers/reference.html", {"groups": groups, "errors": ERRORS})
 
 
@@ -63,7 +62,7 @@ def _operation(path: str, method: str, described: dict[str, Any]) -> OperationRo
         summary=described["summary"],
         description=described["description"],
         group=described["tags"][0],
-        parameters=[each for each in described.get("parameters", ()) if each["in"] == "query"],
+        parameters=[parameter for parameter in described.get("parameters", ()) if parameter["in"] == "query"],
         sends=_example(described.get("requestBody", {})),
         status=status,
         answers=_example(described["responses"][status]),
@@ -73,4 +72,4 @@ def _operation(path: str, method: str, described: dict[str, Any]) -> OperationRo
 def _example(part: dict[str, Any]) -> str:
     """Return the first example of a request or an answer, for people; empty when there is none."""
     examples = part.get("content", {}).get("application/json", {}).get("examples", {})
-    return next((json.dumps(each["value"], indent=2) for each in examples.values()), "")
+    return next((json.dumps(example["value"], indent=2) for example in examples.values()), "")

@@ -32,7 +32,7 @@ class TimerPause(ApiView):
     )
     @repeatable
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = views.found(request, timer_id)
+        timer = views.timer_of(request, timer_id)
         document = PauseRequest.read(body(request))
         reason, until = (
             (validation.text(document.get("reason"), "reason") or ""),
@@ -54,7 +54,7 @@ class TimerResume(ApiView):
     )
     @repeatable
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = views.found(request, timer_id)
+        timer = views.timer_of(request, timer_id)
         run_missed = validation.flag(ResumeRequest.read(body(request)).get("run_missed"), "run_missed")
         timers.resume(timer, by=request.user, now=clock.now(), run_missed=run_missed)
         return Response(views.answer(timer.pk))
@@ -72,7 +72,7 @@ class TimerRun(ApiView):
     )
     @repeatable
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = views.found(request, timer_id)
+        timer = views.timer_of(request, timer_id)
         execution = timers.run_now(timer, by=request.user, now=clock.now())
         return Response({"execution": ExecutionSerializer(execution).data}, status=202)
 
@@ -88,7 +88,7 @@ class TimerNext(ApiView):
         description="None when the timer is paused, has ended or was deleted. 10 unless `limit` says otherwise.",
     )
     def get(self, request: Request, timer_id: str) -> Response:
-        timer = views.found(request, timer_id)
+        timer = views.timer_of(request, timer_id)
         limit = query_parameters.limit(request.query_params, usual=DEFAULT_INSTANTS)
         upcoming = schedules.next_runs(timer, limit=limit, now=clock.now())
         return Response({"next": [formatting.iso(instant) for instant in upcoming]})

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock, validation
-from timers.api import examples, filters, pages, query_parameters
+from timers.api import examples, filters, query_parameters
 from timers.api.base import ApiView, body, find, repeatable
 from timers.api.errors import document as error_document
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
@@ -52,7 +52,7 @@ def answer(timer_id: UUID) -> dict[str, Any]:
     return {"timer": TimerWithResultsSerializer(rows().get(pk=timer_id), context={"results": newest}).data}
 
 
-def found(request: Request, timer_id: str) -> Timer:
+def timer_of(request: Request, timer_id: str) -> Timer:
     """Return the timer of that id that the caller may know of."""
     return find(Timer.objects.visible_to(request.user), timer_id)
 
@@ -76,15 +76,14 @@ class TimerList(ApiView):
         ],
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", TimerSerializer.names()) or None
-        page = pages.page(
-            filters.timers(rows().visible_to(request.user), wanted),
-            order=query_parameters.order(wanted, filters.TIMER_ORDERS),
-            limit=query_parameters.limit(wanted),
-            marker=query_parameters.marker(wanted),
+        params = request.query_params
+        only = query_parameters.words(params, "fields", TimerSerializer.names()) or None
+        page = query_parameters.page(
+            params,
+            filters.timers(rows().visible_to(request.user), params),
+            query_parameters.order(params, filters.TIMER_ORDERS),
         )
-        return Response({"timers": TimerSerializer(page.rows, many=True, only=only).data, "marker": page.marker})
+        return Response({"timers": TimerSerializer(page.rows, many=True, only=only).data, "marker": page.next_marker})
 
     @described(
         "create_timer",
@@ -117,9 +116,9 @@ class TimerBulk(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wishes = _wishes(BulkRequest.read(body(request)))
+        documents = _documents(BulkRequest.read(body(request)))
         now = clock.now()
-        made = list(batches.run_each(partial(_create, wish, owner=request.user, now=now) for wish in wishes))
+        made = list(batches.run_each(partial(_create, fields, owner=request.user, now=now) for fields in documents))
         return Response({"results": _results(made)})
 
 
@@ -133,7 +132,7 @@ class TimerDetail(ApiView):
         description="The timer with its last 10 executions that ran; also after it was deleted.",
     )
     def get(self, request: Request, timer_id: str) -> Response:
-        return Response(answer(found(request, timer_id).pk))
+        return Response(answer(timer_of(request, timer_id).pk))
 
     @described(
         "update_timer",
@@ -147,7 +146,7 @@ class TimerDetail(ApiView):
         "the rest is replaced. Changes count from now on.",
     )
     def patch(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         changes = _inside(body(request))
         timers.update(timer, changes=_checked_changes(changes), by=request.user, now=clock.now())
         return Response(answer(timer.pk))
@@ -162,7 +161,7 @@ class TimerDetail(ApiView):
         "What runs goes on, what waits is cancelled.",
     )
     def delete(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         timers.delete(timer, by=request.user, now=clock.now())
         return Response(answer(timer.pk))
 
@@ -170,7 +169,7 @@ class TimerDetail(ApiView):
 class TimerTags(ApiView):
     @described("get_tags", "Read a timer's tags", tag="timers", answer=TagsDocument, example={"tags": examples.TAGS})
     def get(self, request: Request, timer_id: str) -> Response:
-        return Response({"tags": timers.tags_of(found(request, timer_id))})
+        return Response({"tags": timers.tags_of(timer_of(request, timer_id))})
 
     @described(
         "set_tags",
@@ -182,10 +181,10 @@ class TimerTags(ApiView):
         example={"tags": examples.TAGS},
     )
     def put(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         tags = validation.required_mapping(TagsDocument.read(body(request)), "tags")
         timers.set_tags(timer, tags=tags, by=request.user, now=clock.now())
-        return Response({"tags": timers.tags_of(found(request, timer_id))})
+        return Response({"tags": timers.tags_of(timer_of(request, timer_id))})
 
 
 class TimerSigningSecret(ApiView):
@@ -200,7 +199,7 @@ class TimerSigningSecret(ApiView):
     )
     @repeatable
     def post(self, request: Request, timer_id: str) -> Response:
-        timer = found(request, timer_id)
+        timer = timer_of(request, timer_id)
         return Response({"signing_secret": signing_secrets.rotate(timer, by=request.user, now=clock.now())})
 
 
@@ -218,17 +217,17 @@ def _inside(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _create(document: Mapping[str, Any], *, owner: Any, now: datetime) -> Timer:
-    wish: Mapping[str, Any] = {"timer_type": None, "name": None, "schedule": None, "body": None, **_inside(document)}
+    fields: Mapping[str, Any] = {"timer_type": None, "name": None, "schedule": None, "body": None, **_inside(document)}
     return timers.create(
         owner=owner,
-        action=wish["timer_type"],
-        name=wish["name"],
-        schedule=wish["schedule"],
-        body=wish["body"],
-        policies=wish.get("policies"),
-        tags=wish.get("tags"),
-        description=wish.get("description") or "",
-        paused=validation.flag(wish.get("paused"), "paused"),
+        action=fields["timer_type"],
+        name=fields["name"],
+        schedule=fields["schedule"],
+        body=fields["body"],
+        policies=fields.get("policies"),
+        tags=fields.get("tags"),
+        description=fields.get("description") or "",
+        paused=validation.flag(fields.get("paused"), "paused"),
         by=owner,
         now=now,
     )
@@ -243,13 +242,13 @@ def _checked_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
     return changes
 
 
-def _wishes(document: Mapping[str, Any]) -> list[Any]:
-    wishes = document.get("timers")
-    if not isinstance(wishes, list):
+def _documents(document: Mapping[str, Any]) -> list[Any]:
+    documents = document.get("timers")
+    if not isinstance(documents, list):
         raise Invalid({"timers": "Give a list of timers."})
-    if len(wishes) > MAX_BULK_TIMERS:
-        raise Invalid({"timers": f"At most {MAX_BULK_TIMERS:,} timers at once; these are {len(wishes):,}."})
-    return wishes
+    if len(documents) > MAX_BULK_TIMERS:
+        raise Invalid({"timers": f"At most {MAX_BULK_TIMERS:,} timers at once; these are {len(documents):,}."})
+    return documents
 
 
 def _results(made: Sequence[Timer | TimersError]) -> list[dict[str, Any]]:

@@ -10,9 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock
-from timers.api import examples, filters, manifests, pages, query_parameters
+from timers.api import examples, filters, manifests, query_parameters
 from timers.api.base import ApiView, body, find, repeatable
-from timers.api.pages import Order, Page
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.serializers.transfers import (
     EventPage,
@@ -39,13 +38,8 @@ def rows(request: Request) -> TransferQuerySet:
 
 def answer(request: Request, transfer_id: Any) -> Any:
     """Return the document of a transfer as it is now."""
-    found = find(rows(request), str(transfer_id))
-    return TransferWithPlanSerializer(found, context={"now": clock.now()}).data
-
-
-def _page(found: Any, request: Request, order: Order) -> Page[Any]:
-    wanted = request.query_params
-    return pages.page(found, order=order, limit=query_parameters.limit(wanted), marker=query_parameters.marker(wanted))
+    transfer = find(rows(request), str(transfer_id))
+    return TransferWithPlanSerializer(transfer, context={"now": clock.now()}).data
 
 
 class TransferList(ApiView):
@@ -64,11 +58,11 @@ class TransferList(ApiView):
         description="Newest first.",
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", TransferSerializer.names()) or None
-        page = _page(filters.transfers(rows(request), wanted), request, filters.TRANSFER_ORDER)
+        params = request.query_params
+        only = query_parameters.words(params, "fields", TransferSerializer.names()) or None
+        page = query_parameters.page(params, filters.transfers(rows(request), params), filters.TRANSFER_ORDER)
         shown = TransferSerializer(page.rows, many=True, only=only, context={"now": clock.now()}).data
-        return Response({"transfers": shown, "marker": page.marker})
+        return Response({"transfers": shown, "marker": page.next_marker})
 
     @described(
         "submit_transfer",
@@ -116,12 +110,12 @@ class TransferFiles(ApiView):
         "`limit`, even none, while its marker says that there is more to look at.",
     )
     def get(self, request: Request, transfer_id: str) -> Response:
-        transfer, wanted = find(rows(request), transfer_id), request.query_params
+        transfer, params = find(rows(request), transfer_id), request.query_params
         page = transfer_files.page(
             transfer.pk,
-            filters=filters.files(wanted),
-            limit=query_parameters.limit(wanted),
-            after=filters.place(wanted),
+            filters=filters.files(params),
+            limit=query_parameters.limit(params),
+            after=filters.place(params),
         )
         return Response({"files": FileSerializer(page.rows, many=True).data, "marker": page.next_marker})
 
@@ -162,8 +156,8 @@ class TransferEvents(ApiView):
         events = transfer.events.all()
         if query_parameters.flag(request.query_params, "faults"):
             events = events.filter(is_fault=True)
-        page = _page(events, request, filters.EVENT_ORDER)
-        return Response({"events": TransferEventSerializer(page.rows, many=True).data, "marker": page.marker})
+        page = query_parameters.page(request.query_params, events, filters.EVENT_ORDER)
+        return Response({"events": TransferEventSerializer(page.rows, many=True).data, "marker": page.next_marker})
 
 
 class TransferCancel(ApiView):

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from timers import clock, validation
-from timers.api import examples, filters, pages, query_parameters
+from timers.api import examples, filters, query_parameters
 from timers.api.base import ApiView, body, find, repeatable
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
 from timers.api.serializers.workflows import (
@@ -41,17 +41,12 @@ class WorkflowList(ApiView):
         description="All versions, by name, newest version first.",
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params
+        params = request.query_params
         rows = WorkflowDefinition.objects.visible_to(request.user).select_related("owner")
-        if text := query_parameters.text(wanted, "q"):
+        if text := query_parameters.text(params, "q"):
             rows = rows.filter(name__icontains=text)
-        page = pages.page(
-            rows,
-            order=filters.WORKFLOW_ORDER,
-            limit=query_parameters.limit(wanted),
-            marker=query_parameters.marker(wanted),
-        )
-        return Response({"workflows": WorkflowSerializer(page.rows, many=True).data, "marker": page.marker})
+        page = query_parameters.page(params, rows, filters.WORKFLOW_ORDER)
+        return Response({"workflows": WorkflowSerializer(page.rows, many=True).data, "marker": page.next_marker})
 
     @described(
         "register_workflow",
@@ -139,16 +134,11 @@ class WorkflowRunList(ApiView):
         description="Newest first.",
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params
-        only = query_parameters.words(wanted, "fields", WorkflowRunSerializer.names()) or None
-        page = pages.page(
-            filters.workflow_runs(_rows(request), wanted),
-            order=filters.WORKFLOW_RUN_ORDER,
-            limit=query_parameters.limit(wanted),
-            marker=query_parameters.marker(wanted),
-        )
+        params = request.query_params
+        only = query_parameters.words(params, "fields", WorkflowRunSerializer.names()) or None
+        page = query_parameters.page(params, filters.workflow_runs(_rows(request), params), filters.WORKFLOW_RUN_ORDER)
         shown = WorkflowRunSerializer(page.rows, many=True, only=only).data
-        return Response({"workflow_runs": shown, "marker": page.marker})
+        return Response({"workflow_runs": shown, "marker": page.next_marker})
 
     @described(
         "start_workflow",

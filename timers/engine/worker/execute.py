@@ -20,10 +20,8 @@ from timers.services.attempt_values import AttemptResult, StartedAttempt
 
 MAX_TRACEBACK_LENGTH = 20_000
 
-SELF_TIMED = frozenset({"webhook", "transfer"})
-"""Actions that end by themselves at their deadline; they get a moment more to say how."""
-
-SELF_TIMED_GRACE = 1.0
+DEADLINE_GRACE_SECONDS = 1.0
+"""How much more time an action gets that watches its deadline itself, to say how it ended."""
 
 NEVER = float("inf")
 
@@ -53,7 +51,7 @@ class RunningAttempt:
         self.started_at = clock.now()
         deadline = None
         if what.timeout_seconds is not None:
-            grace = SELF_TIMED_GRACE if what.action in SELF_TIMED else 0.0
+            grace = DEADLINE_GRACE_SECONDS if what.watches_deadline else 0.0
             deadline = self.started_at + timedelta(seconds=what.timeout_seconds)
             self.gives_up_at = min(self.gives_up_at, clock.monotonic() + what.timeout_seconds + grace)
         self.thread = threading.get_ident()
@@ -142,8 +140,8 @@ def _defect(error: BaseException) -> Outcome:
 
 def release_connections() -> None:
     """Close what the actions hold open in this process, which ends."""
-    for kind in ACTIONS:
-        ACTIONS.get(kind).close()
+    for _, action in ACTIONS.items():
+        action.close()
 
 
 @lru_cache(maxsize=64)

@@ -234,7 +234,7 @@ class Runner:
         self._pool.submit(attempts)
 
     def _secrets(self, begun: StartedAttempt) -> tuple[bytes, ...]:
-        if begun.instructions.action != "webhook":
+        if not begun.instructions.signs_deliveries:
             return ()
         return signing_secrets.keys_of_late(begun.timer_id, now=self.clock.now())
 

@@ -8,15 +8,14 @@ from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
 from timers import validation
+from timers.actions.base import kinds_that
 from timers.errors import Invalid
 from timers.http_api import queries
 from timers.lifecycle import TimerStatus
 from timers.models import Timer
-
-EXPRESSIBLE = Q(schedule__kind__in=("once", "recurring")) & (
-    Q(action__in=("transfer", "webhook")) | Q(action="workflow", origin__isnull=False)
-)
-"""Timers that this dialect can describe: no code, no cron; only workflows that were requested as flows."""
+from timers.models.timers import TimerQuerySet
+from timers.queries.timers.filters import select
+from timers.scheduling.base import KINDS
 
 ORDERS = {
     "job_id": "pk",
@@ -38,20 +37,28 @@ _STATUSES = {
 }
 
 
-def filter_timers(rows: QuerySet[Timer], query: QueryDict) -> QuerySet[Timer]:
+def expressible() -> Q:
+    """Return the condition of the timers that this dialect can describe: some kinds of actions, and flows."""
+    schedules = [kind for kind, rule in KINDS.items() if rule.in_globus]
+    always = Q(action__in=kinds_that(lambda action: action.in_globus))
+    as_flow = Q(action__in=kinds_that(lambda action: action.input_fields), origin__isnull=False)
+    return Q(schedule__kind__in=schedules) & (always | as_flow)
+
+
+def filter_timers(rows: TimerQuerySet, query: QueryDict) -> QuerySet[Timer]:
     """Return the timers that match a query, in its order. Raises Invalid naming query.<name>."""
-    rows = rows.filter(EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
-    if name := query.get("filter_name"):
-        rows = rows.filter(name__icontains=name)
-    if statuses := query.get("filter_status"):
-        rows = rows.filter(status__in=_read_statuses(statuses))
+    named = query.get("filter_status")
+    statuses = _read_statuses(named) if named else None
+    selected = select(
+        rows.filter(expressible()).not_deleted() if statuses != set() else rows.none(),
+        names=[query.get("filter_name", "")],
+        statuses=statuses or (),
+        created_after=_instant(query, "submitted_after"),
+        created_before=_instant(query, "submitted_before"),
+    )
     for flag, status in (("filter_active", TimerStatus.ACTIVE), ("filter_stopped", TimerStatus.ENDED)):
-        rows = _filter_by_flag(rows, query, flag, status)
-    if query.get("submitted_after"):
-        rows = rows.filter(created_at__gt=_instant(query, "submitted_after"))
-    if query.get("submitted_before"):
-        rows = rows.filter(created_at__lt=_instant(query, "submitted_before"))
-    return _ordered(rows, query.get("order", ""))
+        selected = _filter_by_flag(selected, query, flag, status)
+    return _ordered(selected, query.get("order", ""))
 
 
 def _read_statuses(text: str) -> set[str]:
@@ -62,14 +69,16 @@ def _read_statuses(text: str) -> set[str]:
     return {_STATUSES[word] for word in words}
 
 
-def _filter_by_flag(rows: QuerySet[Timer], query: QueryDict, name: str, status: TimerStatus) -> QuerySet[Timer]:
+def _filter_by_flag(rows: TimerQuerySet, query: QueryDict, name: str, status: TimerStatus) -> TimerQuerySet:
     is_wanted = validation.under("query", lambda: queries.optional_flag(query, name))
     if is_wanted is None:
         return rows
     return rows.filter(status=status) if is_wanted else rows.exclude(status=status)
 
 
-def _instant(query: QueryDict, name: str) -> datetime:
+def _instant(query: QueryDict, name: str) -> datetime | None:
+    if not query.get(name):
+        return None
     return validation.under("query", lambda: validation.instant_of_query(query.get(name, ""), name))
 
 

@@ -54,7 +54,7 @@ def rows() -> TimerQuerySet:
 
 def get_timer(request: Request, timer_id: str) -> Timer:
     """Return the timer of this id that is visible to the caller; raises NotFound, also for a deleted one."""
-    known = rows().visible_to(request.user).filter(listing.EXPRESSIBLE).exclude(status=TimerStatus.DELETED)
+    known = rows().visible_to(request.user).filter(listing.expressible()).exclude(status=TimerStatus.DELETED)
     key = validation.uuid(timer_id)
     timer = known.filter(pk=key).first() if key is not None else None
     if timer is None:

@@ -13,11 +13,10 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.page_context import LATE_AFTER
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import HISTORY_ORDER, Order, Page, newest_first, page
 
 PAGE_SIZE = 50
 MAX_NAMED_TIMERS = 200
@@ -25,7 +24,7 @@ MAX_NAMED_TIMERS = 200
 MAX_SCANNED = 20_000
 """Executions that one page scans for a filter without an index. The marker leads on from there."""
 _BEFORE_ALL = uuid.UUID(int=0)
-ORDER = ("-scheduled_for", "-pk")
+ORDER = newest_first("scheduled_for")
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,24 @@ def executions_page(
 ) -> ExecutionsPage:
     """Return a page of executions, newest first, from at most four queries, however long the history is."""
     sought = _search_condition(user, filters)
-    place = read_marker(marker, 2)
-    from_here = _planned_within(filters) & (_after(ORDER, place) if place is not None else Q())
-    edge = _edge(from_here & sought.among) if sought.is_rare else None
-    executions = Execution.objects.filter(from_here & sought.condition)
+    within = _planned_within(filters)
+    edge = None
+    if sought.is_rare:
+        last_shown = ORDER.read(marker)
+        edge = _edge(within & sought.among & (Q() if last_shown is None else ORDER.after(last_shown)))
+    executions = Execution.objects.filter(within & sought.condition)
     if edge is not None:
         executions = executions.filter(scheduled_for__gte=edge)
-    page = _page(executions.order_by(*ORDER), _place, now=now, limit=limit or PAGE_SIZE)
-    if edge is None or page.next_marker is not None:
-        return ExecutionsPage(page, sought.sought_in)
-    return ExecutionsPage(
-        Page(page.rows, write_marker(clock.to_us(edge), _BEFORE_ALL)), sought.sought_in, looked_until=edge
-    )
+    listed = _page(executions, ORDER, marker=marker, now=now, limit=limit or PAGE_SIZE)
+    if edge is None or listed.next_marker is not None:
+        return ExecutionsPage(listed, sought.sought_in)
+    return ExecutionsPage(Page(listed.rows, ORDER.marker_of([edge, _BEFORE_ALL])), sought.sought_in, looked_until=edge)
 
 
 def executions_to_export(user: Any, filters: ExecutionFilters) -> models.QuerySet[Execution]:
     """Return all executions that match the filters, newest first."""
     executions = Execution.objects.filter(_planned_within(filters) & _search_condition(user, filters).condition)
-    return executions.select_related("timer").order_by(*ORDER)
+    return executions.select_related("timer").order_by("-scheduled_for", "-pk")
 
 
 def tag_keys(user: Any) -> list[str]:
@@ -111,11 +110,7 @@ def executions_of(
 ) -> Page[ExecutionRow]:
     """Return a page of the executions of a timer, newest first, from one query."""
     executions = Execution.objects.filter(timer=timer).filter(_has_status(status))
-    place = read_marker(marker, 2)
-    if place is not None:
-        executions = executions.filter(_after(["-scheduled_for", "-serial"], place, last_is_id=False))
-    ordered = executions.order_by("-scheduled_for", "-serial")
-    return _page(ordered, lambda last: (clock.to_us(last.scheduled_for), last.serial), now=now, limit=limit)
+    return _page(executions, HISTORY_ORDER, marker=marker, now=now, limit=limit)
 
 
 def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
@@ -127,7 +122,8 @@ def find_execution(user: Any, execution_id: uuid.UUID) -> Execution | None:
 def find_executions(user: Any, ids: Sequence[uuid.UUID]) -> list[Execution]:
     """Return the executions with these ids that are visible to the user, newest first."""
     executions = Execution.objects.visible_to(user).filter(pk__in=ids)
-    return list(executions.select_related("timer__owner", "timer__schedule", "definition").order_by(*ORDER))
+    with_facts = executions.select_related("timer__owner", "timer__schedule", "definition")
+    return list(with_facts.order_by("-scheduled_for", "-pk"))
 
 
 def execution_row(execution: Execution, *, now: datetime) -> ExecutionRow:
@@ -194,20 +190,10 @@ def _attempts_text(execution: Execution) -> str:
 
 
 def _page(
-    executions: models.QuerySet[Execution], place: Any, *, now: datetime, limit: int = PAGE_SIZE
+    executions: models.QuerySet[Execution], order: Order, *, marker: str | None, now: datetime, limit: int
 ) -> Page[ExecutionRow]:
-    rows = list(executions.select_related("timer", "definition")[: limit + 1])
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return Page([execution_row(row, now=now) for row in rows], write_marker(*place(rows[-1])) if more else None)
-
-
-def _after(names: Sequence[str], place: list[Any], *, last_is_id: bool = True) -> Q:
-    try:
-        values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1])) if last_is_id else int(place[1])]
-    except (ValueError, OverflowError):
-        return Q()
-    return after(names, values)
+    listed = page(executions.select_related("timer", "definition"), order=order, limit=limit, marker=marker)
+    return listed.map(lambda execution: execution_row(execution, now=now))
 
 
 @dataclass(frozen=True)
@@ -283,10 +269,6 @@ def _edge(among: Q) -> datetime | None:
     """Return the planned time up to which this page scans back, None when it can scan all older executions."""
     times = Execution.objects.filter(among).order_by("-scheduled_for").values_list("scheduled_for", flat=True)
     return next(iter(times[MAX_SCANNED : MAX_SCANNED + 1]), None)
-
-
-def _place(last: Execution) -> tuple[int, uuid.UUID]:
-    return clock.to_us(last.scheduled_for), last.pk
 
 
 def _has_status(status: str) -> Q:

@@ -77,9 +77,8 @@ def upcoming(instants: Sequence[datetime], *, zone: ZoneInfo, now: datetime) -> 
 def clock_warnings(timer: Timer, *, now: datetime, limit: int) -> list[str]:
     """Return warnings about the next runs of a cron rule, such as times that a clock change skips; else none."""
     document = timer.definition.schedule if timer.definition else {}
-    if document.get("type") != "cron":
-        return []
     try:
-        return text.warnings(parse_schedule(document, now=now, refuse_never=False), now=now, limit=limit)
+        schedule = parse_schedule(document, now=now, refuse_never=False)
+        return text.warnings(schedule, now=now, limit=limit) if schedule.rule.on_wall_clock else []
     except Exception:  # a rule that can no longer be read has no runs
         return []

@@ -16,7 +16,8 @@ from timers import clock
 from timers.actions.base import ACTIONS
 from timers.lifecycle import UNFINISHED, ExecutionStatus, TimerStatus
 from timers.models import Execution, Timer, TimerTag
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.models.timers import TimerQuerySet
+from timers.queries.paging import Order, Page, SortKey, page_of_parts
 from timers.queries.timers.counts import FAILING, TimerCounts, timer_counts
 from timers.queries.timers.filters import TimerFilters, filtered
 from timers.queries.timers.last_runs import LastRun, last_runs
@@ -25,20 +26,20 @@ from timers.scheduling.bounds import parse_schedule
 
 PAGE_SIZE = 50
 
-Phase = tuple[Q, Sequence[str]]
-_NEXT = ("schedule__next_run_at", "pk")
-_NEWEST = ("-created_at", "pk")
+_ID = SortKey("pk", uuid.UUID)
+_NEXT = (SortKey("schedule__next_run_at", datetime), _ID)
+_NEWEST = (SortKey("created_at", datetime, descending=True), _ID)
 _WITHOUT_NEXT = Q(schedule__next_run_at__isnull=True)
-ORDERS: Mapping[str, Sequence[Phase]] = {
+ORDERS: Mapping[str, Sequence[tuple[Q, Order]]] = {
     "attention": (
-        (FAILING & ~_WITHOUT_NEXT, _NEXT),
-        (FAILING & _WITHOUT_NEXT, _NEWEST),
-        (~FAILING & ~_WITHOUT_NEXT, _NEXT),
-        (~FAILING & _WITHOUT_NEXT, _NEWEST),
+        (FAILING & ~_WITHOUT_NEXT, Order("failing", _NEXT)),
+        (FAILING & _WITHOUT_NEXT, Order("failing-rest", _NEWEST)),
+        (~FAILING & ~_WITHOUT_NEXT, Order("others", _NEXT)),
+        (~FAILING & _WITHOUT_NEXT, Order("others-rest", _NEWEST)),
     ),
-    "next": ((~_WITHOUT_NEXT, _NEXT), (_WITHOUT_NEXT, _NEWEST)),
-    "name": ((Q(), ("sort_name", "pk")),),
-    "newest": ((Q(), _NEWEST),),
+    "next": ((~_WITHOUT_NEXT, Order("next", _NEXT)), (_WITHOUT_NEXT, Order("next-rest", _NEWEST))),
+    "name": ((Q(), Order("name", (SortKey("sort_name", str), _ID))),),
+    "newest": ((Q(), Order("newest", _NEWEST)),),
 }
 """Phases of each order, one after the other, with condition and columns. Each phase is read from an index."""
 
@@ -133,49 +134,18 @@ def schedule_text(document: Mapping[str, Any]) -> ScheduleText:
 # Pages
 
 
-def _page(
-    visible: models.QuerySet[Timer], *, now: datetime, filters: TimerFilters, marker: str | None
-) -> Page[TimerRow]:
-    phases = ORDERS[filters.order]
+def _page(visible: TimerQuerySet, *, now: datetime, filters: TimerFilters, marker: str | None) -> Page[TimerRow]:
     timers = filtered(visible, filters, now=now).annotate(sort_name=Lower("name"))
     timers = timers.select_related("schedule", "definition", "owner")
-    first, place = _read_place(marker, phases)
-    phase_and_timer: list[tuple[int, Timer]] = []
-    for number, (condition, order) in enumerate(phases[first:], start=first):
-        phase_rows = timers.filter(condition).order_by(*order)
-        if number == first and place is not None:
-            phase_rows = phase_rows.filter(after(order, place))
-        phase_and_timer += [(number, timer) for timer in phase_rows[: PAGE_SIZE + 1 - len(phase_and_timer)]]
-        if len(phase_and_timer) > PAGE_SIZE:
-            break
-    rows = _rows([timer for _, timer in phase_and_timer[:PAGE_SIZE]], now=now)
-    return Page(rows, _place(*phase_and_timer[PAGE_SIZE - 1], phases) if len(phase_and_timer) > PAGE_SIZE else None)
-
-
-def _place(number: int, timer: Timer, phases: Sequence[Phase]) -> str:
-    """Return the marker of a row: its phase of the order, and its place there."""
-    column = phases[number][1][0].removeprefix("-")
-    value = timer.schedule.next_run_at if column == _NEXT[0] else getattr(timer, column)
-    return write_marker(number, clock.to_us(value) if isinstance(value, datetime) else value, timer.pk)
-
-
-def _read_place(marker: str | None, phases: Sequence[Phase]) -> tuple[int, list[Any] | None]:
-    """Return the phase of a marker and the place in it; the beginning for a broken marker."""
-    values = read_marker(marker, 3)
-    try:
-        number, place, pk = values or (0, None, None)
-        if place is None or not 0 <= number < len(phases):
-            return 0, None
-        by_name = phases[number][1][0] == "sort_name"
-        return number, [str(place) if by_name else clock.from_us(place), uuid.UUID(pk)]
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return 0, None
+    phases = [(timers.filter(condition), order) for condition, order in ORDERS[filters.order]]
+    listed = page_of_parts(phases, limit=PAGE_SIZE, marker=marker)
+    return Page(_rows(listed.rows, now=now), listed.next_marker)
 
 
 # Rows
 
 
-def _rows(timers: list[Timer], *, now: datetime) -> list[TimerRow]:
+def _rows(timers: Sequence[Timer], *, now: datetime) -> list[TimerRow]:
     """Return the rows of these timers, from three queries: tags, last runs, unfinished executions."""
     ids = [timer.pk for timer in timers]
     tags: dict[uuid.UUID, list[tuple[str, str]]] = {}

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from timers import clock
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, Transfer
-from timers.queries.paging import after, read_marker, write_marker
+from timers.queries import paging
+from timers.queries.paging import HISTORY_ORDER
 
 MAX_TIMERS_PER_QUERY = 200
 """Maximum number of timers in one query."""
@@ -49,15 +49,11 @@ def runs_of(timers: Sequence[Timer], *, limit: int) -> dict[UUID, TimerRuns]:
 
 def page(timer: Timer, *, limit: int, marker: str | None) -> tuple[TimerRuns, str | None]:
     """Return a page of a timer's runs, newest first, and the next marker. An unknown marker means the first page."""
-    rows = _begun().filter(timer=timer)
-    place = read_marker(marker, 2)
-    if place is not None and all(type(value) is int and abs(value) < 2**63 for value in place):
-        rows = rows.filter(after(["-scheduled_for", "-serial"], place))
-    executions = list(rows.order_by("-scheduled_for", "-serial")[: limit + 1])
-    runs = TimerRuns(last=executions[:limit])
+    begun = paging.page(_begun().filter(timer=timer), order=HISTORY_ORDER, limit=limit, marker=marker)
+    runs = TimerRuns(last=begun.rows)
     runs.unfinished = list(Execution.objects.filter(timer=timer, status__in=UNFINISHED).order_by("scheduled_for"))
     _add_transfers([runs])
-    return runs, _marker(executions[limit - 1]) if len(executions) > limit else None
+    return runs, begun.next_marker
 
 
 def newest(timer: Timer) -> Execution | None:
@@ -98,7 +94,3 @@ def _add_transfers(all_runs: Iterable[TimerRuns]) -> None:
     for ids in _in_batches(list(runs_by_transfer)):
         for transfer in Transfer.objects.filter(pk__in=ids).select_related("owner", "source", "destination"):
             runs_by_transfer[transfer.pk].transfers[transfer.pk] = transfer
-
-
-def _marker(execution: Execution) -> str:
-    return write_marker(clock.to_us(execution.scheduled_for), execution.serial)

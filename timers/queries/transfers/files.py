@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db.models import BooleanField, Case, Q, QuerySet, Sum, Value, When
@@ -104,10 +104,13 @@ class FileFilters:
 
 def read_place(marker: str) -> Place | None:
     """Return the place of a marker, None for an invalid one."""
-    values = read_marker(marker, 2)
-    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
-        return None
-    return Place(*values)
+    numbers = _read_numbers(marker, 2)
+    return None if numbers is None else Place(*numbers)
+
+
+def _read_numbers(marker: str, count: int) -> list[int] | None:
+    numbers = cast(list[int] | None, read_marker(marker, [int] * count))
+    return numbers if numbers is not None and min(numbers) >= 0 else None
 
 
 def page(transfer_id: UUID, *, filters: FileFilters, limit: int, after: Place | None = None) -> Page[FileEntry]:
@@ -147,10 +150,8 @@ def page_by_urgency(transfer_id: UUID, *, counted: FileTotals, limit: int, marke
 
 def _read_urgency(marker: str) -> tuple[int, Place | None]:
     """Return the rank and the place of a marker; the beginning for an invalid one."""
-    values = read_marker(marker, 3)
-    if values is None or not all(type(value) is int and 0 <= value <= _MAX_INTEGER for value in values):
-        return 0, None
-    return values[0], Place(*values[1:])
+    numbers = _read_numbers(marker, 3)
+    return (0, None) if numbers is None else (numbers[0], Place(*numbers[1:]))
 
 
 def all_entries(rows: QuerySet[TransferFile]) -> Iterator[FileEntry]:

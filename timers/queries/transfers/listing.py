@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timers import clock
 from timers.copying import rates
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import ClientKey, Collection, Timer, Token, Transfer
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Page, newest_first, page
 
 PAGE_SIZE = 50
+ORDER = newest_first("requested_at")
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,9 @@ def transfers_page(user: Any, *, now: datetime, status: str = "", marker: str | 
         transfers = transfers.unfinished()
     elif status in set(TransferStatus):
         transfers = transfers.filter(status=status)
-    place = read_marker(marker, 2)
-    if place is not None:
-        try:
-            values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            transfers = transfers.filter(after(["-requested_at", "-pk"], values))
-        except (ValueError, OverflowError):
-            pass
-    rows = list(transfers.order_by("-requested_at", "-pk")[: PAGE_SIZE + 1])
-    more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    marker = write_marker(clock.to_us(rows[-1].requested_at), rows[-1].pk) if more else None
-    names = timer_names(rows)
-    return Page(
-        [transfer_row(transfer, now=now, timer_name=names.get(transfer.timer_id, "")) for transfer in rows], marker
-    )
+    listed = page(transfers, order=ORDER, limit=PAGE_SIZE, marker=marker)
+    names = timer_names(listed.rows)
+    return listed.map(lambda transfer: transfer_row(transfer, now=now, timer_name=names.get(transfer.timer_id, "")))
 
 
 def timer_names(transfers: Iterable[Transfer]) -> dict[uuid.UUID | None, str]:

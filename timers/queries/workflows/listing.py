@@ -12,11 +12,12 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from timers.models import Timer, WorkflowDefinition, WorkflowRun
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Order, Page, SortKey, page
 
 PAGE_SIZE = 100
 MAX_CHOICES = 500
 MAX_NAMED_TIMERS = 20
+ORDER = Order("name", (SortKey("name", str), SortKey("pk", int)))
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,16 @@ class WorkflowChoice:
 
 def workflows_page(user: Any, *, marker: str | None = None) -> Page[WorkflowRow]:
     """Return a page of workflows by name, each in its newest version, from two queries."""
-    definitions = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
-    place = read_marker(marker, 2)
-    if place is not None and isinstance(place[0], str) and isinstance(place[1], int):
-        definitions = definitions.filter(after(["name", "pk"], place))
     runs = WorkflowRun.objects.filter(owner=OuterRef("owner"), name=OuterRef("name")).order_by("-created_at")
-    definitions = definitions.annotate(
+    newest = WorkflowDefinition.objects.visible_to(user).newest().select_related("owner")
+    definitions = newest.annotate(
         last_run=Subquery(runs.values("pk")[:1]),
         last_status=Subquery(runs.values("status")[:1]),
         last_started=Subquery(runs.values("created_at")[:1]),
     )
-    rows = list(definitions.order_by("name", "pk")[: PAGE_SIZE + 1])
-    shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    used = timers_by_workflow(definition.owner_id for definition in shown)
-    return Page(
-        [_row(definition, used) for definition in shown],
-        write_marker(shown[-1].name, shown[-1].pk) if more else None,
-    )
+    listed = page(definitions, order=ORDER, limit=PAGE_SIZE, marker=marker)
+    used = timers_by_workflow(definition.owner_id for definition in listed.rows)
+    return listed.map(lambda definition: _row(definition, used))
 
 
 def _row(definition: Any, used: Counter[tuple[int, str]]) -> WorkflowRow:

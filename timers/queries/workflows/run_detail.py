@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timers import clock, formatting
+from timers import formatting
 from timers.lifecycle import UNFINISHED_STEP, StepStatus, WorkflowStatus
 from timers.models import Timer, WorkflowRun, WorkflowStep
-from timers.queries.paging import Page, after, read_marker, write_marker
+from timers.queries.paging import Page, newest_first, page
 
 PAGE_SIZE = 50
+ORDER = newest_first("created_at")
 MIN_WIDTH_PERCENT = 0.6
 LABEL_WIDTH_PERCENT = 14.0
 
@@ -106,17 +107,7 @@ def runs_page(
         runs = runs.filter(name=name)
     if status in set(WorkflowStatus):
         runs = runs.filter(status=status)
-    place = read_marker(marker, 2)
-    if place is not None:
-        try:
-            values = [clock.from_us(int(place[0])), uuid.UUID(str(place[1]))]
-            runs = runs.filter(after(["-created_at", "-pk"], values))
-        except (ValueError, OverflowError):
-            pass
-    rows = list(runs.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
-    shown, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    next_marker = write_marker(clock.to_us(shown[-1].created_at), shown[-1].pk) if more else None
-    return Page([run_row(run, now=now) for run in shown], next_marker)
+    return page(runs, order=ORDER, limit=PAGE_SIZE, marker=marker).map(lambda run: run_row(run, now=now))
 
 
 def run_row(run: WorkflowRun, *, now: datetime) -> RunRow:

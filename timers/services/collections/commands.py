@@ -31,9 +31,6 @@ MASK = "***"
 MAX_LISTED = 100_000
 
 _STORAGE = {"kind", "storage", "secrets"}
-_RECIPIENT_PARAMETERS = {"host": "host", "port": "port", "endpoint_url": "endpoint"}
-"""Parameters, of every kind of storage, that name the host to which secrets are sent."""
-
 _PATH_REASONS = {
     "not_a_folder",
     "not_a_file",
@@ -232,7 +229,7 @@ def _apply_storage(collection: Collection, document: object, *, by: Any) -> None
     try:
         unmasked = _unmasked_secrets(parameters, collection.secrets if kind == collection.kind else {})
         public, secrets = STORAGES.get(kind).clean({**parameters, **unmasked}, owner=by)
-        _refuse_moved_secrets(unmasked, old=collection.storage, new=public)
+        _refuse_moved_secrets(STORAGES.get(kind), unmasked, old=collection.storage, new=public)
     except Invalid as error:
         raise error.under("storage") from error
     collection.kind = kind
@@ -249,9 +246,11 @@ def _unmasked_secrets(parameters: Mapping[str, Any], stored: Mapping[str, Any]) 
     return {name: stored[name] for name in masked}
 
 
-def _refuse_moved_secrets(unmasked: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _refuse_moved_secrets(
+    kind: type[Storage], unmasked: Mapping[str, Any], *, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
     """Refuse to send a stored secret to another host than the one that it was given for."""
-    moved = [label for name, label in _RECIPIENT_PARAMETERS.items() if old.get(name) != new.get(name)]
+    moved = [label for name, label in kind.recipients().items() if old.get(name) != new.get(name)]
     if unmasked and moved:
         raise Invalid(dict.fromkeys(unmasked, f"Give it again: the {moved[0]} changed."))
 

@@ -1,4 +1,4 @@
-"""Flows, which a timer can start by an id: the owner's workflows, and their workflow and webhook timers.
+"""Flows, which a timer can start by an id: the owner's workflows, and their timers that take an input.
 
 Only this module decides what a flow is and how it is started. Callers use its id, its title, and the action and body
 of a timer that starts it.
@@ -42,10 +42,6 @@ class Flow:
         return {**self.template, self.takes: dict(content)}
 
 
-_INPUTS = {"webhook": ("json", "text"), "workflow": ("input",)}
-"""Actions whose timers are flows, with the body fields that the input replaces; it is put into the first one."""
-
-
 def find(user: Any, flow_id: UUID) -> Flow | None:
     """Return the flow of this id that is visible to the user, None if there is none."""
     return _from_timer(user, flow_id) or _workflow_by_id(user, flow_id)
@@ -64,11 +60,13 @@ def id_of_workflow(owner_id: int, name: str) -> UUID:
 
 def _from_timer(user: Any, timer_id: UUID) -> Flow | None:
     timers = Timer.objects.select_related("owner", "definition").exclude(status=TimerStatus.DELETED)
-    timer = timers.filter(pk=timer_id, owner=user, action__in=_INPUTS).first()
-    if timer is None or timer.definition is None:
+    timer = timers.filter(pk=timer_id, owner=user).first()
+    if timer is None or timer.definition is None or timer.action not in ACTIONS:
         return None
-    inputs = _INPUTS[timer.action]
-    body = ACTIONS.get(timer.action).join_secrets(timer.definition.body, timer.definition.secrets)
+    action = ACTIONS.get(timer.action)
+    if not action.input_fields:
+        return None
+    body = action.join_secrets(timer.definition.body, timer.definition.secrets)
     return Flow(
         id=timer.pk,
         title=timer.name,
@@ -77,8 +75,8 @@ def _from_timer(user: Any, timer_id: UUID) -> Flow | None:
         created_at=timer.created_at,
         updated_at=timer.updated_at,
         action=timer.action,
-        template={name: value for name, value in body.items() if name not in inputs},
-        takes=inputs[0],
+        template={name: value for name, value in body.items() if name not in action.input_fields},
+        takes=action.input_fields[0],
     )
 
 

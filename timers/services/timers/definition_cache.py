@@ -1,4 +1,4 @@
-"""What a worker needs to know of a definition. Definitions are immutable, so each process keeps those it has read."""
+"""A cache of definitions for workers: definitions are immutable, so each process keeps those that it has read."""
 
 from __future__ import annotations
 
@@ -37,23 +37,20 @@ class CachedDefinition:
     notify: tuple[str, ...] = ()
     interval_seconds: float | None = None
     problem: str | None = None
+    may_run_ahead: bool = False
+    signs_deliveries: bool = False
+    watches_deadline: bool = False
+    on_every: bool = False
+    """Whether each occurrence runs once on every cluster."""
+    at_most_once: bool = False
+    """Whether nothing may be repeated whose worker died or stopped."""
 
     @property
     def is_rapid(self) -> bool:
         """Return whether a worker may hold the timer and begin its occurrences ahead (services/subsecond.py)."""
         often = self.interval_seconds is not None and self.interval_seconds < 1
         simple = self.max_attempts == 1 and self.overlap is OverlapPolicy.SKIP and not self.on_every
-        return often and simple and self.action == "code"
-
-    @property
-    def on_every(self) -> bool:
-        """Return whether each occurrence runs once on every cluster."""
-        return self.action == "code" and self.parameters.get("on") == "every"
-
-    @property
-    def at_most_once(self) -> bool:
-        """Return whether nothing may be repeated whose worker died or stopped."""
-        return self.action == "code" and bool(self.parameters.get("at_most_once"))
+        return often and simple and self.may_run_ahead
 
     @property
     def has_breaker(self) -> bool:
@@ -67,12 +64,12 @@ _lock = threading.Lock()
 
 def read(definition_ids: Iterable[int]) -> dict[int, CachedDefinition]:
     """Return the instructions of each definition that exists; one query for those that are not known yet."""
-    wanted = set(definition_ids)
-    found = {each: known for each in wanted if (known := _kept.get(each)) is not None}
-    missing = wanted - found.keys()
+    ids = set(definition_ids)
+    definitions = {pk: known for pk in ids if (known := _kept.get(pk)) is not None}
+    missing = ids - definitions.keys()
     if missing:
-        found |= _read(missing)
-    return found
+        definitions |= _read(missing)
+    return definitions
 
 
 def forget() -> None:
@@ -82,13 +79,14 @@ def forget() -> None:
 
 
 def _read(definition_ids: Iterable[int]) -> dict[int, CachedDefinition]:
-    found = {}
+    definitions = {}
     columns = ("pk", "timer_id", "timer__owner_id", "name", "action", "body", "secrets", "policies", "schedule")
     for row in Definition.objects.filter(pk__in=list(definition_ids)).values_list(*columns):
-        found[row[0]] = made = _instructions(dict(zip(columns, row, strict=True)))
-        if len(str(row[5])) <= MAX_CACHED_BYTES:
-            _keep(made)
-    return found
+        values = dict(zip(columns, row, strict=True))
+        definitions[values["pk"]] = definition = _instructions(values)
+        if len(str(values["body"])) <= MAX_CACHED_BYTES:
+            _keep(definition)
+    return definitions
 
 
 def _keep(instructions: CachedDefinition) -> None:
@@ -104,10 +102,18 @@ def _instructions(row: Mapping[str, Any]) -> CachedDefinition:
     problem = None
     parameters: Mapping[str, Any] = row["body"]
     defaults = Defaults(max_attempts=1, timeout_seconds=None)
+    facts: dict[str, bool] = {}
     try:
-        kind = ACTIONS.get(row["action"])
-        defaults = kind.defaults
-        parameters = kind.join_secrets(row["body"], row["secrets"])
+        action = ACTIONS.get(row["action"])
+        defaults = action.defaults
+        parameters = action.join_secrets(row["body"], row["secrets"])
+        facts = {
+            "may_run_ahead": action.may_run_ahead,
+            "signs_deliveries": action.signs_deliveries,
+            "watches_deadline": action.watches_deadline,
+            "on_every": action.runs_on_every_cluster(parameters),
+            "at_most_once": action.runs_at_most_once(parameters),
+        }
     except Invalid as error:
         problem = error.message
     backoff_seconds = policies.get("backoff_seconds")
@@ -127,4 +133,5 @@ def _instructions(row: Mapping[str, Any]) -> CachedDefinition:
         notify=tuple(policies.get("notify") or ()),
         interval_seconds=row["schedule"].get("interval_seconds"),
         problem=problem,
+        **facts,
     )

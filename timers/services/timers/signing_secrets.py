@@ -1,4 +1,4 @@
-"""The secrets that a webhook timer's deliveries are signed with: one that is valid, and for a day those before it."""
+"""The secrets that a timer's deliveries are signed with: one that is valid, and for a day those before it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from timers.actions.base import ACTIONS
 from timers.models import SigningSecret, Timer
 from timers.services import events
 
@@ -44,19 +45,20 @@ def keys(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
 
 def keys_of_late(timer_id: UUID, *, now: datetime) -> tuple[bytes, ...]:
     """Return the keys that deliveries are signed with, newest first; those of a minute ago will do."""
-    until, found = _kept.get(timer_id, (now, ()))
+    until, kept = _kept.get(timer_id, (now, ()))
     if until <= now:
-        found = keys(timer_id, now=now)
+        kept = keys(timer_id, now=now)
         with _lock:
             if len(_kept) >= KEPT:
                 _kept.clear()
-            _kept[timer_id] = (now + KEPT_FOR, found)
-    return found
+            _kept[timer_id] = (now + KEPT_FOR, kept)
+    return kept
 
 
 def ensure(timer: Timer, *, now: datetime) -> None:
-    """Make a first secret for a webhook timer that has none."""
-    if timer.action == "webhook" and not timer.signing_secrets.exists():
+    """Make a first secret for a timer whose action signs its deliveries, where it has none."""
+    signs = timer.action in ACTIONS and ACTIONS.get(timer.action).signs_deliveries
+    if signs and not timer.signing_secrets.exists():
         _add(timer, now=now)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import F
 from django.dispatch import receiver
 
-from timers.actions.base import ACTIONS, Outcome, OutcomeKind
+from timers.actions.base import ACTIONS, Action, Outcome, OutcomeKind, kinds_that
 from timers.clock import to_us
 from timers.errors import TimersError
 from timers.lifecycle import StepStatus, WorkflowStatus
@@ -30,12 +30,6 @@ from timers.workflow_rules import http_tasks
 from timers.workflow_rules.definitions import BUILT_IN_TYPES, TaskType
 
 log = logging.getLogger(__name__)
-
-DEFAULT_SECONDS: Mapping[str, float] = {"code": 3_600.0, "transfer": 86_400.0}
-"""How long a step of each action may take where its task definition does not say."""
-
-KINDS: Mapping[str, str] = {TaskType.HTTP: "webhook", TaskType.TRANSFER: "transfer", TaskType.CODE: "code"}
-"""Which action carries out which type of task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +82,34 @@ def take(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> list[HeldSt
     return [_held(step) for step in steps]
 
 
+def action_for(task_type: str) -> type[Action]:
+    """Return the action that carries out a type of task."""
+    return ACTIONS.get(kinds_that(lambda action: action.task_type == task_type)[0])
+
+
 def _held(step: WorkflowStep) -> HeldStep:
-    kind = KINDS[step.type]
-    parameters, problem = _parameters(step, kind)
+    action = action_for(step.type)
+    parameters, problem = _parameters(step, action)
     return HeldStep(
         step_id=step.pk,
         run_id=step.run_id,
         timer_id=step.run.timer_id,
         owner_id=step.run.owner_id,
         name=step.name,
-        action=kind,
+        action=action.kind,
         type=step.type,
         parameters=parameters,
         attempt=step.attempt + 1,
         scheduled_at=step.scheduled_at,
-        seconds=_seconds(step, kind),
+        seconds=_seconds(step, action),
         problem=problem,
     )
 
 
-def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str | None]:
+def _parameters(step: WorkflowStep, action: type[Action]) -> tuple[Mapping[str, Any], str | None]:
     try:
         body = http_tasks.webhook_body(step.input) if step.type == TaskType.HTTP else step.input
-        return ACTIONS.get(kind).clean(body, owner=step.run.owner), None
+        return action.clean(body, owner=step.run.owner), None
     except TimersError as error:
         return {}, error.message
     except Exception as error:  # it must not keep those that were taken with it
@@ -118,10 +117,10 @@ def _parameters(step: WorkflowStep, kind: str) -> tuple[Mapping[str, Any], str |
         return {}, f"{type(error).__name__}: {error}"
 
 
-def _seconds(step: WorkflowStep, kind: str) -> float:
+def _seconds(step: WorkflowStep, action: type[Action]) -> float:
     if step.type == TaskType.HTTP:
         return http_tasks.seconds(step.input)
-    return float(retry_rule_of(step.owner_id, step.name).timeout_seconds) or DEFAULT_SECONDS[kind]
+    return float(retry_rule_of(step.owner_id, step.name).timeout_seconds) or action.task_timeout_seconds
 
 
 def finish(ended: Sequence[StepResult], *, owner: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from timers.models import WorkflowRun, WorkflowStep, sql
 from timers.models.leases import STEPS
 from timers.services.workflows import progress, steps
 from timers.services.workflows.unit_of_work import UnitOfWork, send
-from timers.workflow_rules.definitions import TaskType
+from timers.workflow_rules.definitions import BUILT_IN_TYPES, TaskType
 
 
 def wake_due(*, now: datetime) -> tuple[int, datetime | None]:
@@ -54,7 +54,7 @@ def advance_woken(ids: Iterable[UUID | str], *, now: datetime) -> None:
 
 def _settle(run: WorkflowRun, step: WorkflowStep, writing: UnitOfWork) -> None:
     now = writing.now
-    if step.type in steps.KINDS:
+    if step.type in BUILT_IN_TYPES:
         if step.lease_owner is None and step.lease_until is not None:
             steps.lost(run, step, writing)
         return

@@ -12,22 +12,40 @@ from typing import Any
 from timers import outgoing
 from timers.copying import paths
 from timers.errors import Invalid
+from timers.parameters import Parameter, ParameterType
 from timers.targets import TargetRefused
 
 DEFAULT_REGION = "us-east-1"
-ADDRESSINGS = ("path", "virtual")
-
-_SECRETS = ("secret_access_key", "session_token")
-_KNOWN = (
-    "bucket",
-    "prefix",
-    "endpoint_url",
-    "region",
-    "addressing",
-    "access_key_id",
-    "secret_access_key",
-    "session_token",
+PARAMETERS = (
+    Parameter(name="bucket", label="Bucket", required=True),
+    Parameter(
+        name="prefix",
+        label="Prefix",
+        help_text="Only what lies below it; empty for the whole bucket.",
+        beside=True,
+    ),
+    Parameter(
+        name="endpoint_url",
+        label="Endpoint URL",
+        type=ParameterType.URL,
+        help_text="Of your store, like https://s3.example.org; empty for Amazon.",
+        recipient="endpoint",
+    ),
+    Parameter(name="region", label="Region", help_text="Like eu-central-1; empty for us-east-1.", beside=True),
+    Parameter(name="access_key_id", label="Access key id", required=True),
+    Parameter(name="secret_access_key", label="Secret access key", required=True, secret=True, beside=True),
+    Parameter(name="session_token", label="Session token", secret=True, help_text="Only for keys that end soon."),
+    Parameter(
+        name="addressing",
+        label="Bucket addressing",
+        type=ParameterType.CHOICE,
+        choices=(("path", "in the path"), ("virtual", "in the host's name")),
+        empty_label="where the store expects it",
+        beside=True,
+    ),
 )
+_SECRETS = [parameter.name for parameter in PARAMETERS if parameter.secret]
+_KNOWN = [parameter.name for parameter in PARAMETERS]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_STARTS = ("xn--", "sthree-")
@@ -104,8 +122,9 @@ def _region(value: object) -> str | None:
 def _addressing(value: object) -> str | None:
     if value is None or value == "":
         return None
-    if value not in ADDRESSINGS:
-        raise Invalid({"addressing": f"Must be one of {', '.join(ADDRESSINGS)}, or left out."})
+    known = ("path", "virtual")
+    if value not in known:
+        raise Invalid({"addressing": f"Must be one of {', '.join(known)}, or left out."})
     return str(value)
 
 

@@ -17,6 +17,7 @@ from timers.storages.s3 import unfinished
 from timers.storages.s3.bucket import Bucket, content_md5, file_entry, folder_entry
 from timers.storages.s3.client import Access
 from timers.storages.s3.folders import FOLDER_CACHE, KnownFolders
+from timers.storages.s3.parameters import PARAMETERS
 from timers.storages.s3.parameters import clean as clean_parameters
 from timers.storages.s3.reading import S3Reader
 from timers.storages.s3.writing import S3Writer
@@ -34,6 +35,8 @@ class S3Storage(Storage):
 
     kind = "s3"
     label = "S3"
+    heading = "A bucket"
+    parameters = PARAMETERS
     abilities = Abilities(resume=True, checksums=("md5", "sha256"), streams=8)
 
     @classmethod
@@ -43,6 +46,10 @@ class S3Storage(Storage):
         Every user may have a bucket, at every address that may be called from here.
         """
         return clean_parameters(parameters)
+
+    @classmethod
+    def place(cls, parameters: Mapping[str, Any]) -> str:
+        return "/".join(filter(None, (parameters.get(name) for name in ("endpoint_url", "bucket", "prefix"))))
 
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._name, self._prefix = parameters["bucket"], parameters.get("prefix", "")

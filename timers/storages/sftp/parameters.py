@@ -9,13 +9,58 @@ from typing import Any
 from timers import outgoing
 from timers.copying import paths
 from timers.errors import Invalid
+from timers.parameters import Parameter, ParameterType
 from timers.storages.sftp import keys
 from timers.storages.sftp.keys import KeyRefused
 from timers.targets import MAX_PORT, TargetRefused
 
 DEFAULT_PORT = 22
-_PUBLIC = ("host", "port", "username", "host_key", "root")
-_SECRET = ("password", "private_key", "passphrase")
+PARAMETERS = (
+    Parameter(
+        name="host",
+        label="Host",
+        required=True,
+        help_text="A name or an address, like files.example.org.",
+        recipient="host",
+        width="wide",
+    ),
+    Parameter(
+        name="port",
+        label="Port",
+        type=ParameterType.WHOLE,
+        default=DEFAULT_PORT,
+        minimum=1,
+        maximum=MAX_PORT,
+        recipient="port",
+        width="narrow",
+        beside=True,
+    ),
+    Parameter(
+        name="host_key",
+        label="Host key",
+        type=ParameterType.LINES,
+        required=True,
+        help_text=(
+            "How the server is known; another one is refused. Get it with: ssh-keyscan -t ed25519 HOST "
+            "(with -p PORT where it is not 22). Compare its fingerprint with what the server's operator says."
+        ),
+        placeholder="ssh-ed25519 AAAA…",
+    ),
+    Parameter(name="username", label="User name", required=True),
+    Parameter(name="password", label="Password", secret=True, help_text="Either this or a private key.", beside=True),
+    Parameter(
+        name="private_key",
+        label="Private key",
+        type=ParameterType.LINES,
+        secret=True,
+        help_text="Of OpenSSH or in PEM form: ed25519, ECDSA or RSA.",
+        rows=4,
+    ),
+    Parameter(name="passphrase", label="Passphrase of the key", secret=True, help_text="If it has one."),
+    Parameter(name="root", label="Folder on the server", help_text="Like /data; empty for /.", beside=True),
+)
+_PUBLIC = tuple(parameter.name for parameter in PARAMETERS if not parameter.secret)
+_SECRET = tuple(parameter.name for parameter in PARAMETERS if parameter.secret)
 _MAX_TEXT_LENGTH = 1_000
 _MAX_KEY_LENGTH = 20_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

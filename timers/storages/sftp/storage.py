@@ -25,6 +25,7 @@ from timers.storages.base import Abilities, Entry, Kind, PartialFile, Reader, St
 from timers.storages.sftp.faults import refusal_error
 from timers.storages.sftp.files import SftpReader, SftpWriter, encoded, is_folder, to_entry
 from timers.storages.sftp.login import Account, log_in
+from timers.storages.sftp.parameters import PARAMETERS
 from timers.storages.sftp.parameters import clean as clean_parameters
 from timers.storages.sftp.pool import SESSIONS
 from timers.storages.sftp.session import CREATE, EXCLUSIVE, READ, WRITE, SftpSession
@@ -37,12 +38,19 @@ class SftpStorage(Storage):
     """A folder of an SFTP server, reached with one account. The server is verified by its key."""
 
     kind = "sftp"
-    label = "SFTP server"
+    label = "SFTP"
+    heading = "An SFTP server"
+    parameters = PARAMETERS
     abilities = Abilities(rename=True, times=True, resume=True, links=True, streams=4)
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return clean_parameters(parameters)
+
+    @classmethod
+    def place(cls, parameters: Mapping[str, Any]) -> str:
+        port = f":{parameters['port']}" if parameters.get("port") else ""
+        return f"{parameters.get('host', '')}{port}{parameters.get('root', '')}"
 
     def __init__(self, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._account = Account.read(parameters, secrets)

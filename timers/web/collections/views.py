@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,9 +21,10 @@ from timers.queries.transfers import collections as queries
 from timers.services.collections import checks
 from timers.services.collections import commands as service
 from timers.services.collections.checks import CheckStatus
+from timers.storages.base import STORAGES
 from timers.web import page
 from timers.web.collections.folders import open_folder
-from timers.web.collections.forms import FORMS, CollectionForm, kinds_for
+from timers.web.collections.forms import CollectionForm, kinds_for
 
 MAX_ITEMS = 500
 
@@ -41,12 +41,12 @@ def new(request: HttpRequest) -> HttpResponse:
     """Show the form of a new collection of the chosen kind, and make it."""
     now = clock.now()
     kinds = kinds_for(request.user)
-    kind = request.GET.get("kind", kinds[0])
-    if kind not in FORMS:
+    kind = request.GET.get("kind", kinds[0][0])
+    if kind not in STORAGES:
         raise Http404
-    if kind not in kinds:
-        raise PermissionDenied("Only administrators can offer folders of this machine.")
-    form = FORMS[kind](request.POST if request.method == "POST" else None, by=request.user)
+    if kind not in dict(kinds):
+        raise PermissionDenied("Only administrators can offer collections of this kind.")
+    form = CollectionForm(request.POST if request.method == "POST" else None, kind=kind, by=request.user)
     made = _save(form, lambda: service.create(owner=request.user, by=request.user, fields=form.document(), now=now))
     if made is not None:
         messages.success(request, f"{made.display_name} was created. Check tells what can be done there.")
@@ -59,8 +59,8 @@ def edit(request: HttpRequest, collection_id: uuid.UUID) -> HttpResponse:
     """Show the form of a collection, and change it."""
     now = clock.now()
     collection = service.get_for(request.user, collection_id)
-    kind = FORMS.get(collection.kind, CollectionForm)
-    form = kind(request.POST if request.method == "POST" else None, collection=collection, by=request.user)
+    data = request.POST if request.method == "POST" else None
+    form = CollectionForm(data, kind=collection.kind, collection=collection, by=request.user)
     name = collection.display_name
     saved = _save(form, lambda: service.update(collection, changes=form.changes(), by=request.user, now=now))
     if saved is not None:
@@ -138,12 +138,12 @@ def _address(collection: Collection) -> str:
     return reverse("collection", args=[collection.pk])
 
 
-def _save(form: CollectionForm, deed: Callable[[], Collection]) -> Collection | None:
+def _save(form: CollectionForm, save: Callable[[], Collection]) -> Collection | None:
     """Carry out what the form asks for, or note at its fields why not."""
     if not form.is_bound or not form.is_valid():
         return None
     try:
-        return deed()
+        return save()
     except Invalid as error:
         form.take(error.fields, form.places)
     except Forbidden:
@@ -154,5 +154,5 @@ def _save(form: CollectionForm, deed: Callable[[], Collection]) -> Collection | 
 
 
 def _form_page(request: HttpRequest, form: CollectionForm, *, now: datetime, **more: Any) -> HttpResponse:
-    context = {"form": form, "roots": settings.TIMERS_LOCAL_ROOTS, "current": "collections", **more}
+    context = {"form": form, "current": "collections", **more}
     return page.render(request, "timers/collection_form.html", context, now=now)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.dateparse import parse_date, parse_datetime
@@ -25,6 +25,7 @@ from timers.queries.executions import listing as queries
 from timers.queries.executions import load_forecast, upcoming
 from timers.services.timers import calendar_feed
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 RESULT_CHOICES = (
     ("", "All"),
@@ -52,14 +53,14 @@ class ActivityQuery:
 
 
 @page.page
-def activity(request: HttpRequest) -> HttpResponse:
+def activity(request: HtmxHttpRequest) -> HttpResponse:
     """Show all executions, newest first, skipped ones included; to htmx only what changes."""
     return _page(request)
 
 
 @require_GET
 @page.page
-def export(request: HttpRequest, kind: str) -> HttpResponse:
+def export(request: HtmxHttpRequest, kind: str) -> HttpResponse:
     """Send what the filters leave as a file, row by row."""
     now = clock.now()
     asked = _asked(request, ZoneInfo(page.zone_of(request)))
@@ -80,7 +81,7 @@ def _as_answer(response: HttpResponseBase) -> HttpResponse:
 
 @require_POST
 @page.page
-def make_calendar(request: HttpRequest) -> HttpResponse:
+def make_calendar(request: HtmxHttpRequest) -> HttpResponse:
     """Make or renew the address of the calendar and show it, this once: it is in no message and no log of ours."""
     secret = calendar_feed.make(request.user, now=clock.now())
     return _page(request, address=settings.TIMERS_BASE_URL.rstrip("/") + reverse("calendar", args=[secret]))
@@ -88,14 +89,14 @@ def make_calendar(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @page.page
-def revoke_calendar(request: HttpRequest) -> HttpResponse:
+def revoke_calendar(request: HtmxHttpRequest) -> HttpResponse:
     """Take the address of the calendar back."""
     calendar_feed.revoke(request.user, now=clock.now())
     messages.success(request, "The address of the calendar is revoked.")
     return HttpResponseRedirect(reverse("activity") + "#calendar")
 
 
-def _page(request: HttpRequest, *, address: str = "") -> HttpResponse:
+def _page(request: HtmxHttpRequest, *, address: str = "") -> HttpResponse:
     now = clock.now()
     zone = ZoneInfo(page.zone_of(request))
     asked = _asked(request, zone)
@@ -111,17 +112,17 @@ def _page(request: HttpRequest, *, address: str = "") -> HttpResponse:
         "refresh": here,
         "results": _results(asked.filters.status),
         "exports": [(kind, f"activity-{kind}") for kind in _EXPORTS],
-        "filtered_anew": request.htmx.trigger == "filters",  # type: ignore[attr-defined]
+        "filtered_anew": request.htmx.trigger == "filters",
         "current": "activity",
     }
-    if request.htmx and not request.htmx.history_restore_request:  # type: ignore[attr-defined]
+    if page.wants_part(request):
         response = page.render(request, "timers/_activity_live.html", context, now=now)
         return replace_url(response, here) if context["filtered_anew"] else response
     context |= _around_the_list(request, now=now, zone=zone) | {"address": address}
     return page.render(request, "timers/activity.html", context, now=now)
 
 
-def _around_the_list(request: HttpRequest, *, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def _around_the_list(request: HtmxHttpRequest, *, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
     """Return what the page shows beside the executions."""
     at = _hour(request, now)
     return {
@@ -143,7 +144,7 @@ def _results(chosen: str) -> list[tuple[str, str]]:
     return usual if chosen in known else [*usual, (chosen, chosen.capitalize())]
 
 
-def _hour(request: HttpRequest, now: datetime) -> datetime | None:
+def _hour(request: HtmxHttpRequest, now: datetime) -> datetime | None:
     """Return the hour to look into: one of the coming week, None for anything else."""
     at = _read(parse_datetime, request.GET.get("hour", ""))
     if at is None or at.tzinfo is None:
@@ -154,7 +155,7 @@ def _hour(request: HttpRequest, now: datetime) -> datetime | None:
 # Filters in the address
 
 
-def _asked(request: HttpRequest, zone: ZoneInfo) -> ActivityQuery:
+def _asked(request: HtmxHttpRequest, zone: ZoneInfo) -> ActivityQuery:
     get = request.GET
     oops: dict[str, str] = {}
     filters = queries.ExecutionFilters(
@@ -172,7 +173,7 @@ def _asked(request: HttpRequest, zone: ZoneInfo) -> ActivityQuery:
     return ActivityQuery(filters, oops)
 
 
-def _one_of(name: str, words: str, request: HttpRequest, known: Iterable[str], oops: dict[str, str]) -> str:
+def _one_of(name: str, words: str, request: HtmxHttpRequest, known: Iterable[str], oops: dict[str, str]) -> str:
     value = request.GET.get(name, "").strip()
     if not value or value in list(known):
         return value
@@ -181,7 +182,7 @@ def _one_of(name: str, words: str, request: HttpRequest, known: Iterable[str], o
 
 
 def _instant(
-    name: str, request: HttpRequest, zone: ZoneInfo, oops: dict[str, str], *, end: bool = False
+    name: str, request: HtmxHttpRequest, zone: ZoneInfo, oops: dict[str, str], *, end: bool = False
 ) -> datetime | None:
     """Return an instant, on the reader's clock unless it says otherwise; a day alone is meant whole."""
     text = request.GET.get(name, "").strip()

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -18,18 +18,18 @@ from timers.queries.executions import listing as queries
 from timers.services.executions import commands as service
 from timers.services.timers import commands as timer_service
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 LEVELS = (("", "All"), ("warning", "Warnings"), ("error", "Errors"))
 
 
 @page.page
-def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
+def detail(request: HtmxHttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     """Show one execution; to htmx what the clock changes, and the rest when it changed too."""
     now = clock.now()
     execution = _find(request, execution_id)
     shown = execution_detail.execution_overview(execution, now=now)
-    htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
-    part = htmx and not htmx.history_restore_request
+    part = page.wants_part(request)
     context = {
         "execution": execution,
         "timer": execution.timer,
@@ -38,7 +38,7 @@ def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
         "refresh": _address_to_follow(request, shown.mark),
         "moved": not part or request.GET.get("seen") != shown.mark,
     }
-    if part and htmx.target == "execution-workflow" and shown.workflow is not None:
+    if part and request.htmx.target == "execution-workflow" and shown.workflow is not None:
         return page.render(request, "timers/_execution_workflow.html", context, now=now)
     if context["moved"]:
         attempt = _chosen(shown.attempts, request.GET.get("attempt", ""))
@@ -53,7 +53,7 @@ def detail(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
 
 
 @page.page
-def log(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
+def log(request: HtmxHttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     """Answer with the log of an attempt as text."""
     execution = _find(request, execution_id)
     attempts = list(Attempt.objects.filter(execution_id=execution.pk).order_by("number"))
@@ -68,7 +68,7 @@ def log(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def cancel(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
+def cancel(request: HtmxHttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     """Ask an unfinished execution to stop."""
     now = clock.now()
     execution = _find(request, execution_id)
@@ -78,7 +78,7 @@ def cancel(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def rerun(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
+def rerun(request: HtmxHttpRequest, execution_id: uuid.UUID) -> HttpResponse:
     """Run the same again, as a new execution, and show that one."""
     now = clock.now()
     execution = _find(request, execution_id)
@@ -94,7 +94,7 @@ def rerun(request: HttpRequest, execution_id: uuid.UUID) -> HttpResponse:
 # Steps
 
 
-def _find(request: HttpRequest, execution_id: uuid.UUID) -> Execution:
+def _find(request: HtmxHttpRequest, execution_id: uuid.UUID) -> Execution:
     return page.found(queries.find_execution(request.user, execution_id))
 
 
@@ -103,14 +103,14 @@ def _chosen(attempts: list[Attempt], number: str) -> Attempt | None:
     return next((attempt for attempt in attempts if str(attempt.number) == number), attempts[-1] if attempts else None)
 
 
-def _address_to_follow(request: HttpRequest, mark: str) -> str:
+def _address_to_follow(request: HtmxHttpRequest, mark: str) -> str:
     """Return the address that a page asks again, with what it has seen."""
     query = request.GET.copy()
     query["seen"] = mark
     return f"{request.path}?{query.urlencode()}"
 
 
-def _log(attempt: Attempt | None, request: HttpRequest) -> execution_detail.Log | None:
+def _log(attempt: Attempt | None, request: HtmxHttpRequest) -> execution_detail.Log | None:
     least = execution_detail.RANKS.get(request.GET.get("level", "").upper(), 0)
     details: Any = attempt.details if attempt is not None else None
     return execution_detail.read_log(details, least=least, q=request.GET.get("q", "").strip()[:200])

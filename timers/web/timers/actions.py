@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -16,6 +16,7 @@ from timers.models import Timer
 from timers.queries.timers import listing as timer_queries
 from timers.services.timers import commands as service
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 from timers.web.timers.documents import read_instant
 
 HOUR = timedelta(hours=1)
@@ -23,7 +24,7 @@ MAX_PAUSE = timedelta(days=3660)
 
 
 @page.page
-def delete(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def delete(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Ask before deleting, and delete."""
     now = clock.now()
     timer = _find(request, timer_id)
@@ -39,7 +40,7 @@ def delete(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def pause(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def pause(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Pause a timer, for a reason and until an instant if so asked."""
     now = clock.now()
     timer = _find(request, timer_id)
@@ -54,7 +55,7 @@ def pause(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def resume(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def resume(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Let a paused timer run again, and make up for the last run missed if so asked."""
     now = clock.now()
     timer = _find(request, timer_id)
@@ -69,7 +70,7 @@ def resume(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def run_now(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def run_now(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Run a timer once, now, whatever its schedule says."""
     now = clock.now()
     timer = _find(request, timer_id)
@@ -80,7 +81,7 @@ def run_now(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 # Steps
 
 
-def _find(request: HttpRequest, timer_id: uuid.UUID) -> Timer:
+def _find(request: HtmxHttpRequest, timer_id: uuid.UUID) -> Timer:
     return page.found(timer_queries.find_timer(request.user, timer_id))
 
 
@@ -88,7 +89,7 @@ def _address(timer: Timer) -> str:
     return reverse("timer", args=[timer.pk])
 
 
-def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
+def _pause_end(request: HtmxHttpRequest, *, now: datetime) -> datetime | None:
     """Return until when a pause was asked for; None for one without an end. Raises Invalid for no instant."""
     choice = request.POST.get("until", "")
     if choice == "hour":
@@ -105,9 +106,9 @@ def _pause_end(request: HttpRequest, *, now: datetime) -> datetime | None:
     return end
 
 
-def _after_button(request: HttpRequest, timer: Timer, *, now: datetime) -> HttpResponse:
+def _after_button(request: HtmxHttpRequest, timer: Timer, *, now: datetime) -> HttpResponse:
     """Go back to where the button was; to htmx send the row as it is now."""
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         return page.back(request, _address(timer))
     row = timer_queries.timer_row(_find(request, timer.pk), now=now)
     context = {"row": row, "refresh": request.POST.get("next", "")}

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -21,6 +21,7 @@ from timers.queries.executions import listing as execution_queries
 from timers.queries.timers import listing as queries
 from timers.services import bulk as service
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 Deed = Callable[..., list[service.BulkActionResult]]
 DEEDS: Mapping[str, tuple[Deed, str]] = {
@@ -35,7 +36,7 @@ DEEDS: Mapping[str, tuple[Deed, str]] = {
 
 @require_POST
 @page.page
-def bulk(request: HttpRequest) -> HttpResponse:
+def bulk(request: HtmxHttpRequest) -> HttpResponse:
     """Do one thing to each chosen timer and say how each went; deleting asks for their number first."""
     now = clock.now()
     wanted = request.POST.get("do", "")
@@ -60,7 +61,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @page.page
-def rerun(request: HttpRequest) -> HttpResponse:
+def rerun(request: HtmxHttpRequest) -> HttpResponse:
     """Run each chosen execution again and say how each went."""
     now = clock.now()
     around = {"noun": "run", "current": "activity"}
@@ -72,14 +73,14 @@ def rerun(request: HttpRequest) -> HttpResponse:
     return _told(request, around | {"results": results, "label": "Run again"}, now=now)
 
 
-def _told(request: HttpRequest, context: Mapping[str, Any], *, now: datetime) -> HttpResponse:
+def _told(request: HtmxHttpRequest, context: Mapping[str, Any], *, now: datetime) -> HttpResponse:
     """Say what became of each, and let the list show it."""
     done = sum(result.done for result in context["results"])
     counted = {"done": done, "failed": len(context["results"]) - done, **context}
     return trigger_client_event(_answer(request, counted, now=now), "live", {"target": "#list"}, after="settle")
 
 
-def _ids(request: HttpRequest, name: str) -> list[uuid.UUID]:
+def _ids(request: HtmxHttpRequest, name: str) -> list[uuid.UUID]:
     found: dict[uuid.UUID, None] = {}
     for text in request.POST.getlist(name)[: service.MAX_OBJECTS]:
         try:
@@ -89,7 +90,7 @@ def _ids(request: HttpRequest, name: str) -> list[uuid.UUID]:
     return list(found)
 
 
-def _oops(request: HttpRequest, wanted: str, chosen: list[Timer]) -> str:
+def _oops(request: HtmxHttpRequest, wanted: str, chosen: list[Timer]) -> str:
     if wanted not in DEEDS:
         return "Choose what to do with the timers."
     if not chosen:
@@ -104,12 +105,12 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else -1
 
 
-def _answer(request: HttpRequest, context: Mapping[str, Any], *, now: datetime, status: int = 200) -> HttpResponse:
+def _answer(request: HtmxHttpRequest, context: Mapping[str, Any], *, now: datetime, status: int = 200) -> HttpResponse:
     """Return a page; to htmx its part, which it takes only from an answer that is no error."""
     after = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(after, allowed_hosts={request.get_host()}, require_https=request.is_secure())
     home = reverse("activity" if context.get("noun") == "execution" else "timers")
     around = {"after": after if after and ours else home, "noun": "timer", "current": "timers", **context}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return page.render(request, "timers/_bulk.html", around, now=now)
     return page.render(request, "timers/bulk.html", around, now=now, status=status)

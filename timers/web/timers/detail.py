@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from timers import clock
 from timers.models import Timer
@@ -21,6 +21,7 @@ from timers.queries.timers import versions
 from timers.services.timers import commands as service
 from timers.services.timers import schedules
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 RESULT_CHOICES = (("", "All"), ("failed", "Failed"), ("skipped", "Skipped"))
 EXECUTIONS = 12
@@ -32,7 +33,7 @@ VERSIONS = 4
 class Visit:
     """The reader, the timer, the instant and the zone of one page."""
 
-    request: HttpRequest
+    request: HtmxHttpRequest
     timer: Timer
     now: datetime
     zone: ZoneInfo
@@ -42,7 +43,7 @@ Part = Callable[[Visit], Mapping[str, Any]]
 
 
 @page.page
-def detail(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def detail(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Show one timer; to htmx only the part that asks for itself."""
     now = clock.now()
     timer = page.found(timer_queries.find_timer(request.user, timer_id))
@@ -54,12 +55,11 @@ def detail(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     return page.render(request, template, context, now=now)
 
 
-def _asked_for(request: HttpRequest) -> tuple[str, tuple[Part, ...]]:
+def _asked_for(request: HtmxHttpRequest) -> tuple[str, tuple[Part, ...]]:
     """Return the template to show, and what it needs."""
-    htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
-    if not htmx or htmx.history_restore_request:
+    if not page.wants_part(request):
         return "timers/timer.html", (_state, _executions, _next_runs, _durations, _days, _versions, _events, _pause)
-    return PARTS.get(htmx.target or "", ("timers/_timer_live.html", (_state, _executions, _next_runs)))
+    return PARTS.get(request.htmx.target or "", ("timers/_timer_live.html", (_state, _executions, _next_runs)))
 
 
 # What the parts show

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -23,6 +23,7 @@ from timers.services.timers import commands as service
 from timers.services.timers import test_deliveries
 from timers.services.transfers import commands as transfers
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 from timers.web.timers import preview as timer_preview
 from timers.web.timers.action_forms.file_choice import SIDES
 from timers.web.timers.action_forms.transfer import TransferForm
@@ -32,7 +33,7 @@ from timers.web.workflows import inputs as workflow_inputs
 
 
 @page.page
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: HtmxHttpRequest) -> HttpResponse:
     """Show the form of a new timer, perhaps filled in like another one, and make it."""
     now = clock.now()
     form = _form(request, like=_model(request))
@@ -57,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @page.page
-def edit(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
+def edit(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
     """Show the form filled in with the timer, and save it."""
     now = clock.now()
     timer = _find(request, timer_id)
@@ -78,7 +79,7 @@ def edit(request: HttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def preview(request: HttpRequest) -> HttpResponse:
+def preview(request: HtmxHttpRequest) -> HttpResponse:
     """Return the preview for the fields as they are, and with it the parts of the form that have to keep in step."""
     now = clock.now()
     timer, form = _asking(request)
@@ -88,11 +89,11 @@ def preview(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @page.page
-def files(request: HttpRequest) -> HttpResponse:
+def files(request: HtmxHttpRequest) -> HttpResponse:
     """Return one side of the file browser after it was opened or closed, or the paths after one was picked."""
     _, form = _asking(request)
     part = _transfer_part(form)
-    chosen = request.htmx.trigger_name  # type: ignore[attr-defined]
+    chosen = request.htmx.trigger_name
     button = f"open:{chosen}" if chosen in SIDES else request.POST.get("files", "")
     part.press(button)
     verb, _, rest = button.partition(":")
@@ -104,7 +105,7 @@ def files(request: HttpRequest) -> HttpResponse:
 
 
 @page.page
-def inputs(request: HttpRequest) -> HttpResponse:
+def inputs(request: HtmxHttpRequest) -> HttpResponse:
     """Show a field for each input of the workflow that was chosen."""
     name, _ = read_choice(request.GET.get("workflow", ""))
     chosen = next((choice for choice in workflows.choices(request.user) if choice.name == name), None)
@@ -115,7 +116,7 @@ def inputs(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @page.page
-def test(request: HttpRequest) -> HttpResponse:
+def test(request: HtmxHttpRequest) -> HttpResponse:
     """Send a test of the webhook in the fields and return what came of it."""
     now = clock.now()
     timer, form = _asking(request)
@@ -124,24 +125,24 @@ def test(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @page.page
-def dry_run(request: HttpRequest) -> HttpResponse:
+def dry_run(request: HtmxHttpRequest) -> HttpResponse:
     """Submit the transfer in the fields as a dry run, and show that one."""
     now = clock.now()
     timer, form = _asking(request)
     form.is_valid()
     try:
         body = {**form.body(), "dry_run": True}
-        found = transfers.submit(owner=timer.owner if timer is not None else request.user, body=body, now=now)
+        transfer = transfers.submit(owner=timer.owner if timer is not None else request.user, body=body, now=now)
     except Invalid as error:
         form.complain({f"body.{field}": texts for field, texts in error.fields.items()})
         return _page(request, form, now=now, timer=timer, lead="The dry run was not started.")
-    return HttpResponseRedirect(reverse("transfer", args=[found.pk]))
+    return HttpResponseRedirect(reverse("transfer", args=[transfer.pk]))
 
 
 # Steps
 
 
-def _find(request: HttpRequest, timer_id: uuid.UUID) -> Timer:
+def _find(request: HtmxHttpRequest, timer_id: uuid.UUID) -> Timer:
     return page.found(queries.find_timer(request.user, timer_id))
 
 
@@ -149,25 +150,25 @@ def _address(timer: Timer) -> str:
     return reverse("timer", args=[timer.pk])
 
 
-def _model(request: HttpRequest) -> Timer | None:
+def _model(request: HtmxHttpRequest) -> Timer | None:
     """Return the timer that a new one should be like."""
     return _named(request, "from")
 
 
-def _asking(request: HttpRequest) -> tuple[Timer | None, TimerForm]:
+def _asking(request: HtmxHttpRequest) -> tuple[Timer | None, TimerForm]:
     """Return the timer whose form asks for a part, if it is edited, and the form as it is."""
     timer = _named(request, "timer")
     return timer, _form(request, like=timer or _model(request), editing=timer is not None)
 
 
-def _named(request: HttpRequest, name: str) -> Timer | None:
+def _named(request: HtmxHttpRequest, name: str) -> Timer | None:
     try:
         return queries.find_timer(request.user, uuid.UUID(request.GET.get(name, "")))
     except ValueError:
         return None
 
 
-def _form(request: HttpRequest, *, like: Timer | None, editing: bool = False) -> TimerForm:
+def _form(request: HtmxHttpRequest, *, like: Timer | None, editing: bool = False) -> TimerForm:
     data = request.POST if request.method == "POST" else None
     form = TimerForm(data, reader=request.user, zone=page.zone_of(request), like=like, editing=editing)
     if like is not None and not editing and data is None:
@@ -175,24 +176,24 @@ def _form(request: HttpRequest, *, like: Timer | None, editing: bool = False) ->
     return form
 
 
-def _query(request: HttpRequest) -> str:
+def _query(request: HtmxHttpRequest) -> str:
     """Return what the parts of a page ask with: the timer that is edited or copied."""
     return f"?{request.GET.urlencode()}" if request.GET else ""
 
 
-def _is_to_be_saved(request: HttpRequest, form: TimerForm) -> bool:
+def _is_to_be_saved(request: HtmxHttpRequest, form: TimerForm) -> bool:
     """Return whether the form was sent to be saved; other buttons only change what it shows."""
     return not {"preview", "files", "test"} & request.POST.keys()
 
 
-def _save(form: TimerForm, deed: Callable[[dict[str, Any]], Timer]) -> Timer | None:
+def _save(form: TimerForm, save: Callable[[dict[str, Any]], Timer]) -> Timer | None:
     """Carry out what the form asks for, or note at its fields why not."""
     form.is_valid()
     document = form.document()
     if document is None:
         return None
     try:
-        return deed(document)
+        return save(document)
     except Invalid as error:
         form.complain(error.fields)
     except TimersError as error:
@@ -207,7 +208,7 @@ def _changes(form: TimerForm, document: dict[str, Any]) -> dict[str, Any]:
     return {**changes, "timer_type": form.cleaned_data["action"]}
 
 
-def _tried(request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None = None) -> dict[str, Any]:
+def _tried(request: HtmxHttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None = None) -> dict[str, Any]:
     """Carry out a button of the form that saves nothing; return what it adds to the page."""
     if "files" in request.POST:
         _transfer_part(form).press(request.POST["files"])
@@ -218,7 +219,7 @@ def _transfer_part(form: TimerForm) -> TransferForm:
     return next(part for part in form.parts if isinstance(part, TransferForm))
 
 
-def _test(request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None) -> dict[str, Any]:
+def _test(request: HtmxHttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None) -> dict[str, Any]:
     """Send a test of the webhook; return its outcome, or the sentences why it was not sent."""
     form.is_valid()
     like = form.like.definition if form.like is not None else None
@@ -240,7 +241,7 @@ def _test(request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer 
 
 
 def _page(
-    request: HttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None = None, lead: str = "", **more: Any
+    request: HtmxHttpRequest, form: TimerForm, *, now: datetime, timer: Timer | None = None, lead: str = "", **more: Any
 ) -> HttpResponse:
     saving = form.is_bound and _is_to_be_saved(request, form)
     context = {

@@ -11,21 +11,21 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import QueryDict
 
+from timers.actions.base import ACTIONS
 from timers.errors import Invalid
 from timers.models import Timer
 from timers.services.timers import commands as timer_service
 from timers.web.people.forms import PlainForm
 from timers.web.timers import cron_fields, policy_fields, schedule_fields
-from timers.web.timers.action_forms.base import ORDER, ActionForm, label_of, part_of, why_not
+from timers.web.timers.action_forms.base import ActionForm, form_of, label_of, why_not
 from timers.web.timers.documents import read_tags, write_tags
 from timers.web.timers.policy_fields import POLICIES, PolicyFields
 from timers.web.timers.schedule_fields import ScheduleFields
 
-PLACES = {"timer_type": "action", "body": "action", **schedule_fields.PLACES, **policy_fields.PLACES}
+PLACES = {"timer_type": "action", "body": "action", **policy_fields.PLACES}
 
 
 AT_FIRST = {
-    "action": "transfer",
     "when": "recurring",
     "interval": 1,
     "unit": "3600",
@@ -36,8 +36,12 @@ AT_FIRST = {
 
 @dataclass(frozen=True)
 class ActionChoice:
-    """One kind of action as it is offered; `why_not` says why it cannot be chosen."""
+    """One kind of action as it is offered; `why_not` says why it cannot be chosen.
 
+    By its number the style sheet knows which part of the form belongs to it.
+    """
+
+    number: int
     kind: str
     label: str
     chosen: bool
@@ -77,13 +81,18 @@ class TimerForm(ScheduleFields, PolicyFields):
         filled: Mapping[str, Any] | None = None,
         refused: Mapping[str, str] | None = None,
     ) -> None:
-        self.refused = refused if refused is not None else {kind: why_not(kind, reader) for kind in ORDER}
+        self.refused = refused if refused is not None else {kind: why_not(kind, reader) for kind in ACTIONS}
         self.like, self.editing, self.reader, self.reader_zone = like, editing, reader, zone
         definition = like.definition if like is not None else None
         self.old_body: Mapping[str, Any] = definition.body if definition else {}
         self.old_schedule = definition.schedule if definition else {}
         self.old_policies: Mapping[str, Any] = definition.policies if definition else {}
-        filled = filled or {**AT_FIRST, "timezone": zone, **(initial(like, zone) if like is not None else {})}
+        filled = filled or {
+            "action": next(iter(ACTIONS)),
+            **AT_FIRST,
+            "timezone": zone,
+            **(initial(like, zone) if like is not None else {}),
+        }
         super().__init__(data, initial=filled)
         if editing:
             self.fields["catch_up_window_seconds"].help_text = "Empty: of any age"
@@ -94,14 +103,16 @@ class TimerForm(ScheduleFields, PolicyFields):
     @cached_property
     def action_choices(self) -> list[ActionChoice]:
         own = str(self.initial["action"])
-        kinds = (*ORDER, *([own] if own not in ORDER else []))
+        kinds = (*ACTIONS, *([own] if own not in ACTIONS else []))
         chosen = self.chosen_kind
         return [
-            ActionChoice(kind, label_of(kind), kind == chosen, "" if self._is_old(kind) else self._why_not(kind))
-            for kind in kinds
+            ActionChoice(number, kind, label_of(kind), kind == chosen, self._why_not(kind))
+            for number, kind in enumerate(kinds, start=1)
         ]
 
     def _why_not(self, kind: str) -> str:
+        if self._is_old(kind):
+            return ""
         return self.refused[kind] if kind in self.refused else why_not(kind, self.reader)
 
     def _is_old(self, kind: str) -> bool:
@@ -115,18 +126,20 @@ class TimerForm(ScheduleFields, PolicyFields):
     @cached_property
     def parts(self) -> list[ActionForm]:
         """The part of each kind that can be chosen; the chosen one has read what was sent."""
-        return [self._part(kind) for kind, _ in self.fields["action"].choices]  # type: ignore[attr-defined]
+        return [self._part(choice) for choice in self.action_choices if not choice.why_not]
 
-    def _part(self, kind: str) -> ActionForm:
-        part = part_of(kind)
-        old_body = self.old_body if self._is_old(kind) else {}
-        return part(
+    def _part(self, choice: ActionChoice) -> ActionForm:
+        action_form = form_of(choice.kind)
+        old_body = self.old_body if self._is_old(choice.kind) else {}
+        part = action_form(
             self.data if self.is_bound else None,
-            kind=kind,
+            kind=choice.kind,
             reader=self.reader,
-            initial=part.initial_of(old_body) if old_body else {},
+            initial=action_form.initial_of(old_body) if old_body else {},
             old_body=old_body,
         )
+        part.number = choice.number
+        return part
 
     @property
     def part(self) -> ActionForm | None:
@@ -218,7 +231,8 @@ class TimerForm(ScheduleFields, PolicyFields):
         of_body = {path: texts for path, texts in fields.items() if part is not None and path.startswith("body.")}
         if part is not None:
             part.take({path.removeprefix("body."): texts for path, texts in of_body.items()}, dict(part.places))
-        self.take({path: texts for path, texts in fields.items() if path not in of_body}, PLACES)
+        others = {path: texts for path, texts in fields.items() if path not in of_body}
+        self.take(others, {**self.schedule_places, **PLACES})
 
     @property
     def all_errors(self) -> list[Complaint]:
@@ -233,14 +247,14 @@ class TimerForm(ScheduleFields, PolicyFields):
 
 
 def _complaints(form: PlainForm, *, only: tuple[str, ...] = (), but: tuple[str, ...] = ()) -> list[Complaint]:
-    found = [] if only else [Complaint("", "", str(text)) for text in form.non_field_errors()]
+    complaints = [] if only else [Complaint("", "", str(text)) for text in form.non_field_errors()]
     for bound in form:
         if (only and bound.name not in only) or bound.name in but:
             continue
         radio = getattr(bound.field.widget, "input_type", "") == "radio"
         place = getattr(form, "error_ids", {}).get(bound.name, bound.name) + ("_0" if radio else "")
-        found += [Complaint(place, str(bound.label), str(text)) for text in bound.errors]
-    return found
+        complaints += [Complaint(place, str(bound.label), str(text)) for text in bound.errors]
+    return complaints
 
 
 def initial(timer: Timer, zone: str) -> dict[str, Any]:

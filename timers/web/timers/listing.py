@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django_htmx.http import replace_url
 
 from timers import clock
@@ -18,18 +18,18 @@ from timers.queries.timers import listing as timer_queries
 from timers.queries.timers import timeline as timelines
 from timers.queries.timers.filters import STATUSES, TimerFilters
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 STATUS_CHOICES = (("", "All"), ("active", "Active"), ("paused", "Paused"), ("failing", "Failing"), ("ended", "Ended"))
 
 
 @page.page
-def timers_list(request: HttpRequest) -> HttpResponse:
+def timers_list(request: HtmxHttpRequest) -> HttpResponse:
     """Show the timers with the figures and the lanes above them; to htmx only the part that asks."""
     now = clock.now()
-    htmx = request.htmx  # type: ignore[attr-defined]  # put there by the middleware of django-htmx
     filters, marker, here = _filters(request), request.GET.get("marker"), page.address(request, "timers")
     context: dict[str, Any] = {"current": "timers", "refresh": here, "query": page.given(request), "filters": filters}
-    part = (htmx.target or "list") if htmx and not htmx.history_restore_request else ""
+    part = (request.htmx.target or "list") if page.wants_part(request) else ""
     if part == "timeline" and not filters.any:
         return page.render(request, "timers/_timeline.html", context | _timeline(request, None, now=now), now=now)
     if part == "figures":
@@ -40,7 +40,7 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     context |= {"listed": listed, "figures": listed.figures, "statuses": _statuses(filters.status)}
     if part == "timeline":
         return page.render(request, "timers/_timeline.html", context | _timeline(request, only, now=now), now=now)
-    if part and htmx.trigger != "filters":
+    if part and request.htmx.trigger != "filters":
         return page.render(request, "timers/_timers_live.html", context, now=now)
     context |= _timeline(request, only, now=now)
     if part:
@@ -48,7 +48,7 @@ def timers_list(request: HttpRequest) -> HttpResponse:
     return page.render(request, "timers/timers.html", context | {"actions": list(ACTIONS)}, now=now)
 
 
-def _filters(request: HttpRequest) -> TimerFilters:
+def _filters(request: HtmxHttpRequest) -> TimerFilters:
     get = request.GET
     return TimerFilters(
         q=get.get("q", "").replace("\x00", "").strip()[:200],
@@ -59,7 +59,7 @@ def _filters(request: HttpRequest) -> TimerFilters:
     )
 
 
-def _timeline(request: HttpRequest, only: list[UUID] | None, *, now: datetime) -> dict[str, Any]:
+def _timeline(request: HtmxHttpRequest, only: list[UUID] | None, *, now: datetime) -> dict[str, Any]:
     """Return the lanes: of the timers that matter, or of the first that were found."""
     zoom = _one_of(request.GET.get("zoom"), timelines.ZOOMS) or timelines.DEFAULT_RANGE
     zone = ZoneInfo(page.zone_of(request))

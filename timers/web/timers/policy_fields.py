@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
 
 from timers.actions.base import ACTIONS, Defaults
+from timers.channels.base import recipient_examples
 from timers.errors import Invalid
+from timers.formatting import duration
 from timers.scheduling import policy_text
 from timers.scheduling.policies import merge_policies, parse_policies
 from timers.web.people.forms import PlainForm
@@ -52,15 +54,11 @@ class PolicyFields(PlainForm):
     catch_up_window_seconds = DurationField(
         label="Catch-up window", help_text="How old a missed run may be to start late. Empty: 1 d"
     )
-    max_attempts = forms.IntegerField(
-        label="Attempts", required=False, help_text="Empty: 3; code 1", widget=forms.NumberInput(attrs={"min": "1"})
-    )
+    max_attempts = forms.IntegerField(label="Attempts", required=False, widget=forms.NumberInput(attrs={"min": "1"}))
     backoff_seconds = DurationField(
         label="Initial backoff", help_text="Wait before the second attempt; doubles each time. Empty: 30 s"
     )
-    timeout_seconds = DurationField(
-        label="Timeout", help_text="Time limit of an attempt. Empty: webhook 30 s, code 1 h, transfer 1 d"
-    )
+    timeout_seconds = DurationField(label="Timeout")
     jitter_seconds = DurationField(
         label="Jitter", help_text="Starts are spread at random over this time. Empty: start on time"
     )
@@ -73,11 +71,18 @@ class PolicyFields(PlainForm):
     notify = forms.CharField(
         label="Notify",
         required=False,
-        help_text="One a line: email (you), email:ana@example.org, or a URL. On failure, pause and recovery.",
         widget=forms.Textarea(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false", "rows": 2}),
     )
 
     editing = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = recipient_examples()
+        limits = _defaults_text("timeout_seconds", _limit_text)
+        self.fields["max_attempts"].help_text = f"Empty: {_defaults_text('max_attempts', str)}"
+        self.fields["timeout_seconds"].help_text = f"Time limit of an attempt. Empty: {limits}"
+        self.fields["notify"].help_text = f"One a line: {names}. On failure, pause and recovery."
 
     def policies(self) -> dict[str, Any]:
         """Return the policies to set: of a new timer those filled in, of an old one those that were changed."""
@@ -105,6 +110,21 @@ class PolicyFields(PlainForm):
         except (Invalid, KeyError):
             return ""
         return policy_text.describe(parsed)
+
+
+def _defaults_text(name: str, write: Callable[[Any], str]) -> str:
+    """Return the default of a policy: the one that most actions have, and the others with the names of theirs."""
+    defaults = {action.label.lower(): getattr(action.defaults, name) for _, action in ACTIONS.items()}
+    by_value: dict[Any, list[str]] = {}
+    for label, value in defaults.items():
+        by_value.setdefault(value, []).append(label)
+    usual = max(by_value, key=lambda value: len(by_value[value]))
+    others = [f"{', '.join(labels)} {write(value)}" for value, labels in by_value.items() if value != usual]
+    return "; ".join([write(usual), *others])
+
+
+def _limit_text(seconds: float | None) -> str:
+    return "none" if seconds is None else duration(seconds)
 
 
 def initial_of(policies: Mapping[str, Any]) -> dict[str, Any]:

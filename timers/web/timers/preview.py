@@ -13,6 +13,7 @@ from timers.models import Timer
 from timers.queries.timers import detail as timer_detail
 from timers.queries.timers import previews
 from timers.queries.timers.detail import Upcoming
+from timers.scheduling.base import KINDS
 from timers.services.timers import schedules
 from timers.web.timers.form import TimerForm
 
@@ -71,7 +72,8 @@ def preview(form: TimerForm, *, now: datetime, reader_zone: ZoneInfo) -> FormPre
     except (Invalid, KeyError) as error:
         sentence = next(iter(error.fields.values()))[0] if isinstance(error, Invalid) else "Choose when it runs."
         return FormPreview(problem=sentence)
-    zone = ZoneInfo(form.cleaned_data.get("timezone") or "UTC") if document["type"] == "cron" else reader_zone
+    on_wall_clock = KINDS.get(document["type"]).on_wall_clock
+    zone = ZoneInfo(form.cleaned_data.get("timezone") or "UTC") if on_wall_clock else reader_zone
     shown = seen.next[:SHOWN]
     return FormPreview(
         description=seen.description,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 
 from timers.errors import Invalid
+from timers.parameters import Parameter, ParameterType
+from timers.scheduling.base import KINDS, ScheduleRule
+from timers.web.declared_fields import MONO, form_field, given_values, rows_of
 from timers.web.people.forms import PlainForm, zone_choices
 from timers.web.timers import cron_fields
 from timers.web.timers.cron_fields import CronBuilder
@@ -27,22 +31,23 @@ PLACES = {
     "schedule.end.iterations": "runs",
     **{f"schedule.{name}": name for name in ("expression", "timezone", "start", "dst_gap", "dst_overlap")},
 }
-_MONO = {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 _MOMENT = {"type": "datetime-local", "step": "1"}
-_OF_A_KIND = {
-    "once": ("datetime",),
-    "recurring": ("interval_seconds", "start", "end"),
-    "cron": ("expression", "timezone", "dst_gap", "dst_overlap", "start", "end"),
-}
-"""Keys of a schedule that the form edits; other stored keys stay as long as the kind does."""
+OWN_FIELDS = ("once", "recurring", "cron")
+"""The kinds that have fields of their own; those of any other are made of the parameters that it declares."""
+
+
+@dataclass(frozen=True)
+class DeclaredSchedule:
+    """The fields of a kind of schedule that are made of its parameters, and its place among the kinds."""
+
+    number: int
+    rows: list[list[Any]]
 
 
 class ScheduleFields(PlainForm):
     """One choice and the fields of each kind of schedule; only the chosen ones count."""
 
-    when = forms.ChoiceField(
-        label="When", widget=forms.RadioSelect, choices=[("once", "Once"), ("recurring", "Every"), ("cron", "Cron")]
-    )
+    when = forms.ChoiceField(label="When", widget=forms.RadioSelect)
     interval = forms.FloatField(
         label="Interval",
         required=False,
@@ -53,7 +58,7 @@ class ScheduleFields(PlainForm):
         label="Cron expression",
         required=False,
         help_text="second minute hour day month weekday; five fields work too",
-        widget=forms.TextInput(attrs={**_MONO, "placeholder": "0 0 9 ? * MON-FRI"}),
+        widget=forms.TextInput(attrs={**MONO, "placeholder": "0 0 9 ? * MON-FRI"}),
     )
     timezone = forms.ChoiceField(label="Time zone", required=False)
     dst_gap = forms.ChoiceField(
@@ -78,6 +83,36 @@ class ScheduleFields(PlainForm):
     runs = forms.IntegerField(label="Runs", required=False, widget=forms.NumberInput(attrs={"min": "1"}))
 
     old_schedule: Mapping[str, Any] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kinds: list[tuple[str, type[ScheduleRule]]] = list(KINDS.items())
+        self.fields["when"].choices = [(kind, schedule.label) for kind, schedule in self.kinds]  # type: ignore[attr-defined]
+        for kind, schedule in self.kinds:
+            for parameter in _declared(kind, schedule):
+                self.fields[_names(kind, schedule)[parameter.name]] = form_field(parameter)
+
+    @property
+    def declared_schedules(self) -> list[DeclaredSchedule]:
+        """The kinds of schedules whose fields are made of their parameters."""
+        return [
+            DeclaredSchedule(number, rows_of(self, _declared(kind, schedule), _names(kind, schedule)))
+            for number, (kind, schedule) in enumerate(self.kinds)
+            if kind not in OWN_FIELDS
+        ]
+
+    @property
+    def repeating(self) -> str:
+        """The classes of what belongs to those of these kinds that have a start and an end."""
+        numbers = [number for number, (kind, rule) in enumerate(self.kinds) if rule.repeats and kind not in OWN_FIELDS]
+        return " ".join(f"for-when-{number}" for number in numbers)
+
+    @property
+    def schedule_places(self) -> dict[str, str]:
+        """Where complaints about the schedule are shown."""
+        kind = self.data.get("when", "") if self.is_bound else ""
+        own = _names(kind, KINDS.get(kind)) if kind in KINDS and kind not in OWN_FIELDS else {}
+        return {**PLACES, **{f"schedule.{name}": field for name, field in own.items()}}
 
     def offer_zones(self, zone: str) -> None:
         """Let all zones be chosen, and the one that is stored."""
@@ -111,13 +146,24 @@ class ScheduleFields(PlainForm):
         """Return the schedule in our terms; raises Invalid naming form fields' paths."""
         data = self.cleaned_data
         kind = data["when"]
-        known = _OF_A_KIND[kind]
+        rule = KINDS.get(kind)
+        shown = rule.field_names() - {"window"}  # whatever else is stored stays as long as the kind does
         kept = self.old_schedule if self.old_schedule.get("type") == kind else {}
+        zone = ZoneInfo(data.get("timezone") or "UTC")
         return {
-            **{name: value for name, value in kept.items() if name not in known},
+            **{name: value for name, value in kept.items() if name not in shown},
             "type": kind,
-            **getattr(self, f"_{kind}")(ZoneInfo(data.get("timezone") or "UTC")),
+            **(getattr(self, f"_{kind}")(zone) if kind in OWN_FIELDS else self._declared_fields(kind, rule, zone)),
         }
+
+    def _declared_fields(self, kind: str, rule: type[ScheduleRule], zone: ZoneInfo) -> dict[str, Any]:
+        values = given_values(self.cleaned_data, _declared(kind, rule), _names(kind, rule))
+        for parameter in rule.parameters:
+            if parameter.name == "timezone":
+                values["timezone"] = zone.key
+            elif parameter.type is ParameterType.INSTANT and parameter.name in values:
+                values[parameter.name] = read_instant(values[parameter.name], zone, f"schedule.{parameter.name}")
+        return {**values, **(self._bounds(zone) if rule.repeats else {})}
 
     def _once(self, zone: ZoneInfo) -> dict[str, Any]:
         at = read_instant(self.cleaned_data.get("start"), zone, "schedule.start")
@@ -140,6 +186,16 @@ class ScheduleFields(PlainForm):
         return {**({"start": start} if start else {}), **_end(self.cleaned_data, zone)}
 
 
+def _declared(kind: str, rule: type[ScheduleRule]) -> list[Parameter]:
+    """Return the parameters that a field is made of; the zone has one of its own, which all kinds share."""
+    return [] if kind in OWN_FIELDS else [parameter for parameter in rule.parameters if parameter.name != "timezone"]
+
+
+def _names(kind: str, rule: type[ScheduleRule]) -> dict[str, str]:
+    """Return the names of the fields that are made of the parameters of a kind."""
+    return {parameter.name: f"{kind}_{parameter.name}" for parameter in _declared(kind, rule)}
+
+
 def _end(data: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     if data.get("ends") == "time":
         instant = read_instant(data.get("end_at"), zone, "schedule.end.datetime")
@@ -156,8 +212,11 @@ def _end(data: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 def initial_of(schedule: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """Return what the fields hold for a stored schedule; local times are those of the zone."""
     end = schedule.get("end") or {}
+    kind = str(schedule.get("type") or "")
+    own = _names(kind, KINDS.get(kind)) if kind in KINDS else {}
     fields: dict[str, Any] = {
-        "when": schedule.get("type"),
+        "when": kind,
+        **{field: schedule.get(name) for name, field in own.items()},
         "start": write_instant(schedule.get("start") or schedule.get("datetime"), zone),
         "ends": end.get("condition", ""),
         "end_at": write_instant(end.get("datetime"), zone),

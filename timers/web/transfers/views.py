@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -20,6 +20,7 @@ from timers.queries.transfers import files as transfer_files
 from timers.queries.transfers import listing as queries
 from timers.services.transfers import commands as service
 from timers.web import page
+from timers.web.page import HtmxHttpRequest
 
 STATUS_CHOICES = (
     ("", "All"),
@@ -32,7 +33,7 @@ MANIFESTS = ("json", "csv", "sha256")
 
 
 @page.page
-def transfers_list(request: HttpRequest) -> HttpResponse:
+def transfers_list(request: HtmxHttpRequest) -> HttpResponse:
     """Show the transfers, newest first."""
     now = clock.now()
     status = request.GET.get("status", "")
@@ -44,17 +45,17 @@ def transfers_list(request: HttpRequest) -> HttpResponse:
         "current": "transfers",
         "refresh": request.get_full_path(),
     }
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    part = page.wants_part(request)
     return page.render(request, "timers/_transfers_live.html" if part else "timers/transfers.html", context, now=now)
 
 
 @page.page
-def detail(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+def detail(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     """Show one transfer; to htmx only what changes."""
     return _show(request, _find(request, transfer_id))
 
 
-def _show(request: HttpRequest, transfer: Transfer, *, oops: str = "", status: int = 200) -> HttpResponse:
+def _show(request: HtmxHttpRequest, transfer: Transfer, *, oops: str = "", status: int = 200) -> HttpResponse:
     now = clock.now()
     faults = request.GET.get("events") == "faults"
     shown = transfer_detail.transfer_overview(
@@ -71,7 +72,7 @@ def _show(request: HttpRequest, transfer: Transfer, *, oops: str = "", status: i
         "current": "transfers",
         "refresh": request.get_full_path(),
     }
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    part = page.wants_part(request)
     template = "timers/_transfer_live.html" if part else "timers/transfer.html"
     return page.render(request, template, context, now=now, status=status)
 
@@ -83,7 +84,7 @@ def _heading(row: queries.TransferRow) -> str:
 
 @require_POST
 @page.page
-def cancel(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+def cancel(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     """Ask an unfinished transfer to stop."""
     now = clock.now()
     transfer = _find(request, transfer_id)
@@ -95,7 +96,7 @@ def cancel(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def rerun(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+def rerun(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     """Submit the same again, or as a dry run, and show that one."""
     transfer = _find(request, transfer_id)
     return _again(request, transfer, {"dry_run": True} if request.POST.get("dry_run") else {})
@@ -103,7 +104,7 @@ def rerun(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def start(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+def start(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
     """Start what a dry run showed; more deletions than usual only when their number was typed."""
     transfer = _find(request, transfer_id)
     if not _may_start(transfer):
@@ -123,11 +124,11 @@ def _may_start(transfer: Transfer) -> bool:
     return bool(transfer.options.get("dry_run")) and transfer.status == TransferStatus.SUCCEEDED
 
 
-def _typed(request: HttpRequest) -> str:
+def _typed(request: HtmxHttpRequest) -> str:
     return "".join(character for character in request.POST.get("count", "") if not character.isspace())
 
 
-def _again(request: HttpRequest, transfer: Transfer, changes: Mapping[str, Any]) -> HttpResponse:
+def _again(request: HtmxHttpRequest, transfer: Transfer, changes: Mapping[str, Any]) -> HttpResponse:
     try:
         new = service.rerun(transfer, by=request.user, now=clock.now(), changes=changes)
     except TimersError as error:
@@ -136,5 +137,5 @@ def _again(request: HttpRequest, transfer: Transfer, changes: Mapping[str, Any])
     return HttpResponseRedirect(reverse("transfer", args=[new.pk]))
 
 
-def _find(request: HttpRequest, transfer_id: uuid.UUID) -> Transfer:
+def _find(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> Transfer:
     return page.found(queries.find_transfer(request.user, transfer_id))

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -19,7 +19,8 @@ from timers.queries.workflows import listing as queries
 from timers.queries.workflows import run_detail as runs
 from timers.services.workflows import definitions as workflow_definitions
 from timers.services.workflows import runs as workflow_runs
-from timers.web import page as shell
+from timers.web import page
+from timers.web.page import HtmxHttpRequest
 from timers.web.workflows import inputs as workflow_inputs
 
 STATUS_CHOICES = (
@@ -54,8 +55,8 @@ EXAMPLE = {
 }
 
 
-@shell.page
-def workflows_list(request: HttpRequest) -> HttpResponse:
+@page.page
+def workflows_list(request: HtmxHttpRequest) -> HttpResponse:
     """Show the workflows, and the newest runs of all of them."""
     now, status = clock.now(), request.GET.get("status", "")
     context = {
@@ -66,22 +67,22 @@ def workflows_list(request: HttpRequest) -> HttpResponse:
         "current": "workflows",
         "refresh": request.get_full_path(),
     }
-    return shell.render(
+    return page.render(
         request, _part(request, "timers/_workflow_runs_live.html", "timers/workflows.html"), context, now=now
     )
 
 
-def _part(request: HttpRequest, part: str, page: str) -> str:
-    return part if request.htmx and not request.htmx.history_restore_request else page  # type: ignore[attr-defined]
+def _part(request: HtmxHttpRequest, part: str, whole: str) -> str:
+    return part if page.wants_part(request) else whole
 
 
-@shell.page
-def definition(request: HttpRequest, definition_id: int) -> HttpResponse:
+@page.page
+def definition(request: HtmxHttpRequest, definition_id: int) -> HttpResponse:
     """Show one version of a workflow, with the form to start it and its runs."""
     return _show(request, _find(request, definition_id))
 
 
-def _show(request: HttpRequest, row: WorkflowDefinition, *, oops: str = "", status: int = 200) -> HttpResponse:
+def _show(request: HtmxHttpRequest, row: WorkflowDefinition, *, oops: str = "", status: int = 200) -> HttpResponse:
     now = clock.now()
     inputs = queries.inputs_of(row.document)
     listed = runs.runs_page(request.user, now=now, name=row.name, owner=row.owner, marker=request.GET.get("marker"))
@@ -97,10 +98,10 @@ def _show(request: HttpRequest, row: WorkflowDefinition, *, oops: str = "", stat
         "current": "workflows",
         "refresh": reverse("workflow", args=[row.pk]),
     }
-    return shell.render(request, "timers/workflow.html", context, now=now, status=status)
+    return page.render(request, "timers/workflow.html", context, now=now, status=status)
 
 
-def _filled(request: HttpRequest, inputs: Any) -> list[workflow_inputs.InputField]:
+def _filled(request: HtmxHttpRequest, inputs: Any) -> list[workflow_inputs.InputField]:
     """Return the fields as they were sent, or as they are at first."""
     fields = workflow_inputs.fields(inputs)
     sent = request.POST
@@ -108,8 +109,8 @@ def _filled(request: HttpRequest, inputs: Any) -> list[workflow_inputs.InputFiel
 
 
 @require_POST
-@shell.page
-def start(request: HttpRequest, definition_id: int) -> HttpResponse:
+@page.page
+def start(request: HtmxHttpRequest, definition_id: int) -> HttpResponse:
     """Start this version of a workflow with what was filled in, and show the run."""
     row = _find(request, definition_id)
     try:
@@ -126,8 +127,8 @@ def _sentence(error: TimersError) -> str:
     return next(iter(error.fields.values()))[0] if isinstance(error, Invalid) else error.message
 
 
-@shell.page
-def new(request: HttpRequest) -> HttpResponse:
+@page.page
+def new(request: HtmxHttpRequest) -> HttpResponse:
     """Register a definition, given as JSON; one to begin with is shown first."""
     text = request.POST.get("definition", "")
     oops: list[str] = []
@@ -139,10 +140,10 @@ def new(request: HttpRequest) -> HttpResponse:
     else:
         text = _to_begin_with(request)
     context = {"text": text, "oops": oops, "current": "workflows"}
-    return shell.render(request, "timers/workflow_form.html", context, now=clock.now(), status=400 if oops else 200)
+    return page.render(request, "timers/workflow_form.html", context, now=clock.now(), status=400 if oops else 200)
 
 
-def _to_begin_with(request: HttpRequest) -> str:
+def _to_begin_with(request: HtmxHttpRequest) -> str:
     """Return the definition that is to be changed, with its next version, or an example."""
     base = request.GET.get("from", "")
     row = queries.find(request.user, int(base)) if base.isascii() and base.isdigit() and len(base) < 18 else None
@@ -152,7 +153,7 @@ def _to_begin_with(request: HttpRequest) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _register(request: HttpRequest, text: str, oops: list[str]) -> WorkflowDefinition | None:
+def _register(request: HtmxHttpRequest, text: str, oops: list[str]) -> WorkflowDefinition | None:
     try:
         document = json.loads(text)
         storable.check(document)
@@ -175,8 +176,8 @@ def _register(request: HttpRequest, text: str, oops: list[str]) -> WorkflowDefin
 
 
 @require_POST
-@shell.page
-def unregister(request: HttpRequest, definition_id: int) -> HttpResponse:
+@page.page
+def unregister(request: HtmxHttpRequest, definition_id: int) -> HttpResponse:
     """Take out one version of a workflow; its runs stay."""
     row = _find(request, definition_id)
     workflow_definitions.unregister(row, by=request.user, now=clock.now())
@@ -187,50 +188,54 @@ def unregister(request: HttpRequest, definition_id: int) -> HttpResponse:
 # Runs
 
 
-@shell.page
-def run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+@page.page
+def run(request: HtmxHttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Show one run with its tasks; to htmx only what changes."""
     now = clock.now()
-    found: WorkflowRun = shell.found(runs.find_run(request.user, run_id))
-    shown = runs.run_detail(found, now=now)
-    named = WorkflowDefinition.objects.filter(owner=found.owner, name=found.name, version=found.version).first()
+    workflow_run: WorkflowRun = page.found(runs.find_run(request.user, run_id))
+    shown = runs.run_detail(workflow_run, now=now)
+    named = WorkflowDefinition.objects.filter(
+        owner=workflow_run.owner, name=workflow_run.name, version=workflow_run.version
+    ).first()
     context = {
-        "run": found,
+        "run": workflow_run,
         "shown": shown,
         "definition": named,
         "current": "workflows",
         "refresh": request.get_full_path(),
     }
-    return shell.render(
+    return page.render(
         request, _part(request, "timers/_workflow_run_live.html", "timers/workflow_run.html"), context, now=now
     )
 
 
 @require_POST
-@shell.page
-def terminate(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+@page.page
+def terminate(request: HtmxHttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """End a run that goes on."""
-    found = shell.found(runs.find_run(request.user, run_id))
+    workflow_run = page.found(runs.find_run(request.user, run_id))
     now = clock.now()
-    shell.attempt(
-        request, lambda: workflow_runs.terminate(found, by=request.user, now=now), "The workflow run was terminated."
+    page.attempt(
+        request,
+        lambda: workflow_runs.terminate(workflow_run, by=request.user, now=now),
+        "The workflow run was terminated.",
     )
-    return shell.back(request, reverse("workflow-run", args=[found.pk]))
+    return page.back(request, reverse("workflow-run", args=[workflow_run.pk]))
 
 
 @require_POST
-@shell.page
-def rerun(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+@page.page
+def rerun(request: HtmxHttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Start the same again with the same input, and show that run."""
-    found = shell.found(runs.find_run(request.user, run_id))
+    workflow_run = page.found(runs.find_run(request.user, run_id))
     try:
-        again = workflow_runs.rerun(found, by=request.user, now=clock.now())
+        again = workflow_runs.rerun(workflow_run, by=request.user, now=clock.now())
     except TimersError as error:
         messages.error(request, error.message)
-        return shell.back(request, reverse("workflow-run", args=[found.pk]))
+        return page.back(request, reverse("workflow-run", args=[workflow_run.pk]))
     return HttpResponseRedirect(reverse("workflow-run", args=[again.pk]))
 
 
-def _find(request: HttpRequest, definition_id: int) -> WorkflowDefinition:
-    found: WorkflowDefinition = shell.found(queries.find(request.user, definition_id))
+def _find(request: HtmxHttpRequest, definition_id: int) -> WorkflowDefinition:
+    found: WorkflowDefinition = page.found(queries.find(request.user, definition_id))
     return found

@@ -41,7 +41,7 @@ class CodeForm(ActionForm):
     def __init__(self, data: Any, **known: Any) -> None:
         super().__init__(data, **known)
         self.functions = [_function(name, entry) for name, entry in sorted(code_timers.registered().items())]
-        names = [each.name for each in self.functions]
+        names = [function.name for function in self.functions]
         stored = self.old_body.get("function")
         gone = [(stored, f"{stored} (no longer registered)")] if stored and stored not in names else []
         choices = [("", "choose a function"), *((name, name) for name in names), *gone]
@@ -63,7 +63,9 @@ class CodeForm(ActionForm):
 def _function(name: str, entry: RegisteredFunction) -> Function:
     function = entry.declaration.function
     parameters = [
-        each for each in inspect.signature(function).parameters.values() if not (entry.service and each.name == "self")
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if not (entry.service and parameter.name == "self")
     ]
     words = (inspect.getdoc(function) or "").strip().split("\n\n")[0].replace("\n", " ")
-    return Function(name, f"({', '.join(str(each) for each in parameters)})", words)
+    return Function(name, f"({', '.join(str(parameter) for parameter in parameters)})", words)

@@ -67,7 +67,7 @@ class TransferForm(ActionForm):
     """Two collections, pairs of paths, and the options that people need; other options of the body stay as they are."""
 
     template: ClassVar[str] = "timers/_part_transfer.html"
-    places: ClassVar[Mapping[str, str]] = {
+    places: Mapping[str, str] = {
         "source_endpoint": "source",
         "destination_endpoint": "destination",
         "DATA": "paths",

@@ -19,7 +19,7 @@ class WebhookForm(ActionForm):
     """One HTTP request: where to, how, with what, and which answers are good."""
 
     template: ClassVar[str] = "timers/_part_webhook.html"
-    places: ClassVar[Mapping[str, str]] = {"json": "content", "text": "content"}
+    places: Mapping[str, str] = {"json": "content", "text": "content"}
 
     url = forms.CharField(
         label="URL",

@@ -20,7 +20,7 @@ class WorkflowForm(ActionForm):
     """A workflow, which version of it, and the input that it starts with: a field for each that it names."""
 
     template: ClassVar[str] = "timers/_part_workflow.html"
-    places: ClassVar[Mapping[str, str]] = {"name": "workflow", "version": "workflow"}
+    places: Mapping[str, str] = {"name": "workflow", "version": "workflow"}
 
     workflow = forms.ChoiceField(
         label="Definition",
@@ -62,8 +62,8 @@ class WorkflowForm(ActionForm):
     def input_fields(self) -> list[inputs.InputField]:
         """Return a field per input of the chosen workflow, with what was sent or what is stored."""
         sent = self.data if self.is_bound else {}
-        found = inputs.fields(self._inputs(), self.old_body.get("input"))
-        return [inputs.InputField(each.name, sent.get(each.html_name, each.value)) for each in found]
+        fields = inputs.fields(self._inputs(), self.old_body.get("input"))
+        return [inputs.InputField(field.name, sent.get(field.html_name, field.value)) for field in fields]
 
     @property
     def input_rest(self) -> str:
@@ -98,4 +98,4 @@ def read_choice(value: str) -> tuple[str, int]:
 
 def _versions(choice: WorkflowChoice) -> list[tuple[str, str]]:
     newest = (write_choice(choice.name, NEWEST), f"{choice.name}, newest version")
-    return [newest, *((write_choice(choice.name, each), f"{choice.name} v{each}") for each in choice.versions)]
+    return [newest, *((write_choice(choice.name, version), f"{choice.name} v{version}") for version in choice.versions)]
