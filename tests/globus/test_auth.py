@@ -57,7 +57,7 @@ def test_the_page_says_in_words_what_the_app_asks_for(owner: Any, mapped: Any) -
 
     assert "manage your timers" in page
     assert "read and change files in there" in page
-    assert "when you are not there" in page
+    assert "while you are away" in page
 
 
 def test_a_code_comes_back_with_its_state_and_is_shown_for_copying(owner: Any) -> None:

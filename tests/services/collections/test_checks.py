@@ -56,8 +56,8 @@ def check(owner: Any, now: Any) -> Callable[..., CollectionHealth]:
     """Test a collection by a clock that shows a millisecond more each time, however busy this machine is."""
     seconds = itertools.count(0, 0.001)
 
-    def _check(collection: Collection, timer: Callable[[], float] = lambda: next(seconds)) -> CollectionHealth:
-        return checks.test(collection, by=owner, now=now, timer=timer)
+    def _check(collection: Collection, monotonic: Callable[[], float] = lambda: next(seconds)) -> CollectionHealth:
+        return checks.test(collection, by=owner, now=now, monotonic=monotonic)
 
     return _check
 

@@ -103,7 +103,7 @@ def test_a_wait_that_cannot_be_read_fails_the_run_and_says_why(owner: Any, now: 
     run = start(owner, wait(duration="${workflow.input.x}"), now=now, input={"x": "a while"})
 
     run = reloaded(run)
-    assert run.status == "failed" and "no duration" in (run.reason or "")
+    assert run.status == "failed" and "is not a duration" in (run.reason or "")
 
 
 def test_a_step_whose_worker_died_is_repeated_and_the_dead_one_changes_nothing(owner: Any, now: datetime) -> None:

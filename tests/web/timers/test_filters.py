@@ -17,6 +17,7 @@ from timers.lifecycle import ExecutionStatus
 from timers.models import Collection, Execution, Process, Schedule, Timer
 from timers.queries.timers import listing as queries
 from timers.queries.timers import service_levels
+from timers.queries.timers.filters import TimerFilters
 from timers.services.timers import commands as service
 
 pytestmark = pytest.mark.django_db
@@ -189,7 +190,7 @@ def test_the_figures_count_what_matters(owners_browser: Client, owner: Any, now:
     ran(running, now, status=ExecutionStatus.RUNNING)
     Schedule.objects.filter(timer=failing).update(consecutive_failures=1, next_run_at=now - timedelta(minutes=1))
 
-    figures = queries.timers_page(owner, now=now, filters=queries.Filters()).figures
+    figures = queries.timers_page(owner, now=now, filters=TimerFilters()).figures
 
     assert (figures.total, figures.active, figures.failing, figures.running, figures.late) == (2, 2, 1, 1, 1)
     assert 'class="badge is-run"' in owners_browser.get("/").content.decode()
@@ -200,7 +201,7 @@ def test_what_was_begun_ahead_does_not_count_as_running(owner: Any, now: datetim
     for planned in (now - timedelta(seconds=1), now + timedelta(seconds=1)):
         ran(timer, planned, status=ExecutionStatus.RUNNING)
 
-    assert queries.timers_page(owner, now=now, filters=queries.Filters()).figures.running == 1
+    assert queries.timers_page(owner, now=now, filters=TimerFilters()).figures.running == 1
 
 
 def test_the_figures_tell_how_the_last_day_went(
