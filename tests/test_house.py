@@ -217,6 +217,16 @@ def test_the_packages_of_services_point_one_way() -> None:
     assert upwards == []
 
 
+def test_a_class_name_means_one_thing_in_the_house() -> None:
+    places: dict[str, set[str]] = {}
+    for path in _files(HOUSE):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name not in {"Meta", "Command"}:
+                places.setdefault(node.name.lstrip("_"), set()).add(str(path.relative_to(HOUSE)))
+
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_no_folder_holds_more_than_25_modules() -> None:
     folders = Counter(path.parent for root in (HOUSE, ROOT / "tests") for path in _files(root))
 

@@ -34,7 +34,7 @@ ROUTES: tuple[tuple[str, type[ApiView]], ...] = (
     ("executions/<str:execution_id>/cancel", executions.ExecutionCancel),
     ("executions/<str:execution_id>/rerun", executions.ExecutionRerun),
     ("jobs", jobs.JobList),
-    ("schedules/preview", running.SchedulePreview),
+    ("schedules/preview", running.PreviewSchedule),
     ("scheduling", scheduling.SchedulingDetail),
     ("scheduling/pause", scheduling.PauseAll),
     ("scheduling/resume", scheduling.ResumeAll),

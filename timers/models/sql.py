@@ -72,7 +72,7 @@ def alone(number: int) -> Iterator[None]:
 _turns = threading.local()
 
 
-class _Folder:
+class _OpenFolder:
     """An open folder; closed when the thread that keeps it ends."""
 
     def __init__(self, path: Path) -> None:
@@ -89,7 +89,7 @@ def _folder() -> int | None:
         return None
     if getattr(_turns, "key", None) != (os.getpid(), name):  # a descriptor from before a fork is the parent's lock
         _turns.key = (os.getpid(), name)
-        _turns.folder = _Folder(Path(name).parent)
+        _turns.folder = _OpenFolder(Path(name).parent)
     return int(_turns.folder.descriptor)
 
 

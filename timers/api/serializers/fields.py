@@ -69,7 +69,7 @@ class Body(Described):
         return {"anyOf": [any_object, *declared]} if declared else any_object
 
 
-class Policies(Described):
+class PoliciesField(Described):
     """How a timer deals with trouble, and whom it tells."""
 
     def schema(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from timers.api.serializers.fields import (
     InputDocument,
     Instant,
     Object,
-    Policies,
+    PoliciesField,
     Tags,
     one_of,
 )
@@ -109,7 +109,7 @@ class NewTimer(InputDocument):
     body = Body()
     paused = serializers.BooleanField(required=False)
     tags = Tags(required=False)
-    policies = Policies(required=False)
+    policies = PoliciesField(required=False)
     description = serializers.CharField(required=False)
 
 

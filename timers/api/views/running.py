@@ -94,7 +94,7 @@ class TimerNext(ApiView):
         return Response({"next": [formatting.iso(instant) for instant in upcoming]})
 
 
-class SchedulePreview(ApiView):
+class PreviewSchedule(ApiView):
     @described(
         "preview_schedule",
         "Preview a schedule",
