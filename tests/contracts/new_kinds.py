@@ -12,7 +12,7 @@ from timers.actions.base import Action, Context, Outcome
 from timers.channels.base import Channel, Delivery
 from timers.errors import ExternalError, Invalid
 from timers.parameters import Parameter, ParameterType
-from timers.scheduling.base import TICK, Schedule
+from timers.scheduling.base import TICK, ScheduleRule
 from timers.storages.memory import MemoryStorage
 
 SETTINGS = {
@@ -60,7 +60,7 @@ class NoteAction(Action):
 
 
 @dataclass(frozen=True)
-class DailySchedule(Schedule):
+class DailySchedule(ScheduleRule):
     """Once a day at an hour of UTC."""
 
     kind: ClassVar[str] = "daily"

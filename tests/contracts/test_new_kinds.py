@@ -34,7 +34,7 @@ from timers.engine.worker.execute import RunningAttempt, carry_out
 from timers.models import Collection, Execution, Notice, Timer
 from timers.queries.timers import listing
 from timers.services.notifications import delivery
-from timers.services.notifications.delivery import News
+from timers.services.notifications.delivery import Message
 from timers.services.timers import definition_cache
 from timers.storages.memory import PLACES
 
@@ -73,7 +73,9 @@ def owners_browser(owner: Any, still_clock: None) -> Client:
 
 
 def text_of(owners_browser: Client, address: str, **query: Any) -> str:
-    return html.unescape(owners_browser.get(address, query).content.decode())
+    """Return the page without the white space beside its tags."""
+    page = html.unescape(owners_browser.get(address, query).content.decode())
+    return re.sub(r"\s*(<[^>]*>)\s*", r"\1", page)
 
 
 def create(caller: Caller, **fields: Any) -> dict[str, Any]:
@@ -428,10 +430,10 @@ def test_a_new_channel_is_named_by_the_form_and_the_api(caller: Caller, owners_b
 
 @pytest.mark.django_db
 def test_a_new_channel_delivers_notifications(owner: Any, now: datetime) -> None:
-    news = News(
+    message = Message(
         type="timer.failed", subject="It failed", text="So it is.", data={}, object_kind="timer", object_id=uuid4()
     )
-    (notice,) = delivery.announce(news, owner=owner, words=["pager:ana"], now=now)
+    (notice,) = delivery.announce(message, owner=owner, recipients=["pager:ana"], now=now)
 
     taken = delivery.take(notice.pk, now=now)
     assert taken is not None

@@ -24,8 +24,8 @@ def text_of(response: Any) -> str:
 
 def errors_at(response: Any) -> list[str]:
     """Return the fields that the summary of errors links to."""
-    summary = re.search(r'role="alert" tabindex="-1">.*?</div></div>', response.content.decode(), re.S)
-    return re.findall(r'<li><a href="#([^"]+)"', summary[0]) if summary else []
+    summary = re.search(r'role="alert" tabindex="-1">.*?</ul>', response.content.decode(), re.S)
+    return re.findall(r'<li>\s*<a href="#([^"]+)"', summary[0]) if summary else []
 
 
 def values_of(page: str) -> dict[str, Any]:
