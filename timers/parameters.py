@@ -54,7 +54,7 @@ class Parameter:
     width: str = ""
     """Its share of a row of the form: `wide`, `narrow` or even."""
     beside: bool = False
-    """Whether the form shows it in one row with the parameter before it."""
+    """True when the form shows it in one row with the previous parameter."""
 
     def read(self, value: object) -> Any:
         """Return the value checked; raises Invalid naming the parameter."""

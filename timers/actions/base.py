@@ -20,7 +20,7 @@ MASK = "***"
 
 
 class OutcomeKind(StrEnum):
-    """How an attempt ended."""
+    """Kinds of ends of an attempt."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -32,7 +32,7 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What an attempt came to.
+    """Outcome of an attempt.
 
     `result` is shown as the execution's result; `details` is kept with the attempt (request, answer, log).
     `failure_reason` of SKIPPED is the reason for skipping.
@@ -76,7 +76,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What one attempt knows. `parameters` is the body with its secrets in place; `deadline` ends the attempt.
+    """Context of one attempt. `parameters` is the body with its secrets in place; `deadline` ends the attempt.
 
     Of the step of a workflow run (`is_step`) the `execution_id` is that of the step, and those after it need the whole
     answer.
@@ -92,17 +92,17 @@ class Context:
     started_at: datetime
     deadline: datetime | None
     cancelled: Callable[[], bool] = field(default=lambda: False)
-    """Whether the attempt should stop: cancelled by somebody, or its lease was lost."""
+    """True when the attempt should stop: it was cancelled, or its lease was lost."""
     signing_secrets: tuple[bytes, ...] = ()
     """Keys to sign a delivery with, newest first."""
     is_step: bool = False
     trigger: str = Trigger.SCHEDULE
     notes: dict[str, Any] = field(default_factory=dict)
-    """What is kept with the attempt, also when it is given up: the action writes here as it goes."""
+    """Details that are kept with the attempt, also when it is given up; the action writes them as it goes."""
 
 
 CURRENT: ContextVar[Context | None] = ContextVar("timers_current_run", default=None)
-"""What the thread carries out at present, for helpers that a code timer calls."""
+"""Context of the attempt that this thread carries out, for helpers that a code timer calls."""
 
 
 @dataclass(frozen=True)
@@ -130,19 +130,19 @@ class Action(ABC):
     """The dotted path of its own form; without one the form is made of `parameters`, or is the body as JSON."""
 
     signs_deliveries: ClassVar[bool] = False
-    """Whether it signs what it sends: its timers get a secret, and its context holds the keys."""
+    """True when deliveries are signed: its timers get a secret, and its context holds the keys."""
     watches_deadline: ClassVar[bool] = False
-    """Whether it ends by itself at its deadline; it gets a moment more to say how."""
+    """True when it ends by itself at its deadline; it gets a moment more to report."""
     may_run_ahead: ClassVar[bool] = False
-    """Whether a worker may hold its timers below a second and begin their occurrences ahead."""
+    """True when a worker may hold its sub-second timers and begin their occurrences ahead."""
     input_fields: ClassVar[tuple[str, ...]] = ()
-    """Where a flow puts its input: the first of these fields, in place of them all. Flows start no other action."""
+    """Fields that a flow's input replaces; the first of them receives it. Flows start no other action."""
     task_type: ClassVar[str] = ""
     """The type of workflow tasks that it carries out; empty for none."""
     task_timeout_seconds: ClassVar[float] = 3_600.0
-    """How long a workflow task may take where its definition does not say."""
+    """Time limit of a workflow task whose definition names none."""
     in_globus: ClassVar[bool] = False
-    """Whether the Globus dialect has words for its timers; those that were asked for as flows it has words for."""
+    """True when the Globus dialect can express its timers; it can express those that were created as flows."""
 
     @classmethod
     def runs_on_every_cluster(cls, body: Mapping[str, Any]) -> bool:

@@ -37,9 +37,9 @@ class Channel(ABC):
     kind: ClassVar[str]
     label: ClassVar[str]
     examples: ClassVar[tuple[str, ...]] = ()
-    """How people name its recipients; empty for the kind and a target."""
+    """Form of its recipients, for people; empty for the kind and a target."""
     takes_urls: ClassVar[bool] = False
-    """Whether a URL by itself names a recipient of it; one channel has them."""
+    """True when a bare URL names a recipient of this channel; only one channel takes them."""
 
     @classmethod
     def is_on(cls) -> bool:

@@ -16,17 +16,17 @@ class LeaseTimes:
     """The times of one leased table."""
 
     lease: timedelta
-    """How long the holder of a row may be silent before the row is taken from it."""
+    """Silence of a holder after which its row is taken from it."""
     message_lease: timedelta
-    """How long the first message for a row may take before it is repeated."""
+    """Time after which the first message for a row is repeated."""
     repeat_after: timedelta
-    """How long a repeated one may take: longer, so that a long queue is not made longer."""
+    """Time after which a repeated message is repeated: longer, so that a long queue does not grow."""
     renew_seconds: float = 0.0
     """Seconds between two renewals by the holder."""
     check_seconds: float = 0.0
     """Seconds between two questions of the holder whether it is to stop."""
     batch: int = 500
-    """How many overdue rows are taken back at once."""
+    """Overdue rows that are taken back at once."""
 
 
 def _seconds(number: float) -> timedelta:
@@ -55,13 +55,13 @@ NOTICES = LeaseTimes(
     batch=100,
 )
 WORK_ITEM_LEASE = timedelta(hours=1)
-"""How long a work item is held where no deadline of a run says otherwise; nobody is sent a message for one."""
+"""Lease of a work item without a deadline of its run; no message is sent for work items."""
 
 VERY_LATE = timedelta(minutes=2)
 """Behind a long queue messages are waiting rather than lost: only those that are so late are repeated."""
 
 MAX_LOST_ATTEMPTS = 5
-"""How many workers an execution or a step may lose before it has failed."""
+"""Lost workers after which an execution or a step has failed."""
 
 
 class LeasedQuerySet(models.QuerySet[Leased], Generic[Leased]):

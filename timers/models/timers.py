@@ -82,7 +82,7 @@ class Timer(models.Model):
 
 
 class TimerOrigin(models.Model):
-    """How another dialect asked for a timer: its document, kept as long as the body is the one that was made from it.
+    """Request of another dialect for a timer: its document, kept as long as the body made from it.
 
     `client_id` is the app on whose consents the timer runs; null when it has all rights of its owner.
     """

@@ -42,7 +42,7 @@ class NewFile(NamedTuple):
 
 
 class DoneFile(NamedTuple):
-    """How a file ended well."""
+    """Successful end of a file."""
 
     id: int
     size: int
@@ -52,7 +52,7 @@ class DoneFile(NamedTuple):
 
 
 class ChangedBundle(NamedTuple):
-    """What became of a pack's row: all of it in a new state, or what is left of it."""
+    """Change of a bundle's row: all of it in a new state, or the members that are left."""
 
     id: int
     state: str

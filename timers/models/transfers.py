@@ -35,7 +35,7 @@ class Collection(models.Model):
     entity_type = models.CharField(max_length=60, default="GCSv5_guest_collection")
     high_assurance = models.BooleanField(default=False)
     health = models.JSONField(default=dict)
-    """What the last test found out (services.collection_tests); empty before the first."""
+    """Result of the last test (services/collections/checks.py); empty before the first."""
     created_at = InstantField()
     updated_at = InstantField()
     deleted_at = InstantField(null=True)
@@ -167,7 +167,7 @@ class TransferItem(models.Model):
 
 
 class TransferFile(models.Model):
-    """What an item expanded to: a file to copy, a folder to make, a link, a path to delete; or a pack of small things.
+    """Row that an item expanded to: a file to copy, a folder, a link, a path to delete, or a bundle of small files.
 
     `step` is copy, link, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
     failed; `verdict` what it means for the destination (copying.plan.Verdict); `level` the comparison really used,

@@ -51,7 +51,7 @@ class WorkflowDefinition(models.Model):
 
 
 class TaskDefinition(models.Model):
-    """How patiently tasks of one name are tried, as its document says."""
+    """Definition of the tasks of one name: retries and time-outs, as its document says."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="task_definitions")
     name = models.CharField(max_length=255)
@@ -91,7 +91,7 @@ class WorkflowRun(models.Model):
     correlation_id = models.CharField(max_length=255, null=True)
     priority = models.PositiveSmallIntegerField(default=0)
     kept = models.JSONField(default=dict)
-    """What the request said besides, given back as it is."""
+    """Other fields of the request, returned as they are."""
     input = models.JSONField(default=dict)
     variables = models.JSONField(default=dict)
     output = models.JSONField(default=dict)
@@ -161,7 +161,7 @@ class WorkflowStep(models.Model):
     logs = models.JSONField(default=list)
     retries = models.PositiveIntegerField(default=0)
     most_retries = models.PositiveIntegerField(null=True)
-    """How often it is tried again, where its workflow says so and not the definition of its task."""
+    """Retries, where the workflow names them and not the definition of the task."""
     retried_id = models.UUIDField(null=True)
     """The step that this one is a retry of."""
     is_retried = models.BooleanField(default=False)

@@ -287,12 +287,12 @@ class Storage(ABC):
     kind: ClassVar[str]
     label: ClassVar[str]
     heading: ClassVar[str] = ""
-    """What its form is called; empty for the label."""
+    """Heading of its form; empty for the label."""
     abilities: ClassVar[Abilities] = Abilities()
     parameters: ClassVar[tuple[Parameter, ...]] = ()
-    """What its collections are made of: the fields of their form, and of the API document."""
+    """Parameters of its collections: the fields of their form and of the API document."""
     for_administrators: ClassVar[bool] = False
-    """Whether only administrators can offer collections of this kind."""
+    """True when only administrators can offer collections of this kind."""
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -29,10 +29,10 @@ MIN_WAIT_SECONDS = 0.01
 """Seconds between two ticks at least, so that a dense stream of timers is gathered into batches."""
 
 MAX_BATCHES = 20
-"""How many batches one tick claims at most, so that chores and signs of life are not put off for long."""
+"""Batches that one tick claims, so that maintenance and signs of life are not put off for long."""
 
 REPORT_EVERY = timedelta(seconds=10)
-"""How often the log says at most how many were claimed."""
+"""Shortest time between two log lines about claims."""
 
 INITIAL_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 5.0
 """Seconds between two attempts to reach a database that went away."""

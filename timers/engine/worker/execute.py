@@ -21,7 +21,7 @@ from timers.services.attempt_values import AttemptResult, StartedAttempt
 MAX_TRACEBACK_LENGTH = 20_000
 
 DEADLINE_GRACE_SECONDS = 1.0
-"""How much more time an action gets that watches its deadline itself, to say how it ended."""
+"""Extra time for an action that watches its deadline itself, to report its end."""
 
 NEVER = float("inf")
 
@@ -39,7 +39,7 @@ class RunningAttempt:
     is_cancelled: bool = False
     is_lost: bool = False
     is_rapid: bool = False
-    """Whether it was begun ahead of its instant, and its end is written with others of its kind."""
+    """True when it was begun ahead of its instant; its end is then written with others of its kind."""
     notes: dict[str, Any] = field(default_factory=dict)
 
     def cancelled(self) -> bool:

@@ -41,10 +41,10 @@ from timers.services.timers import definition_cache, signing_secrets
 log = logging.getLogger(__name__)
 
 BATCH = 100
-"""How many are begun in one transaction: the first of a thousand that are due together start early."""
+"""Executions begun in one transaction: the first of a thousand that are due together start early."""
 
 MAX_HELD = 1_000
-"""How many wait in this process before messages are taken more slowly, so that other processes get them."""
+"""Waiting executions from which on messages are taken more slowly, so that other processes get them."""
 
 HOLD_BACK = 1.0
 STOP_GRACE = 30.0

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 PERIOD = 0.5
 AHEAD = timedelta(seconds=2)
-"""How far ahead occurrences are begun: a step may be late by a second before a dispatcher takes over."""
+"""Time by which occurrences are begun ahead: a step may be a second late before a dispatcher takes over."""
 
 QUICK = 0.001
 """Seconds: a function that returned within them is called by the precise timer's own thread the next time."""

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_THREADS = 50
 MAX_BATCH = 50
-"""How many are begun or ended in one transaction."""
+"""Steps begun or ended in one transaction."""
 
 RENEW_SECONDS = service.STEPS.renew_seconds
 GRACE = 1.0

@@ -1,4 +1,4 @@
-"""How executions are begun: who may start, and the statements that start them.
+"""Start of executions: which of them may start, and the statements that start them.
 
 Two workers must not ask the overlap policy of one timer at once. A lock by number (the first half of the timer's
 identifier) writes nothing, unlike one on its row; all take them in one order.

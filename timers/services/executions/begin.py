@@ -30,7 +30,7 @@ from timers.services.timers import run_budget
 from timers.services.timers.definition_cache import read
 
 STOP_CHECK_DELAY = timedelta(seconds=5)
-"""How long an occurrence waits for what it has asked to stop before the reaper wakes it."""
+"""Time after which the reaper wakes an occurrence that waits for the run that it asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

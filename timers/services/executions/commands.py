@@ -1,4 +1,4 @@
-"""What people and programs do to an execution: cancel it, run it once more, wake what was not started."""
+"""Operations on executions: cancel, run again, wake those that were not started."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from timers.services.attempt_values import AttemptResult
 from timers.services.executions import cluster_routing
 
 REROUTE_DELAY = timedelta(seconds=5)
-"""How long an execution rests whose function no living cluster knows."""
+"""Time for which an execution rests whose function no living cluster knows."""
 
 
 def requeue(ids: Iterable[UUID | str], *, owner: str, now: datetime) -> int:

@@ -20,7 +20,7 @@ MAX_CACHED_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class CachedDefinition:
-    """What to carry out, for whom, and how patiently. `problem` says why it cannot be carried out at all."""
+    """Cached definition: the action, its owner and its policies. `problem` says why it cannot be carried out."""
 
     definition_id: int
     timer_id: UUID
@@ -41,9 +41,9 @@ class CachedDefinition:
     signs_deliveries: bool = False
     watches_deadline: bool = False
     on_every: bool = False
-    """Whether each occurrence runs once on every cluster."""
+    """True when each occurrence runs once on every cluster."""
     at_most_once: bool = False
-    """Whether nothing may be repeated whose worker died or stopped."""
+    """True when no attempt is repeated after its worker died or stopped."""
 
     @property
     def is_rapid(self) -> bool:

@@ -23,7 +23,7 @@ from timers.scheduling.policies import Policies
 
 @dataclass(frozen=True)
 class SchedulePreview:
-    """What a schedule would do: its next planned instants, itself in words, and what may surprise."""
+    """Preview of a schedule: its next planned instants, its description and its warnings."""
 
     next: list[datetime]
     description: str
@@ -45,7 +45,7 @@ class DueSchedule(NamedTuple):
     jitter_us: int
     catch_up_limit: int
     all_paused: bool | int
-    """Whether nothing of its owner runs at present (SQLite says 1): then what has come due is left out."""
+    """True (1 in SQLite) while everything of its owner is paused: then due occurrences are left out."""
     planning_failures: int = 0
 
 
@@ -60,7 +60,7 @@ class Fire:
 
 @dataclass(frozen=True)
 class Move:
-    """How one schedule row moves on. With an `error`, nothing else counts: the row is set aside for a while."""
+    """Move of one schedule row. With an `error` nothing else counts: the row is set aside for a while."""
 
     timer_id: UUID
     definition_id: int

@@ -18,7 +18,7 @@ from timers.services import events
 
 SECRET_BYTES = 32
 ROTATION = timedelta(hours=24)
-"""How long deliveries are signed with the old secret too, after a new one was made."""
+"""Time for which deliveries are also signed with the previous secret after a rotation."""
 
 KEPT, KEPT_FOR = 5_000, timedelta(minutes=1)
 """How many timers' keys a process keeps, and how long: a rotated secret stays valid for a day, so nobody notices."""

@@ -1,4 +1,4 @@
-"""How runs go on: the steps that follow one another, written down in the transaction in which the one before ended.
+"""Progress of runs: a step that follows another is stored in the transaction in which that one ended.
 
 Callers hold the locks of the runs' rows. So there is no moment at which a run waits for nothing: it has a step with an
 instant, a lease or a worker to come, or it has ended. What many runs come to is gathered and written together.

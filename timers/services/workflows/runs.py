@@ -29,7 +29,7 @@ from timers.workflow_rules.requests import StartRequest
 MAX_INPUT_BYTES = 10 * 1024 * 1024
 ENDED_AT_ONCE = 100
 OF_SCHEDULER = ("_startedByScheduler", "_scheduledTime", "_executedTime", "_executionId", "_schedulerCron")
-"""What a workflow's input holds when a timer started it."""
+"""Keys of a workflow's input that tell about the timer that started it."""
 
 
 def check_request(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class HeldStep:
     attempt: int
     scheduled_at: datetime
     seconds: float
-    """How long it may take."""
+    """Time limit of the step."""
     problem: str | None = None
 
 

@@ -23,7 +23,7 @@ from timers.services.workflows.definitions import retry_rule_of
 from timers.workflow_rules.task_definitions import RetryRule
 
 GROUP_LIMIT = 20
-"""How many steps travel in one message at most."""
+"""Steps in one message."""
 
 _WRITE_RUNS = Statement[Any](
     """

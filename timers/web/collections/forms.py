@@ -70,7 +70,7 @@ class CollectionForm(PlainForm):
 
     @property
     def had_secrets(self) -> bool:
-        """Whether secrets were typed that have to be typed again, because they are not sent back."""
+        """Return whether secrets were entered, which are not sent back and have to be entered again."""
         return self.is_bound and any(self.data.get(name) for name in self._secret_fields)
 
     @property

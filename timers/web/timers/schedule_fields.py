@@ -109,7 +109,7 @@ class ScheduleFields(PlainForm):
 
     @property
     def schedule_places(self) -> dict[str, str]:
-        """Where complaints about the schedule are shown."""
+        """Return the field at which errors of the schedule are shown."""
         kind = self.data.get("when", "") if self.is_bound else ""
         own = _names(kind, KINDS.get(kind)) if kind in KINDS and kind not in OWN_FIELDS else {}
         return {**PLACES, **{f"schedule.{name}": field for name, field in own.items()}}

@@ -26,7 +26,7 @@ class ActionForm(PlainForm):
     number = 0
     """Its place among the kinds that the form names."""
     places: Mapping[str, str] = {}
-    """Where a complaint about a field of the body is shown, by the field's path; fields of one name find each other."""
+    """Form fields that show errors of the body, by path; a field of the same name needs no entry."""
 
     error_ids: ClassVar[Mapping[str, str]] = {}
     """The element that the summary of errors leads to, where it has another id than the field's name."""
@@ -55,7 +55,7 @@ class ActionForm(PlainForm):
 
     @property
     def open_options(self) -> bool:
-        """Whether what is folded away holds an error, or something that was set."""
+        """Return whether the folded fields hold an error or a value."""
         return False
 
 

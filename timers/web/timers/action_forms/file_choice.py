@@ -25,7 +25,7 @@ class Side:
 
 @dataclass(frozen=True)
 class FileChoice:
-    """What was chosen so far; `said` tells what the last button did."""
+    """Pairs of paths chosen so far; `said` tells what the last button did."""
 
     source: Side
     destination: Side

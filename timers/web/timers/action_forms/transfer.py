@@ -45,7 +45,7 @@ class PathRow:
 
     @property
     def numeral(self) -> str:
-        """What follows the labels of all rows but the first."""
+        """Suffix of the labels of all rows but the first."""
         return f" {self.number}" if self.number > 1 else ""
 
 
