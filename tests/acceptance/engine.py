@@ -21,7 +21,7 @@ django.setup()
 from datetime import datetime, timedelta
 from django.contrib.auth import get_user_model
 from timers import clock
-from timers.services import timers
+from timers.services.timers import commands as timers
 owner, _ = get_user_model().objects.get_or_create(username="engine")
 start = clock.now() + timedelta(seconds=float(sys.argv[3]))
 end = {"condition": "time", "datetime": (start + timedelta(seconds=float(sys.argv[4]))).isoformat()}
