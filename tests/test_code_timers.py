@@ -193,7 +193,7 @@ def test_a_service_that_needs_arguments_names_file_and_line() -> None:
 
         def __init__(self, wants: str) -> None: ...
 
-    with pytest.raises(DeclarationError, match=r"test_code_timers\.py:\d+: needy cannot be made .*'wants'"):
+    with pytest.raises(DeclarationError, match=r"test_code_timers\.py:\d+: needy cannot be created .*'wants'"):
         list(declared_in(_module(__name__, Needy=Needy)))
 
 
