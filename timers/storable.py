@@ -16,6 +16,11 @@ MAX_NUMBER = 2**64
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
+def is_storable(text: str) -> bool:
+    """Return whether both databases keep a text as it is: it holds no NUL and no half character."""
+    return _UNSTORABLE.search(text) is None
+
+
 def check(document: Any) -> None:
     """Raise Invalid, naming the field, for NUL characters, lone surrogates, infinities, large numbers and deep nesting.
 

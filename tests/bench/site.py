@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_SECONDS_TO_STOP = 15
+MAX_SECONDS_TO_STOP = 15
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         family = []
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(MOST_SECONDS_TO_STOP)
+        process.wait(MAX_SECONDS_TO_STOP)
     except subprocess.TimeoutExpired:
         process.kill()
     for each in family:

@@ -23,7 +23,7 @@ from tests.bench import site
 TASKS = 3
 CALLERS = 16
 POLLERS, HERTZ, POLL_SECONDS = 20, 10, 10.0
-MOST_OF_A_CORE = 0.25
+MAX_SHARE_OF_A_CORE = 0.25
 
 
 class _Target(BaseHTTPRequestHandler):
@@ -155,7 +155,8 @@ def polling(*, log: Path) -> None:
             )
             print(
                 f"polling {how}: {POLLERS} workers at {HERTZ} Hz cost {100 * polled[0]:.1f} % of a core, "
-                f"{polled[0] / MOST_OF_A_CORE:.2f} of the {100 * MOST_OF_A_CORE:.0f} % allowed ({polled[1]:.0f}/s, "
+                f"{polled[0] / MAX_SHARE_OF_A_CORE:.2f} of the {100 * MAX_SHARE_OF_A_CORE:.0f} % allowed "
+                f"({polled[1]:.0f}/s, "
                 f"{polled[2]:.2f} ms each, {polled[2] / cheapest[2]:.2f} of the {cheapest[2]:.2f} ms of the cheapest)"
             )
 

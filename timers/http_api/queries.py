@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.http import QueryDict
 
+from timers import storable
 from timers.errors import Invalid
 
 MAX_DIGITS = 18
@@ -16,12 +17,8 @@ _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 def check(query: QueryDict) -> None:
     """Raise Invalid for text that no database can compare: NUL, and half characters."""
     for name, values in query.lists():
-        if any("\0" in text or _has_surrogate(text) for text in (name, *values)):
+        if not all(map(storable.is_storable, (name, *values))):
             raise Invalid({name.replace("\0", "?"): "NUL and half characters are not allowed."})
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:

@@ -93,16 +93,16 @@ def mark_done(files: Sequence[DoneFile], *, finished_us: int) -> None:
         _MARK_DONE.change(finished_us=finished_us, rows=files)
 
 
-def change_bundles(packs: Sequence[ChangedBundle]) -> None:
-    """Record what became of packs."""
-    if packs:
+def change_bundles(bundles: Sequence[ChangedBundle]) -> None:
+    """Record the changes of bundles."""
+    if bundles:
         with connection.cursor() as cursor:
-            cursor.executemany(_CHANGE_PACK, [(*pack[1:], pack.id) for pack in packs])
+            cursor.executemany(_CHANGE_BUNDLE, [(*bundle[1:], bundle.id) for bundle in bundles])
 
 
 _INSERT_ONE = f"insert into {_TABLE} ({_COLUMNS}) values (%s, {', '.join(['%s'] * len(NewFile._fields))})"
 
-_CHANGE_PACK = f"""
+_CHANGE_BUNDLE = f"""
     update {_TABLE}
     set state = %s, step = %s, verdict = %s, verified = %s, count = %s, size = %s, members = %s,
         finished_at = coalesce(%s, finished_at)

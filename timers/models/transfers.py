@@ -170,11 +170,11 @@ class TransferFile(models.Model):
     """Row that an item expanded to: a file to copy, a folder, a link, a path to delete, or a bundle of small files.
 
     `step` is copy, link, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
-    failed; `verdict` what it means for the destination (copying.plan.Verdict); `level` the comparison really used,
+    failed; `verdict` what it means for the destination (copying.plan.FileVerdict); `level` the comparison really used,
     `verified` how a copy was checked; `there_*` what stood at the destination. A folder whose content is not known yet
     is `unlisted`; `parent` is the row of the folder that a row was found in. `part` is the temporary file that holds
-    the first `bytes_done` bytes. A pack stands for `count` files of one folder, whose paths its paths are, that share
-    all but name, size, times and digest: those are its `members` (copying.packs). `size` is that of all together.
+    the first `bytes_done` bytes. A bundle stands for `count` files of one folder, whose paths its paths are, that share
+    all but name, size, times and digest: those are its `members` (copying.bundles). `size` is that of all together.
     """
 
     transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, db_index=False, related_name="file_rows")

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 
-from timers import clock
+from timers import clock, storable
 from timers.errors import Invalid
 
 T = TypeVar("T")
@@ -195,10 +195,6 @@ def _from_json(value: Any, kind: Any) -> Value:
         raise TypeError(value)
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise OverflowError(value)
-    if isinstance(value, str) and ("\0" in value or _has_surrogate(value)):
+    if isinstance(value, str) and not storable.is_storable(value):
         raise ValueError(value)
     return clock.from_us(value) if kind is datetime else kind(value)  # type: ignore[no-any-return]
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)

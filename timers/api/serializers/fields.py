@@ -57,7 +57,7 @@ class ActionKind(Described):
 
 
 class Body(Described):
-    """What an action needs, as an object; those actions are described that declare their parameters."""
+    """Parameters of an action, as an object; actions that declare theirs are described."""
 
     def schema(self) -> dict[str, Any]:
         declared = [
@@ -70,7 +70,7 @@ class Body(Described):
 
 
 class PoliciesField(Described):
-    """How a timer deals with trouble, and whom it tells."""
+    """Policies of a timer: failures, overlap, missed runs, and whom to notify."""
 
     def schema(self) -> dict[str, Any]:
         return {**ANY_OBJECT, "description": f"By name; `notify` is a list of recipients: {recipient_examples()}."}
