@@ -25,6 +25,18 @@ def from_us(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
+_MAX_US = to_us(datetime.max.replace(tzinfo=UTC))
+_MIN_US = to_us(datetime.min.replace(tzinfo=UTC))
+
+
+def clamp_us(microseconds: int) -> int:
+    """Return the nearest number of microseconds that is an instant of the years 1 to 9999.
+
+    Disks and servers state any number as a time.
+    """
+    return min(max(microseconds, _MIN_US), _MAX_US)
+
+
 class Clock:
     """The clock of a loop: the current time, and a wait that a stop signal ends early.
 

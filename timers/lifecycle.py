@@ -25,6 +25,7 @@ class ExecutionStatus(StrEnum):
 class TransferStatus(StrEnum):
     PENDING = "pending"
     ACTIVE = "active"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -95,7 +96,8 @@ PLANNED_TRIGGERS = (Trigger.SCHEDULE, Trigger.CATCH_UP)
 
 UNFINISHED = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING, ExecutionStatus.RETRYING)
 FINISHED = tuple(status for status in ExecutionStatus if status not in UNFINISHED)
-UNFINISHED_TRANSFER = (TransferStatus.PENDING, TransferStatus.ACTIVE)
+RUNNABLE_TRANSFER = (TransferStatus.PENDING, TransferStatus.ACTIVE)
+UNFINISHED_TRANSFER = (*RUNNABLE_TRANSFER, TransferStatus.PAUSED)
 UNFINISHED_STEP = (StepStatus.SCHEDULED, StepStatus.IN_PROGRESS)
 
 TIMER_MOVES: dict[str, frozenset[str]] = {
@@ -128,8 +130,15 @@ EXECUTION_MOVES: dict[str, frozenset[str]] = {
 }
 
 TRANSFER_MOVES: dict[str, frozenset[str]] = {
-    TransferStatus.PENDING: frozenset({TransferStatus.ACTIVE, TransferStatus.FAILED, TransferStatus.CANCELLED}),
-    TransferStatus.ACTIVE: frozenset({TransferStatus.SUCCEEDED, TransferStatus.FAILED, TransferStatus.CANCELLED}),
+    TransferStatus.PENDING: frozenset(
+        {TransferStatus.ACTIVE, TransferStatus.PAUSED, TransferStatus.FAILED, TransferStatus.CANCELLED}
+    ),
+    TransferStatus.ACTIVE: frozenset(
+        {TransferStatus.PAUSED, TransferStatus.SUCCEEDED, TransferStatus.FAILED, TransferStatus.CANCELLED}
+    ),
+    TransferStatus.PAUSED: frozenset(
+        {TransferStatus.PENDING, TransferStatus.ACTIVE, TransferStatus.FAILED, TransferStatus.CANCELLED}
+    ),
     TransferStatus.SUCCEEDED: frozenset(),
     TransferStatus.FAILED: frozenset(),
     TransferStatus.CANCELLED: frozenset(),

@@ -6,6 +6,7 @@ A collection path is "/" or "/a/b": no empty, "." or ".." name, no slash at the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unicodedata import normalize as _normal_form
 
 from timers.errors import Invalid
 
@@ -68,6 +69,27 @@ def is_inside(path: str, folder: str) -> bool:
 def means_folder(path: str) -> bool:
     """Return whether a path as it was typed names a folder to copy into."""
     return path.endswith("/") or path in {"~", "."}
+
+
+def fold(name: str) -> str:
+    """Return what all spellings of a name share that some disk takes for one name.
+
+    Disks ignore case, Unicode form, or dots and blanks at the end. Two names with the same result may be one name
+    there; only the disk knows whether they are.
+    """
+    if name.isascii():
+        return name.lower().rstrip(". ")
+    return _normal_form("NFKC", _normal_form("NFKC", name).casefold()).rstrip(". ")
+
+
+def is_carriable(name: str) -> bool:
+    """Return whether an entry of that name can be copied under it: a single name that is valid Unicode text."""
+    return is_name(name) and is_storable(name)
+
+
+def readable(name: str) -> str:
+    r"""Return a name as text that can be shown and recorded; bytes that are no UTF-8 are escaped, as in `ma\xf1ana`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def is_storable(name: str) -> bool:

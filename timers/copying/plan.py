@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
-from timers.clock import from_us
+from timers.clock import clamp_us, from_us
 
 Lookup = Callable[[str], "Entry | None"]
 """Function that returns the entry of a folder under a name; None when there is none."""
@@ -20,26 +20,41 @@ TIME_TOLERANCE_NS = 2_000_000_000
 
 
 class Kind(StrEnum):
-    """Kind of a folder's entry. Links are never followed; `other` are sockets, devices and pipes."""
+    """Kind of a folder's entry.
+
+    Links are never followed; `other` are sockets, devices and pipes. `unknown` is an entry whose kind the store does
+    not tell, even when it is asked for that entry alone.
+    """
 
     FILE = "file"
     DIR = "dir"
     SYMLINK = "symlink"
     OTHER = "other"
+    UNKNOWN = "unknown"
 
 
 class Entry(NamedTuple):
-    """One entry of a folder. A tuple, because a transfer may have a million of them."""
+    """One entry of a folder. A tuple, because a transfer may have a million of them.
+
+    A listing has every entry, also one whose name cannot be the last name of a path (`paths.is_carriable`). `mode` has
+    the permission bits, None where the store has none.
+    """
 
     name: str
     kind: Kind
     size: int = 0
     modified_ns: int | None = None
+    mode: int | None = None
+
+    @property
+    def modified_us(self) -> int | None:
+        """Modification time in microseconds, within the years 1 to 9999; None when the store does not provide it."""
+        return None if self.modified_ns is None else clamp_us(self.modified_ns // 1000)
 
     @property
     def modified_at(self) -> datetime | None:
         """Modification time, to the microsecond; None when the store does not provide it."""
-        return None if self.modified_ns is None else from_us(self.modified_ns // 1000)
+        return None if self.modified_ns is None else from_us(clamp_us(self.modified_ns // 1000))
 
 
 class SyncLevel(IntEnum):

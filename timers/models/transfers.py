@@ -100,6 +100,8 @@ class Transfer(models.Model):
     busy_until = InstantField(null=True)
     slice = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(default=False)
+    paused_at = InstantField(null=True)
     cursor = models.BigIntegerField(default=0)
     current = models.JSONField(default=list)
     samples = models.JSONField(default=list)
@@ -113,6 +115,7 @@ class Transfer(models.Model):
     bytes_transferred = models.BigIntegerField(default=0)
     bytes_checksummed = models.BigIntegerField(default=0)
     faults = models.BigIntegerField(default=0)
+    warnings = models.BigIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
 
     objects = TransferQuerySet.as_manager()
@@ -148,13 +151,14 @@ class Transfer(models.Model):
 
 
 class TransferItem(models.Model):
-    """A pair of paths that was asked for."""
+    """A pair of paths that was asked for. With `is_link` a symbolic link is copied as such, not what it leads to."""
 
     transfer = models.ForeignKey(Transfer, on_delete=models.CASCADE, related_name="items")
     number = models.PositiveIntegerField()
     source_path = models.TextField()
     destination_path = models.TextField()
     recursive = models.BooleanField(null=True)
+    is_link = models.BooleanField(default=False)
     external_checksum = models.CharField(max_length=128, null=True)
     checksum_algorithm = models.CharField(max_length=20, null=True)
     expanded = models.BooleanField(default=False)
@@ -169,8 +173,10 @@ class TransferItem(models.Model):
 class TransferFile(models.Model):
     """Row that an item expanded to: a file to copy, a folder, a link, a path to delete, or a bundle of small files.
 
-    `step` is copy, link, mkdir or delete, or compare until both files were read; `state` is pending, done, skipped or
-    failed; `verdict` what it means for the destination (copying.plan.FileVerdict); `level` the comparison really used,
+    `step` is copy, link, mkdir, chmod, delete or remove (of a source that was moved), or compare until both files were
+    read; `state` is pending, done, skipped or failed, or deferred until what it `waits_for` is settled: another source
+    whose name may be the same at the destination (its destination path), or "delete" of what stands in its place;
+    `verdict` is what it means for the destination (copying.plan.FileVerdict); `level` the comparison really used,
     `verified` how a copy was checked; `there_*` what stood at the destination. A folder whose content is not known yet
     is `unlisted`; `parent` is the row of the folder that a row was found in. `part` is the temporary file that holds
     the first `bytes_done` bytes. A bundle stands for `count` files of one folder, whose paths its paths are, that share
@@ -186,6 +192,7 @@ class TransferFile(models.Model):
     size = models.BigIntegerField(default=0)
     modified_at = InstantField(null=True)
     state = models.CharField(max_length=10, default="pending")
+    waits_for = models.TextField(null=True)
     unlisted = models.BooleanField(default=False)
     count = models.PositiveIntegerField(default=1)
     members = models.TextField(null=True)

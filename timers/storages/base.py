@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from uuid import UUID
 
@@ -29,9 +30,11 @@ __all__ = [
     "Digest",
     "Done",
     "Entry",
+    "FileProperties",
     "Kind",
     "Lookup",
     "PartialFile",
+    "Permissions",
     "PrefetchedListing",
     "Reader",
     "Result",
@@ -55,6 +58,8 @@ REASONS: dict[str, bool] = {
     "clash": False,
     "name_too_long": False,
     "bad_name": False,
+    "name_collision": False,
+    "unknown_kind": False,
     "unsupported": False,
     "no_space": True,
     "quota": True,
@@ -129,8 +134,13 @@ class Abilities:
     They are shown to users, and decide how files are copied.
     """
 
+    write: bool = True  # files can be written and deleted
     rename: bool = False  # an entry can be moved without copying it
     times: bool = False  # a file keeps a given modification time
+    permissions: bool = False  # files and folders have mode bits
+    properties: bool = False  # files have a content type, metadata and a storage class
+    exact_names: bool = False  # names are the same only if all their bytes are
+    both_kinds: bool = False  # a file and a folder can have the same name
     folders: bool = True  # folders exist by themselves, even empty ones
     resume: bool = False  # a partial file can be resumed
     checksums: tuple[str, ...] = ()  # algorithms of the digests that the store itself can state
@@ -149,6 +159,29 @@ class PartialFile:
 
     name: str
     size: int
+
+
+class Permissions(NamedTuple):
+    """The mode bits of a source.
+
+    A new entry gets them cut by the umask, and one that is replaced keeps its own; with `exact` both get just these.
+    Set-user-id, set-group-id and sticky bits are never carried over.
+    """
+
+    mode: int
+    exact: bool = False
+
+
+class FileProperties(NamedTuple):
+    """What an object store keeps about a file beside its content; None and empty where nothing is said."""
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    content_disposition: str | None = None
+    content_language: str | None = None
+    cache_control: str | None = None
+    metadata: Mapping[str, str] = MappingProxyType({})
+    storage_class: str | None = None
 
 
 class Batch(NamedTuple):
@@ -188,6 +221,8 @@ class Reader(ABC):
 
     position: int
     opened: Entry
+    properties: FileProperties | None = None
+    """Properties of the file; None where the store has none."""
 
     @abstractmethod
     def read(self, size: int) -> bytes:
@@ -229,6 +264,8 @@ class Writer(ABC):
 
     path: str
     written: int
+    not_kept: Sequence[str] = ()
+    """After `commit`: what the store did not keep of what was asked for: "times", "mode"."""
 
     @abstractmethod
     def write(self, data: bytes | memoryview) -> None:
@@ -269,8 +306,12 @@ class Writer(ABC):
         """Make sure that what was written survives a loss of power."""
 
     @abstractmethod
-    def commit(self, *, modified_ns: int | None = None) -> None:
-        """Move the file into place, replacing an existing one; with that modification time if one is given."""
+    def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
+        """Move the file into place, replacing an existing one; with that modification time and mode where given.
+
+        The existing file is there until the new one has taken its place. While it is written, the file is readable by
+        nobody who could not read it afterwards. A store that does not keep a time or mode says so in `not_kept`.
+        """
 
     @abstractmethod
     def keep(self) -> PartialFile:
@@ -323,6 +364,11 @@ class Storage(ABC):
         return str(next(iter(parameters.values()), ""))
 
     @classmethod
+    def encrypts(cls, parameters: Mapping[str, Any]) -> bool:
+        """Return whether everything that is sent to a collection is encrypted on its way, by its public parameters."""
+        return True
+
+    @classmethod
     def allowed_folders(cls) -> Sequence[Any]:
         """Return the folders that the operator limits collections of this kind to; empty where there are none."""
         return ()
@@ -332,7 +378,11 @@ class Storage(ABC):
 
     @abstractmethod
     def list(self, path: str) -> Iterator[Entry]:
-        """Yield the entries of a folder, in no order, without following links; streaming."""
+        """Yield all entries of a folder, in no order, without following links; streaming.
+
+        An entry that cannot be carried elsewhere under its name is yielded too, with its name as it is below the
+        folder (bytes that are no UTF-8 as lone surrogates, slashes included).
+        """
 
     @abstractmethod
     def stat(self, path: str) -> Entry:
@@ -343,16 +393,29 @@ class Storage(ABC):
         """Open a regular file for reading from `offset` on."""
 
     @abstractmethod
-    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+    def write(
+        self,
+        path: str,
+        *,
+        partial: str,
+        resume: PartialFile | None = None,
+        properties: FileProperties | None = None,
+    ) -> Writer:
         """Start to write a file under the temporary name `partial` in the target's folder.
+
+        `properties` are those that the file gets; a store without the capability `properties` ignores them.
 
         With `resume`, continue that older partial file: it is renamed to `partial` and cut to its size. Raises
         `not_found` when the older partial file does not exist or is shorter than that.
         """
 
     @abstractmethod
-    def mkdir(self, path: str) -> bool:
-        """Make a folder and its parents; return whether it was missing. Raises `not_a_folder` where a file exists."""
+    def mkdir(self, path: str, *, permissions: Permissions | None = None) -> bool:
+        """Make a folder and its parents; return whether it was missing. Raises `not_a_folder` where a file exists.
+
+        `permissions` are those of the new folder itself; we can always write into it as long as it was not given
+        others by `set_attributes`.
+        """
 
     @abstractmethod
     def delete(self, path: str) -> None:
@@ -364,6 +427,18 @@ class Storage(ABC):
 
         A storage lies inside another one if its address continues that of the other.
         """
+
+    def set_attributes(
+        self, path: str, *, modified_ns: int | None = None, permissions: Permissions | None = None
+    ) -> Sequence[str]:
+        """Set the modification time and the mode of a file or folder; return what the store did not keep.
+
+        Only with the capability `times` or `permissions`. The words are those of `Writer.not_kept`.
+        """
+        return [
+            *(["times"] if modified_ns is not None else []),
+            *(["mode"] if permissions is not None else []),
+        ]
 
     def rename(self, source: str, target: str) -> None:
         """Move an entry; only with the capability `rename`. Raises `already_exists`."""
@@ -389,9 +464,29 @@ class Storage(ABC):
 
     @contextmanager
     def lookup(self, path: str) -> Iterator[Lookup]:
-        """Provide a function that returns the entry of a folder under a name."""
+        """Provide a function that returns what the store has in a folder under a name, whatever it calls that entry.
+
+        A store that ignores case answers for "README" with its "readme". A store with the capability `both_kinds` is
+        asked for the folder of a name by the name with a slash at its end.
+        """
         entries = {entry.name: entry for entry in self.list(path)}
-        yield entries.get
+        if self.abilities.exact_names:
+            yield entries.get
+            return
+        spellings = {paths.fold(name) for name in entries}
+
+        def find(name: str) -> Entry | None:
+            entry = entries.get(name)
+            if entry is not None or paths.fold(name) not in spellings:
+                return entry
+            try:
+                return self.stat(paths.join(path, name))
+            except ExternalError as error:
+                if error.reason == "not_found":
+                    return None
+                raise
+
+        yield find
 
     def remove_partial(self, path: str, partial: str) -> None:
         """Remove a partial file (named as by `keep`) of the file at `path`; a missing one is no fault."""
@@ -425,11 +520,20 @@ class Storage(ABC):
         return 0
 
     def copy_batches(
-        self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
+        self,
+        source: Storage,
+        batches: Sequence[Batch],
+        *,
+        verify: bool,
+        times: bool,
+        exact_modes: bool,
+        within: float,
+        valid: float,
     ) -> Sequence[Sequence[Result]]:
         """Copy batches, each file through a partial file; return the results of their files, in order.
 
-        A list is shorter when `within` seconds have passed. No file is moved into place later than `valid` seconds from
+        With `exact_modes` every file gets the mode of its source, else as with Permissions that are not exact. A list
+        is shorter when `within` seconds have passed. No file is moved into place later than `valid` seconds from
         now. Called only where `batches_at_once` is not 0.
         """
         raise NotImplementedError

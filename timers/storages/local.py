@@ -30,9 +30,11 @@ from timers.storages.base import (
     Digest,
     Done,
     Entry,
+    FileProperties,
     Kind,
     Lookup,
     PartialFile,
+    Permissions,
     PrefetchedListing,
     Reader,
     Result,
@@ -55,6 +57,7 @@ _MIN_FILES_FOR_SYNCFS = 16
 _KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
 _OTHER = Kind.OTHER
 _FILE_TYPE_MASK = 0o170000
+_PERMISSIONS = 0o777
 _MAX_PREFETCHED_ENTRIES = 5000
 _tuple = tuple.__new__  # takes half the time of calling the class, for a million entries
 
@@ -160,7 +163,7 @@ class LocalWriter(Writer):
         except OSError as error:
             raise external_error(error, self.path) from error
 
-    def commit(self, *, modified_ns: int | None = None) -> None:
+    def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
         try:
             if modified_ns is not None:
                 os.utime(self.fd, ns=(modified_ns, modified_ns))
@@ -240,8 +243,9 @@ class LocalStorage(Storage):
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:  # removed since it was listed
                         continue
-                    kind = _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER)
-                    yield _tuple(Entry, (entry.name, kind, status.st_size, status.st_mtime_ns))
+                    mode = status.st_mode
+                    kind = _KINDS.get(mode & _FILE_TYPE_MASK, _OTHER)
+                    yield _tuple(Entry, (entry.name, kind, status.st_size, status.st_mtime_ns, mode & _PERMISSIONS))
         except OSError as error:
             raise external_error(error, path) from error
         finally:
@@ -268,7 +272,14 @@ class LocalStorage(Storage):
             raise fault("not_a_file", f"{path} is not a file.")
         return LocalReader(fd, path, offset, status)
 
-    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+    def write(
+        self,
+        path: str,
+        *,
+        partial: str,
+        resume: PartialFile | None = None,
+        properties: FileProperties | None = None,
+    ) -> Writer:
         folder = paths.parent(path)
         handle = self._folder_for(folder, path)
         try:
@@ -277,7 +288,7 @@ class LocalStorage(Storage):
             raise external_error(error, path) from error
         return LocalWriter(os.dup(handle), path, partial, fd, resume.size if resume else 0)
 
-    def mkdir(self, path: str) -> bool:
+    def mkdir(self, path: str, *, permissions: Permissions | None = None) -> bool:
         handle, created, current_path = self._folder(paths.ROOT), False, ""
         for name in paths.parts(path):
             current_path = f"{current_path}/{name}"
@@ -352,8 +363,7 @@ class LocalStorage(Storage):
         def find(name: str) -> Entry | None:
             try:
                 status = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                kind = _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER)
-                return _tuple(Entry, (name, kind, status.st_size, status.st_mtime_ns))
+                return _entry(name, status)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -385,7 +395,15 @@ class LocalStorage(Storage):
         return batch_helpers.max_helpers() + 1 if isinstance(source, LocalStorage) else 0
 
     def copy_batches(
-        self, source: Storage, batches: Sequence[Batch], *, verify: bool, times: bool, within: float, valid: float
+        self,
+        source: Storage,
+        batches: Sequence[Batch],
+        *,
+        verify: bool,
+        times: bool,
+        exact_modes: bool,
+        within: float,
+        valid: float,
     ) -> Sequence[Sequence[Result]]:
         now = time.monotonic()
         shared = {"verify": verify, "times": times, "until": now + within, "lost_at": now + valid}
@@ -486,7 +504,9 @@ class LocalStorage(Storage):
 
 
 def _entry(name: str, status: os.stat_result) -> Entry:
-    return Entry(name, _KINDS.get(status.st_mode & _FILE_TYPE_MASK, _OTHER), status.st_size, status.st_mtime_ns)
+    mode = status.st_mode
+    kind = _KINDS.get(mode & _FILE_TYPE_MASK, _OTHER)
+    return _tuple(Entry, (name, kind, status.st_size, status.st_mtime_ns, mode & _PERMISSIONS))
 
 
 def _listed(rows: Sequence[tuple[Any, ...]]) -> PrefetchedListing | None:
@@ -494,14 +514,14 @@ def _listed(rows: Sequence[tuple[Any, ...]]) -> PrefetchedListing | None:
         return None
     kinds, new = _KINDS.get, _tuple
     entries = [
-        new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified))
+        new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified, mode & _PERMISSIONS))
         for name, mode, size, modified, *_ in rows
     ]
     there: dict[str, Entry] = {}
     for name, _, _, _, *there_values in rows:
         if there_values:
             mode, size, modified = there_values
-            there[name] = new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified))
+            there[name] = new(Entry, (name, kinds(mode & _FILE_TYPE_MASK, _OTHER), size, modified, mode & _PERMISSIONS))
     return PrefetchedListing(entries, there)
 
 

@@ -9,7 +9,18 @@ from typing import Any
 
 from timers.copying import paths
 from timers.parameters import Parameter
-from timers.storages.base import Abilities, Entry, Kind, PartialFile, Reader, Storage, Writer, fault
+from timers.storages.base import (
+    Abilities,
+    Entry,
+    FileProperties,
+    Kind,
+    PartialFile,
+    Permissions,
+    Reader,
+    Storage,
+    Writer,
+    fault,
+)
 
 _fake_times = itertools.count(1_700_000_000_000_000_000, 1_000_000)
 
@@ -72,7 +83,7 @@ class MemoryWriter(Writer):
     def sync(self) -> None:
         pass
 
-    def commit(self, *, modified_ns: int | None = None) -> None:
+    def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
         existing = self._nodes.get(self.path)
         if existing is not None and existing.is_folder:
             raise fault("not_a_file", f"{self.path} is a folder.")
@@ -117,7 +128,14 @@ class MemoryStorage(Storage):
             raise fault("not_a_file", f"{path} is not a file.")
         return MemoryReader(node, paths.name_of(path), offset)
 
-    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+    def write(
+        self,
+        path: str,
+        *,
+        partial: str,
+        resume: PartialFile | None = None,
+        properties: FileProperties | None = None,
+    ) -> Writer:
         folder = paths.parent(path)
         if not self._node(folder).is_folder:
             raise fault("not_a_folder", f"{folder} is not a folder.")
@@ -133,7 +151,7 @@ class MemoryStorage(Storage):
         del node.content[resume.size :]
         return node
 
-    def mkdir(self, path: str) -> bool:
+    def mkdir(self, path: str, *, permissions: Permissions | None = None) -> bool:
         existing = self._nodes.get(path)
         if existing is not None:
             if not existing.is_folder:

@@ -57,6 +57,7 @@ def copy(context: SliceContext, rows: Sequence[FileRow]) -> None:
             batches,
             verify=context.options.verify,
             times=context.options.times,
+            exact_modes=context.options.exact_modes,
             within=min(MAX_BATCH_SECONDS, context.monitor.seconds_left()),
             valid=context.monitor.lease_seconds_left(),
         )

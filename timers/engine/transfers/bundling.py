@@ -42,7 +42,7 @@ class Bundler:
 
     def add(self, step: PlannedEntry) -> bool:
         """Add a file that can be a member of a bundle; return False for everything else."""
-        step_kind, (name, kind, size, modified_ns), level, verdict, there, _ = step
+        step_kind, (name, kind, size, _, _), level, verdict, there, _ = step
         if kind is not _FILE or (
             step_kind is not _SKIP and (size > bundles.MAX_MEMBER_BYTES or step_kind not in _ROWS)
         ):
@@ -50,19 +50,17 @@ class Bundler:
         if self._last_key != (step_kind, level, verdict):
             self._last_key = (step_kind, level, verdict)
             self._bundle = self._bundle_for(*_ROWS[step_kind], level, verdict)
-        modified_us = None if modified_ns is None else modified_ns // 1000
+        modified_us = step.entry.modified_us
         if there is None:
             member = Member(name, size, modified_us)
         else:
-            there_us = None if there.modified_ns is None else there.modified_ns // 1000
-            member = Member(name, size, modified_us, there.size, there_us)
+            member = Member(name, size, modified_us, there.size, there.modified_us)
         self._add_member(self._bundle, member)
         return True
 
     def add_deletion(self, entry: Entry) -> None:
         """Add a file of the destination that is to be deleted."""
-        modified_us = None if entry.modified_ns is None else entry.modified_ns // 1000
-        member = Member(entry.name, entry.size, None, entry.size, modified_us)
+        member = Member(entry.name, entry.size, None, entry.size, entry.modified_us)
         self._add_member(self._bundle_for("delete", "pending", None, FileVerdict.DELETE.value), member)
 
     def finish(self) -> None:

@@ -12,7 +12,16 @@ from timers.engine.transfers.copy_workers import CopyWorker, FileTally
 from timers.engine.transfers.slice_context import FileInProgress
 from timers.errors import ExternalError
 from timers.services.transfers.progress import FileRow, ResumableFile
-from timers.storages.base import Entry, PartialFile, Reader, SourceFault, Writer, partial_name, partial_prefix
+from timers.storages.base import (
+    Entry,
+    FileProperties,
+    PartialFile,
+    Reader,
+    SourceFault,
+    Writer,
+    partial_name,
+    partial_prefix,
+)
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 MAX_REREAD_BYTES = 8 * 1024 * 1024 * 1024
@@ -93,12 +102,15 @@ def _open_partial(worker: CopyWorker, row: FileRow, reader: Reader) -> Writer:
     """Open a partial file: the older one if the source is still the same, else a new one. Missing folders are made."""
     name = partial_name(worker.transfer_slice.transfer_id, row.key, worker.transfer_slice.number)
     if not row.part:
-        return _write_new(worker, row.destination_path, name)
+        return _write_new(worker, row.destination_path, name, reader.properties)
     if reader.opened.size != row.size or reader.opened.modified_at != row.modified_at:
         raise RestartRequired
     try:
         return worker.destination.write(
-            row.destination_path, partial=name, resume=PartialFile(row.part, row.bytes_done)
+            row.destination_path,
+            partial=name,
+            resume=PartialFile(row.part, row.bytes_done),
+            properties=reader.properties,
         )
     except ExternalError as error:
         if error.reason != "not_found":
@@ -106,7 +118,8 @@ def _open_partial(worker: CopyWorker, row: FileRow, reader: Reader) -> Writer:
     renamed = _find_renamed(worker, row)
     if renamed is None:
         raise RestartRequired
-    return worker.destination.write(row.destination_path, partial=name, resume=PartialFile(renamed, row.bytes_done))
+    older = PartialFile(renamed, row.bytes_done)
+    return worker.destination.write(row.destination_path, partial=name, resume=older, properties=reader.properties)
 
 
 def _find_renamed(worker: CopyWorker, row: FileRow) -> str | None:
@@ -118,14 +131,14 @@ def _find_renamed(worker: CopyWorker, row: FileRow) -> str | None:
     return None
 
 
-def _write_new(worker: CopyWorker, path: str, name: str) -> Writer:
+def _write_new(worker: CopyWorker, path: str, name: str, properties: FileProperties | None) -> Writer:
     try:
-        return worker.destination.write(path, partial=name)
+        return worker.destination.write(path, partial=name, properties=properties)
     except ExternalError as error:
         if error.reason != "not_found":
             raise
     worker.destination.mkdir(paths.parent(path))
-    return worker.destination.write(path, partial=name)
+    return worker.destination.write(path, partial=name, properties=properties)
 
 
 def _remove_partial(worker: CopyWorker, row: FileRow) -> FileRow:

@@ -13,11 +13,11 @@ from timers.engine.transfers import copy_file
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.copy_file import CopyStopped, FilledPartial
 from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, FileTally, Result, add_tally, worker_count
-from timers.engine.transfers.slice_context import SliceContext
+from timers.engine.transfers.slice_context import Options, SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import DoneFile, FileRow, ResumableFile
-from timers.storages.base import Entry, SourceFault
+from timers.storages.base import Entry, Permissions, SourceFault
 
 MAX_OPEN_FILES = 128  # some slices share a process, and a process may usually hold 1,024 files open
 MAX_BATCH_BYTES = 64 * 1024 * 1024
@@ -36,6 +36,14 @@ class Moved:
 
 def _moved(filled: FilledPartial) -> Moved:
     return Moved(filled.row, filled.source, filled.checksum, filled.verified, filled.tally)
+
+
+def _commit(filled: FilledPartial, options: Options) -> None:
+    source = filled.source
+    filled.writer.commit(
+        modified_ns=source.modified_ns if options.times else None,
+        permissions=None if source.mode is None else Permissions(source.mode, options.exact_modes),
+    )
 
 
 def copy_rows(context: SliceContext, rows: list[FileRow]) -> None:
@@ -104,7 +112,7 @@ class _RowsCopy:
         try:
             worker.destination.sync_all([filled.writer])
             worker.check_lease()
-            filled.writer.commit(modified_ns=filled.source.modified_ns if worker.options.times else None)
+            _commit(filled, worker.options)
             worker.destination.sync_folders([paths.parent(row.destination_path)])
         except BaseException:
             filled.writer.discard()
@@ -192,7 +200,7 @@ class _FilledBatch:
 
     def _move(self, filled: FilledPartial) -> bool:
         try:
-            filled.writer.commit(modified_ns=filled.source.modified_ns if self._context.options.times else None)
+            _commit(filled, self._context.options)
         except ExternalError as error:
             filled.writer.discard()
             self._failed(filled.row, error)

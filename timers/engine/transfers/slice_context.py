@@ -54,7 +54,9 @@ class Options:
     level: SyncLevel | None
     verify: bool
     times: bool
+    exact_modes: bool
     skip_source_errors: bool
+    skip_destination_errors: bool
     fail_on_quota: bool
     delete_extra: bool
     max_delete: int | None
@@ -79,7 +81,9 @@ class Options:
             level=None if level is None else SyncLevel(level),
             verify=stored.get("verify_checksum", True),
             times=stored.get("preserve_timestamp", False),
+            exact_modes=stored.get("preserve_permissions", False),
             skip_source_errors=stored.get("skip_source_errors", False),
+            skip_destination_errors=stored.get("skip_destination_errors", False),
             fail_on_quota=stored.get("fail_on_quota_errors", False),
             delete_extra=stored.get("delete_destination_extra", False),
             max_delete=stored.get("max_delete"),

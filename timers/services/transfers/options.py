@@ -23,10 +23,13 @@ _NOTIFICATIONS = {"notify_on_succeeded": True, "notify_on_failed": True, "notify
 SWITCHES = {
     "verify_checksum": True,
     "preserve_timestamp": False,
+    "preserve_permissions": False,
     "encrypt_data": False,
     "skip_source_errors": False,
+    "skip_destination_errors": False,
     "fail_on_quota_errors": False,
     "delete_destination_extra": False,
+    "delete_source": False,
     "store_base_path_info": False,
     "dry_run": False,
     **_NOTIFICATIONS,

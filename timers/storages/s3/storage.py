@@ -12,7 +12,17 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from timers.copying import paths
-from timers.storages.base import Abilities, Entry, PartialFile, Reader, Storage, Writer, fault
+from timers.storages.base import (
+    Abilities,
+    Entry,
+    FileProperties,
+    PartialFile,
+    Permissions,
+    Reader,
+    Storage,
+    Writer,
+    fault,
+)
 from timers.storages.s3 import unfinished
 from timers.storages.s3.bucket import Bucket, content_md5, file_entry, folder_entry
 from timers.storages.s3.client import Access
@@ -37,7 +47,7 @@ class S3Storage(Storage):
     label = "S3"
     heading = "A bucket"
     parameters = PARAMETERS
-    abilities = Abilities(resume=True, checksums=("md5", "sha256"), streams=8)
+    abilities = Abilities(properties=True, exact_names=True, resume=True, checksums=("md5", "sha256"), streams=8)
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -113,7 +123,14 @@ class S3Storage(Storage):
             raise fault("not_a_file", f"{path} is a folder.")
         return S3Reader(self._bucket, path, offset)
 
-    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+    def write(
+        self,
+        path: str,
+        *,
+        partial: str,
+        resume: PartialFile | None = None,
+        properties: FileProperties | None = None,
+    ) -> Writer:
         self._folder(paths.parent(path))
         writer = S3Writer(self._bucket, path, partial, check_target=self._refuse_folder)
         if resume is not None:
@@ -162,7 +179,7 @@ class S3Storage(Storage):
 
     # Folders, deleting
 
-    def mkdir(self, path: str) -> bool:
+    def mkdir(self, path: str, *, permissions: Permissions | None = None) -> bool:
         if path == paths.ROOT or FOLDER_CACHE.get(self._cache_key(path)):
             self._folder(path)
             return False

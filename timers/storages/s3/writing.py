@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import BoundedSemaphore
 
 from timers.errors import ExternalError
-from timers.storages.base import Digest, PartialFile, Reader, Writer, fault
+from timers.storages.base import Digest, PartialFile, Permissions, Reader, Writer, fault
 from timers.storages.s3 import unfinished, upload
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.upload import SentPart, Upload
@@ -140,7 +140,7 @@ class S3Writer(Writer):
                 self._send_buffer()
             self._wait_for_parts()
 
-    def commit(self, *, modified_ns: int | None = None) -> None:
+    def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
         self._check_target(self.path)
         if self._upload is None:
             self._put_object()

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Digest, Entry, Kind, PartialFile, Reader, Writer, fault
+from timers.storages.base import Digest, Entry, Kind, PartialFile, Permissions, Reader, Writer, fault
 from timers.storages.sftp.faults import errno_of, refusal_error
 from timers.storages.sftp.session import READ, SftpSession
 from timers.storages.sftp.wire import Attributes, Refused, Request
@@ -226,7 +226,7 @@ class SftpWriter(Writer):
             raise self._refusal_error(refused) from refused
         self._synced_at = self.written
 
-    def commit(self, *, modified_ns: int | None = None) -> None:
+    def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
         self.wait_until_stored(self.written)
         self._forget_syncing()
         session, target = self._session, self._folder + b"/" + encoded(paths.name_of(self.path))

@@ -21,7 +21,18 @@ from django.conf import settings
 
 from timers.copying import paths
 from timers.errors import ExternalError
-from timers.storages.base import Abilities, Entry, Kind, PartialFile, Reader, Storage, Writer, fault
+from timers.storages.base import (
+    Abilities,
+    Entry,
+    FileProperties,
+    Kind,
+    PartialFile,
+    Permissions,
+    Reader,
+    Storage,
+    Writer,
+    fault,
+)
 from timers.storages.sftp.faults import refusal_error
 from timers.storages.sftp.files import SftpReader, SftpWriter, encoded, is_folder, to_entry
 from timers.storages.sftp.login import Account, log_in
@@ -100,7 +111,14 @@ class SftpStorage(Storage):
             handle = self._session.open(self._server_path(path), READ)
             return SftpReader(self._session, handle, path=path, opened=entry, offset=offset)
 
-    def write(self, path: str, *, partial: str, resume: PartialFile | None = None) -> Writer:
+    def write(
+        self,
+        path: str,
+        *,
+        partial: str,
+        resume: PartialFile | None = None,
+        properties: FileProperties | None = None,
+    ) -> Writer:
         name = paths.join(paths.parent(path), partial)
         with self._refusals(path):
             folder, server_path = self._folder(paths.parent(path)), self._server_path(name)
@@ -129,7 +147,7 @@ class SftpStorage(Storage):
 
     # Names
 
-    def mkdir(self, path: str) -> bool:
+    def mkdir(self, path: str, *, permissions: Permissions | None = None) -> bool:
         if path == paths.ROOT:
             self.stat(path)
             return False
