@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from timers.copying.filters import Filter, parse_rules
+from timers.copying.filters import Filter, Selection, parse_rules
 from timers.copying.plan import (
     TIME_TOLERANCE_NS,
+    CopyRules,
     Entry,
     Kind,
     PlannedEntry,
@@ -22,6 +23,7 @@ from timers.copying.plan import (
 )
 
 T = 1_700_000_000_000_000_000
+NOW_NS = T + 10**18
 
 
 def file(name: str = "f", size: int = 10, modified_ns: int | None = T) -> Entry:
@@ -55,20 +57,34 @@ LINK = Entry("f", Kind.SYMLINK)
         (OTHER_SIZE, SyncLevel.CHECKSUM, StepKind.COPY, "size"),
         (LINK, SyncLevel.EXISTS, StepKind.COPY, None),
         (folder("f"), None, StepKind.CLASH, None),
-        (file(modified_ns=None), SyncLevel.MTIME, StepKind.CLASH, None),
+        (file(modified_ns=None), SyncLevel.MTIME, StepKind.COMPARE, "checksum"),
     ],
 )
 def test_a_file_is_judged_by_the_level_that_was_asked_for(
     there: Entry | None, level: SyncLevel | None, kind: StepKind, used: str | None
 ) -> None:
-    step = file_step(file(), there, level)
+    step = file_step(file(), there, CopyRules(level, now_ns=NOW_NS))
 
     assert (step.kind, step.level) == (kind, used)
 
 
 def test_the_tolerance_is_two_seconds_and_not_more() -> None:
-    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS), SyncLevel.MTIME).kind is StepKind.SKIP
-    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS - 1), SyncLevel.MTIME).kind is StepKind.COPY
+    by_time = CopyRules(SyncLevel.MTIME, now_ns=NOW_NS)
+
+    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS), by_time).kind is StepKind.SKIP
+    assert file_step(file(), file(modified_ns=T - TIME_TOLERANCE_NS - 1), by_time).kind is StepKind.COPY
+
+
+def test_a_source_from_the_future_is_compared_by_content() -> None:
+    by_time = CopyRules(SyncLevel.MTIME, now_ns=T - 10**9)
+
+    assert file_step(file(), OLDER, by_time).kind is StepKind.COMPARE
+    assert file_step(file(), SAME, by_time).kind is StepKind.SKIP
+
+
+def test_what_will_be_removed_from_the_source_counts_as_the_same_by_its_content_only() -> None:
+    for level in (SyncLevel.SIZE, SyncLevel.MTIME):
+        assert file_step(file(), SAME, CopyRules(level, now_ns=NOW_NS, proves_same=True)).kind is StepKind.COMPARE
 
 
 def test_a_folder_is_made_where_it_is_missing_and_never_replaces_a_file() -> None:
@@ -78,21 +94,32 @@ def test_a_folder_is_made_where_it_is_missing_and_never_replaces_a_file() -> Non
 
 
 def test_links_and_devices_are_left_alone() -> None:
-    listing = [Entry("l", Kind.SYMLINK), Entry("p", Kind.OTHER), file("f")]
+    listing = [Entry("l", Kind.SYMLINK), Entry("p", Kind.OTHER), Entry("u", Kind.UNKNOWN), file("f")]
 
-    steps = list(folder_steps(listing, there=None, rules=None, level=None))
+    steps = list(folder_steps(listing, there=None, rules=CopyRules()))
 
-    assert [step.kind for step in steps] == [StepKind.IGNORE, StepKind.IGNORE, StepKind.COPY]
+    assert [step.kind for step in steps] == [StepKind.IGNORE, StepKind.LEAVE, StepKind.UNKNOWN, StepKind.COPY]
 
 
-def test_an_excluded_folder_is_not_even_looked_at() -> None:
-    rules = Filter(parse_rules([{"method": "exclude", "name": "tmp"}]))
+def test_a_folder_is_asked_for_with_a_slash_where_a_file_can_have_its_name() -> None:
     asked = []
 
     def there(name: str) -> None:
         asked.append(name)
 
-    steps = list(folder_steps([folder("tmp"), folder("data")], there=there, rules=rules, level=None))
+    list(folder_steps([folder("x"), file("x")], there=there, rules=CopyRules(both_kinds=True)))
+
+    assert asked == ["x/", "x"]
+
+
+def test_an_excluded_folder_is_not_even_looked_at() -> None:
+    rules = CopyRules(selection=Selection(Filter(parse_rules([{"method": "exclude", "name": "tmp"}]))))
+    asked = []
+
+    def there(name: str) -> None:
+        asked.append(name)
+
+    steps = list(folder_steps([folder("tmp"), folder("data")], there=there, rules=rules))
 
     assert [step.kind for step in steps] == [StepKind.IGNORE, StepKind.MKDIR]
     assert asked == ["data"]
@@ -105,16 +132,16 @@ def test_planning_streams() -> None:
             number += 1
             yield file(str(number))
 
-    steps = folder_steps(endless(), there=None, rules=None, level=None)
+    steps = folder_steps(endless(), there=None, rules=CopyRules())
 
     assert next(steps) == PlannedEntry(StepKind.COPY, file("1"), verdict="add")
 
 
 def test_only_what_the_source_lacks_is_extra_and_what_rules_leave_out_is_not() -> None:
-    rules = Filter(parse_rules([{"method": "exclude", "name": "*.log"}]))
+    selection = Selection(Filter(parse_rules([{"method": "exclude", "name": "*.log"}])))
     source = {"a": file("a")}
 
-    found = list(extras([file("a"), file("b"), file("c.log"), folder("d")], in_source=source.get, rules=rules))
+    found = list(extras([file("a"), file("b"), file("c.log"), folder("d")], in_source=source.get, selection=selection))
 
     assert [entry.name for entry in found] == ["b", "d"]
 
@@ -130,3 +157,5 @@ def test_deletions_are_bounded_by_number_or_by_share() -> None:
 def test_an_entry_tells_its_instant_to_the_microsecond() -> None:
     assert file(modified_ns=T + 123_456_789).modified_at == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC)
     assert file(modified_ns=None).modified_at is None
+    assert file(modified_ns=900_000_000_000 * 10**9).modified_at == datetime.max.replace(tzinfo=UTC)
+    assert file(modified_ns=-(10**30)).modified_at == datetime.min.replace(tzinfo=UTC)

@@ -82,6 +82,11 @@ def fold(name: str) -> str:
     return _normal_form("NFKC", _normal_form("NFKC", name).casefold()).rstrip(". ")
 
 
+def fold_path(path: str) -> str:
+    """Return what all spellings of a path share."""
+    return "/".join(map(fold, parts(path)))
+
+
 def is_carriable(name: str) -> bool:
     """Return whether an entry of that name can be copied under it: a single name that is valid Unicode text."""
     return is_name(name) and is_storable(name)

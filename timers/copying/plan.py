@@ -83,7 +83,11 @@ _WORDS = {level: level.name.lower() for level in SyncLevel}
 
 
 class StepKind(StrEnum):
-    """Kind of a step. COMPARE is decided by reading both files; the last three change nothing."""
+    """Kind of a step. COMPARE is decided by reading both files; the last five change nothing.
+
+    IGNORE leaves out what the user's options leave out, LEAVE what cannot be copied at all, such as a pipe; UNKNOWN
+    is an entry whose kind nobody knows.
+    """
 
     COPY = "copy"
     LINK = "link"
@@ -93,6 +97,8 @@ class StepKind(StrEnum):
     COMPARE = "compare"
     SKIP = "skip"
     IGNORE = "ignore"
+    LEAVE = "leave"
+    UNKNOWN = "unknown"
     CLASH = "clash"
 
 
@@ -119,17 +125,36 @@ class Links(StrEnum):
     COPY = "copy"
 
 
-class NameFilter(Protocol):
-    """Protocol of a filter."""
+class EntryFilter(Protocol):
+    """Protocol of a filter. `path` leads from the item's root to the entry: "logs/a.txt"."""
 
-    def includes(self, name: str, kind: str) -> bool: ...
+    def includes(self, entry: Entry, path: str) -> bool:
+        """Return whether an entry of the source is copied."""
+
+    def covers(self, entry: Entry, path: str) -> bool:
+        """Return whether an entry of the destination belongs to what is mirrored."""
+
+
+class CopyRules(NamedTuple):
+    """The options that decide about an entry."""
+
+    level: SyncLevel | None = None
+    links: Links = Links.IGNORE
+    selection: EntryFilter | None = None
+    now_ns: int = 0
+    """The present instant: a source whose time lies after it cannot be compared by time."""
+    proves_same: bool = False
+    """True when files count as the same only after their content was compared, because the source will be removed."""
+    both_kinds: bool = False
+    """True when the destination can hold a file and a folder of one name."""
 
 
 # members of enums, as names of the module: they are needed for every file
-_COPY, _IGNORE, _SKIP = StepKind.COPY, StepKind.IGNORE, StepKind.SKIP
+_COPY, _IGNORE, _SKIP, _CLASH = StepKind.COPY, StepKind.IGNORE, StepKind.SKIP, StepKind.CLASH
 _MTIME, _EXISTS, _BY_TIME = SyncLevel.MTIME, SyncLevel.EXISTS, SyncLevel.MTIME.word
 _ADD, _CHANGE, _SAME = FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
+_OF_ODD_KINDS = {Kind.OTHER: StepKind.LEAVE, Kind.UNKNOWN: StepKind.UNKNOWN}
 _OF_LINKS = {Links.IGNORE: StepKind.IGNORE, Links.KEEP: StepKind.LINK, Links.COPY: StepKind.FOLLOW}
 
 
@@ -137,39 +162,45 @@ def folder_steps(
     listing: Iterable[Entry],
     *,
     there: Lookup | None,
-    rules: NameFilter | None,
-    level: SyncLevel | None,
-    links: Links = Links.IGNORE,
+    rules: CopyRules,
+    below: str = "",
 ) -> Iterator[PlannedEntry]:
-    """Yield one step for each entry of a source folder; `there` is None when the destination folder does not exist."""
+    """Yield one step for each entry of a source folder; `there` is None when the destination folder does not exist.
+
+    `below` leads from the item's root to the folder: "" or "logs/".
+    """
+    selection = rules.selection
     for entry in listing:
-        if rules is not None and not rules.includes(entry.name, entry.kind):
+        kind = entry.kind
+        if selection is not None and not selection.includes(entry, below + entry.name):
             yield PlannedEntry(_IGNORE, entry)
-        elif entry.kind is _FILE:
+        elif kind is _FILE:
             yield (
-                PlannedEntry(_COPY, entry, None, _ADD) if there is None else file_step(entry, there(entry.name), level)
+                PlannedEntry(_COPY, entry, None, _ADD) if there is None else file_step(entry, there(entry.name), rules)
             )
-        elif entry.kind is _DIR:
-            yield folder_step(entry, there(entry.name) if there else None)
-        elif entry.kind is Kind.SYMLINK and links is not Links.IGNORE:
-            yield link_step(entry, there(entry.name) if there else None, links)
+        elif kind is _DIR:
+            name = f"{entry.name}/" if rules.both_kinds else entry.name
+            yield folder_step(entry, there(name) if there else None)
+        elif kind is Kind.SYMLINK:
+            yield link_step(entry, there(entry.name) if there else None, rules.links)
         else:
-            yield PlannedEntry(_IGNORE, entry)
+            yield PlannedEntry(_OF_ODD_KINDS[kind], entry)
 
 
-def file_step(entry: Entry, there: Entry | None, level: SyncLevel | None) -> PlannedEntry:
+def file_step(entry: Entry, there: Entry | None, rules: CopyRules) -> PlannedEntry:
     """Return the step for a source file, given the existing entry at its destination."""
+    level = rules.level
     if there is None:
         return PlannedEntry(_COPY, entry, None, _ADD)
     if there.kind is _DIR:
-        return PlannedEntry(StepKind.CLASH, entry, explanation="a folder exists where the file should go")
+        return PlannedEntry(_CLASH, entry, there=there, explanation="a folder exists where the file should go")
     if there.kind is not _FILE or level is None:
         return PlannedEntry(_COPY, entry, None, _CHANGE, there)
     if level is _EXISTS:
         return PlannedEntry(_SKIP, entry, level.word, _SAME, there)
     if entry.size != there.size:
         return PlannedEntry(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
-    return _same_size(entry, there, level)
+    return _same_size(entry, there, rules)
 
 
 def folder_step(entry: Entry, there: Entry | None) -> PlannedEntry:
@@ -178,43 +209,56 @@ def folder_step(entry: Entry, there: Entry | None) -> PlannedEntry:
         return PlannedEntry(StepKind.MKDIR, entry, None, _ADD)
     if there.kind is _DIR:
         return PlannedEntry(StepKind.SKIP, entry, SyncLevel.EXISTS.word, _SAME, there)
-    return PlannedEntry(
-        StepKind.CLASH, entry, explanation="an entry that is not a folder exists where the folder should go"
-    )
+    what = "a symbolic link" if there.kind is Kind.SYMLINK else "an entry that is not a folder"
+    return PlannedEntry(_CLASH, entry, there=there, explanation=f"{what} exists where the folder should go")
 
 
 def link_step(entry: Entry, there: Entry | None, links: Links) -> PlannedEntry:
     """Return the step for a symbolic link of the source: make it again, or FOLLOW it to its target."""
     if links is Links.KEEP and there is not None and there.kind is _DIR:
-        return PlannedEntry(StepKind.CLASH, entry, explanation="a folder exists where the link should go")
+        return PlannedEntry(_CLASH, entry, there=there, explanation="a folder exists where the link should go")
     return PlannedEntry(_OF_LINKS[links], entry, None, _ADD if there is None else _CHANGE, there)
 
 
-def extras(listing: Iterable[Entry], *, in_source: Lookup, rules: NameFilter | None) -> Iterator[Entry]:
-    """Yield the entries of a destination folder that the source does not have.
+def extras(
+    listing: Iterable[Entry],
+    *,
+    in_source: Lookup,
+    selection: EntryFilter | None = None,
+    below: str = "",
+    both_kinds: bool = False,
+) -> Iterator[Entry]:
+    """Yield the entries of a destination folder that the source does not have under their very names.
 
-    Entries excluded by the rules are not yielded.
+    Entries that the selection does not cover are not yielded.
     """
     for entry in listing:
-        if (rules is None or rules.includes(entry.name, entry.kind)) and in_source(entry.name) is None:
+        name = f"{entry.name}/" if both_kinds and entry.kind is _DIR else entry.name
+        if (selection is None or selection.covers(entry, below + entry.name)) and in_source(name) is None:
             yield entry
 
 
-def _same_size(entry: Entry, there: Entry, level: SyncLevel) -> PlannedEntry:
-    if level is _MTIME:
-        return _by_time(entry, there)
-    if level is SyncLevel.SIZE:
-        return PlannedEntry(StepKind.SKIP, entry, level.word, _SAME, there)
-    return PlannedEntry(StepKind.COMPARE, entry, level.word, None, there)
+def _same_size(entry: Entry, there: Entry, rules: CopyRules) -> PlannedEntry:
+    if rules.level is SyncLevel.CHECKSUM or rules.proves_same:
+        return _compare(entry, there)
+    if rules.level is _MTIME:
+        return _by_time(entry, there, rules.now_ns)
+    return PlannedEntry(_SKIP, entry, SyncLevel.SIZE.word, _SAME, there)
 
 
-def _by_time(entry: Entry, there: Entry) -> PlannedEntry:
+def _by_time(entry: Entry, there: Entry, now_ns: int) -> PlannedEntry:
+    """Compare by time; by content where a time is missing, or lies in the future: a copy is always older than that."""
     if entry.modified_ns is None or there.modified_ns is None:
-        explanation = "one of the two stores keeps no modification times, so they cannot be compared"
-        return PlannedEntry(StepKind.CLASH, entry, explanation=explanation)
-    if there.modified_ns + TIME_TOLERANCE_NS < entry.modified_ns:
-        return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
-    return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
+        return _compare(entry, there)
+    if there.modified_ns + TIME_TOLERANCE_NS >= entry.modified_ns:
+        return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
+    if entry.modified_ns > now_ns:
+        return _compare(entry, there)
+    return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
+
+
+def _compare(entry: Entry, there: Entry) -> PlannedEntry:
+    return PlannedEntry(StepKind.COMPARE, entry, SyncLevel.CHECKSUM.word, None, there)
 
 
 def may_delete(deletions: int, *, total: int, limit: int | None) -> bool:

@@ -40,6 +40,8 @@ class NewFile(NamedTuple):
     error_message: str | None = None
     failure_reason: str | None = None
     waits_for: str | None = None
+    tolerated: bool = False
+    mode: int | None = None
 
 
 class DoneFile(NamedTuple):
@@ -70,7 +72,7 @@ _TABLE = "timers_transferfile"
 _COLUMNS = (
     "transfer_id, item, parent, step, source_path, destination_path, size, modified_at, state, unlisted, level, "
     "verdict, there_size, there_modified_at, count, members, verified, checksum, part, bytes_done, faults, retry_at, "
-    "finished_at, error_message, failure_reason, waits_for"
+    "finished_at, error_message, failure_reason, waits_for, tolerated, mode"
 )
 
 

@@ -175,7 +175,8 @@ class TransferFile(models.Model):
 
     `step` is copy, link, mkdir, chmod, delete or remove (of a source that was moved), or compare until both files were
     read; `state` is pending, done, skipped or failed, or deferred until what it `waits_for` is settled: another source
-    whose name may be the same at the destination (its destination path), or "delete" of what stands in its place;
+    whose name may be the same at the destination (its destination path), or "delete" of what stands in its place.
+    A failed row is `tolerated` when the options make its fault a warning; `mode` are a folder's permission bits.
     `verdict` is what it means for the destination (copying.plan.FileVerdict); `level` the comparison really used,
     `verified` how a copy was checked; `there_*` what stood at the destination. A folder whose content is not known yet
     is `unlisted`; `parent` is the row of the folder that a row was found in. `part` is the temporary file that holds
@@ -193,6 +194,8 @@ class TransferFile(models.Model):
     modified_at = InstantField(null=True)
     state = models.CharField(max_length=10, default="pending")
     waits_for = models.TextField(null=True)
+    tolerated = models.BooleanField(default=False)
+    mode = models.PositiveSmallIntegerField(null=True)
     unlisted = models.BooleanField(default=False)
     count = models.PositiveIntegerField(default=1)
     members = models.TextField(null=True)

@@ -65,6 +65,7 @@ REASONS: dict[str, bool] = {
     "quota": True,
     "storage_error": True,
     "connection_error": True,
+    "unavailable": True,
     "login_failed": False,
     "host_key_refused": False,
     "target_refused": False,
@@ -443,6 +444,13 @@ class Storage(ABC):
     def rename(self, source: str, target: str) -> None:
         """Move an entry; only with the capability `rename`. Raises `already_exists`."""
         raise fault("unsupported", f"This storage cannot rename {source}.")
+
+    def set_aside(self, source: str, target: str) -> None:
+        """Give an entry a second place, `target`; afterwards it may still be at `source`, or not.
+
+        Only with the capability `rename`. Raises `not_found`, and `already_exists` when there is something at `target`.
+        """
+        self.rename(source, target)
 
     def read_link(self, path: str) -> str:
         """Return the text of a symbolic link, as it was written; only with the capability `links`."""

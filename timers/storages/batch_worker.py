@@ -22,6 +22,8 @@ from typing import Any
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+SAFE_TIMES_NS = (1 << 31) * 1_000_000_000
+"""Times from 1970 on below this one can be held by every disk."""
 MAX_FILE_BYTES = 1024 * 1024
 """Larger files are left to the code that can stop in the middle of a file."""
 
@@ -98,14 +100,16 @@ def _stat_numbers(folder: int, name: str) -> tuple[int, ...]:
 class BatchCopy:
     """Copy of a batch: files are written to partial files, synced together, and moved into place.
 
-    The job also has the `tail` of the names of the partial files, the switches `verify` and `times` (keep modification
-    times), and `lost_at`, after which no file may be moved into place.
+    The job also has the `tail` of the names of the partial files, the switches `verify`, `times` (keep modification
+    times) and `exact_modes` (keep modes; else a new file gets that of its source cut by the umask, and a replaced one
+    keeps its own), and `lost_at`, after which no file may be moved into place.
     """
 
     def __init__(self, source: int, target: int, job: dict[str, Any]) -> None:
         self.source, self.target = source, target
         self.names, self.until, self.lost_at = job["files"], job["until"], job["lost_at"]
         self.head, self.tail, self.verify, self.times = job["head"], job["tail"], job["verify"], job["times"]
+        self.exact_modes = job["exact_modes"]
         self.results: list[tuple[Any, ...]] = []
 
     def run(self) -> list[tuple[Any, ...]]:
@@ -153,11 +157,26 @@ class BatchCopy:
             os.close(source_fd)
         if len(data) != size or after.st_mtime_ns != before.st_mtime_ns or after.st_size != size:
             return (SINGLE,)
-        return self._write(data, before.st_mtime_ns, number)
+        return self._write(data, before, number)
 
-    def _write(self, data: bytes, mtime: int, number: int) -> tuple[Any, ...]:
+    def _mode_to_set(self, name: str, mode: int) -> int | None:
+        """Return the mode that a file gets once it is written; None for that of its source, with which it is made."""
+        if self.exact_modes:
+            return mode
         try:
-            target_fd = os.open(self._partial_name(number), NEW, 0o666, dir_fd=self.target)
+            status = os.stat(name, dir_fd=self.target, follow_symlinks=False)
+        except OSError:
+            return None
+        return status.st_mode & 0o777 if stat.S_ISREG(status.st_mode) else None
+
+    def _write(self, data: bytes, source: os.stat_result, number: int) -> tuple[Any, ...]:
+        mtime, source_mode = source.st_mtime_ns, source.st_mode & 0o777
+        mode = self._mode_to_set(self.names[number], source_mode)
+        if self.times and not 0 <= mtime < SAFE_TIMES_NS:
+            return (SINGLE,)  # there it is looked whether such a time was kept
+        try:
+            first_mode = source_mode if mode is None else 0o600
+            target_fd = os.open(self._partial_name(number), NEW, first_mode, dir_fd=self.target)
         except OSError as error:
             return (FAULT, False, error.errno or 0)
         try:
@@ -170,12 +189,21 @@ class BatchCopy:
                 return (SINGLE,)
             if self.times:
                 os.utime(target_fd, ns=(mtime, mtime))
+            if mode is not None:
+                self._set_mode(target_fd, mode)
         except OSError as error:
             self.remove(number)
             return (FAULT, False, error.errno or 0)
         finally:
             os.close(target_fd)
         return (COPIED, size, mtime, _digest(data) if self.verify else None)
+
+    def _set_mode(self, fd: int, mode: int) -> None:
+        try:
+            os.fchmod(fd, mode)
+        except OSError:
+            if self.exact_modes:
+                raise
 
     def _sync_partials(self, copied: list[int]) -> bool:
         try:

@@ -23,7 +23,7 @@ from django.conf import settings
 from timers.copying import paths
 from timers.errors import ExternalError, Forbidden, Invalid
 from timers.parameters import Parameter
-from timers.storages import batch_helpers, batch_worker, copy_syscalls
+from timers.storages import batch_helpers, batch_worker, copy_syscalls, local_attributes
 from timers.storages.base import (
     Abilities,
     Batch,
@@ -43,7 +43,7 @@ from timers.storages.base import (
     Writer,
     fault,
 )
-from timers.storages.os_errors import external_error
+from timers.storages.os_errors import external_error, name_error
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -164,14 +164,25 @@ class LocalWriter(Writer):
             raise external_error(error, self.path) from error
 
     def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
+        name = paths.name_of(self.path)
+        mode, exact = self._mode(name, permissions), _is_exact(permissions)
+        self.not_kept = local_attributes.set_attributes(self.fd, modified_ns=modified_ns, mode=mode, exact=exact)
         try:
-            if modified_ns is not None:
-                os.utime(self.fd, ns=(modified_ns, modified_ns))
-            os.rename(self._partial, paths.name_of(self.path), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.rename(self._partial, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         except OSError as error:
-            raise external_error(error, self.path) from error
+            raise name_error(error, self.path) from error
         self._partial = ""
         self._close_handles()
+
+    def _mode(self, name: str, permissions: Permissions | None) -> int:
+        """Return the mode that the file gets in place of the one that keeps others out while it is written."""
+        if permissions is not None and permissions.exact:
+            return permissions.mode & _PERMISSIONS
+        with suppress(OSError):
+            status = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            if modes.S_ISREG(status.st_mode):
+                return status.st_mode & _PERMISSIONS
+        return (0o666 if permissions is None else permissions.mode & _PERMISSIONS) & ~local_attributes.umask()
 
     def keep(self) -> PartialFile:
         self.sync()
@@ -204,7 +215,7 @@ class LocalStorage(Storage):
     heading = "A folder of this machine"
     parameters = (Parameter(name="root", label="Folder on this machine", required=True, max_length=1024),)
     for_administrators = True
-    abilities = Abilities(rename=True, times=True, resume=True, quick_stat=True, links=True)
+    abilities = Abilities(rename=True, times=True, permissions=True, resume=True, quick_stat=True, links=True)
 
     @classmethod
     def clean(cls, parameters: Mapping[str, Any], *, owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -283,7 +294,7 @@ class LocalStorage(Storage):
         folder = paths.parent(path)
         handle = self._folder_for(folder, path)
         try:
-            fd = _open_older(handle, partial, resume) if resume else os.open(partial, _NEW, 0o666, dir_fd=handle)
+            fd = _open_older(handle, partial, resume) if resume else os.open(partial, _NEW, 0o600, dir_fd=handle)
         except OSError as error:
             raise external_error(error, path) from error
         return LocalWriter(os.dup(handle), path, partial, fd, resume.size if resume else 0)
@@ -292,13 +303,14 @@ class LocalStorage(Storage):
         handle, created, current_path = self._folder(paths.ROOT), False, ""
         for name in paths.parts(path):
             current_path = f"{current_path}/{name}"
+            mode = _folder_mode(permissions) if len(current_path) == len(path) else 0o777
             try:
-                os.mkdir(name, dir_fd=handle)
+                os.mkdir(name, mode, dir_fd=handle)
                 created = True
             except FileExistsError:
                 created = False
             except OSError as error:
-                raise external_error(error, current_path) from error
+                raise name_error(error, current_path) from error
             handle = self._folder(current_path)
         return created
 
@@ -314,6 +326,34 @@ class LocalStorage(Storage):
                 os.unlink(name, dir_fd=folder)
         except OSError as error:
             raise external_error(error, path) from error
+
+    def set_attributes(
+        self, path: str, *, modified_ns: int | None = None, permissions: Permissions | None = None
+    ) -> Sequence[str]:
+        try:
+            fd = os.open(paths.name_of(path) or ".", _READ, dir_fd=self._folder_for(paths.parent(path), path))
+        except OSError as error:
+            raise external_error(error, path) from error
+        mode, exact = None if permissions is None else permissions.mode & _PERMISSIONS, _is_exact(permissions)
+        if mode is not None and not exact:
+            mode &= ~local_attributes.umask()
+        try:
+            return local_attributes.set_attributes(fd, modified_ns=modified_ns, mode=mode, exact=exact)
+        finally:
+            os.close(fd)
+
+    def set_aside(self, source: str, target: str) -> None:
+        source_folder = self._folder_for(paths.parent(source), source)
+        target_folder = self._folder_for(paths.parent(target), target)
+        name, target_name = paths.name_of(source), paths.name_of(target)
+        try:
+            os.link(name, target_name, src_dir_fd=source_folder, dst_dir_fd=target_folder, follow_symlinks=False)
+        except FileExistsError as error:
+            raise external_error(error, target) from error
+        except FileNotFoundError as error:
+            raise external_error(error, source) from error
+        except OSError:  # this disk has no hard links, or not of this entry
+            self.rename(source, target)
 
     def rename(self, source: str, target: str) -> None:
         source_folder = self._folder_for(paths.parent(source), source)
@@ -351,7 +391,7 @@ class LocalStorage(Storage):
         except IsADirectoryError as error:
             raise fault("already_exists", f"{path} is a folder.") from error
         except OSError as error:
-            raise external_error(error, path) from error
+            raise name_error(error, path) from error
 
     def address(self) -> tuple[str, ...]:
         return ("local", *self._root.parts)
@@ -406,7 +446,8 @@ class LocalStorage(Storage):
         valid: float,
     ) -> Sequence[Sequence[Result]]:
         now = time.monotonic()
-        shared = {"verify": verify, "times": times, "until": now + within, "lost_at": now + valid}
+        ends = {"until": now + within, "lost_at": now + valid}
+        shared = {"verify": verify, "times": times, "exact_modes": exact_modes, **ends}
         jobs = [{"files": list(batch.names), "head": batch.head, "tail": batch.tail, **shared} for batch in batches]
         return self._run_batches(source, batches, jobs)
 
@@ -537,7 +578,16 @@ def _result(batch: Batch, name: str, answer: tuple[Any, ...]) -> Result:
     error = OSError(answer[2], os.strerror(answer[2]))
     if answer[1]:
         return SourceFault(external_error(error, paths.join(batch.source, name)))
-    return external_error(error, paths.join(batch.destination, name))
+    return name_error(error, paths.join(batch.destination, name))
+
+
+def _is_exact(permissions: Permissions | None) -> bool:
+    return permissions is not None and permissions.exact
+
+
+def _folder_mode(permissions: Permissions | None) -> int:
+    """Return the mode of a new folder, into which we have to write whatever its source's mode is."""
+    return 0o777 if permissions is None else permissions.mode & _PERMISSIONS | 0o700
 
 
 def _refuse_link(name: str, folder: int, path: str) -> None:

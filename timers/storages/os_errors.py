@@ -24,8 +24,21 @@ REASONS_BY_ERRNO: dict[int, tuple[str, str]] = {
     errno.EILSEQ: ("bad_name", "This disk does not accept the name: {path}."),
     errno.ENOSPC: ("no_space", "The disk is full: {path} could not be written."),
     errno.EDQUOT: ("quota", "The quota is used up: {path} could not be written."),
+    errno.EOPNOTSUPP: ("unsupported", "This disk cannot do that: {path}."),
     errno.EFBIG: ("quota", "The file is larger than allowed here: {path}."),
 }
+
+
+_REFUSED_CHARACTERS = frozenset('<>:"|?*\\')
+
+
+def name_error(error: OSError, path: str) -> ExternalError:
+    """Return the ExternalError for an operation that gives an entry its name, which the disk may refuse."""
+    name = path.rpartition("/")[2]
+    is_odd = bool(_REFUSED_CHARACTERS & set(name)) or name.endswith((".", " ")) or min(name, default=" ") < " "
+    if error.errno == errno.EINVAL or (error.errno in {errno.EPERM, errno.EACCES} and is_odd):
+        return fault("bad_name", f"The destination does not accept the name: {path}.")
+    return external_error(error, path)
 
 
 def external_error(error: OSError, path: str) -> ExternalError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from timers.copying.bundles import MAX_BUNDLE_BYTES, Member
+from timers.copying.plan import FileVerdict, StepKind
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
@@ -27,13 +28,18 @@ def process_bundles(
     concurrency = _concurrency(context)
     if not concurrency:
         return rows
-    bundles = [row for row in rows if row.members is not None]
+    bundles = [row for row in rows if row.members is not None and not _keeps_replaced(context, row)]
     for start in range(0, len(bundles), concurrency):
         context.checkpoint()
         process(context, bundles[start : start + concurrency])
         if context.monitor.is_spent():
             return []
-    return [row for row in rows if row.members is None]
+    return [row for row in rows if row.members is None or _keeps_replaced(context, row)]
+
+
+def _keeps_replaced(context: SliceContext, row: FileRow) -> bool:
+    """Return whether what the members of a bundle replace has to be kept, one by one."""
+    return context.options.keep_replaced is not None and row.verdict != FileVerdict.ADD and row.step == StepKind.COPY
 
 
 def _concurrency(context: SliceContext) -> int:

@@ -6,13 +6,14 @@ Small files are copied together where the stores can.
 from __future__ import annotations
 
 from timers.copying import paths
-from timers.engine.transfers import batch_copy, copy_files
+from timers.copying.plan import FileVerdict
+from timers.engine.transfers import batch_copy, copy_files, kept
 from timers.engine.transfers.partial_files import sweep
 from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow
-from timers.storages.base import SourceFault
+from timers.storages.base import Permissions, SourceFault
 
 
 def copy(context: SliceContext) -> bool:
@@ -39,7 +40,7 @@ def _make_folders(context: SliceContext) -> bool:
         for row in rows:
             context.monitor.check()
             try:
-                context.destination.mkdir(row.destination_path)
+                _make_folder(context, row)
                 context.changes.made.append(row.id)
             except ExternalError as error:
                 context.row_failed(row, error)
@@ -47,6 +48,11 @@ def _make_folders(context: SliceContext) -> bool:
         if context.monitor.is_spent():
             return False
     return True
+
+
+def _make_folder(context: SliceContext, row: FileRow) -> None:
+    permissions = None if row.mode is None else Permissions(row.mode, context.options.exact_modes)
+    context.destination.mkdir(row.destination_path, permissions=permissions)
 
 
 def _make_links(context: SliceContext) -> bool:
@@ -68,6 +74,8 @@ def _make_link(context: SliceContext, row: FileRow) -> None:
         return
     try:
         context.destination.mkdir(paths.parent(row.destination_path))
+        if row.verdict == FileVerdict.CHANGE:
+            kept.keep(context, context.destination, row)
         context.destination.make_link(row.destination_path, text)
         context.changes.made.append(row.id)
     except ExternalError as error:

@@ -19,6 +19,7 @@ from timers.storages.base import (
     Reader,
     SourceFault,
     Writer,
+    fault,
     partial_name,
     partial_prefix,
 )
@@ -38,6 +39,8 @@ class FilledPartial:
     checksum: str | None
     verified: bool
     tally: FileTally
+    changed: bool
+    """True when the source kept changing: the file holds what it had when it was opened, or some of what came later."""
 
 
 @dataclass
@@ -47,7 +50,12 @@ class CopyStopped:
     row: FileRow
     partial: PartialFile
     source: Entry
+    size: int
     fault: ExternalError | SourceFault | None = None
+
+
+MAX_CHANGES = 2
+"""Number of copies of a changing source that are thrown away before it is copied as of its size at opening."""
 
 
 class SourceChanged(Exception):
@@ -63,29 +71,45 @@ def copy_to_partial(
 ) -> FilledPartial | CopyStopped:
     """Copy a file into a partial file, once more if the source changes meanwhile.
 
-    `expected` is the required (digest, algorithm).
+    A source that keeps changing, such as a log, is copied as of its size at opening after MAX_CHANGES tries. `expected`
+    is the required (digest, algorithm).
 
     Raises SourceFault for faults of the source, ExternalError for those of the destination.
     """
     changes_seen = 0
     while True:
         try:
-            return _copy_once(worker, row, expected)
+            return _copy_once(worker, row, expected, accepts_growth=max(changes_seen, row.faults) >= MAX_CHANGES)
         except RestartRequired:
             row = _remove_partial(worker, row)
         except SourceChanged:
             row, changes_seen = _remove_partial(worker, row), changes_seen + 1
-            if changes_seen == 2:
-                message = f"{row.source_path} changed while it was copied, twice."
-                raise SourceFault(ExternalError(message, retryable=True, reason="source_changed")) from None
+            if changes_seen > MAX_CHANGES:
+                raise _changed(row) from None
 
 
-def _copy_once(worker: CopyWorker, row: FileRow, expected: tuple[str, str] | None) -> FilledPartial | CopyStopped:
+def _changed(row: FileRow) -> SourceFault:
+    return SourceFault(fault("source_changed", f"{row.source_path} changed while it was copied."))
+
+
+def _copy_once(
+    worker: CopyWorker, row: FileRow, expected: tuple[str, str] | None, *, accepts_growth: bool
+) -> FilledPartial | CopyStopped:
     with _open(worker, row) as reader:
+        if row.part:
+            row = _check_resumable(worker, row, reader.opened, accepts_growth=accepts_growth)
         writer = _open_partial(worker, row, reader)
         try:
             digest = _verify_prefix(worker, row, writer) if row.part else None
-            return _FileCopy(worker, row, reader=reader, writer=writer, expected=expected, digest=digest).run()
+            return _FileCopy(
+                worker,
+                row,
+                reader=reader,
+                writer=writer,
+                expected=expected,
+                digest=digest,
+                accepts_growth=accepts_growth,
+            ).run()
         except BaseException:
             writer.discard()
             raise
@@ -98,19 +122,33 @@ def _open(worker: CopyWorker, row: FileRow) -> Reader:
         raise SourceFault(error) from error
 
 
+def _check_resumable(worker: CopyWorker, row: FileRow, opened: Entry, *, accepts_growth: bool) -> FileRow:
+    """Return the row if its partial file may be continued.
+
+    Raises RestartRequired for a source that is shorter now, and SourceFault for one that changed in another way: it is
+    copied anew a little later, or continued up to its size at the first opening if it changes each time.
+    """
+    if opened.size == row.size and opened.modified_at == row.modified_at:
+        return row
+    if opened.size < row.size:
+        raise RestartRequired
+    if not accepts_growth:
+        _remove_partial(worker, row)
+        raise _changed(row)
+    return row
+
+
 def _open_partial(worker: CopyWorker, row: FileRow, reader: Reader) -> Writer:
     """Open a partial file: the older one if the source is still the same, else a new one. Missing folders are made."""
     name = partial_name(worker.transfer_slice.transfer_id, row.key, worker.transfer_slice.number)
     if not row.part:
-        return _write_new(worker, row.destination_path, name, reader.properties)
-    if reader.opened.size != row.size or reader.opened.modified_at != row.modified_at:
-        raise RestartRequired
+        return _write_new(worker, row.destination_path, name, _properties(worker, reader))
     try:
         return worker.destination.write(
             row.destination_path,
             partial=name,
             resume=PartialFile(row.part, row.bytes_done),
-            properties=reader.properties,
+            properties=_properties(worker, reader),
         )
     except ExternalError as error:
         if error.reason != "not_found":
@@ -119,7 +157,21 @@ def _open_partial(worker: CopyWorker, row: FileRow, reader: Reader) -> Writer:
     if renamed is None:
         raise RestartRequired
     older = PartialFile(renamed, row.bytes_done)
-    return worker.destination.write(row.destination_path, partial=name, resume=older, properties=reader.properties)
+    return worker.destination.write(
+        row.destination_path, partial=name, resume=older, properties=_properties(worker, reader)
+    )
+
+
+def _properties(worker: CopyWorker, reader: Reader) -> FileProperties | None:
+    """Return the properties that the copy gets: those of the source, and what the options say instead."""
+    metadata, storage_class = worker.options.metadata, worker.options.storage_class
+    if metadata is None and storage_class is None:
+        return reader.properties
+    properties = reader.properties or FileProperties()
+    return properties._replace(
+        metadata=properties.metadata if metadata is None else metadata,
+        storage_class=storage_class or properties.storage_class,
+    )
 
 
 def _find_renamed(worker: CopyWorker, row: FileRow) -> str | None:
@@ -187,9 +239,11 @@ class _FileCopy:
         writer: Writer,
         expected: tuple[str, str] | None,
         digest: Any,
+        accepts_growth: bool,
     ) -> None:
         self.worker, self.row, self.reader, self.writer, self.expected = worker, row, reader, writer, expected
-        self.start = writer.written
+        self.start, self.accepts_growth, self.changed = writer.written, accepts_growth, False
+        self.size = row.size if row.part else reader.opened.size
         self.verified = worker.options.verify or expected is not None
         self.algorithm = expected[1] if expected else checksums.DEFAULT_ALGORITHM
         self.can_verify = writer.self_checking or writer.can_verify(reader)
@@ -235,7 +289,7 @@ class _FileCopy:
         return stopped
 
     def _copy_segments(self) -> FilledPartial | CopyStopped:
-        size = self.reader.opened.size
+        size = self.size
         read_back = self.writer.read_back(self.start) if self.target_digest is not None else None
         try:
             digest_result: Callable[[], int] | None = None
@@ -286,7 +340,8 @@ class _FileCopy:
     def _finish(self, size: int) -> FilledPartial | CopyStopped:
         self._check_digests()
         now = self.reader.stat()
-        if now.size != size or now.modified_ns != self.reader.opened.modified_ns:
+        self.changed = now.size != size or now.modified_ns != self.reader.opened.modified_ns
+        if self.changed and not (self.accepts_growth and now.size >= size):
             raise SourceChanged
         moved = self.writer.written - self.start
         self._count(moved)
@@ -294,7 +349,9 @@ class _FileCopy:
             return self._stop(moved, None)
         digest = self._digest(size)
         self._check_expected(digest)
-        return FilledPartial(self.row, self.writer, self.reader.opened, digest, self.verified, self.worker.take_tally())
+        source = self.reader.opened._replace(size=size)
+        tally = self.worker.take_tally()
+        return FilledPartial(self.row, self.writer, source, digest, self.verified, tally, self.changed)
 
     def _count(self, moved: int) -> None:
         self.worker.tally.counts["bytes_transferred"] += moved
@@ -303,7 +360,7 @@ class _FileCopy:
 
     def _stop(self, moved: int, fault: ExternalError | SourceFault | None) -> CopyStopped:
         partial = self.writer.keep()
-        size = self.reader.opened.size
+        size = self.size
         self.worker.context.files_in_progress[self.row.key] = FileInProgress(
             self.row.source_path, partial.size, size, partial.size
         )
@@ -312,7 +369,7 @@ class _FileCopy:
         if self.from_start and not dropped:
             kept_digests = digests.Digests(self.source_digest, self.target_digest)
             digests.keep(self.worker.transfer_slice.transfer_id, self.row.id, partial.size, kept_digests)
-        return CopyStopped(self.row, partial, self.reader.opened, fault)
+        return CopyStopped(self.row, partial, self.reader.opened, size, fault)
 
     def _check_digests(self) -> None:
         if (

@@ -5,19 +5,20 @@ Several workers copy where both ends are far away; else many files are moved int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from timers.copying import paths
-from timers.engine.transfers import copy_file
+from timers.copying.plan import FileVerdict
+from timers.engine.transfers import attributes, copy_file, kept
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.copy_file import CopyStopped, FilledPartial
 from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, FileTally, Result, add_tally, worker_count
-from timers.engine.transfers.slice_context import Options, SliceContext
+from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import DoneFile, FileRow, ResumableFile
-from timers.storages.base import Entry, Permissions, SourceFault
+from timers.storages.base import Entry, Permissions, SourceFault, Storage
 
 MAX_OPEN_FILES = 128  # some slices share a process, and a process may usually hold 1,024 files open
 MAX_BATCH_BYTES = 64 * 1024 * 1024
@@ -32,18 +33,36 @@ class Moved:
     checksum: str | None
     verified: bool
     tally: FileTally
+    changed: bool
+    """True when the source changed while it was copied: it was copied as of its size at opening."""
+    not_kept: Sequence[str]
 
 
 def _moved(filled: FilledPartial) -> Moved:
-    return Moved(filled.row, filled.source, filled.checksum, filled.verified, filled.tally)
-
-
-def _commit(filled: FilledPartial, options: Options) -> None:
-    source = filled.source
-    filled.writer.commit(
-        modified_ns=source.modified_ns if options.times else None,
-        permissions=None if source.mode is None else Permissions(source.mode, options.exact_modes),
+    return Moved(
+        filled.row,
+        filled.source,
+        filled.checksum,
+        filled.verified,
+        filled.tally,
+        filled.changed,
+        filled.writer.not_kept,
     )
+
+
+def _commit(context: SliceContext, storage: Storage, filled: FilledPartial) -> None:
+    """Move a file into place; what it replaces is kept first, where that was asked for."""
+    row, source, options = filled.row, filled.source, context.options
+    kept_path = kept.keep(context, storage, row) if row.verdict != FileVerdict.ADD else None
+    try:
+        filled.writer.commit(
+            modified_ns=source.modified_ns if options.times else None,
+            permissions=None if source.mode is None else Permissions(source.mode, options.exact_modes),
+        )
+    except ExternalError:
+        if kept_path is not None:
+            kept.put_back(storage, row.destination_path, kept_path)
+        raise
 
 
 def copy_rows(context: SliceContext, rows: list[FileRow]) -> None:
@@ -112,7 +131,7 @@ class _RowsCopy:
         try:
             worker.destination.sync_all([filled.writer])
             worker.check_lease()
-            _commit(filled, worker.options)
+            _commit(self._context, worker.destination, filled)
             worker.destination.sync_folders([paths.parent(row.destination_path)])
         except BaseException:
             filled.writer.discard()
@@ -128,7 +147,7 @@ class _RowsCopy:
             self._moved(result)
         elif isinstance(result, CopyStopped):
             resumable_file = ResumableFile(
-                row.id, result.partial.name, result.partial.size, result.source.size, result.source.modified_at
+                row.id, result.partial.name, result.partial.size, result.size, result.source.modified_at
             )
             self._context.changes.resumable.append(resumable_file)
             if result.fault is not None:
@@ -141,14 +160,17 @@ class _RowsCopy:
 
     def _moved(self, moved: Moved) -> None:
         add_tally(self._context, moved.tally)
-        row, source, modified_ns = moved.row, moved.source, moved.source.modified_ns
-        modified_us = None if modified_ns is None else modified_ns // 1000
+        row, source, modified_us = moved.row, moved.source, moved.source.modified_us
         if row.member is None:
             verified = "checksum" if moved.verified else "size"
             self._context.changes.done.append(DoneFile(row.id, source.size, modified_us, verified, moved.checksum))
         else:
             self._bundles[row.id].done(row.member, size=source.size, modified_us=modified_us, checksum=moved.checksum)
         self._context.count(files_transferred=1)
+        if moved.changed:
+            text = f"{row.source_path} changed while it was copied: it was copied as of its size at opening."
+            self._context.warn("source_changed", row.source_path, text)
+        attributes.warn_not_kept(self._context, row.destination_path, moved.not_kept)
 
     def write_bundles(self) -> None:
         """Add the outcome of the bundles' members to the slice's changes."""
@@ -200,7 +222,7 @@ class _FilledBatch:
 
     def _move(self, filled: FilledPartial) -> bool:
         try:
-            _commit(filled, self._context.options)
+            _commit(self._context, self._context.destination, filled)
         except ExternalError as error:
             filled.writer.discard()
             self._failed(filled.row, error)

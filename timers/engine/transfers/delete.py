@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from timers.copying.plan import may_delete
+from timers.engine.transfers import kept
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.copy_workers import CopyWorker, CopyWorkers, Result, worker_count
-from timers.engine.transfers.slice_context import SliceContext, TransferFailed, WaitUntil
+from timers.engine.transfers.slice_context import SliceContext, WaitUntil
+from timers.engine.transfers.slice_faults import TransferFailed
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import Fault, FileRow
-from timers.storages.base import SourceFault
+from timers.storages.base import SourceFault, Storage
 
 DELETED = MemberEnd("done", "delete", "delete")
 
@@ -38,9 +40,9 @@ def delete(context: SliceContext) -> bool:
 
 def _delete_one(context: SliceContext, row: FileRow) -> None:
     try:
-        context.destination.delete(row.destination_path)
+        _remove_entry(context, context.destination, row)
     except ExternalError as error:
-        if error.reason == "not_empty":  # it holds entries that the rules exclude
+        if error.reason == "not_empty" and context.transfer_slice.kind != "delete":  # it holds what the rules exclude
             context.changes.left.append(row.id)
             return
         if error.reason != "not_found":
@@ -60,10 +62,16 @@ def _delete_members(context: SliceContext, row: FileRow) -> None:
             _record_result(context, bundle, member_row, result)
 
 
+def _remove_entry(context: SliceContext, storage: Storage, row: FileRow) -> None:
+    if row.there_size is not None or row.member is not None:  # folders have no size, and go when they are empty
+        kept.keep(context, storage, row)
+    storage.delete(row.destination_path)
+
+
 def _remove(worker: CopyWorker, row: FileRow) -> bool:
     worker.check()
     try:
-        worker.destination.delete(row.destination_path)
+        _remove_entry(worker.context, worker.destination, row)
     except ExternalError as error:
         if error.reason != "not_found":
             raise

@@ -6,37 +6,34 @@ It has both storages, the monitor and the changes so far, and handles faults.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from timers.clock import to_us
-from timers.copying import rates
-from timers.copying.filters import Filter, parse_rules
-from timers.copying.plan import Links, SyncLevel
+from timers.copying import paths, rates
 from timers.copying.rate_limiter import RateLimiter
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
+from timers.engine.transfers.options import Options
 from timers.engine.transfers.rows import next_retry_at, standalone_row, with_fault
+from timers.engine.transfers.slice_faults import (
+    FATAL_REASONS,
+    WHOLE_TRANSFER_REASONS,
+    TransferFailed,
+    error_of,
+    may_heal,
+)
 from timers.engine.transfers.slice_monitor import SliceMonitor
 from timers.errors import ExternalError
 from timers.services.transfers import progress, slices
-from timers.services.transfers.progress import Changes, Fault, FileRow
+from timers.services.transfers.progress import Changes, FailedFile, Fault, FileRow, NewFile
 from timers.storages.base import SourceFault, Storage
 
 PROGRESS_SECONDS = 1.0
 CHECK_SECONDS = 0.2
-WHOLE_TRANSFER_REASONS = {"no_space", "quota", "connection_error"}
-"""Faults that the next file would meet too: the whole transfer waits, not only the file."""
-
-
-class TransferFailed(Exception):
-    """The transfer cannot succeed: it fails now, with this error."""
-
-    def __init__(self, error: ExternalError) -> None:
-        super().__init__(error.message)
-        self.error = error
 
 
 class WaitUntil(Exception):
@@ -45,57 +42,6 @@ class WaitUntil(Exception):
     def __init__(self, until: datetime) -> None:
         super().__init__(f"until {until}")
         self.until = until
-
-
-@dataclass
-class Options:
-    """A transfer's options, as the phases use them."""
-
-    level: SyncLevel | None
-    verify: bool
-    times: bool
-    exact_modes: bool
-    skip_source_errors: bool
-    skip_destination_errors: bool
-    fail_on_quota: bool
-    delete_extra: bool
-    max_delete: int | None
-    rules: Filter | None
-    links: Links
-    dry_run: bool
-    max_concurrency: int | None
-    bytes_per_second: int | None
-    recursive: bool
-    ignore_missing: bool
-    globs: bool
-
-    @property
-    def tolerant(self) -> bool:
-        """True when faults of the source are warnings; a dry run reports them all."""
-        return self.skip_source_errors or self.dry_run
-
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> Options:
-        rules, level = parse_rules(stored.get("filter_rules")), stored.get("sync_level")
-        return cls(
-            level=None if level is None else SyncLevel(level),
-            verify=stored.get("verify_checksum", True),
-            times=stored.get("preserve_timestamp", False),
-            exact_modes=stored.get("preserve_permissions", False),
-            skip_source_errors=stored.get("skip_source_errors", False),
-            skip_destination_errors=stored.get("skip_destination_errors", False),
-            fail_on_quota=stored.get("fail_on_quota_errors", False),
-            delete_extra=stored.get("delete_destination_extra", False),
-            max_delete=stored.get("max_delete"),
-            rules=Filter(rules) if rules else None,
-            links=Links(stored.get("recursive_symlinks") or Links.IGNORE),
-            dry_run=stored.get("dry_run", False),
-            max_concurrency=stored.get("max_concurrency"),
-            bytes_per_second=stored.get("max_bytes_per_second"),
-            recursive=stored.get("recursive", False),
-            ignore_missing=stored.get("ignore_missing", False),
-            globs=stored.get("interpret_globs", False),
-        )
 
 
 class FileInProgress(NamedTuple):
@@ -127,12 +73,19 @@ class SliceContext:
     """Files by their key, unique within the transfer."""
     cut_short: bool = False
     """True after a worker was interrupted in a way that may have left partial files behind."""
+    has_progressed: bool = False
+    """True when the slice has recorded more than faults that may heal."""
 
     def __post_init__(self) -> None:
         self._bytes, self._files = self.transfer_slice.bytes_transferred, self.transfer_slice.files_transferred
         self._samples: Sequence[Sequence[int]] = self.transfer_slice.samples
         self._checkpoint_at = self.monitor.now()
         self._complete: Callable[[], None] = _nothing
+        self._warned: set[str] | None = None
+        self._item_roots: dict[int, str] = {}
+        self.copy_rules = self.options.copy_rules(
+            now=self.monitor.now(), both_kinds=self.destination.abilities.both_kinds
+        )
 
     @contextmanager
     def completing_changes(self, complete: Callable[[], None]) -> Iterator[None]:
@@ -148,6 +101,7 @@ class SliceContext:
         """Write the changes; raises SliceLost when the slice no longer owns the transfer."""
         self._complete()
         changes, self.changes = self.changes, Changes()
+        self.has_progressed = self.has_progressed or len(changes) > len(changes.postponed)
         now = self._checkpoint_at = self.monitor.now()
         changes.progress |= self._progress(changes, now)
         progress.record(self.transfer_slice, changes, now=now)
@@ -181,6 +135,27 @@ class SliceContext:
             progress_fields["samples"] = self._samples
         return progress_fields
 
+    @cached_property
+    def item_targets(self) -> dict[str, list[tuple[int, str]]]:
+        """Number and target of each item, by the folded target; only targets that several items share."""
+        targets: dict[str, list[tuple[int, str]]] = {}
+        for number, source, destination in progress.item_paths(self.transfer_slice):
+            into = destination.endswith("/") and source != paths.ROOT
+            target = paths.join(destination.rstrip("/") or "/", paths.name_of(source)) if into else destination
+            targets.setdefault(paths.fold_path(target), []).append((number, target))
+        return {key: items for key, items in targets.items() if len(items) > 1}
+
+    @cached_property
+    def item_sources(self) -> dict[int, str]:
+        """Source path of each item, by its number."""
+        return {number: source for number, source, _ in progress.item_paths(self.transfer_slice)}
+
+    def item_root(self, item: int) -> str:
+        """Return the destination path of a recursive item's folder, or that of an item's file."""
+        if item not in self._item_roots:
+            self._item_roots[item] = progress.item_root(self.transfer_slice, item)
+        return self._item_roots[item]
+
     def enter(self, phase: str) -> None:
         """Enter a phase."""
         slices.enter(self.transfer_slice, phase, now=self.monitor.now())
@@ -195,23 +170,67 @@ class SliceContext:
     def row_failed(
         self, row: FileRow, problem: ExternalError | SourceFault, bundle: BundleProgress | None = None
     ) -> None:
-        """Handle a fault of one file: retry it later, leave it out with a warning, or end the transfer.
+        """Handle a fault of one file: try it again later, or give this file up; the others go on.
 
         A member leaves its bundle for a row of its own, unless the whole store failed.
         """
-        of_source = isinstance(problem, SourceFault)
-        error = problem.error if isinstance(problem, SourceFault) else problem
-        fault = Fault(error.reason, row.source_path if of_source else row.destination_path, error.message)
-        if self.can_heal(error):
+        error = error_of(problem)
+        if self.can_heal(error, faults=row.faults):
             if error.reason in WHOLE_TRANSFER_REASONS:
                 raise error
-            self._postpone(row, fault, bundle)
+            self._postpone(row, _fault_of(row, problem), bundle)
             self.count(faults=1)
         else:
-            self._leave_out(row, fault, bundle)
-            self.count(files_failed=1, faults=1)
-            if not (of_source and self.options.tolerant):
-                raise TransferFailed(error)
+            self.give_up(row, problem, bundle)
+
+    def give_up(self, row: FileRow, problem: ExternalError | SourceFault, bundle: BundleProgress | None = None) -> None:
+        """Record that a row, or a member of a bundle, is given up."""
+        fault = _fault_of(row, problem)
+        self._count_failed(problem)
+        if bundle is None or row.member is None:
+            self.changes.failed.append(FailedFile(row.id, fault, self.tolerates(problem)))
+            return
+        self._add_failed(standalone_row(row), problem, fault)
+        bundle.moved_out(row.member)
+
+    def new_row_failed(self, row: NewFile, problem: ExternalError | SourceFault) -> None:
+        """Record an entry that is given up before it had a row. Raises the error where the whole slice has to wait."""
+        error = error_of(problem)
+        if self.can_heal(error, faults=self.transfer_slice.failures):
+            raise error
+        self._count_failed(problem)
+        self._add_failed(row, problem, _fault_of(row, problem))
+        self.count(files=1)
+
+    def left_out(self, row: NewFile, reason: str, text: str) -> None:
+        """Record an entry that cannot be copied at all, such as a pipe, as left out."""
+        named = with_fault(row, Fault(reason, row.source_path, text))
+        self.changes.new.append(named._replace(state="skipped", finished_us=to_us(self.monitor.now())))
+        self.count(files=1, files_skipped=1)
+        self.warn(reason, row.source_path, text)
+
+    def warn(self, code: str, path: str, text: str) -> None:
+        """Record a warning: the transfer can succeed all the same."""
+        self.note(code, path, text)
+        self.count(warnings=1)
+
+    def note(self, code: str, path: str, text: str) -> None:
+        """Record an event that is neither a fault nor a warning."""
+        self.changes.notes.append(Fault(code, path, text))
+
+    def warn_once(self, code: str, path: str, text: str) -> None:
+        """Record a warning that is given once in a transfer, for the first path that it concerns."""
+        if self._warned is None:
+            self._warned = progress.event_codes(self.transfer_slice)
+        if code not in self._warned:
+            self._warned.add(code)
+            self.warn(code, path, text)
+
+    def tolerates(self, problem: ExternalError | SourceFault) -> bool:
+        """Return whether the options make a fault of this side a warning. A dry run reports them all."""
+        options = self.options
+        of_source = isinstance(problem, SourceFault)
+        return options.dry_run or (options.skip_source_errors if of_source else options.skip_destination_errors)
 
     def _postpone(self, row: FileRow, fault: Fault, bundle: BundleProgress | None) -> None:
         at = next_retry_at(row.faults + 1, now=self.monitor.now())
@@ -222,22 +241,30 @@ class SliceContext:
         self.changes.new.append(with_fault(standalone_row(row), fault)._replace(faults=1, retry_us=to_us(at)))
         bundle.moved_out(row.member)
 
-    def _leave_out(self, row: FileRow, fault: Fault, bundle: BundleProgress | None) -> None:
-        if bundle is None or row.member is None:
-            self.changes.failed.append((row.id, fault))
-            return
+    def _add_failed(self, row: NewFile, problem: ExternalError | SourceFault, fault: Fault) -> None:
         self.changes.faults.append(fault)
-        now_us = to_us(self.monitor.now())
-        self.changes.new.append(with_fault(standalone_row(row), fault)._replace(state="failed", finished_us=now_us))
-        bundle.moved_out(row.member)
+        failed = with_fault(row, fault)._replace(state="failed", tolerated=self.tolerates(problem))
+        self.changes.new.append(failed._replace(finished_us=to_us(self.monitor.now())))
+
+    def _count_failed(self, problem: ExternalError | SourceFault) -> None:
+        error = error_of(problem)
+        if error.reason in FATAL_REASONS:
+            raise TransferFailed(error)
+        self.count(files_failed=1, faults=1, warnings=int(self.tolerates(problem)))
 
     def write_bundle(self, bundle: BundleProgress, end: MemberEnd) -> None:
         """Add the outcome of a bundle's members since the last call to the changes."""
         bundle.write(self.changes, end, now=self.monitor.now())
 
-    def can_heal(self, error: ExternalError) -> bool:
-        """Return whether a later attempt can succeed."""
-        return error.retryable and not (self.options.fail_on_quota and error.reason in {"no_space", "quota"})
+    def can_heal(self, error: ExternalError, *, faults: int = 0) -> bool:
+        """Return whether a later attempt can succeed, after `faults` faults in a row."""
+        return may_heal(error, faults=faults, fail_on_quota=self.options.fail_on_quota)
+
+
+def _fault_of(row: FileRow | NewFile, problem: ExternalError | SourceFault) -> Fault:
+    error = error_of(problem)
+    path = row.source_path if isinstance(problem, SourceFault) else row.destination_path
+    return Fault(error.reason, path, error.message)
 
 
 def _nothing() -> None: ...

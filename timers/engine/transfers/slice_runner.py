@@ -11,13 +11,16 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from timers.copying.rate_limiter import RateLimiter
-from timers.engine.transfers import compare, copy, delete, partial_files, scan, verify
+from timers.engine.transfers import attributes, compare, copy, delete, partial_files, remove, verify
 from timers.engine.transfers.lease_keeper import LeaseKeeper
+from timers.engine.transfers.options import Options
 from timers.engine.transfers.rows import next_retry_at
-from timers.engine.transfers.slice_context import Options, SliceContext, TransferFailed, WaitUntil
+from timers.engine.transfers.scanning import scan, settle
+from timers.engine.transfers.slice_context import SliceContext, WaitUntil
+from timers.engine.transfers.slice_faults import TransferFailed
 from timers.engine.transfers.slice_monitor import Cancelled, SliceMonitor
 from timers.errors import ExternalError
 from timers.lifecycle import TransferStatus
@@ -30,9 +33,20 @@ SLICE_SECONDS = 2.0
 BATCH_ROWS = 200
 """Number of rows that are read at a time; each may be a bundle of a thousand files."""
 
+PAUSE_AFTER_PROGRESS = timedelta(seconds=1)
+"""Pause after a fault of a store that let something through before."""
+
 TIMED_OUT = "timed_out"
 
 log = logging.getLogger(__name__)
+
+
+class _StoreWaits(Exception):
+    """A store failed in a way that may heal, after the slice recorded something or not."""
+
+    def __init__(self, error: ExternalError, *, has_progressed: bool) -> None:
+        super().__init__(error.message)
+        self.error, self.has_progressed = error, has_progressed
 
 
 def run_slice(
@@ -55,6 +69,8 @@ def run_slice(
             raise
         except ExternalError as error:
             _store_failed(transfer_slice, monitor, error)
+        except _StoreWaits as waiting:
+            _store_failed(transfer_slice, monitor, waiting.error, has_progressed=waiting.has_progressed)
         except Exception as error:
             log.exception("A slice met a defect.", extra={"transfer": str(transfer_slice.transfer_id)})
             slices.end(
@@ -71,7 +87,7 @@ def _run(transfer_slice: Slice, monitor: SliceMonitor, batch: int) -> None:
             if transfer_slice.destination
             else source
         )
-        options = Options.read(transfer_slice.options)
+        options = Options.read(transfer_slice.options, requested_at=transfer_slice.requested_at)
         context = SliceContext(
             transfer_slice, source, destination, options, monitor, batch, RateLimiter(options.bytes_per_second)
         )
@@ -94,7 +110,7 @@ def _run_or_wait(context: SliceContext) -> None:
         if not context.can_heal(error):
             raise TransferFailed(error) from error
         context.flush()
-        raise
+        raise _StoreWaits(error, has_progressed=context.has_progressed) from error
 
 
 def _check_start(context: SliceContext) -> None:
@@ -121,7 +137,16 @@ def _run_phases(context: SliceContext) -> None:
         phase = _next_phase(context, phases, phase)
     if context.options.dry_run:
         delete.record_refusal(context)
-    _end(context, TransferStatus.SUCCEEDED)
+    number, message, reason = progress.untolerated_failures(context.transfer_slice)
+    if number:
+        _end(context, TransferStatus.FAILED, message=_failure_text(number, message), reason=reason)
+    else:
+        _end(context, TransferStatus.SUCCEEDED)
+
+
+def _failure_text(number: int, first: str | None) -> str:
+    text = first or "A file could not be copied."
+    return text if number == 1 else f"{number:,} entries failed, the first: {text}"
 
 
 _PHASES = {
@@ -130,6 +155,9 @@ _PHASES = {
     "copy": copy.copy,
     "verify": verify.verify,
     "delete": delete.delete,
+    "settle": settle.settle,
+    "attributes": attributes.set_attributes,
+    "remove": remove.remove,
 }
 
 
@@ -139,13 +167,17 @@ def _phases(context: SliceContext) -> list[str]:
         return ["scan", "delete"]
     if context.options.dry_run:
         return ["scan", "compare"]
-    return ["scan", "compare", "copy", *(["verify"] if context.options.verify else []), "delete"]
+    verify_phase = ["verify"] if context.options.verify else []
+    remove_phase = ["remove"] if context.options.delete_source else []
+    return ["scan", "compare", "copy", *verify_phase, "delete", "settle", "attributes", *remove_phase]
 
 
 def _next_phase(context: SliceContext, phases: list[str], phase: str) -> str | None:
     """Return the next phase that has something to do; None after the last."""
     if phase == "verify" and progress.has_rows(context.transfer_slice, ["copy"]):
         return "copy"
+    if phase == "settle" and progress.has_work(context.transfer_slice):
+        return "scan"
     for name in phases[phases.index(phase) + 1 :]:
         if name == "compare" and not progress.has_rows(context.transfer_slice, ["compare"]):
             continue
@@ -154,6 +186,10 @@ def _next_phase(context: SliceContext, phases: list[str], phase: str) -> str | N
         if name == "verify" and not progress.has_rows(context.transfer_slice, ["copy"], "done"):
             continue
         if name == "delete" and not delete.is_allowed(context):
+            continue
+        if name == "settle" and not progress.deferred_rows(context.transfer_slice, 1):
+            continue
+        if name == "attributes" and not attributes.are_needed(context):
             continue
         return name
     return None
@@ -186,20 +222,22 @@ def _remove_partials(context: SliceContext) -> None:
     partial_files.remove_all_kept(context)
 
 
-def _store_failed(transfer_slice: Slice, monitor: SliceMonitor, error: ExternalError) -> None:
-    """Handle the failure of a whole store: wait and try again, or fail the transfer where that cannot help."""
+def _store_failed(
+    transfer_slice: Slice, monitor: SliceMonitor, error: ExternalError, *, has_progressed: bool = False
+) -> None:
+    """Handle the failure of a whole store: wait and try again, or fail the transfer where that cannot help.
+
+    The pause grows only as long as nothing gets through.
+    """
     if not error.retryable:
         slices.end(transfer_slice, TransferStatus.FAILED, now=monitor.now(), message=error.message, reason=error.reason)
         return
     changes = progress.Changes(faults=[Fault(error.reason, "", error.message)])
     changes.counts["faults"] += 1
     progress.record(transfer_slice, changes, now=monitor.now())
-    failures = transfer_slice.failures + 1
-    slices.wait(
-        transfer_slice,
-        until=_before_deadline(transfer_slice.deadline_at, next_retry_at(failures, now=monitor.now())),
-        failures=failures,
-    )
+    now, failures = monitor.now(), 1 if has_progressed else transfer_slice.failures + 1
+    until = now + PAUSE_AFTER_PROGRESS if has_progressed else next_retry_at(failures, now=now)
+    slices.wait(transfer_slice, until=_before_deadline(transfer_slice.deadline_at, until), failures=failures)
 
 
 def _before_deadline(deadline: datetime | None, instant: datetime) -> datetime:

@@ -224,8 +224,8 @@ def _folders_above(source: str, target: str) -> Iterator[tuple[str, str, list[st
 def _includes(rules: Filter, names: Sequence[str], item: ItemPaths) -> bool:
     """Return whether a recursive item includes another item, given the names from its folder down to that item."""
     kinds = {True: (Kind.DIR,), False: (Kind.FILE,), None: (Kind.DIR, Kind.FILE)}[item.recursive]
-    above = all(rules.includes(name, Kind.DIR) for name in names[:-1])
-    return above and any(rules.includes(names[-1], kind) for kind in kinds)
+    above = all(rules.includes("/".join(names[:depth]), Kind.DIR) for depth in range(1, len(names)))
+    return above and any(rules.includes("/".join(names), kind) for kind in kinds)
 
 
 def _address(collection: Collection) -> tuple[str, ...]:

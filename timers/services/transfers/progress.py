@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q, Sum
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet, Sum
 
 from timers.clock import to_us
 from timers.models import TransferEvent, TransferFile, TransferItem, transfer_files
@@ -39,6 +39,8 @@ class FileRow(NamedTuple):
     state: str
     step: str
     members: str | None
+    mode: int | None = None
+    there_size: int | None = None
     member: int | None = None
 
     @property
@@ -47,6 +49,8 @@ class FileRow(NamedTuple):
         return str(self.id) if self.member is None else f"{self.id}m{self.member}"
 
 
+_COUNTED_AS = {"skipped": "files_skipped", "failed": "files_failed"}
+_OWNER_MAY_ALL = 0o700
 _ROW_COLUMNS = FileRow._fields[:-1]
 
 
@@ -56,6 +60,14 @@ class Fault(NamedTuple):
     code: str
     path: str
     text: str
+
+
+class FailedFile(NamedTuple):
+    """A file that is given up, with its fault; `tolerated` when the options make that a warning."""
+
+    id: int
+    fault: Fault
+    tolerated: bool
 
 
 class ResumableFile(NamedTuple):
@@ -93,11 +105,13 @@ class Changes:
     same: list[tuple[int, str | None]] = field(default_factory=list)
     different: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
-    failed: list[tuple[int, Fault]] = field(default_factory=list)
+    failed: list[FailedFile] = field(default_factory=list)
     postponed: list[tuple[int, datetime, Fault]] = field(default_factory=list)
     reopened: list[ReopenedFile] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    """Faults and warnings for the history, in addition to the outcome of rows."""
+    """Faults for the history, in addition to the outcome of rows."""
+    notes: list[Fault] = field(default_factory=list)
+    """Warnings for the history, and what else it tells: none of it makes the transfer fail."""
     progress: dict[str, Any] = field(default_factory=dict)
     """Changes of the transfer's own fields: current, samples, cursor."""
 
@@ -148,8 +162,9 @@ def _record_files(changes: Changes, now: datetime) -> None:
 
 
 def _record_faults(transfer_slice: Slice, changes: Changes, now: datetime) -> None:
-    for id, fault in changes.failed:
-        TransferFile.objects.filter(pk=id).update(state="failed", part=None, finished_at=now, **_fault_fields(fault))
+    for id, fault, tolerated in changes.failed:
+        failed = {"state": "failed", "tolerated": tolerated, "part": None, "finished_at": now}
+        TransferFile.objects.filter(pk=id).update(**failed, **_fault_fields(fault))
     for id, at, fault in changes.postponed:
         TransferFile.objects.filter(pk=id).update(retry_at=at, faults=F("faults") + 1, **_fault_fields(fault))
     for reopened_file in changes.reopened:
@@ -157,19 +172,20 @@ def _record_faults(transfer_slice: Slice, changes: Changes, now: datetime) -> No
         TransferFile.objects.filter(pk=reopened_file.id).update(
             faults=F("faults") + 1, **reset, **_fault_fields(reopened_file.fault)
         )
-    row_faults = [fault for _, fault in changes.failed] + [fault for _, _, fault in changes.postponed]
+    row_faults = [file.fault for file in changes.failed] + [fault for _, _, fault in changes.postponed]
     row_faults += [reopened_file.fault for reopened_file in changes.reopened]
     TransferEvent.objects.bulk_create(
         TransferEvent(
             transfer_id=transfer_slice.transfer_id,
             at=now,
             code=fault.code,
-            is_fault=True,
+            is_fault=is_fault,
             phase=transfer_slice.phase,
             path=fault.path,
             text=fault.text,
         )
-        for fault in (*changes.faults, *row_faults)
+        for faults, is_fault in (((*changes.faults, *row_faults), True), (changes.notes, False))
+        for fault in faults
     )
 
 
@@ -193,11 +209,22 @@ def folders_to_list(transfer_slice: Slice, limit: int) -> list[FileRow]:
     return [FileRow(*row) for row in unlisted.values_list(*_ROW_COLUMNS)[:limit]]
 
 
+def row(id: int) -> FileRow:
+    """Return one row."""
+    return FileRow(*TransferFile.objects.values_list(*_ROW_COLUMNS).get(pk=id))
+
+
 def folders_above(parent: int | None) -> Iterator[str]:
     """Yield the source paths of a folder's row and of its parents, nearest first."""
     while parent is not None:
         path, parent = TransferFile.objects.values_list("source_path", "parent").get(pk=parent)
         yield path
+
+
+def item_root(transfer_slice: Slice, item: int) -> str:
+    """Return the destination path of the first row of an item."""
+    rows = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, item=item, parent__isnull=True)
+    return rows.order_by("id").values_list("destination_path", flat=True).first() or ""
 
 
 def delete_half_listed(transfer_slice: Slice) -> None:
@@ -220,16 +247,16 @@ def _uncounted(transfer_slice: Slice, incomplete: Any) -> dict[str, Any]:
 
 def counts_of(step: str, state: str, size: int, count: int = 1, *, kind: str = "transfer") -> dict[str, int]:
     """Return what a new row adds to the transfer's counters; deletions count only in a deletion task."""
+    if state == "deferred":
+        return {}
     if step == "mkdir":
         return {"directories": 1}
     if step == "link":
         return {"symlinks": 1}
     if step == "delete":
         return {"files": count} if kind == "delete" else {}
-    if state == "skipped":
-        return {"files": count, "files_skipped": count}
-    if state == "failed":
-        return {"files": count, "files_failed": count}
+    if state in _COUNTED_AS:
+        return {"files": count, _COUNTED_AS[state]: count}
     return {"files": count, "bytes_total": size}
 
 
@@ -248,15 +275,80 @@ def copied_rows(transfer_slice: Slice, *, after: int, limit: int) -> list[FileRo
     return [FileRow(*row) for row in done.order_by("id").values_list(*_ROW_COLUMNS)[:limit]]
 
 
+def unchanged_rows(transfer_slice: Slice, *, after: int, limit: int) -> list[FileRow]:
+    """Return the next rows of files that were the same already, in their order."""
+    same = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, step="copy", state="skipped")
+    same = same.filter(pk__gt=after, failure_reason__isnull=True)
+    return [FileRow(*row) for row in same.order_by("id").values_list(*_ROW_COLUMNS)[:limit]]
+
+
+def moved_rows(transfer_slice: Slice, *, after: int, limit: int) -> list[FileRow]:
+    """Return the next rows of files and links that are at the destination now, in their order."""
+    rows = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, step__in=("copy", "link"), pk__gt=after)
+    there = rows.filter(state__in=("done", "skipped"), failure_reason__isnull=True)
+    return [FileRow(*row) for row in there.order_by("id").values_list(*_ROW_COLUMNS)[:limit]]
+
+
+def folder_rows(transfer_slice: Slice, *, before: int | None, limit: int, everything: bool) -> list[FileRow]:
+    """Return the next folders that are at the destination, the newest rows first, which are the deepest folders.
+
+    Without `everything` they are those whose owner may not do all with them.
+    """
+    rows = _folders_there(transfer_slice, everything=everything)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return [FileRow(*row) for row in rows.order_by("-id").values_list(*_ROW_COLUMNS)[:limit]]
+
+
+def has_folder_without_owner_rights(transfer_slice: Slice) -> bool:
+    """Return whether there is a folder whose owner may not read, write and enter it."""
+    return _folders_there(transfer_slice, everything=False).exists()
+
+
+def _folders_there(transfer_slice: Slice, *, everything: bool) -> QuerySet[TransferFile]:
+    rows = TransferFile.objects.filter(
+        transfer_id=transfer_slice.transfer_id, step="mkdir", state__in=("done", "skipped")
+    )
+    if everything:
+        return rows
+    return rows.annotate(owner_rights=F("mode").bitand(_OWNER_MAY_ALL)).filter(owner_rights__lt=_OWNER_MAY_ALL)
+
+
 def has_rows(transfer_slice: Slice, steps: Sequence[str], state: str = "pending") -> bool:
     """Return whether there is a row of one of these steps in a state."""
     return TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, step__in=steps, state=state).exists()
+
+
+def has_work(transfer_slice: Slice) -> bool:
+    """Return whether there is a folder to be listed, or a row of any kind to be processed."""
+    work = Q(state="pending") | Q(unlisted=True)
+    return TransferFile.objects.filter(work, transfer_id=transfer_slice.transfer_id).exists()
 
 
 def next_retry(transfer_slice: Slice, steps: Iterable[str]) -> datetime | None:
     """Return the instant of the earliest retry; None when no row waits for one."""
     waiting = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, step__in=list(steps), state="pending")
     return waiting.aggregate(first=Min("retry_at"))["first"]
+
+
+def event_codes(transfer_slice: Slice) -> set[str]:
+    """Return the codes of all events of the transfer."""
+    events = TransferEvent.objects.filter(transfer_id=transfer_slice.transfer_id)
+    return set(events.values_list("code", flat=True).distinct())
+
+
+def deferred_rows(transfer_slice: Slice, limit: int) -> list[tuple[FileRow, str]]:
+    """Return the next deferred rows, and what each waits for."""
+    deferred = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, state="deferred").order_by("id")
+    rows = deferred.values_list(*_ROW_COLUMNS, "waits_for")[:limit]
+    return [(FileRow(*columns), waits_for or "") for *columns, waits_for in rows]
+
+
+def untolerated_failures(transfer_slice: Slice) -> tuple[int, str | None, str | None]:
+    """Return the number of rows that make the transfer fail, and message and reason of the first."""
+    failed = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, state="failed", tolerated=False)
+    first = failed.order_by("id").values_list("error_message", "failure_reason").first()
+    return (0, None, None) if first is None else (failed.count(), *first)
 
 
 def last_fault(transfer_slice: Slice) -> str | None:
@@ -280,6 +372,12 @@ def kept_partials(transfer_slice: Slice) -> list[tuple[int, str, str]]:
         transfer_id=transfer_slice.transfer_id, step="copy", state="pending", part__isnull=False
     )
     return [(id, path, part) for id, path, part in kept.values_list("pk", "destination_path", "part") if part]
+
+
+def item_paths(transfer_slice: Slice) -> list[tuple[int, str, str]]:
+    """Return number, source path and destination path of all items, as written."""
+    items = TransferItem.objects.filter(transfer_id=transfer_slice.transfer_id).order_by("number")
+    return list(items.values_list("number", "source_path", "destination_path"))
 
 
 def destinations(transfer_slice: Slice) -> list[str]:

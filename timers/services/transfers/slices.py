@@ -39,6 +39,7 @@ class Slice:
     destination: Collection | None
     options: Mapping[str, Any]
     phase: str
+    requested_at: datetime
     deadline_at: datetime | None
     failures: int
     cancel_requested: bool
@@ -88,6 +89,7 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
         destination=transfer.destination,
         options=transfer.options,
         phase=transfer.phase,
+        requested_at=transfer.requested_at,
         deadline_at=transfer.deadline_at,
         failures=transfer.failures,
         cancel_requested=transfer.cancel_requested,
@@ -191,6 +193,9 @@ _PHASE_TEXTS = {
     "copy": "Copying.",
     "verify": "Checking that every copied file is at the destination.",
     "delete": "Deleting.",
+    "settle": "Looking at names that may be the same at the destination, and at what stood in the way.",
+    "attributes": "Setting times and modes of folders.",
+    "remove": "Removing from the source what was moved.",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from timers.copying import paths
-from timers.copying.plan import Entry, Kind, Links
+from timers.copying.plan import Entry, Kind
 from timers.engine.transfers.slice_context import SliceContext
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow
@@ -13,22 +13,18 @@ MAX_LINKS = 40
 """Largest number of links followed for one path, the same as in the operating system."""
 
 
-def resolve_item(context: SliceContext, path: str, link: Entry) -> tuple[str, Entry]:
-    """Return the path and entry of an item that is a link: the link itself where links are kept, else its target."""
-    if context.options.links is Links.KEEP:
-        return path, link
-    if context.options.links is Links.IGNORE:
-        raise fault("path_outside", f"{path} is a symbolic link, and links are not to be followed.")
-    return _resolve(context.source, path)
+def resolve_item(source: Storage, path: str) -> tuple[str, Entry]:
+    """Return the target path and entry of an item that is a link: what it leads to is what was asked for."""
+    return _resolve(source, path)
 
 
-def resolve_in_folder(context: SliceContext, folder: FileRow, path: str) -> tuple[str, Entry]:
+def resolve_in_folder(context: SliceContext, folder: FileRow | None, path: str) -> tuple[str, Entry]:
     """Return the target path and entry of a link in a folder.
 
     Raises `path_outside` for a link to a folder above itself.
     """
     resolved, entry = _resolve(context.source, path)
-    if entry.kind is Kind.DIR:
+    if entry.kind is Kind.DIR and folder is not None:
         above = [folder.source_path, *progress.folders_above(folder.parent)]
         if any(paths.is_inside(folder_path, resolved) for folder_path in above):
             raise fault("path_outside", f"{path} is a symbolic link to a folder that it lies in.")
