@@ -10,7 +10,7 @@ import pytest
 
 from timers.copying import checksums
 from timers.errors import ExternalError
-from timers.storages.base import REASONS, STORAGES, Entry, Kind, PartialFile, Storage, is_partial
+from timers.storages.base import REASONS, STORAGES, Entry, Kind, PartialFile, Permissions, Storage, is_partial
 
 PART = ".timers-0123456789ab-1-1.part"
 NAMES = [
@@ -28,12 +28,20 @@ NAMES = [
 ]
 
 
-def put(storage: Storage, path: str, data: bytes, *, partial: str = PART, modified_ns: int | None = None) -> None:
+def put(
+    storage: Storage,
+    path: str,
+    data: bytes,
+    *,
+    partial: str = PART,
+    modified_ns: int | None = None,
+    permissions: Permissions | None = None,
+) -> None:
     """Write a whole file, as the copier does."""
     writer = storage.write(path, partial=partial)
     writer.write(data)
     storage.sync_all([writer])
-    writer.commit(modified_ns=modified_ns)
+    writer.commit(modified_ns=modified_ns, permissions=permissions)
 
 
 def get(storage: Storage, path: str, *, offset: int = 0) -> bytes:
@@ -254,6 +262,73 @@ class StorageContract:
 
         assert storage.stat("/f").modified_ns == given - given % self.time_step_ns
 
+    # Modes
+
+    @pytest.fixture
+    def with_modes(self, storage: Storage) -> Storage:
+        if not storage.abilities.permissions:
+            pytest.skip("keeps no modes")
+        return storage
+
+    @pytest.mark.parametrize(("given", "kept"), [(0o600, 0o600), (0o640, 0o640), (0o755, 0o755), (0o666, 0o644)])
+    def test_a_new_file_is_never_more_open_than_its_source(self, with_modes: Storage, given: int, kept: int) -> None:
+        put(with_modes, "/f", b"x", permissions=Permissions(given))
+
+        assert with_modes.stat("/f").mode == kept
+        assert next(iter(with_modes.list("/"))).mode == kept
+
+    def test_a_file_that_is_replaced_keeps_its_mode(self, with_modes: Storage) -> None:
+        put(with_modes, "/f", b"old", permissions=Permissions(0o750, exact=True))
+        put(with_modes, "/f", b"new", permissions=Permissions(0o600))
+
+        assert (with_modes.stat("/f").mode, get(with_modes, "/f")) == (0o750, b"new")
+
+    def test_a_mode_can_be_kept_exactly(self, with_modes: Storage) -> None:
+        put(with_modes, "/f", b"x", permissions=Permissions(0o600))
+        put(with_modes, "/f", b"x", permissions=Permissions(0o666, exact=True))
+
+        assert with_modes.stat("/f").mode == 0o666
+
+    def test_a_file_is_private_while_it_is_written(self, with_modes: Storage) -> None:
+        writer = with_modes.write("/f", partial=PART)
+        writer.write(b"secret")
+
+        assert (with_modes.stat(f"/{PART}").mode or 0) & 0o077 == 0
+        writer.discard()
+
+    def test_a_new_folder_can_be_written_into_until_its_mode_is_set(self, with_modes: Storage) -> None:
+        with_modes.mkdir("/d", permissions=Permissions(0o500))
+        put(with_modes, "/d/f", b"x")
+
+        assert list(with_modes.set_attributes("/d", permissions=Permissions(0o500))) == []
+        assert with_modes.stat("/d").mode == 0o500
+        with_modes.set_attributes("/d", permissions=Permissions(0o700))
+
+    def test_a_file_and_a_folder_are_given_times_and_modes(self, with_modes: Storage) -> None:
+        with_modes.mkdir("/d")
+        put(with_modes, "/d/f", b"x")
+        when = 1_600_000_000_000_000_000
+
+        for path in ("/d/f", "/d"):
+            assert (
+                list(with_modes.set_attributes(path, modified_ns=when, permissions=Permissions(0o711, exact=True)))
+                == []
+            )
+            assert with_modes.stat(path)[3:] == (when, 0o711)
+
+    def test_a_time_that_cannot_be_kept_is_told_and_stops_nothing(self, storage: Storage) -> None:
+        if not storage.abilities.times:
+            pytest.skip("keeps no times")
+        writer = storage.write("/f", partial=PART)
+        writer.write(b"x")
+        writer.sync()
+        writer.commit(modified_ns=10**30)
+
+        assert get(storage, "/f") == b"x"
+        assert "times" in writer.not_kept or storage.stat("/f").modified_ns == 10**30
+
+    # Folders that are missing
+
     def test_a_missing_folder_is_not_found_when_writing(self, storage: Storage) -> None:
         if not storage.abilities.folders:
             pytest.skip("This storage has no folders of their own.")
@@ -357,6 +432,21 @@ class StorageContract:
         storage.delete("/d")
 
         assert names(storage) == []
+
+    def test_an_entry_is_set_aside_and_can_be_replaced_then(self, storage: Storage) -> None:
+        if not storage.abilities.rename:
+            pytest.skip("renames nothing")
+        put(storage, "/f", b"old")
+        storage.mkdir("/kept")
+
+        storage.set_aside("/f", "/kept/f")
+        put(storage, "/f", b"new")
+
+        assert (get(storage, "/kept/f"), get(storage, "/f")) == (b"old", b"new")
+        with self.fails("already_exists"):
+            storage.set_aside("/f", "/kept/f")
+        with self.fails("not_found"):
+            storage.set_aside("/missing", "/kept/g")
 
     def test_entries_are_moved_and_never_over_others(self, storage: Storage) -> None:
         if not storage.abilities.rename:

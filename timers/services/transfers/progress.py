@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Case, Exists, F, Min, OuterRef, Q, QuerySet, Sum, When
 
 from timers.clock import to_us
 from timers.models import TransferEvent, TransferFile, TransferItem, transfer_files
@@ -347,7 +347,9 @@ def deferred_rows(transfer_slice: Slice, limit: int) -> list[tuple[FileRow, str]
 def untolerated_failures(transfer_slice: Slice) -> tuple[int, str | None, str | None]:
     """Return the number of rows that make the transfer fail, and message and reason of the first."""
     failed = TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, state="failed", tolerated=False)
-    first = failed.order_by("id").values_list("error_message", "failure_reason").first()
+    # a folder that is not empty follows from what is left in it
+    causes = failed.order_by(Case(When(failure_reason="not_empty", then=1), default=0), "id")
+    first = causes.values_list("error_message", "failure_reason").first()
     return (0, None, None) if first is None else (failed.count(), *first)
 
 
