@@ -207,8 +207,8 @@ class Supervisor:
 
 
 def _gunicorn(host: str, port: int) -> Iterator[str]:
-    yield from ("timersite.wsgi", "--bind", authority(host, port))
-    yield from ("--workers", "2", "--threads", "8", "--worker-class", "gthread", "--timeout", "60")
+    yield from ("timersite.front:application", "--bind", authority(host, port))
+    yield from ("--workers", "2", "--worker-class", "timersite.serving.Worker", "--timeout", "60")
     yield from (
         "--limit-request-line",
         "8190",
