@@ -1,4 +1,4 @@
-"""What stands between a client and a real S3 server: it notes requests, and can change them and their answers."""
+"""What stands between a client and a real web server: it notes requests, and can change them and their answers."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class Dropped(Exception):
+    """The connection ends without an answer; raised by `ask` before and by `say` after the server did its work."""
 
 
 @dataclass
@@ -92,8 +96,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(int(headers.get("content-length", 0)))
-        answer = self.forward(Passing(self.command, self.path, headers, body))
+        body = self._body(headers)
+        try:
+            answer = self.forward(Passing(self.command, self.path, headers, body))
+        except Dropped:
+            self.close_connection = True
+            return
         self.send_response_only(answer.status)
         for name, value in {"content-length": str(len(answer.body)), **answer.headers}.items():
             self.send_header(name, value)
@@ -101,7 +109,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
+    def _body(self, headers: dict[str, str]) -> bytes:
+        if headers.pop("transfer-encoding", "") != "chunked":
+            return self.rfile.read(int(headers.get("content-length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PROPFIND = do_MKCOL = do_MOVE = handle_any
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -114,7 +132,8 @@ def _fetched(target: str, passing: Passing) -> Answer:
         connection.request(passing.method, passing.path, passing.body, headers)
         response = connection.getresponse()
         told = {name.lower(): value for name, value in response.getheaders()}
-        told.pop("connection", None)
+        for name in ("connection", "transfer-encoding"):
+            told.pop(name, None)
         return Answer(response.status, told, response.read())
     finally:
         connection.close()

@@ -420,7 +420,15 @@ class Storage(ABC):
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Remove a file, a link or an empty folder. Raises `not_found` and `not_empty`."""
+        """Remove a file, a link or an empty folder. Raises `not_found` and `not_empty`.
+
+        A store with keys takes the spelling of a key that no path expresses too: the folder, a slash, and the name that
+        `list` yields.
+        """
+
+    def delete_folder(self, path: str) -> None:
+        """Remove an empty folder, and never a file of the same name, which a store can have with `both_kinds`."""
+        self.delete(path)
 
     @abstractmethod
     def address(self) -> tuple[str, ...]:
@@ -573,4 +581,7 @@ class Storage(ABC):
 STORAGES: Registry[Storage] = Registry("kind")
 STORAGES.register("local", "timers.storages.local.LocalStorage")
 STORAGES.register("s3", "timers.storages.s3.S3Storage")
+STORAGES.register("gcs", "timers.storages.gcs.GcsStorage")
 STORAGES.register("sftp", "timers.storages.sftp.SftpStorage")
+STORAGES.register("webdav", "timers.storages.webdav.WebDavStorage")
+STORAGES.register("http", "timers.storages.http_files.HttpFilesStorage")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +20,8 @@ MAX_THREADS = 8
 """Number of ranges or parts of large files that are transferred at once."""
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
+_with_own_etags: WeakSet[Any] = WeakSet()
+"""The clients of stores whose ETags look like the MD5 of the content and are something else."""
 
 T = TypeVar("T")
 
@@ -64,6 +67,14 @@ class Bucket:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def has_own_etags(self) -> bool:
+        """Return whether the store was seen to have ETags that look like an MD5 and are none."""
+        return self.client in _with_own_etags
+
+    def remember_own_etags(self) -> None:
+        _with_own_etags.add(self.client)
+
     # Names
 
     def key(self, path: str) -> str:
@@ -105,7 +116,7 @@ class Bucket:
 
     def is_folder(self, path: str) -> bool:
         """Return whether a folder has any key, even if it is only its marker."""
-        return bool(self.call("list_objects_v2", path, Prefix=self.folder_key(path), MaxKeys=1).get("KeyCount"))
+        return has_keys(self.call("list_objects_v2", path, Prefix=self.folder_key(path), MaxKeys=1))
 
     def not_found_error(self, path: str) -> Exception:
         """Return the error for a path without a file."""
@@ -113,17 +124,28 @@ class Bucket:
             return fault("not_a_file", f"{path} is a folder.")
         return fault("not_found", f"{path} does not exist.")
 
-    def pages(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the pages of the listing of one folder; at least one."""
+        return self._pages(path, Prefix=self.folder_key(path), Delimiter="/")
+
+    def objects_below(self, path: str, prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield all objects whose keys begin with `prefix`, at any depth."""
+        for page in self._pages(path, Prefix=prefix):
+            yield from page.get("Contents", ())
+
+    def _pages(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         continuation: dict[str, Any] = {}
         while True:
-            page = self.call(
-                "list_objects_v2", path, Prefix=self.folder_key(path), Delimiter="/", **parameters, **continuation
-            )
+            page = self.call("list_objects_v2", path, **parameters, **continuation)
             yield page
             if not page.get("IsTruncated"):
                 return
             continuation = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def has_keys(page: dict[str, Any]) -> bool:
+    """Return whether a page of a listing has any key; not every store counts them."""
+    return bool(page.get("Contents") or page.get("CommonPrefixes"))
 
 
 def file_entry(name: str, size: int, modified: datetime | None) -> Entry:

@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
+from botocore import UNSIGNED
 from botocore.awsrequest import (
     AWSHTTPConnection,
     AWSHTTPConnectionPool,
@@ -22,30 +23,38 @@ from botocore.awsrequest import (
 from botocore.config import Config
 from botocore.configprovider import ConfigValueStore, ConstantProvider
 from botocore.credentials import CredentialResolver
+from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from botocore.session import Session
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from timers import outgoing
+from timers.errors import ExternalError
 from timers.storages.s3.parameters import DEFAULT_REGION
+from timers.storages.s3.retrying import pause_before_retry
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 MAX_CONNECTIONS = 64
 MAX_CLIENTS = 32
-MAX_TRIES = 2  # one more attempt after a broken connection; the engine retries later
 
 
 class Access(NamedTuple):
-    """Address and credentials of a store."""
+    """Address and credentials of a store; without credentials, what everybody may read."""
 
-    endpoint_url: str | None
-    region: str | None
-    addressing: str | None
-    access_key_id: str
-    secret_access_key: str
-    session_token: str | None
+    endpoint_url: str | None = None
+    region: str | None = None
+    addressing: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+
+
+class AddressRefused(BotoCoreError):
+    """The address of the store may not be called; trying again does not help."""
+
+    fmt = "{error}"
 
 
 class _CheckedConnection:
@@ -100,7 +109,13 @@ class _CheckedSession(URLLib3Session):
 
     def send_checked(self, request: AWSPreparedRequest, **_: Any) -> Any:
         """Send a request; the library calls this first and then sends nothing itself."""
-        return self.send(request)
+        try:
+            return self.send(request)
+        except HTTPClientError as error:
+            inner = error.kwargs.get("error")
+            if isinstance(inner, ExternalError) and not inner.retryable:
+                raise AddressRefused(error=inner) from error
+            raise
 
 
 _clients: OrderedDict[Access, Any] = OrderedDict()
@@ -146,15 +161,16 @@ def _create_client(access: Access) -> Any:
     )
     events: Any = created.meta.events
     events.register("before-send.s3", _CheckedSession().send_checked)
+    events.register("needs-retry.s3", pause_before_retry)
     return created
 
 
 def _config(access: Access) -> Config:
     style: Any = access.addressing or ("path" if access.endpoint_url else "auto")
     return Config(  # type: ignore[call-arg]  # the stubs lack one
-        signature_version="s3v4",
+        signature_version="s3v4" if access.access_key_id else UNSIGNED,
         s3={"addressing_style": style},
-        retries={"mode": "standard", "total_max_attempts": MAX_TRIES},
+        retries={"mode": "standard", "total_max_attempts": 1},  # `retrying` decides
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         proxies={},

@@ -113,6 +113,8 @@ def no_answer_error(error: Exception, path: str) -> ExternalError:
     if isinstance(inner, ExternalError):  # raised by the client's connections: the address was refused or not found
         reason = "connection_error" if inner.retryable else inner.reason
         return ExternalError(f"{path}: {inner.message}", retryable=inner.retryable, reason=reason)
+    if isinstance(error, SSLError) and _UNTRUSTED in str(error):
+        return fault("target_refused", f"{path}: the store's certificate cannot be trusted.")
     for error_type, text in _NO_ANSWER.items():
         if isinstance(error, error_type):
             host = urlsplit(getattr(error, "kwargs", {}).get("endpoint_url") or "").netloc
@@ -122,6 +124,7 @@ def no_answer_error(error: Exception, path: str) -> ExternalError:
     return fault("storage_error", f"{path}: the store cannot be asked ({type(error).__name__}).")
 
 
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _NO_ANSWER: dict[type[Exception], str] = {
     SSLError: "no secure connection to the store is possible",
     ConnectTimeoutError: "the store does not answer in time",

@@ -6,7 +6,7 @@ They are checked before they are stored.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from timers import outgoing
@@ -45,7 +45,6 @@ PARAMETERS = (
     ),
 )
 _SECRETS = [parameter.name for parameter in PARAMETERS if parameter.secret]
-_KNOWN = [parameter.name for parameter in PARAMETERS]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_STARTS = ("xn--", "sthree-")
@@ -58,19 +57,27 @@ _MAX_PREFIX_BYTES = 512
 
 def clean(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (public parameters, secrets); raises Invalid naming every field that cannot work."""
-    unknown = [str(key) for key in parameters if key not in _KNOWN]
-    problems: dict[str, Any] = dict.fromkeys(unknown, f"Unknown field; known here: kind, {', '.join(_KNOWN)}.")
+    public = read_fields(parameters, _READERS)
+    secrets: dict[str, Any] = {name: public.pop(name) for name in _SECRETS if name in public}
+    return public, secrets
+
+
+def read_fields(parameters: Mapping[str, Any], readers: Mapping[str, Callable[[object], Any]]) -> dict[str, Any]:
+    """Return the checked values that are not None; raises Invalid naming every field that cannot work."""
+    problems: dict[str, Any] = {
+        str(name): f"Unknown field; known here: kind, {', '.join(readers)}."
+        for name in parameters
+        if name not in readers
+    }
     cleaned: dict[str, Any] = {}
-    for name, read in _READERS.items():
+    for name, read in readers.items():
         try:
             cleaned[name] = read(parameters.get(name))
         except Invalid as error:
             problems |= error.fields
     if problems:
         raise Invalid(problems)
-    public = {name: value for name, value in cleaned.items() if value is not None}
-    secrets: dict[str, Any] = {name: public.pop(name) for name in _SECRETS if name in public}
-    return public, secrets
+    return {name: value for name, value in cleaned.items() if value is not None}
 
 
 def _bucket(value: object) -> str:
@@ -83,7 +90,7 @@ def _bucket(value: object) -> str:
     return value
 
 
-def _prefix(value: object) -> str | None:
+def read_prefix(value: object) -> str | None:
     """Return the prefix without a leading and with a trailing slash; None for the whole bucket."""
     if value is None or value == "":
         return None
@@ -99,7 +106,8 @@ def _prefix(value: object) -> str | None:
     return "/".join(parts) + "/"
 
 
-def _endpoint_url(value: object) -> str | None:
+def read_endpoint_url(value: object) -> str | None:
+    """Return the URL of a store that may be called from here; None for the usual one."""
     if value is None or value == "":
         return None
     try:
@@ -128,13 +136,15 @@ def _addressing(value: object) -> str | None:
     return str(value)
 
 
-def _access_key_id(value: object) -> str:
+def read_access_key_id(value: object) -> str:
+    """Return the id of an access key."""
     if not isinstance(value, str) or not _KEY_ID.fullmatch(value):
         raise Invalid({"access_key_id": "Give the access key's id: printable characters without blanks."})
     return value
 
 
-def _secret_access_key(value: object) -> str:
+def read_secret_access_key(value: object) -> str:
+    """Return the secret of an access key."""
     if not isinstance(value, str) or not _SECRET.fullmatch(value):
         raise Invalid({"secret_access_key": "Give the secret access key: printable characters without blanks."})
     return value
@@ -150,11 +160,11 @@ def _session_token(value: object) -> str | None:
 
 _READERS = {
     "bucket": _bucket,
-    "prefix": _prefix,
-    "endpoint_url": _endpoint_url,
+    "prefix": read_prefix,
+    "endpoint_url": read_endpoint_url,
     "region": _region,
     "addressing": _addressing,
-    "access_key_id": _access_key_id,
-    "secret_access_key": _secret_access_key,
+    "access_key_id": read_access_key_id,
+    "secret_access_key": read_secret_access_key,
     "session_token": _session_token,
 }

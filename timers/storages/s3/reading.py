@@ -9,7 +9,7 @@ import re
 from collections import deque
 from concurrent.futures import Future
 from threading import BoundedSemaphore
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +19,8 @@ from timers.errors import ExternalError
 from timers.storages.base import Entry, Reader, fault
 from timers.storages.s3.bucket import Bucket, file_entry
 from timers.storages.s3.faults import NOT_FOUND_CODES, changed_error, code_of, faults
+from timers.storages.s3.properties import read as read_properties
+from timers.storages.s3.retrying import pause_seconds
 
 RANGE_BYTES, LARGE_RANGE_BYTES = 8 * 1024 * 1024, 16 * 1024 * 1024
 FAST_SECONDS_PER_RANGE = 0.5
@@ -31,7 +33,9 @@ MIN_RANGES_AHEAD, MAX_RANGES_AHEAD = 1, 3
 """Number of ranges that may be requested ahead: for every file, and for EXTRA_READERS files."""
 EXTRA_READERS = BoundedSemaphore(2)
 MAX_TRIES = 3
+"""Number of attempts in a row that bring no byte of a range."""
 
+_READ_BYTES = 256 * 1024
 _EMPTY_RANGE = ("InvalidRange", "416")
 _RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 
@@ -77,6 +81,7 @@ class S3Reader(Reader):
     def _remember(self, answer: Any, size: int) -> None:
         self._etag = answer.get("ETag")
         self.opened = file_entry(paths.name_of(self._path), size, answer.get("LastModified"))
+        self.properties = read_properties(answer)
 
     def _get(self, start: int, end: int, **conditions: Any) -> Any:
         key = self._bucket.key(self._path)
@@ -116,42 +121,46 @@ class S3Reader(Reader):
         return MAX_RANGES_AHEAD if self._has_extra else MIN_RANGES_AHEAD
 
     def _read_first(self, body: Any) -> bytes:
-        """Return the whole first range; when its connection breaks it is requested again."""
-        began = monotonic()
+        """Return the whole first range; when its connection breaks the rest is requested again."""
+        began, received = monotonic(), bytearray()
         try:
             with faults(self._path, self._bucket.name):
-                return bytes(body.read())
+                _receive(body, received)
         except ExternalError as error:
             if error.reason != "connection_error":
                 raise
-            return self._fetch(self.position, self._first_end)
         finally:
             self._measure(monotonic() - began, self._first_end - self.position)
+        rest = self.position + len(received)
+        return bytes(received) if rest == self._first_end else bytes(received) + self._fetch(rest, self._first_end)
 
     def _measure(self, seconds: float, size: int) -> None:
         self._seconds_per_range = seconds * RANGE_BYTES / max(size, 1)
 
     def _fetch(self, start: int, end: int) -> bytes:
-        for tries in range(MAX_TRIES, 0, -1):
-            began = monotonic()
+        """Return a range. A connection that breaks is made again, and what was received is kept."""
+        received, failures, began = bytearray(), 0, monotonic()
+        while len(received) < end - start:
+            count = len(received)
             try:
-                return self._fetch_once(start, end)
+                self._fetch_into(received, start + count, end)
             except ExternalError as error:
-                if error.reason != "connection_error" or tries == 1:
+                failures = 1 if len(received) > count else failures + 1
+                if error.reason != "connection_error" or failures == MAX_TRIES:
                     raise
-            finally:
-                self._measure(monotonic() - began, end - start)
-        raise AssertionError("the last attempt returns or raises")
+                sleep(pause_seconds(failures))
+        self._measure(monotonic() - began, end - start)
+        return bytes(received)
 
-    def _fetch_once(self, start: int, end: int) -> bytes:
+    def _fetch_into(self, received: bytearray, start: int, end: int) -> None:
+        count = len(received)
         with faults(self._path, self._bucket.name):
             answer = self._get(start, end, **({"IfMatch": self._etag} if self._etag else {}))
             if answer.get("ETag") != self._etag:
                 raise changed_error(self._path)
-            data = bytes(answer["Body"].read())
-        if len(data) != end - start:
+            _receive(answer["Body"], received)
+        if len(received) - count != end - start:
             raise fault("storage_error", f"{self._path}: the store sent another range than the requested one.")
-        return data
 
     def stat(self) -> Entry:
         return self.opened
@@ -166,3 +175,9 @@ class S3Reader(Reader):
         if self._first is not None:
             self._first.close()
             self._first = None
+
+
+def _receive(body: Any, received: bytearray) -> None:
+    """Append the body of an answer, so that what arrived before its connection broke counts."""
+    while data := body.read(_READ_BYTES):
+        received += data

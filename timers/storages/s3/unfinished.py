@@ -2,7 +2,7 @@
 
 That object has the name of the partial file. It holds the bytes after the last whole part, because parts cannot be read
 again. Its metadata name the upload and how many of its parts count. The bytes are followed by the CRC32 of these parts,
-if they were sent with one: not every store lists them.
+because not every store lists them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.faults import UPLOAD_GONE, code_of, faults
 from timers.storages.s3.upload import SentPart, Upload, abort, base64_text
 
-_UPLOAD, _PARTS, _CRC32 = "timers-upload", "timers-parts", "timers-crc32"
+_UPLOAD, _PARTS, _CRC32, _DOUBTED = "timers-upload", "timers-parts", "timers-crc32", "timers-doubted"
+_STATED, _NOT_STATED = "yes", "not stated"
 _SWEEP_THREADS = 8
 
 
@@ -40,12 +41,11 @@ class UnfinishedUpload(NamedTuple):
 def save(bucket: Bucket, path: str, partial: str, left: UnfinishedUpload) -> None:
     """Store the unfinished upload of the file at `path` under the name `partial`."""
     metadata = {_PARTS: str(len(left.sent))}
-    body = left.tail
+    body = left.tail + b"".join(b64decode(part.crc32) for part in left.sent)
     if left.upload is not None:
-        metadata[_UPLOAD] = left.upload.id
-    if left.upload is not None and left.upload.crc32:
-        metadata[_CRC32] = "yes"
-        body += b"".join(b64decode(part.crc32 or "") for part in left.sent)
+        metadata |= {_UPLOAD: left.upload.id, _CRC32: _STATED if left.upload.crc32 else _NOT_STATED}
+    if any(part.doubted for part in left.sent):
+        metadata[_DOUBTED] = "yes"
     bucket.call("put_object", path, Key=bucket.key(_partial_path(path, partial)), Body=body, Metadata=metadata)
 
 
@@ -70,14 +70,18 @@ def _read(bucket: Bucket, path: str, body: bytes, metadata: Mapping[str, str]) -
     """Return the unfinished upload of such an object, together with the parts that the store has."""
     if _UPLOAD not in metadata:
         return UnfinishedUpload(None, [], body)
-    upload, count = Upload(metadata[_UPLOAD], crc32=_CRC32 in metadata), int(metadata[_PARTS])
-    sent = _parts(bucket, path, upload.id)[:count]
-    tail, crc32 = _split_tail(body, count) if upload.crc32 else (body, [None] * count)
+    if _CRC32 not in metadata:
+        raise _not_found(path)
+    upload, count = Upload(metadata[_UPLOAD], crc32=metadata[_CRC32] == _STATED), int(metadata[_PARTS])
+    tail, crc32 = _split_tail(body, count)
+    listed = _parts(bucket, path, upload.id)[:count]
+    sent = [
+        SentPart(part["PartNumber"], part["Size"], part["ETag"], checksum, _DOUBTED in metadata)
+        for part, checksum in zip(listed, crc32, strict=False)
+    ]
     if len(sent) < count:
         tail = b""  # these bytes do not follow the present parts
-    return UnfinishedUpload(
-        upload, [part._replace(crc32=checksum) for part, checksum in zip(sent, crc32, strict=False)], tail
-    )
+    return UnfinishedUpload(upload, sent, tail)
 
 
 def _split_tail(body: bytes, count: int) -> tuple[bytes, list[str]]:
@@ -104,9 +108,9 @@ def _not_found(path: str) -> ExternalError:
     return fault("not_found", f"The partial file of {path} does not exist or is shorter than it was.")
 
 
-def _parts(bucket: Bucket, path: str, upload: str) -> list[SentPart]:
-    """Return the parts of an upload, from the first one up to a missing one."""
-    parts: list[SentPart] = []
+def _parts(bucket: Bucket, path: str, upload: str) -> list[dict[str, Any]]:
+    """Return the store's words about the parts of an upload, from the first one up to a missing one."""
+    parts: list[dict[str, Any]] = []
     continuation: dict[str, Any] = {}
     while True:
         with faults(path, bucket.name):
@@ -118,9 +122,10 @@ def _parts(bucket: Bucket, path: str, upload: str) -> list[SentPart]:
                 if code_of(error) == UPLOAD_GONE:
                     raise _not_found(path) from error
                 raise
-        parts += [SentPart(part["PartNumber"], part["Size"], part["ETag"]) for part in page.get("Parts", ())]
+        parts += page.get("Parts", ())
         if not page.get("IsTruncated"):
-            return [part for number, part in enumerate(sorted(parts), 1) if part.number == number]
+            parts.sort(key=lambda part: int(part["PartNumber"]))
+            return [part for number, part in enumerate(parts, 1) if part["PartNumber"] == number]
         continuation = {"PartNumberMarker": page["NextPartNumberMarker"]}
 
 
@@ -163,8 +168,7 @@ def sweep(bucket: Bucket, files: Sequence[str], *, prefix: str, keep: Container[
 
 def _partials_beside(bucket: Bucket, folder: str) -> Iterator[str]:
     start = bucket.folder_key(folder)
-    page = bucket.call("list_objects_v2", folder, Prefix=f"{start}.timers-", Delimiter="/")
-    names = (partial["Key"][len(start) :] for partial in page.get("Contents", ()))
+    names = (partial["Key"][len(start) :] for partial in bucket.objects_below(folder, f"{start}.timers-"))
     yield from filter(is_partial, names)
 
 

@@ -6,13 +6,12 @@ Neither is visible under its name before commit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from threading import BoundedSemaphore
 
 from timers.errors import ExternalError
-from timers.storages.base import Digest, PartialFile, Permissions, Reader, Writer, fault
+from timers.storages.base import Digest, FileProperties, PartialFile, Permissions, Reader, Writer, fault
 from timers.storages.s3 import unfinished, upload
 from timers.storages.s3.bucket import Bucket
 from timers.storages.s3.upload import SentPart, Upload
@@ -39,15 +38,15 @@ class S3Writer(Writer):
     """Bytes on their way into an object.
 
     Everything is sent with a checksum, which the store checks, and the checksum that the store states is compared with
-    it. Modification times cannot be set: a store sets them itself.
+    it. Modification times cannot be set: a store sets them itself. An object that exists is replaced by the store, in
+    one step, and never deleted.
     """
 
     self_checking = True
     chunk_bytes = CHUNK_BYTES
 
-    def __init__(self, bucket: Bucket, path: str, partial: str, *, check_target: Callable[[str], None]) -> None:
-        """Start a file; `check_target` raises when, at commit, it may not be placed there."""
-        self._bucket, self.path, self._partial, self._check_target = bucket, path, partial, check_target
+    def __init__(self, bucket: Bucket, path: str, partial: str, properties: FileProperties | None) -> None:
+        self._bucket, self.path, self._partial, self._properties = bucket, path, partial, properties
         self.written = 0
         self._older_partial = ""
         self._buffer = bytearray()
@@ -98,7 +97,7 @@ class S3Writer(Writer):
 
     def _send_buffer(self) -> None:
         """Send the buffer as the next part, in another thread; waits while too many parts are in flight."""
-        self._upload = self._upload or upload.begin(self._bucket, self.path)
+        self._upload = self._upload or upload.begin(self._bucket, self.path, self._properties)
         self._part_count += 1
         if self._part_count > MAX_PARTS:
             raise fault("unsupported", f"{self.path} needs more than {MAX_PARTS:,} parts.")
@@ -141,9 +140,8 @@ class S3Writer(Writer):
             self._wait_for_parts()
 
     def commit(self, *, modified_ns: int | None = None, permissions: Permissions | None = None) -> None:
-        self._check_target(self.path)
         if self._upload is None:
-            self._put_object()
+            upload.put(self._bucket, self.path, self._buffer, self._properties)
         else:
             self.sync()
             upload.complete(self._bucket, self.path, self._upload, sent=self._sent)
@@ -151,24 +149,27 @@ class S3Writer(Writer):
         with suppress(ExternalError):  # the file is in place, and a partial file beside it is swept later
             self._remove_older()
 
-    def _put_object(self) -> None:
-        try:
-            upload.put(self._bucket, self.path, self._buffer)
-        except ExternalError as error:
-            if error.reason == "checksum_mismatch":  # other bytes must not remain under that name
-                with suppress(ExternalError):
-                    self._bucket.call("delete_object", self.path, Key=self._bucket.key(self.path))
-            raise
-
     def keep(self) -> PartialFile:
+        """Stop, and keep what the store has: after a fault that is every part up to the first one that is missing."""
         if len(self._buffer) >= self._part_bytes:
-            self._send_buffer()
-        self._wait_for_parts()
-        unfinished_upload = unfinished.UnfinishedUpload(self._upload, self._sent, bytes(self._buffer))
+            with suppress(ExternalError):
+                self._send_buffer()
+        arrived = filter(None, map(self._arrived, self._parts_in_flight))
+        sent = [part for number, part in enumerate([*self._sent, *arrived], 1) if part.number == number]
+        tail = bytes(self._buffer) if len(sent) == self._part_count else b""
+        unfinished_upload = unfinished.UnfinishedUpload(self._upload, sent, tail)
         unfinished.save(self._bucket, self.path, self._partial, unfinished_upload)
         self._remove_older()
         self._finish()
+        self.written = unfinished_upload.size
         return PartialFile(self._partial, self.written)
+
+    def _arrived(self, sending: Future[SentPart]) -> SentPart | None:
+        """Return a part in flight once it has arrived; None when it does not."""
+        try:
+            return self._bucket.result(sending)
+        except ExternalError:
+            return None
 
     def discard(self) -> None:
         if self._is_ended:
