@@ -224,7 +224,7 @@ class TestPages:
             (answers(b"text", "Content-Type: text/plain"), "unsupported"),
             (answers(status="403 Forbidden"), "permission_denied"),
             (answers(b"", "Location: /login", status="302 Found"), "unsupported"),
-            (answers(status="503 Service Unavailable"), "storage_error"),
+            (answers(status="503 Service Unavailable"), "unavailable"),
             (says(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 99\r\n\r\n<a"), "connection_error"),
             (says(b"no http at all"), "connection_error"),
         ],

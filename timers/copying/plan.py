@@ -226,15 +226,20 @@ def extras(
     in_source: Lookup,
     selection: EntryFilter | None = None,
     below: str = "",
+    source_has_both_kinds: bool = False,
     both_kinds: bool = False,
 ) -> Iterator[Entry]:
     """Yield the entries of a destination folder that the source does not have under their very names.
 
-    Entries that the selection does not cover are not yielded.
+    Where the destination has `both_kinds`, a file is not the folder of its name, nor the reverse. Entries that the
+    selection does not cover are not yielded.
     """
     for entry in listing:
-        name = f"{entry.name}/" if both_kinds and entry.kind is _DIR else entry.name
-        if (selection is None or selection.covers(entry, below + entry.name)) and in_source(name) is None:
+        name = f"{entry.name}/" if source_has_both_kinds and entry.kind is _DIR else entry.name
+        if selection is not None and not selection.covers(entry, below + entry.name):
+            continue
+        source = in_source(name)
+        if source is None or (both_kinds and (source.kind is _DIR) != (entry.kind is _DIR)):
             yield entry
 
 

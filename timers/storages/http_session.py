@@ -47,9 +47,9 @@ _MEANINGS: dict[int, tuple[str, str]] = {
     414: ("name_too_long", "its path is too long for the server"),
     415: ("unsupported", "the server does not take this kind of file"),
     423: ("storage_error", "it is locked; try again later"),
-    429: ("storage_error", "the server is overloaded; try again later"),
+    429: ("unavailable", "the server is overloaded; try again later"),
     501: ("unsupported", "the server does not offer this operation"),
-    503: ("storage_error", "the server is overloaded; try again later"),
+    503: ("unavailable", "the server is overloaded; try again later"),
     507: ("no_space", "the server is full"),
 }
 
@@ -283,7 +283,7 @@ def _other_meaning(status: int, location: str | None) -> tuple[str, str]:
         shown = f" to {paths.readable(location[:200])}" if location else ""
         return "unsupported", f"the server sends us elsewhere{shown}, and redirects are not followed"
     if status >= 500:
-        return "storage_error", "the server answers with an error"
+        return "storage_error" if status == 500 else "unavailable", "the server answers with an error"
     return "unsupported", "the server answers with an error"
 
 

@@ -534,13 +534,13 @@ class TestRefusals:
             ("PermanentRedirect", 301, "unsupported", False),
             ("QuotaExceeded", 403, "quota", True),
             ("XMinioStorageFull", 507, "no_space", True),
-            ("SlowDown", 503, "storage_error", True),
+            ("SlowDown", 503, "unavailable", True),
             ("InternalError", 500, "storage_error", True),
             ("RequestTimeout", 400, "storage_error", True),
             ("NoSuchUpload", 404, "storage_error", True),
             ("BadDigest", 400, "checksum_mismatch", True),
             ("Unheard", 400, "unsupported", False),
-            ("Unheard", 502, "storage_error", True),
+            ("Unheard", 502, "unavailable", True),
         ],
     )
     def test_every_refusal_has_a_meaning(self, code: str, status: int, reason: str, heals: bool) -> None:

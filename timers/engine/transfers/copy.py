@@ -37,10 +37,12 @@ def copy(context: SliceContext) -> bool:
 
 def _make_folders(context: SliceContext) -> bool:
     while rows := progress.pending_rows(context.transfer_slice, "mkdir", context.batch, now=context.monitor.now()):
+        implied = set() if context.destination.abilities.folders else progress.with_children([row.id for row in rows])
         for row in rows:
             context.monitor.check()
             try:
-                _make_folder(context, row)
+                if row.id not in implied:
+                    _make_folder(context, row)
                 context.changes.made.append(row.id)
             except ExternalError as error:
                 context.row_failed(row, error)

@@ -177,9 +177,13 @@ def _properties(worker: CopyWorker, reader: Reader) -> FileProperties | None:
 def _find_renamed(worker: CopyWorker, row: FileRow) -> str | None:
     """Return the name of the partial file if a slice that died renamed it without recording that."""
     prefix, folder = partial_prefix(worker.transfer_slice.transfer_id, row.key), paths.parent(row.destination_path)
-    for entry in worker.destination.list(folder):
-        if entry.name.startswith(prefix) and entry.size >= row.bytes_done:
-            return entry.name
+    try:
+        for entry in worker.destination.list(folder):
+            if entry.name.startswith(prefix) and entry.size >= row.bytes_done:
+                return entry.name
+    except ExternalError as error:
+        if error.reason != "not_found":
+            raise
     return None
 
 

@@ -63,9 +63,11 @@ def _delete_members(context: SliceContext, row: FileRow) -> None:
 
 
 def _remove_entry(context: SliceContext, storage: Storage, row: FileRow) -> None:
-    if row.there_size is not None or row.member is not None:  # folders have no size, and go when they are empty
+    if row.there_size is None and row.member is None:  # folders have no size
+        storage.delete_folder(row.destination_path)
+    else:
         kept.keep(context, storage, row)
-    storage.delete(row.destination_path)
+        storage.delete(row.destination_path)
 
 
 def _remove(worker: CopyWorker, row: FileRow) -> bool:

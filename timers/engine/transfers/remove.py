@@ -94,6 +94,6 @@ def _remove_folders(context: SliceContext) -> bool:
             before = row.id
             if row.parent is not None and _is_beside(context, row):
                 with suppress(ExternalError):  # it is not empty, or gone
-                    context.source.delete(row.source_path)
+                    context.source.delete_folder(row.source_path)
         context.flush()
     return True

@@ -319,6 +319,12 @@ def has_rows(transfer_slice: Slice, steps: Sequence[str], state: str = "pending"
     return TransferFile.objects.filter(transfer_id=transfer_slice.transfer_id, step__in=steps, state=state).exists()
 
 
+def with_children(ids: Sequence[int]) -> set[int]:
+    """Return those of these folders that have rows below them."""
+    parents = TransferFile.objects.filter(parent__in=ids).values_list("parent", flat=True).distinct()
+    return {parent for parent in parents if parent is not None}
+
+
 def has_work(transfer_slice: Slice) -> bool:
     """Return whether there is a folder to be listed, or a row of any kind to be processed."""
     work = Q(state="pending") | Q(unlisted=True)

@@ -55,7 +55,7 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("XMinioStorageFull", "InsufficientStorage", "507"), ("no_space", "the store is full")),
     **dict.fromkeys(
         ("SlowDown", "ServiceUnavailable", "Throttling", "TooManyRequests", "RequestLimitExceeded", "503", "429"),
-        ("storage_error", "the store is overloaded; try again later"),
+        ("unavailable", "the store is overloaded; try again later"),
     ),
     UPLOAD_GONE: ("storage_error", "the unfinished upload is gone from the store"),
 }
@@ -103,7 +103,8 @@ def refusal_error(error: ClientError, path: str, bucket: str) -> ExternalError:
         return fault(reason, f"{path} {text}.")
     if not reason:
         retryable = status >= 500 or status == 408 or code in _RETRYABLE
-        reason, text = ("storage_error" if retryable else "unsupported"), "the store answers with an error"
+        reason = "unavailable" if status > 500 else "storage_error" if retryable else "unsupported"
+        text = "the store answers with an error"
     return fault(reason, f"{path}: {text} ({code}).")
 
 

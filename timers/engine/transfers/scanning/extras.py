@@ -80,7 +80,8 @@ def _add_extras(
         in_source=in_source,
         selection=context.options.selection if mirrors else None,
         below=FolderPlace.of(context, folder).below,
-        both_kinds=context.source.abilities.both_kinds,
+        source_has_both_kinds=context.source.abilities.both_kinds,
+        both_kinds=mirrors and context.destination.abilities.both_kinds,
     )
     for entry in found:
         path = paths.join(folder.destination_path, entry.name)
@@ -97,10 +98,20 @@ def _add_extras(
 def _destination_listing(context: SliceContext, folder: FileRow, in_source: Lookup) -> Iterator[Entry]:
     for entry in context.destination.list(folder.destination_path):
         if not paths.is_carriable(entry.name):
-            if in_source(entry.name) is None:
-                context.new_row_failed(*odd_extra(folder, entry.name))
+            _add_odd(context, folder, entry, in_source)
         elif not is_partial(entry.name):
             yield entry
+
+
+def _add_odd(context: SliceContext, folder: FileRow, entry: Entry, in_source: Lookup) -> None:
+    """Record an entry whose name no path expresses: it is deleted where the store takes any spelling, else a fault."""
+    if in_source(entry.name) is not None:
+        return
+    if context.destination.abilities.both_kinds and paths.is_storable(entry.name):
+        path = f"{folder.destination_path.rstrip('/')}/{entry.name}"
+        add_row(context, deletion(folder.item, folder.id, path, entry._replace(kind=Kind.FILE)))
+    else:
+        context.new_row_failed(*odd_extra(folder, entry.name))
 
 
 def _key(context: SliceContext, path: str) -> str:

@@ -47,7 +47,8 @@ def _expand_copy(context: SliceContext, item: Any) -> None:
         return
     if entry.kind is Kind.DIR:
         _refuse_overlap(context, source, target)
-    add_step(context, place, plan(context, item, entry, _stat(context.destination, target)), source, target)
+    existing = _stat(context.destination, _spelled(context.destination, target, is_folder=entry.kind is Kind.DIR))
+    add_step(context, place, plan(context, item, entry, existing), source, target)
 
 
 def plan(context: SliceContext, item: Any, entry: Entry, existing: Entry | None) -> PlannedEntry:
@@ -64,7 +65,8 @@ def plan(context: SliceContext, item: Any, entry: Entry, existing: Entry | None)
 def _resolve(context: SliceContext, item: Any) -> tuple[str, Entry]:
     """Return the resolved path of an item, and its entry; raises SourceFault."""
     try:
-        path, entry = item.source_path, context.source.stat(item.source_path)
+        path = item.source_path
+        entry = context.source.stat(_spelled(context.source, path, is_folder=item.recursive is True))
         if item.is_link:
             if entry.kind is not Kind.SYMLINK:
                 raise fault("not_a_file", f"{path} is not a symbolic link.")
@@ -106,6 +108,11 @@ def _refuse_overlap(context: SliceContext, source: str, target: str) -> None:
     )
     if complaint:
         raise TransferFailed(fault("unsupported", f"{source} to {target}: {complaint[1][0].lower()}{complaint[1][1:]}"))
+
+
+def _spelled(storage: Storage, path: str, *, is_folder: bool) -> str:
+    """Return a path as the storage is asked for it: a folder with a slash where a file can have its name."""
+    return f"{path}/" if is_folder and storage.abilities.both_kinds and path != paths.ROOT else path
 
 
 def _stat(storage: Storage, path: str) -> Entry | None:
