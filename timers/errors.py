@@ -6,6 +6,7 @@ TimersError
     NotFound         there is no such thing, or none that the caller may know of
     Forbidden        the caller may see it but not do it
     Conflict         the state does not allow it
+    TooMany          it was done too often; says when it may be done again
     ExternalError    something outside failed; says whether trying again helps
 """
 
@@ -70,6 +71,16 @@ class Forbidden(TimersError):
 
 class Conflict(TimersError):
     code = "conflict"
+
+
+class TooMany(TimersError):
+    """Something was done too often; `retry_after` is in seconds."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ExternalError(TimersError):

@@ -76,9 +76,9 @@ def test_a_number_of_days_that_cannot_be_is_refused() -> None:
 def test_tokens_of_apps_go_when_they_are_good_for_nothing_and_apps_that_never_came_back(
     owner: Any, now: datetime
 ) -> None:
-    used, _ = oauth_clients.register(name="used", template_id="", now=now - 40 * DAY)
-    oauth_clients.register(name="idle", template_id="", now=now - 40 * DAY)
-    oauth_clients.register(name="young", template_id="", now=now)
+    used, _ = oauth_clients.register(name="used", template_id="", address="192.0.2.1", now=now - 40 * DAY)
+    oauth_clients.register(name="idle", template_id="", address="192.0.2.1", now=now - 40 * DAY)
+    oauth_clients.register(name="young", template_id="", address="192.0.2.1", now=now)
     for days in (40, 5):
         names = ["openid"]
         common = {"client_id": str(used.client_id), "name": "used", "refresh": False, "grant": None}

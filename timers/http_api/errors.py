@@ -13,7 +13,7 @@ from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions
 
-from timers.errors import Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError
+from timers.errors import Conflict, ExternalError, Forbidden, Invalid, NotFound, TimersError, TooMany
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ _STATUSES: tuple[tuple[type[TimersError], int], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Forbidden, HTTPStatus.FORBIDDEN),
     (Conflict, HTTPStatus.CONFLICT),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (ExternalError, HTTPStatus.BAD_GATEWAY),
     (TimersError, HTTPStatus.BAD_REQUEST),
 )
@@ -65,7 +66,8 @@ def problem_of(error: Exception, request: HttpRequest) -> Problem:
     if isinstance(error, TimersError):
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         fields = error.fields if isinstance(error, Invalid) else {}
-        return Problem(status, error.code, error.message, fields=fields, cause=error)
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
+        return Problem(status, error.code, error.message, fields=fields, headers=headers, cause=error)
     for kind, status, code, message in _OF_DJANGO:
         if isinstance(error, kind):
             return Problem(status, code, message, cause=error)

@@ -3,6 +3,7 @@
 from timers.models.channels import Notice
 from timers.models.events import Event
 from timers.models.executions import Attempt, Execution
+from timers.models.limits import LimitCounter
 from timers.models.oauth import Consent, RegisteredApp, SigningKey
 from timers.models.pause_all import SchedulingPause
 from timers.models.people import CalendarFeed, ClientKey, IdempotentAnswer, Preference, Token
@@ -23,6 +24,7 @@ __all__ = [
     "Event",
     "Execution",
     "IdempotentAnswer",
+    "LimitCounter",
     "Notice",
     "Preference",
     "Process",

@@ -61,7 +61,7 @@ def test_a_token_is_revoked_by_its_owner_alone(
 def test_an_app_that_was_let_in_is_listed_and_revoked_with_its_tokens(
     owners_browser: Client, strangers_browser: Client, owner: Any, now: datetime
 ) -> None:
-    app, _ = oauth_clients.register(name="Backup tool", template_id="", now=now)
+    app, _ = oauth_clients.register(name="Backup tool", template_id="", address="192.0.2.1", now=now)
     common: dict[str, Any] = {"owner": owner, "client_id": str(app.client_id)}
     consents.grant(**common, granted=scopes.parse(scopes.TIMERS), allows_refresh=True, now=now)
     (issued,) = oauth_grants.issue(**common, name=app.name, names=[scopes.TIMERS], refresh=True, grant=None, now=now)

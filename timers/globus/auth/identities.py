@@ -103,7 +103,10 @@ class ClientRegistration(AuthView):
         if template is not None and validation.uuid(template) is None:
             raise Invalid({"client.template_id": "This is not a UUID."})
         app, secret = oauth_clients.register(
-            name=requested.get("name"), template_id=str(template or ""), now=clock.now()
+            name=requested.get("name"),
+            template_id=str(template or ""),
+            address=request.META.get("REMOTE_ADDR", ""),
+            now=clock.now(),
         )
         client = {
             "id": str(app.client_id),

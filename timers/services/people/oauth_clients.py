@@ -5,15 +5,15 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from timers import validation
-from timers.errors import Conflict
 from timers.models import ClientKey, Consent, RegisteredApp, Token
+from timers.services import limits
 from timers.services.people import tokens
 
 KNOWN = {
@@ -22,8 +22,6 @@ KNOWN = {
     UUID("95fdeba8-fac2-42bd-a357-e068d82ff78e"): "Globus CLI",
 }
 """Apps of released programs. They have no secret."""
-
-MAX_REGISTRATIONS_PER_HOUR = 1_000
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,12 @@ def authenticate(client_id: object, secret: str, *, now: datetime) -> App | None
     return App(str(key), registered.name, secret=True)
 
 
-def register(*, name: object, template_id: str, now: datetime) -> tuple[RegisteredApp, str]:
+def register(*, name: object, template_id: str, address: str, now: datetime) -> tuple[RegisteredApp, str]:
     """Create an app and return it with its secret, which is shown only once.
 
-    Anybody may register one, so there is a limit. Raises Invalid naming name, Conflict when the limit is reached.
+    Anybody may register one, so there is a limit for each address. Raises Invalid naming name, TooMany.
     """
-    if RegisteredApp.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= MAX_REGISTRATIONS_PER_HOUR:
-        raise Conflict("Too many apps registered within an hour; try again later.", code="too_many_apps")
+    limits.take(limits.REGISTRATIONS, address, now=now)
     secret = secrets.token_urlsafe(32)
     app = RegisteredApp.objects.create(
         name=validation.name(name), template_id=template_id[:36], digest=tokens.digest(secret), created_at=now

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import LoginView, LogoutView
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from timers import clock
-from timers.errors import Invalid
+from timers.errors import Invalid, TooMany
 from timers.models import Preference
 from timers.services.notifications import delivery
 from timers.services.people import accounts
 from timers.web import page
 from timers.web.people.forms import AccountForm, AddressForm, LoginForm, PasswordForm
-
-log = logging.getLogger(__name__)
-
-MAX_FAILURES = 10
-FAILURES_COUNT_FOR = 5 * 60
-"""Seconds; so many failed log-ins for one name from one address are answered, then none for a while."""
 
 
 class LogIn(LoginView):
@@ -37,15 +29,10 @@ class LogIn(LoginView):
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        key = _failures_key(request)
-        if cache.get(key, 0) >= MAX_FAILURES:
-            return self._too_many()
-        response = super().post(request, *args, **kwargs)
-        if request.user.is_authenticated:
-            cache.delete(key)
-        else:
-            cache.set(key, cache.get(key, 0) + 1, FAILURES_COUNT_FOR)
-        return response
+        try:
+            return super().post(request, *args, **kwargs)
+        except TooMany as error:
+            return self._too_many(error)
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
@@ -53,16 +40,11 @@ class LogIn(LoginView):
             self.request.session.set_expiry(0)
         return response
 
-    def _too_many(self) -> HttpResponse:
-        log.info("A limit was reached.", extra={"event": "limit.reached", "limit": "logins"})
-        form = LoginForm(self.request)
-        context = self.get_context_data(form=form, too_many="Too many attempts. Wait five minutes and try again.")
-        return self.render_to_response(context, status=429)
-
-
-def _failures_key(request: HttpRequest) -> str:
-    name = request.POST.get("username", "")[:150].casefold()
-    return f"login-failures:{request.META.get('REMOTE_ADDR', '')}:{name.encode().hex()}"
+    def _too_many(self, error: TooMany) -> HttpResponse:
+        context = self.get_context_data(form=LoginForm(self.request), too_many=error.message)
+        response = self.render_to_response(context, status=429)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
 
 log_in = LogIn.as_view()
