@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -63,3 +64,9 @@ def test_an_instant_is_written_in_utc_and_read_back(instant: datetime) -> None:
 @given(st.floats(min_value=0, max_value=10**9))
 def test_a_duration_is_never_empty(seconds: float) -> None:
     assert formatting.duration(timedelta(seconds=seconds)).strip()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
+def test_the_first_and_the_last_instant_are_shown_in_every_zone(zone: str) -> None:
+    for instant in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        assert f" {instant.year} " in formatting.clock_text(instant, ZoneInfo(zone), style="second")

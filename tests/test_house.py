@@ -29,6 +29,7 @@ GROUND = {
     "timers.scopes",
     "timers.signing",
     "timers.storable",
+    "timers.text_templates",
     "timers.targets",
     "timers.validation",
     "timers.scheduling",

@@ -20,12 +20,20 @@ def zone_name(instant: datetime) -> str:
     return f"UTC{name}" if name[:1] in "+-" else name
 
 
+def in_zone(instant: datetime, zone: tzinfo) -> datetime:
+    """Return the instant in a zone; in UTC where its year there would lie outside 1 to 9999."""
+    try:
+        return instant.astimezone(zone)
+    except OverflowError:
+        return instant.astimezone(UTC)
+
+
 def clock_text(instant: datetime, zone: tzinfo, *, now: datetime | None = None, style: str = "minute") -> str:
     """Return an instant as people read it, always with its zone; the year only when it is not this one.
 
     Styles: `minute` (seconds when there are any), `second`, `exact` (milliseconds), `time` (no day).
     """
-    local = instant.astimezone(zone)
+    local = in_zone(instant, zone)
     if style == "exact":
         moment = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
     elif style == "second" or local.second:
@@ -35,7 +43,7 @@ def clock_text(instant: datetime, zone: tzinfo, *, now: datetime | None = None, 
     name = zone_name(local)
     if style == "time":
         return f"{moment} {name}"
-    year = f" {local.year}" if now is None or local.year != now.astimezone(zone).year else ""
+    year = f" {local.year}" if now is None or local.year != in_zone(now, zone).year else ""
     return f"{local:%a} {local.day} {local:%b}{year} {moment} {name}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -9,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.contracts.action import ActionContract, context_for
-from tests.factories import make_collection
+from tests.factories import HOURLY, make_collection, make_webhook_timer
 from timers.actions.base import OutcomeKind
 from timers.actions.transfer import TransferAction
 from timers.engine.transfers.slice_runner import run_slice
-from timers.models import Transfer
+from timers.models import Transfer, TransferItem
 from timers.services.collections import commands as collections
 
 HERE = UUID("aaaaaaaa-0000-4000-8000-000000000001")
@@ -69,6 +70,23 @@ class TestTransferAction(ActionContract):
         assert transfer.timer_id == context.timer_id
         assert transfer.deadline_at == context.deadline
 
+    def test_dates_are_those_that_the_run_was_planned_for_on_the_clock_of_its_schedule(
+        self, clean: Any, owner: Any, now: Any
+    ) -> None:
+        item = {"source_path": "/f", "destination_path": '/{{ planned_at|date:"%Y-%m-%d %H" }}'}
+        planned = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
+        cron = {"type": "cron", "expression": "30 0 * * *", "timezone": "Europe/Berlin"}
+        timers = [
+            make_webhook_timer(owner, action="transfer", body=clean(body(item)), schedule=schedule, now=now)
+            for schedule in (cron, HOURLY)
+        ]
+
+        for timer in timers:
+            TransferAction().run(context_for(body(item), timer_id=timer.pk, scheduled_for=planned))
+
+        paths = TransferItem.objects.order_by("id").values_list("destination_path", flat=True)
+        assert list(paths) == ["/2026-12-01 00", "/2026-11-30 23"]
+
     def test_a_later_attempt_answers_for_a_transfer_that_is_over(self, clean: Any) -> None:
         context = context_for(clean(body()))
         TransferAction().run(context)
@@ -81,6 +99,7 @@ class TestTransferAction(ActionContract):
         assert outcome.result is not None
         assert outcome.result["files_transferred"] == 1
         assert outcome.result["bytes_transferred"] == 5
+        assert outcome.result["warnings"] == 0
 
     def test_cancelling_reaches_the_transfer(self, clean: Any) -> None:
         context = context_for(clean(body()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from timers.api import examples
 from timers.api.serializers.collections import CollectionSerializer
 from timers.models import Collection, Event
 from timers.services.collections import commands as collections
+from timers.storages.local import LocalStorage
 from timers.targets import parse_networks
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHnNhPuxHhE2K2SYhTVkYTGJEpXW9OSGTRjDJxxS1B1X"
@@ -192,9 +194,11 @@ def test_a_test_tells_what_was_found_and_the_collection_remembers(
 
     assert answer.status_code == 200
     found = answer.json()
-    assert list(found) == list(examples.HEALTH)
-    assert (found["status"], found["readable"], found["writable"]) == ("reachable", True, True)
-    assert owner_calls.get(f"/collections/{collection.pk}").json()["health"] == found
+    assert list(found) == list(examples.COLLECTION_TEST)
+    assert (found["read"], found["write"], found["status"]) == (True, True, "reachable")
+    health = owner_calls.get(f"/collections/{collection.pk}").json()["health"]
+    assert set(health) == set(examples.HEALTH)
+    assert (health["readable"], health["writable"], health["message"]) == (True, True, found["message"])
     assert sorted(path.name for path in root.iterdir()) == ["a.txt", "inner"]
 
 
@@ -202,8 +206,21 @@ def test_what_cannot_be_reached_is_an_answer_and_no_error(owner_calls: Caller, s
     answer = owner_calls.post(f"/collections/{silent.pk}/test", {})
 
     assert answer.status_code == 200
-    assert (answer.json()["status"], answer.json()["reason"]) == ("unreachable", "connection_error")
+    found = answer.json()
+    assert (found["status"], found["reason"]) == ("unreachable", "connection_error")
+    assert (found["read"], found["write"], found["error"]) == (False, False, found["message"])
     assert b"correct horse" not in answer.content
+
+
+def test_a_place_that_can_only_be_read_is_not_written_and_that_is_no_error(
+    owner_calls: Caller, collection: Collection, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalStorage, "abilities", replace(LocalStorage.abilities, write=False))
+
+    found = owner_calls.post(f"/collections/{collection.pk}/test").json()
+
+    assert (found["read"], found["write"], "error" in found) == (True, False, False)
+    assert found["message"] == "Files can be read. Nothing can be written: the place is read-only."
 
 
 def test_a_repeated_test_answers_as_the_first_did(owner_calls: Caller, collection: Collection, root: Path) -> None:

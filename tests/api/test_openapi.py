@@ -70,6 +70,8 @@ PROMISED = {
     "GET /transfers/{transfer_id}/manifest",
     "GET /transfers/{transfer_id}/events",
     "POST /transfers/{transfer_id}/cancel",
+    "POST /transfers/{transfer_id}/pause",
+    "POST /transfers/{transfer_id}/resume",
     "POST /transfers/{transfer_id}/rerun",
     "GET /workflows",
     "POST /workflows",

@@ -188,3 +188,32 @@ def test_the_manifest_of_a_deletion_lists_what_is_gone(owner_calls: Caller, copi
     document = json.loads(manifest(owner_calls, copied, "json").getvalue())
 
     assert [each["destination_path"] for each in document["files"]] == ["/copy/old"]
+
+
+def test_what_was_left_out_is_a_warning_and_what_waits_is_waiting(
+    owner_calls: Caller, transfer: Transfer, now: datetime
+) -> None:
+    for name, state, reason in (
+        ("same", "skipped", None),
+        ("odd", "skipped", "bad_name"),
+        ("later", "deferred", None),
+        ("todo", "pending", "storage_error"),
+    ):
+        TransferFile.objects.create(
+            transfer=transfer,
+            item=0,
+            step="copy",
+            state=state,
+            failure_reason=reason,
+            source_path=f"/data/{name}",
+            destination_path=f"/{name}",
+        )
+
+    def states(**query: Any) -> dict[str, str]:
+        files = owner_calls.get(f"/transfers/{transfer.pk}/files", **query).json()["files"]
+        return {each["destination_path"]: each["status"] for each in files}
+
+    assert states() == {"/same": "skipped", "/odd": "warning", "/later": "waiting", "/todo": "pending"}
+    assert states(status="warning") == {"/odd": "warning"}
+    assert states(status="skipped") == {"/same": "skipped"}
+    assert states(status="waiting,pending") == {"/later": "waiting", "/todo": "pending"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.conftest import Caller
 from timers import clock
-from timers.models import Transfer, TransferEvent
+from timers.models import Transfer, TransferEvent, TransferFile
 
 
 def test_a_submitted_transfer_is_a_bare_document(owner_calls: Caller, wish: dict[str, Any]) -> None:
@@ -194,3 +194,70 @@ def test_a_stranger_does_not_learn_that_it_exists(
     assert stranger_calls.send(method, f"/transfers/{transfer.pk}{end}", None).status_code == 404
     assert stranger_calls.get("/transfers").json()["transfers"] == []
     assert Transfer.objects.get().status == "pending"
+
+
+def test_a_transfer_is_paused_and_goes_on(owner_calls: Caller, transfer: Transfer) -> None:
+    path = f"/transfers/{transfer.pk}"
+
+    paused = owner_calls.post(f"{path}/pause")
+
+    assert paused.status_code == 200
+    assert paused.json()["status"] == "paused"
+    assert paused.json()["paused_at"] is not None
+    assert [each["id"] for each in owner_calls.get("/transfers", status="paused").json()["transfers"]] == [
+        str(transfer.pk)
+    ]
+    again = owner_calls.post(f"{path}/pause")
+    assert (again.status_code, again.json()["error"]["message"]) == (409, "The transfer is paused already.")
+    resumed = owner_calls.post(f"{path}/resume")
+    assert (resumed.status_code, resumed.json()["status"], resumed.json()["paused_at"]) == (200, "pending", None)
+    assert owner_calls.post(f"{path}/resume").status_code == 409
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_a_stranger_pauses_and_resumes_nothing(stranger_calls: Caller, transfer: Transfer, verb: str) -> None:
+    assert stranger_calls.post(f"/transfers/{transfer.pk}/{verb}").status_code == 404
+
+
+def test_just_what_failed_runs_again(owner_calls: Caller, transfer: Transfer) -> None:
+    path = f"/transfers/{transfer.pk}/rerun"
+    Transfer.objects.update(status="failed")
+    assert owner_calls.post(path, {"only": "failed"}).status_code == 409
+    failed = {"step": "copy", "state": "failed", "source_path": "/data/a", "destination_path": "/copy/a"}
+    TransferFile.objects.create(transfer=transfer, item=0, **failed)
+
+    answer = owner_calls.post(path, {"only": "failed"})
+
+    assert answer.status_code == 201
+    new = Transfer.objects.get(pk=answer.json()["id"])
+    assert [(item.source_path, item.destination_path) for item in new.items.all()] == [("/data/a", "/copy/a")]
+    refused = owner_calls.post(path, {"only": "good"})
+    assert (refused.status_code, list(refused.json()["error"]["fields"])) == (400, ["only"])
+
+
+def test_warnings_are_a_number(owner_calls: Caller, transfer: Transfer) -> None:
+    Transfer.objects.update(status="succeeded", warnings=3)
+
+    assert owner_calls.get(f"/transfers/{transfer.pk}").json()["warnings"] == 3
+
+
+def test_options_are_answered_as_they_were_given(owner_calls: Caller, wish: dict[str, Any]) -> None:
+    given = {"delete_source": True, "min_size": 1, "keep_replaced": {"path": "/old/"}, "skip_destination_errors": True}
+
+    document = owner_calls.post("/transfers", {**wish, **given}).json()
+
+    assert document["options"].items() >= {**given, "keep_replaced": {"path": "/old", "folder": "/old"}}.items()
+
+
+def test_dates_stand_in_paths_and_label(
+    owner_calls: Caller, wish: dict[str, Any], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: now)
+    wish["DATA"][0]["destination_path"] = '/copy/{{ planned_at|date:"%Y/%m/%d" }}/'
+    wish["label"] = "{{ planned_at }}"
+
+    document = owner_calls.post("/transfers", wish).json()
+
+    assert document["label"] == now.isoformat(timespec="seconds")
+    item = Transfer.objects.get().items.get()
+    assert item.destination_path == f"/copy/{now:%Y/%m/%d}/"

@@ -12,7 +12,9 @@ import pytest
 from tests.globus.conftest import Caller
 from tests.globus.running import copy_all
 from timers import clock
-from timers.models import Collection, Transfer
+from timers.engine.transfers.slice_runner import run_slice
+from timers.models import Collection, Transfer, TransferFile
+from timers.services.transfers import pausing
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +88,36 @@ def test_nothing_holds_a_task_back(owner_calls: Caller, transfer_body: dict[str,
 
     assert (answer.status_code, answer.json()["pause_rules"]) == (200, [])
     assert answer.json()["source_pause_message"] is None
+
+
+def test_a_paused_task_is_active_and_says_that_it_is_paused(
+    owner_calls: Caller, owner: Any, transfer_body: dict[str, Any]
+) -> None:
+    task_id = submit(owner_calls, transfer_body)
+    pausing.pause(Transfer.objects.get(pk=task_id), by=owner, now=clock.now())
+    run_slice(task_id, now=clock.now())
+
+    task = read(owner_calls, task_id)
+
+    assert (task["status"], task["is_paused"], task["nice_status"]) == ("ACTIVE", True, "PAUSED")
+    assert (task["is_ok"], task["completion_time"]) == (True, None)
+    listed = owner_calls.get(f"{V}/task_list", filter="status:ACTIVE").json()
+    assert [found["task_id"] for found in listed["DATA"]] == [task_id]
+    assert owner_calls.post(f"{V}/task/{task_id}/cancel").json()["code"] == "Canceled"
+
+
+def test_what_was_left_out_is_a_skipped_error(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:
+    task_id = submit(owner_calls, transfer_body)
+    left_out = {"state": "skipped", "failure_reason": "bad_name", "error_message": "No name.", "step": "copy"}
+    paths = {"source_path": "/odd", "destination_path": "/odd"}
+    TransferFile.objects.create(transfer_id=task_id, item=0, **left_out, **paths)
+    Transfer.objects.filter(pk=task_id).update(status="succeeded", files=2, files_transferred=1, warnings=1)
+
+    task = read(owner_calls, task_id)
+    (error,) = owner_calls.get(f"{V}/task/{task_id}/skipped_errors").json()["DATA"]
+
+    assert (task["subtasks_skipped_errors"], task["subtasks_failed"]) == (1, 0)
+    assert (error["source_path"], error["error_code"], error["error_details"]) == ("/odd", "BAD_NAME", "No name.")
 
 
 def test_a_missing_source_fails_with_an_error_event(owner_calls: Caller, transfer_body: dict[str, Any]) -> None:

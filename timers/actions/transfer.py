@@ -50,6 +50,7 @@ class TransferAction(Action):
                 step_id=context.execution_id if context.is_step else None,
                 attempt=context.attempt,
                 deadline=context.deadline,
+                planned_at=context.scheduled_for,
             )
         except Invalid as error:  # for example a collection that was deleted since, or a deadline that has passed
             return Outcome.failed(error.message, reason="invalid")

@@ -139,9 +139,15 @@ HEALTH: dict[str, Any] = {
     "reason": None,
     "readable": True,
     "writable": True,
+    "error": None,
     "list_seconds": 0.041,
     "read_bytes_per_second": 48_000_000,
     "write_bytes_per_second": 21_000_000,
+}
+COLLECTION_TEST: dict[str, Any] = {
+    "read": True,
+    "write": True,
+    **{name: value for name, value in HEALTH.items() if name not in ("readable", "writable", "error")},
 }
 COLLECTION: dict[str, Any] = {
     "id": _DESTINATION_ID,
@@ -152,8 +158,13 @@ COLLECTION: dict[str, Any] = {
     "entity_type": "GCSv5_guest_collection",
     "high_assurance": False,
     "abilities": {
+        "write": True,
         "rename": False,
         "times": False,
+        "permissions": False,
+        "properties": True,
+        "exact_names": True,
+        "both_kinds": True,
         "folders": True,
         "resume": True,
         "checksums": ["md5", "sha256"],
@@ -170,8 +181,14 @@ COLLECTION_PAGE = {"collections": [COLLECTION], "marker": None}
 LISTING = {
     "path": "/reports",
     "entries": [
-        {"name": "2026", "type": "dir", "size": 0, "modified_at": "2026-11-01T08:00:00+00:00"},
-        {"name": "summary.csv", "type": "file", "size": 4096, "modified_at": "2026-11-30T08:00:00+00:00"},
+        {"name": "2026", "type": "dir", "size": 0, "modified_at": "2026-11-01T08:00:00+00:00", "addressable": True},
+        {
+            "name": "summary.csv",
+            "type": "file",
+            "size": 4096,
+            "modified_at": "2026-11-30T08:00:00+00:00",
+            "addressable": True,
+        },
     ],
     "truncated": False,
 }
@@ -180,7 +197,16 @@ NEW_TRANSFER: dict[str, Any] = {
     "destination_endpoint": _DESTINATION_ID,
     "label": "Nightly copy",
     "sync_level": 3,
-    "DATA": [{"source_path": "/reports/", "destination_path": "/backup/reports/", "recursive": True}],
+    "min_age_seconds": 600,
+    "skip_source_errors": True,
+    "bandwidth": [{"between": ["08:00", "18:00"], "weekdays": "MON-FRI", "max_bytes_per_second": 5_000_000}],
+    "DATA": [
+        {
+            "source_path": "/reports/",
+            "destination_path": '/backup/{{ planned_at|date:"%Y/%m/%d" }}/reports/',
+            "recursive": True,
+        }
+    ],
 }
 TRANSFER: dict[str, Any] = {
     "id": _TRANSFER_ID,
@@ -197,6 +223,7 @@ TRANSFER: dict[str, Any] = {
     "files_transferred": 1,
     "files_skipped": 1,
     "files_failed": 0,
+    "warnings": 0,
     "bytes_transferred": 4096,
     "bytes_checksummed": 8192,
     "bytes_per_second": 2048,
@@ -209,12 +236,16 @@ TRANSFER: dict[str, Any] = {
         "verify_checksum": True,
         "preserve_timestamp": False,
         "delete_destination_extra": False,
+        "delete_source": False,
+        "keep_replaced": None,
         "filter_rules": None,
+        "min_age_seconds": 600,
         "recursive_symlinks": "ignore",
     },
     "error_message": None,
     "failure_reason": None,
     "deadline": "2026-12-01T09:00:00+00:00",
+    "paused_at": None,
     "requested_at": "2026-11-30T09:00:00+00:00",
     "started_at": "2026-11-30T09:00:00.100000+00:00",
     "completion_time": "2026-11-30T09:00:02.100000+00:00",

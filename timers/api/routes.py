@@ -48,6 +48,8 @@ ROUTES: tuple[tuple[str, type[ApiView]], ...] = (
     ("transfers/<str:transfer_id>/manifest", transfers.TransferManifest),
     ("transfers/<str:transfer_id>/events", transfers.TransferEvents),
     ("transfers/<str:transfer_id>/cancel", transfers.TransferCancel),
+    ("transfers/<str:transfer_id>/pause", transfers.TransferPause),
+    ("transfers/<str:transfer_id>/resume", transfers.TransferResume),
     ("transfers/<str:transfer_id>/rerun", transfers.TransferRerun),
     ("workflows", workflows.WorkflowList),
     ("workflows/<str:name>", workflows.WorkflowDetail),

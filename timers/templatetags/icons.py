@@ -39,6 +39,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "ended": ("idle", "stop"),
     "deleted": ("idle", "slash"),
     "skipped": ("idle", "skip"),
+    "warning": ("wait", "alert"),
     "cancelled": ("idle", "slash"),
     "expired": ("idle", "slash"),
     "revoked": ("idle", "slash"),

@@ -124,30 +124,42 @@ def catch_up_words(policy: str) -> str:
     return CATCH_UPS.get(policy, policy)
 
 
-KINDS: Mapping[str, str] = {Kind.SYMLINK: "link", Kind.OTHER: "special"}
+KINDS: Mapping[str, str] = {Kind.SYMLINK: "link", Kind.OTHER: "special", Kind.UNKNOWN: "kind unknown"}
 
 
 @register.inclusion_tag("timers/_collection_abilities.html")
 def ability_tags(collection: Collection) -> dict[str, Any]:
     """Show what the collection's storage can do, and what of the usual it cannot."""
     able = collections.abilities(collection)
+    if not able["write"]:
+        return {"usual": [], "more": ["read only"]}
     usual = [("checksum", able["checksums"]), ("rename", able["rename"]), ("modified time", able["times"])]
     return {"usual": [(word, bool(can)) for word, can in usual], "more": ["links"] if able["links"] else []}
 
 
 @register.filter
 def ability_words(collection: Collection) -> list[str]:
-    """Return in sentences what the collection's storage can do."""
+    """Return in sentences what the collection's storage can do, and what it cannot."""
     able = collections.abilities(collection)
-    stated = ", ".join({"md5": "MD5", "sha256": "SHA-256"}.get(name, name) for name in able["checksums"])
+    if not able["write"]:
+        return ["Read only: nothing can be written, moved or deleted.", _verified_by(able)]
     return [
-        f"States {stated} itself." if stated else "States no checksums: files are read to compare them.",
-        "Renames in place." if able["rename"] else "Cannot rename.",
+        _verified_by(able),
+        "Renames in place." if able["rename"] else "Cannot rename: nothing can be kept aside when it is replaced.",
         "Keeps the times that files are given." if able["times"] else "Sets the times of files itself.",
+        "Keeps the permissions of files and folders." if able["permissions"] else "Has no permissions of files.",
+        *(["Keeps types, metadata and storage classes of files."] if able["properties"] else []),
         "Keeps symbolic links." if able["links"] else "Knows no symbolic links.",
         *([] if able["folders"] else ["Knows no empty folders."]),
-        *(["Goes on with unfinished files."] if able["resume"] else []),
+        *(["Holds a file and a folder of the same name."] if able["both_kinds"] else []),
+        "Tells all names apart." if able["exact_names"] else "May take names for the same that differ in case or form.",
+        "Goes on with unfinished files." if able["resume"] else "Begins unfinished files anew.",
     ]
+
+
+def _verified_by(able: Mapping[str, Any]) -> str:
+    stated = ", ".join({"md5": "MD5", "sha256": "SHA-256"}.get(name, name) for name in able["checksums"])
+    return f"States {stated} itself." if stated else "States no checksums: files are read back to verify them."
 
 
 @register.filter

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from timers import formatting
 from timers.copying.plan import FileVerdict
-from timers.queries.transfers.files import ERROR, FileEntry
+from timers.queries.transfers.files import ERROR, WARNING, FileEntry
 from timers.templatetags.icons import icon
 
 register = template.Library()
@@ -40,11 +40,19 @@ _TO_DO = {
     "link": "link to be made",
     "mkdir": "folder to be made",
     "delete": "to be deleted",
+    "chmod": "permissions to be set",
+    "remove": "to be deleted at the source",
 }
 
-_DONE = {"link": "link made", "mkdir": "folder made", "delete": "deleted"}
+_DONE = {
+    "link": "link made",
+    "mkdir": "folder made",
+    "delete": "deleted",
+    "chmod": "permissions set",
+    "remove": "deleted at the source",
+}
 
-_CHECKED = {"checksum": "copied, checksum agrees", "size": "copied, formatting.size agrees"}
+_CHECKED = {"checksum": "copied, checksum agrees", "size": "copied, size agrees"}
 
 
 @register.simple_tag
@@ -67,9 +75,9 @@ def verdict_badge(verdict: str | None) -> SafeString:
 @register.filter
 def why(entry: FileEntry) -> str:
     """Return the reason of a verdict as a few words."""
+    if entry.state in (WARNING, "failed"):
+        return entry.error_message or ("Left out" if entry.state == WARNING else "It failed")
     match entry.verdict:
-        case "error":
-            return entry.error_message or "It failed"
         case "add":
             return "Not at the destination"
         case "delete":
@@ -89,6 +97,10 @@ def became(entry: FileEntry) -> str:
             return _DONE.get(entry.step) or _CHECKED.get(entry.verified or "", "copied")
         case "skipped":
             return "left as it is" if entry.step == "delete" else _SAME.get(entry.level or "", "Unchanged").lower()
+        case "warning":
+            return "left out"
+        case "waiting":
+            return "waits for another file"
         case "failed":
             return "failed"
     return _TO_DO.get(entry.step, entry.step)
@@ -96,7 +108,7 @@ def became(entry: FileEntry) -> str:
 
 @register.filter
 def at_source(entry: FileEntry) -> str:
-    """Return the formatting.size of an entry at the source of a dry run, or what it is there."""
+    """Return the size of an entry at the source of a dry run, or what it is there."""
     if not entry.source_path or entry.verdict == FileVerdict.DELETE:
         return "–"
     return "folder" if entry.step == "mkdir" else formatting.size(entry.size)
@@ -104,7 +116,7 @@ def at_source(entry: FileEntry) -> str:
 
 @register.filter
 def at_destination(entry: FileEntry) -> str:
-    """Return the formatting.size of an entry at the destination of a dry run, or what it is there."""
+    """Return the size of an entry at the destination of a dry run, or what it is there."""
     if entry.verdict == FileVerdict.DELETE:
         return "folder" if entry.there_size is None and not entry.size else formatting.size(entry.size)
     if entry.there_size is not None and entry.step != "mkdir":

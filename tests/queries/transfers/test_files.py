@@ -143,7 +143,7 @@ def test_a_summary_counts_files_and_bytes_by_verdict_in_one_query(
         "same": (1, 10, 0),
         "error": (3, 91, 0),
     }
-    assert found.states == {"pending": 5, "done": 8, "skipped": 1, "failed": 3}
+    assert found.states == {"pending": 5, "waiting": 0, "done": 8, "skipped": 1, "warning": 0, "failed": 3}
     assert (found.entries, found.faulty, found.deletions, found.present) == (17, 4, 3, 5)
 
 

@@ -307,3 +307,24 @@ def test_what_was_found_is_forgotten_with_the_place_it_was_found_at(create: Any,
     collections.update(collection, changes={"storage": {**masked, "bucket": "another"}}, by=owner, now=now)
 
     assert Collection.objects.get().health == {}
+
+
+def test_what_a_place_does_not_keep_of_a_file_is_said(
+    create: Any, check: Any, root: Path, admin: Any, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = make_collection(admin, root)
+
+    def commit(writer: Any, **kept: Any) -> None:
+        original(writer)
+        writer.not_kept = [name for name, value in (("times", kept["modified_ns"]), ("mode", None)) if value]
+
+    with collections.storage_for(collection) as storage:
+        writer = storage.write("/probe", partial=partial_name(collection.pk, "1", 1))
+        writer.discard()
+    original = type(writer).commit
+    monkeypatch.setattr(type(writer), "commit", commit)
+
+    health = check(collection)
+
+    assert health.message == "Files can be read and written. The times of files cannot be set here."
+    assert (health.readable, health.writable, health.error) == (True, True, None)

@@ -67,7 +67,7 @@ def test_a_lost_slice_is_taken_over_after_its_lease_and_can_write_no_more(transf
         with pytest.raises(SliceLost):
             write()
     assert not TransferFile.objects.exists()
-    assert slices.renew(held, now=now + LATER) is False
+    assert slices.renew(held, now=now + LATER) is None
 
 
 def test_a_renewed_slice_is_not_taken_over(transfer: Transfer, now: datetime) -> None:

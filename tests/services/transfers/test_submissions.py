@@ -13,7 +13,7 @@ from tests.factories import make_collection
 from timers.errors import Invalid
 from timers.models import Collection
 from timers.services.transfers import commands as transfers
-from timers.services.transfers.submissions import Submission, read
+from timers.services.transfers.submissions import RunValues, Submission, read
 
 pytestmark = pytest.mark.django_db
 
@@ -42,13 +42,13 @@ def body(places: tuple[Collection, Collection]) -> Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def understood(body: Any, owner: Any) -> Callable[..., Submission]:
-    return lambda *items, **more: read(body(*items, **more), owner=owner)
+    return lambda *items, **more: read(body(*items, **more), owner=owner, values=RunValues())
 
 
 @pytest.fixture
 def within(body: Any, places: tuple[Collection, Collection], owner: Any) -> Callable[..., Submission]:
     """Read a transfer inside one collection."""
-    return lambda *items: read(body(*items, destination_endpoint=str(places[0].pk)), owner=owner)
+    return lambda *items: read(body(*items, destination_endpoint=str(places[0].pk)), owner=owner, values=RunValues())
 
 
 def item(source: str = "/s", destination: str = "/d", **more: Any) -> dict[str, Any]:
@@ -188,17 +188,17 @@ def test_a_destination_that_is_written_as_a_folder_takes_the_file_in(understood:
 )
 def test_what_cannot_work_is_named(body: Any, owner: Any, changes: dict[str, Any], field: str) -> None:
     with invalid(field):
-        read(body(**changes), owner=owner)
+        read(body(**changes), owner=owner, values=RunValues())
 
 
 def test_a_document_that_is_none_is_refused(owner: Any) -> None:
     with invalid("body"):
-        read([], owner=owner)
+        read([], owner=owner, values=RunValues())
 
 
 def test_collections_of_others_are_unknown(body: Any, stranger: Any) -> None:
     with invalid("source_endpoint"):
-        read(body(), owner=stranger)
+        read(body(), owner=stranger, values=RunValues())
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_what_another_item_holds_is_asked_for_twice(
     items = [inner, outer] if inner_first else [outer, inner]
 
     with invalid(f"DATA.{items.index(inner)}"):
-        read(body(*items, **more), owner=owner)
+        read(body(*items, **more), owner=owner, values=RunValues())
 
 
 @pytest.mark.parametrize(
@@ -278,9 +278,9 @@ def test_two_collections_over_one_folder_are_seen_through(body: Any, owner: Any,
     inner = make_collection(owner, tmp_path / "a" / "sub")
 
     with invalid("DATA.0.destination_path"):
-        read(body(item("/", "/x", recursive=True), destination_endpoint=str(inner.pk)), owner=owner)
+        read(body(item("/", "/x", recursive=True), destination_endpoint=str(inner.pk)), owner=owner, values=RunValues())
     with invalid("DATA.0.destination_path"):
-        read(body(item("/sub/f", "/f"), destination_endpoint=str(inner.pk)), owner=owner)
+        read(body(item("/sub/f", "/f"), destination_endpoint=str(inner.pk)), owner=owner, values=RunValues())
 
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEgHWll+choVbi4Hmd5cwMUyTcbn6vHN1GJQho7FMhXd"
@@ -299,10 +299,10 @@ def test_one_place_in_two_remote_collections_is_seen_through(body: Any, owner: A
     ends = {"source_endpoint": str(above.pk), "destination_endpoint": str(below.pk)}
 
     with invalid("DATA.0.destination_path"):
-        read(body(item("/sub/f", "/f"), **ends), owner=owner)
+        read(body(item("/sub/f", "/f"), **ends), owner=owner, values=RunValues())
     with invalid("DATA.0.destination_path"):
-        read(body(item("/", "/x", recursive=True), **ends), owner=owner)
-    assert read(body(item("/f", "/f"), **ends), owner=owner).items
+        read(body(item("/", "/x", recursive=True), **ends), owner=owner, values=RunValues())
+    assert read(body(item("/f", "/f"), **ends), owner=owner, values=RunValues()).items
 
 
 def test_links_cannot_be_kept_where_the_destination_knows_none(
@@ -313,9 +313,9 @@ def test_links_cannot_be_kept_where_the_destination_knows_none(
     )
 
     with invalid("recursive_symlinks"):
-        read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner)
-    assert read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="copy"), owner=owner)
-    assert read(body(source_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner)
+        read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner, values=RunValues())
+    assert read(body(destination_endpoint=str(bucket.pk), recursive_symlinks="copy"), owner=owner, values=RunValues())
+    assert read(body(source_endpoint=str(bucket.pk), recursive_symlinks="keep"), owner=owner, values=RunValues())
 
 
 # Timers
@@ -349,7 +349,7 @@ def deletion(places: tuple[Collection, Collection]) -> Callable[..., dict[str, A
 def test_a_deletion_has_one_collection_and_its_own_options(deletion: Any, owner: Any) -> None:
     document = deletion("~/x", "/y/*", recursive=True, interpret_globs=True, label="away", notify_on_failed=False)
 
-    found = read(document, owner=owner)
+    found = read(document, owner=owner, values=RunValues())
 
     assert (found.kind, str(found.source.pk), found.destination) == ("delete", document["endpoint"], None)
     assert [(item.source_path, item.destination_path) for item in found.items] == [("/home/x",) * 2, ("/y/*",) * 2]
@@ -367,7 +367,7 @@ def test_a_deletion_has_one_collection_and_its_own_options(deletion: Any, owner:
 
 
 def test_a_deletion_is_known_by_its_endpoint_too(deletion: Any, owner: Any) -> None:
-    assert read(deletion(DATA_TYPE=None), owner=owner).kind == "delete"
+    assert read(deletion(DATA_TYPE=None), owner=owner, values=RunValues()).kind == "delete"
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_a_deletion_is_known_by_its_endpoint_too(deletion: Any, owner: Any) -> N
 )
 def test_a_deletion_that_cannot_work_is_named(deletion: Any, owner: Any, changes: dict[str, Any], field: str) -> None:
     with invalid(field):
-        read(deletion(**changes), owner=owner)
+        read(deletion(**changes), owner=owner, values=RunValues())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test import Client
 from tests.factories import make_webhook_timer
 from tests.web.conftest import ran
 from timers import clock
-from timers.models import Execution, Timer
+from timers.models import Collection, Execution, Timer
 from timers.services.timers import commands as service
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +191,37 @@ def test_a_page_takes_the_same_few_queries_however_much_happened(
         read(owners_browser, timer)
     with django_assert_num_queries(8):
         read(owners_browser, timer, part="durations")
+
+
+def test_a_transfer_timer_shows_its_plan(
+    owners_browser: Client, owner: Any, places: tuple[Collection, Collection], django_assert_num_queries: Any
+) -> None:
+    body = {
+        "source_endpoint": str(places[0].pk),
+        "destination_endpoint": str(places[1].pk),
+        "DATA": [{"source_path": "/home/", "destination_path": '/{{ planned_at|date:"%Y" }}/', "recursive": True}],
+        "sync_level": 2,
+        "delete_destination_extra": True,
+        "max_bytes_per_second": 2_500_000,
+    }
+    timer = make_webhook_timer(owner, action="transfer", body=body)
+    read(owners_browser, timer)
+
+    with django_assert_num_queries(18):  # one more than any other timer: the collections
+        page = text(read(owners_browser, timer))
+
+    plan = unescape(page[page.index("Plan") :])
+    for words in (
+        "Fromraw /home/",
+        'Toarchive /{{ planned_at|date:"%Y" }}/',
+        "Copieseverything",
+        "Comparesby size and time: what is newer is copied; every copy is verified",
+        "Deleteswhat the source does not hold, at most 1,000, or a quarter of what is there",
+        "Movesnothing: the source stays as it is",
+        "Keepsno old versions",
+        "Limits2.5 MB/s",
+    ):
+        assert words in plan
 
 
 # Pausing for a while

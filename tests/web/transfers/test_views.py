@@ -230,3 +230,95 @@ def test_every_kind_of_page_takes_few_queries_and_its_live_part_is_a_part(
         part = owners_browser.get(path, headers={"HX-Request": "true"}).content.decode()
         assert "<html" not in part
         assert 'id="transfer-acts" hx-swap-oob="true"' in part
+
+
+# Pausing, warnings, retries
+
+
+def test_a_transfer_is_paused_and_resumed_by_its_buttons(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now)
+    assert ">Pause</button>" in page_of(owners_browser, transfer)
+
+    owners_browser.post(f"/transfers/{transfer.pk}/pause/")
+
+    page = page_of(owners_browser, transfer)
+    assert ">Resume</button>" in page
+    assert ">Pause</button>" not in page
+    assert "Paused since" in page
+    assert ">Cancel</button>" in page
+    assert "Nightly" in owners_browser.get("/transfers/", {"status": "paused"}).content.decode()
+    owners_browser.post(f"/transfers/{transfer.pk}/resume/")
+    transfer.refresh_from_db()
+    assert transfer.status == "active"
+
+
+def test_a_slice_that_still_runs_is_said_to_be_pausing(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now, lease_owner="one", slice=1)
+
+    owners_browser.post(f"/transfers/{transfer.pk}/pause/")
+
+    page = page_of(owners_browser, transfer)
+    assert ">pausing<" in page
+    assert ">Resume</button>" in page
+
+
+def test_warnings_are_counted_and_what_was_left_out_is_named(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now, status="succeeded", finished_at=now, warnings=2)
+    words = {"failure_reason": "bad_name", "error_message": "The destination does not take this name."}
+    add_file(transfer, "a:b", state="skipped", verdict=None, **words)
+    add_file(transfer, "same", state="skipped", verdict="same", level="size")
+
+    page = page_of(owners_browser, transfer, "?files=warning")
+
+    assert "2 warnings" in page
+    assert "Warnings" in page
+    assert "The destination does not take this name." in page
+    assert "/copy/same" not in page
+    assert "2 warnings" in owners_browser.get("/transfers/").content.decode()
+
+
+def test_failed_files_are_retried_by_themselves(
+    owners_browser: Client, owner: Any, places: Places, now: datetime
+) -> None:
+    transfer = make_transfer(owner, places, now, status="failed", finished_at=now)
+    assert ">Retry failed files</button>" not in page_of(owners_browser, transfer)
+    add_file(transfer, "bad", state="failed")
+    assert ">Retry failed files</button>" in page_of(owners_browser, transfer)
+
+    answer = owners_browser.post(f"/transfers/{transfer.pk}/rerun/", {"only": "failed"})
+
+    new = Transfer.objects.exclude(pk=transfer.pk).get()
+    assert answer["Location"] == f"/transfers/{new.pk}/"
+    assert [item.source_path for item in new.items.all()] == ["/home/bad"]
+
+
+def test_the_options_stand_in_words(owners_browser: Client, owner: Any, places: Places, now: datetime) -> None:
+    limit = {"between": ["08:00", "18:00"], "max_bytes_per_second": 1_000_000, "timezone": "UTC"}
+    options = {
+        "sync_level": 3,
+        "delete_source": True,
+        "keep_replaced": {"path": "/old/2026", "folder": "/old"},
+        "min_age_seconds": 600,
+        "max_size": 2_000_000,
+        "bandwidth": [limit],
+        "skip_source_errors": True,
+    }
+
+    page = page_of(owners_browser, make_transfer(owner, places, now, options=options))
+
+    for words in (
+        "everything; only files changed at least 10 minutes ago; only files of at most 2.0 MB",
+        "by content, whatever its time; every copy is verified",
+        "nothing at the destination",
+        "what was verified at the destination is deleted at the source",
+        "what is replaced or deleted, in /old/2026",
+        "1.0 MB/s between 08:00 and 18:00 (UTC)",
+        "what cannot be read is left out with a warning",
+    ):
+        assert words in page

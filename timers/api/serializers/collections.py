@@ -17,10 +17,15 @@ from timers.storages.base import STORAGES
 
 
 class AbilitiesSerializer(Document):
-    """Capabilities of a collection's storage beyond listing, reading, writing and deleting."""
+    """Capabilities of a collection's storage beyond listing and reading."""
 
+    write = serializers.BooleanField(help_text="Files can be written and deleted.")
     rename = serializers.BooleanField(help_text="An entry can be moved without copying it.")
     times = serializers.BooleanField(help_text="A file keeps the modification time that it is given.")
+    permissions = serializers.BooleanField(help_text="Files and folders have mode bits.")
+    properties = serializers.BooleanField(help_text="Files have a content type, metadata and a storage class.")
+    exact_names = serializers.BooleanField(help_text="Names are the same only if all their bytes are.")
+    both_kinds = serializers.BooleanField(help_text="A file and a folder can have the same name.")
     folders = serializers.BooleanField(help_text="Folders exist by themselves, also empty ones.")
     resume = serializers.BooleanField(help_text="An unfinished file can be gone on with.")
     checksums = serializers.ListField(child=serializers.CharField(), help_text="Digests that the store itself states.")
@@ -38,6 +43,22 @@ class HealthSerializer(Document):
     reason = serializers.CharField(allow_null=True, help_text="Why something cannot be done, as a stable word.")
     readable = serializers.BooleanField()
     writable = serializers.BooleanField()
+    error = serializers.CharField(allow_null=True, help_text="Why it cannot be read, or not be written.")
+    list_seconds = serializers.FloatField(allow_null=True, help_text="How long it took to connect and to list.")
+    read_bytes_per_second = serializers.IntegerField(allow_null=True)
+    write_bytes_per_second = serializers.IntegerField(allow_null=True)
+
+
+class CollectionTestSerializer(Document):
+    """Answer of a test: whether files can be read and written, and how fast."""
+
+    read = serializers.BooleanField(source="readable")
+    write = serializers.BooleanField(source="writable")
+    error = serializers.CharField(required=False, help_text="Why one of the two is not possible; left out if both are.")
+    status = one_of(CheckStatus)()
+    checked_at = serializers.DateTimeField()
+    message = serializers.CharField(help_text="What was found, or what is wrong, in a sentence.")
+    reason = serializers.CharField(allow_null=True, help_text="Why something cannot be done, as a stable word.")
     list_seconds = serializers.FloatField(allow_null=True, help_text="How long it took to connect and to list.")
     read_bytes_per_second = serializers.IntegerField(allow_null=True)
     write_bytes_per_second = serializers.IntegerField(allow_null=True)
@@ -76,10 +97,13 @@ class CollectionPage(serializers.Serializer):
 
 
 class EntrySerializer(Document):
-    name = serializers.CharField()
+    name = serializers.CharField(help_text="Bytes that are no UTF-8 are escaped, as in ma\\xf1ana.")
     type = one_of(Kind)(source="kind")
     size = serializers.IntegerField()
     modified_at = Instant(allow_null=True)
+    addressable = serializers.BooleanField(
+        help_text="False for an entry whose name cannot stand in a path: it can neither be opened nor copied."
+    )
 
 
 class ListingSerializer(Document):

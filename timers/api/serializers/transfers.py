@@ -8,6 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from timers import formatting
 from timers.api.serializers.fields import Document, InputDocument, Instant, Object, one_of
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Transfer
@@ -40,6 +41,7 @@ class TransferSerializer(Document):
     files_transferred = serializers.IntegerField()
     files_skipped = serializers.IntegerField()
     files_failed = serializers.IntegerField()
+    warnings = serializers.IntegerField(help_text="Files that were left out with a reason, and what could not be kept.")
     bytes_transferred = serializers.IntegerField()
     bytes_checksummed = serializers.IntegerField()
     bytes_per_second = serializers.SerializerMethodField(help_text="Of the last seconds; once it ended, the mean.")
@@ -51,6 +53,7 @@ class TransferSerializer(Document):
     error_message = serializers.CharField(allow_null=True)
     failure_reason = serializers.CharField(allow_null=True, help_text="A stable word, for programs.")
     deadline = Instant(source="deadline_at", allow_null=True)
+    paused_at = serializers.SerializerMethodField(help_text="Since when it is paused; null when it is not.")
     requested_at = Instant()
     started_at = Instant(allow_null=True)
     completion_time = Instant(source="finished_at", allow_null=True)
@@ -68,6 +71,11 @@ class TransferSerializer(Document):
     def get_seconds_left(self, transfer: Transfer) -> float | None:
         left = time_left(transfer, now=self.context["now"])
         return None if left is None else round(left.total_seconds(), 1)
+
+    @extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
+    def get_paused_at(self, transfer: Transfer) -> str | None:
+        paused_at = transfer.paused_at if transfer.status == TransferStatus.PAUSED else None
+        return None if paused_at is None else formatting.iso(paused_at)
 
     @extend_schema_field(CurrentFile(many=True))
     def get_current(self, transfer: Transfer) -> list[dict[str, Any]]:
@@ -109,7 +117,9 @@ class TransferPage(serializers.Serializer):
 
 
 class FileSerializer(Document):
-    step = serializers.CharField(help_text="copy, compare (not decided yet), link, mkdir or delete.")
+    step = serializers.CharField(
+        help_text="copy, compare (not decided yet), link, mkdir, chmod, delete, or remove (at the source)."
+    )
     source_path = serializers.CharField(help_text="Empty for what only the destination holds.", allow_blank=True)
     destination_path = serializers.CharField()
     size = serializers.IntegerField()
@@ -160,24 +170,71 @@ class TransferRequest(Document):
     destination_endpoint = serializers.UUIDField(required=False)
     endpoint = serializers.UUIDField(required=False, help_text="Of a deletion.")
     DATA = serializers.ListField(
-        child=Object(), help_text="Items of source_path, destination_path, recursive?; of a deletion: path."
+        child=Object(),
+        help_text="Items of source_path, destination_path, recursive?; with DATA_TYPE transfer_symlink_item a symbolic "
+        "link as such; of a deletion: path.",
     )
     label = serializers.CharField(required=False, allow_null=True, max_length=128)  # type: ignore[assignment]
     sync_level = serializers.IntegerField(
         required=False, allow_null=True, help_text="0 exists, 1 size, 2 mtime, 3 checksum; null: copy always."
     )
     verify_checksum = serializers.BooleanField(required=False)
-    preserve_timestamp = serializers.BooleanField(required=False)
+    preserve_timestamp = serializers.BooleanField(
+        required=False, help_text="Files and folders keep their times; refused where the destination keeps none."
+    )
+    preserve_permissions = serializers.BooleanField(
+        required=False, help_text="Files and folders keep their mode bits exactly; both ends must have some."
+    )
+    encrypt_data = serializers.BooleanField(
+        required=False, help_text="Refused when the connection to one of the ends is not encrypted."
+    )
     delete_destination_extra = serializers.BooleanField(required=False)
     max_delete = serializers.IntegerField(
         required=False, allow_null=True, help_text="How many deletions are meant; else 1,000, or a quarter."
     )
-    skip_source_errors = serializers.BooleanField(required=False)
+    delete_source = serializers.BooleanField(
+        required=False, help_text="Move: what was verified at the destination is deleted at the source."
+    )
+    keep_replaced = Object(
+        required=False,
+        allow_null=True,
+        help_text="{path}: where what would be overwritten or deleted at the destination is moved, such as "
+        '/.replaced/{{ planned_at|date:"%Y-%m-%d" }}/. {folder}: what no transfer deletes; the beginning of the path.',
+    )
+    skip_source_errors = serializers.BooleanField(
+        required=False, help_text="What cannot be read is left out and counted as a warning."
+    )
+    skip_destination_errors = serializers.BooleanField(
+        required=False, help_text="What cannot be written is left out and counted as a warning."
+    )
+    fail_on_quota_errors = serializers.BooleanField(required=False)
     recursive_symlinks = serializers.CharField(required=False, allow_null=True, help_text="ignore, keep or copy.")
     filter_rules = serializers.ListField(child=Object(), required=False, allow_null=True)
+    min_age_seconds = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, help_text="Only files that were changed at least so long ago."
+    )
+    max_age_seconds = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, help_text="Only files that were changed at most so long ago."
+    )
+    min_size = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, help_text="Only files of at least so many bytes."
+    )
+    max_size = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, help_text="Only files of at most so many bytes."
+    )
     dry_run = serializers.BooleanField(required=False, help_text="Only say what would be done.")
     max_bytes_per_second = serializers.IntegerField(required=False, allow_null=True, min_value=1024)
+    bandwidth = serializers.ListField(
+        child=Object(),
+        required=False,
+        allow_null=True,
+        help_text="Limits by time of day: {between, weekdays?, timezone?, max_bytes_per_second}. The smallest counts.",
+    )
     max_concurrency = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=64)
+    metadata = Object(required=False, allow_null=True, help_text="Of new objects: names and texts. Object stores only.")
+    storage_class = serializers.CharField(
+        required=False, allow_null=True, help_text="Of new objects, such as STANDARD_IA. Object stores only."
+    )
     recursive = serializers.BooleanField(required=False, help_text="Of a deletion: folders with all they hold.")
     ignore_missing = serializers.BooleanField(required=False, help_text="Of a deletion.")
     interpret_globs = serializers.BooleanField(required=False, help_text="Of a deletion: *, ? and [abc] in paths.")
@@ -188,7 +245,11 @@ class TransferRequest(Document):
 
 
 class RerunRequest(InputDocument):
-    """Options that a rerun changes."""
+    """Which part of a transfer is run again, and options that the rerun changes."""
+
+    only = one_of(["failed"])(
+        required=False, allow_null=True, help_text="failed: just what failed. Left out or null: all of it."
+    )
 
     dry_run = serializers.BooleanField(required=False, allow_null=True)
     max_delete = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=1_000_000_000)

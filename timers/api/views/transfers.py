@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from timers import clock
+from timers import clock, validation
 from timers.api import examples, filters, manifests, query_parameters
 from timers.api.base import ApiView, body, find, repeatable
 from timers.api.schema import FIELDS, LIMIT, MARKER, described, query
@@ -29,6 +29,7 @@ from timers.models import Transfer
 from timers.models.transfers import TransferQuerySet
 from timers.queries.transfers import files as transfer_files
 from timers.services.transfers import commands as transfers
+from timers.services.transfers import pausing
 
 
 def rows(request: Request) -> TransferQuerySet:
@@ -53,7 +54,7 @@ class TransferList(ApiView):
             LIMIT,
             MARKER,
             FIELDS,
-            query("status", "A comma list of pending, active, succeeded, failed, cancelled."),
+            query("status", "A comma list of pending, active, paused, succeeded, failed, cancelled."),
         ],
         description="Newest first.",
     )
@@ -102,7 +103,11 @@ class TransferFiles(ApiView):
         parameters=[
             LIMIT,
             MARKER,
-            query("status", "A comma list of pending, done, skipped, failed."),
+            query(
+                "status",
+                "A comma list of pending, waiting (for another file), done, skipped, warning (left out, with its "
+                "reason), failed.",
+            ),
             query("verdict", "A comma list of add, change, same, delete, error."),
             query("q", "Part of a path, whatever the case."),
         ],
@@ -177,6 +182,40 @@ class TransferCancel(ApiView):
         return Response(answer(request, transfer.pk), status=202)
 
 
+class TransferPause(ApiView):
+    @described(
+        "pause_transfer",
+        "Pause a transfer",
+        tag="transfers",
+        answer=TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
+        description="Between two slices at once, else within a second; what was copied of a file stays. A paused or "
+        "finished one: 409.",
+    )
+    @repeatable
+    def post(self, request: Request, transfer_id: str) -> Response:
+        transfer = find(rows(request), transfer_id)
+        pausing.pause(transfer, by=request.user, now=clock.now())
+        return Response(answer(request, transfer.pk))
+
+
+class TransferResume(ApiView):
+    @described(
+        "resume_transfer",
+        "Resume a transfer",
+        tag="transfers",
+        answer=TransferWithPlanSerializer,
+        example=examples.TRANSFER_WITH_PLAN,
+        description="It goes on where it stopped; its deadline moves by the time of the pause. One that is not paused: "
+        "409.",
+    )
+    @repeatable
+    def post(self, request: Request, transfer_id: str) -> Response:
+        transfer = find(rows(request), transfer_id)
+        pausing.resume(transfer, by=request.user, now=clock.now())
+        return Response(answer(request, transfer.pk))
+
+
 class TransferRerun(ApiView):
     @described(
         "rerun_transfer",
@@ -184,15 +223,18 @@ class TransferRerun(ApiView):
         tag="transfers",
         status=201,
         request=RerunRequest,
-        sends={"dry_run": False, "max_delete": 1312},
+        sends={"only": "failed"},
         answer=TransferWithPlanSerializer,
         example=examples.TRANSFER_WITH_PLAN,
         description="A new one of what was asked for, with these changes; of a dry run, another dry run unless "
-        "`dry_run` is false. A deadline that has passed is left out.",
+        "`dry_run` is false. A deadline that has passed is left out. With `only` `failed` its items are the files that "
+        "failed, and the folders with all that is in them; nothing failed: 409, more than 10,000: 400.",
     )
     @repeatable
     def post(self, request: Request, transfer_id: str) -> Response:
         transfer = find(rows(request), transfer_id)
-        changes = RerunRequest.read(body(request))
-        new = transfers.rerun(transfer, by=request.user, now=clock.now(), changes=changes)
+        changes = dict(RerunRequest.read(body(request)))
+        only = changes.pop("only", None)
+        only_failed = only is not None and validation.one_of(only, "only", ["failed"]) == "failed"
+        new = transfers.rerun(transfer, by=request.user, now=clock.now(), changes=changes, only_failed=only_failed)
         return Response(answer(request, new.pk), status=201)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework.request import Request
@@ -20,12 +20,14 @@ from timers.globus.transfer.base import TransferServiceView, get_endpoint, resul
 from timers.http_api.errors import ProblemRaised
 from timers.models import Collection
 from timers.services.collections import commands as collections
+from timers.services.collections.commands import FolderEntry
 from timers.services.people import consents
 from timers.services.people.consents import ConsentRequired
 
 MAX_LISTED = 100_000
 
 _COLUMNS = {"name": "name", "type": "type", "size": "size", "last_modified": "last_modified"}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _KEYS = ("name", "type", "size", "last_modified")
 
 
@@ -145,17 +147,17 @@ def _as_folder(path: str) -> str:
 # Filters and order of entries
 
 
-def _visible(entry: Entry, show_hidden: str | None) -> bool:
+def _visible(entry: FolderEntry, show_hidden: str | None) -> bool:
     return (show_hidden or "1").lower() not in ("0", "false") or not entry.name.startswith(".")
 
 
-def _predicate(texts: list[str]) -> Callable[[Entry], bool]:
+def _predicate(texts: list[str]) -> Callable[[FolderEntry], bool]:
     """Return a predicate: does an entry meet all conditions of one of the filters? Raises Invalid."""
     read = [[_test(key, values) for key, values in filters.clauses(text).items()] for text in texts]
     return lambda entry: not read or any(all(test(entry) for test in tests) for tests in read)
 
 
-def _test(key: str, values: list[str]) -> Callable[[Entry], bool]:
+def _test(key: str, values: list[str]) -> Callable[[FolderEntry], bool]:
     if key == "name":
         return lambda entry: filters.matches_any(values, entry.name)
     if key == "type":
@@ -183,24 +185,24 @@ def _comparison(text: str) -> Callable[[int], bool]:
     }[sign]
 
 
-def _span(values: list[str]) -> Callable[[Entry], bool]:
+def _span(values: list[str]) -> Callable[[FolderEntry], bool]:
     low, high = (filters.instant(value) if value else None for value in (*values, "")[:2])
 
-    def inside(entry: Entry) -> bool:
+    def inside(entry: FolderEntry) -> bool:
         at = entry.modified_at
         return at is not None and (low is None or low <= at) and (high is None or at <= high)
 
     return inside
 
 
-def _ordered(entries: list[Entry], text: str) -> list[Entry]:
+def _ordered(entries: list[FolderEntry], text: str) -> list[FolderEntry]:
     for column, falls in reversed(filters.orders(text, _COLUMNS)):
         entries = sorted(entries, key=lambda entry, column=column: _sort_key(entry, column), reverse=falls)  # type: ignore[misc]
     return entries
 
 
-def _sort_key(entry: Entry, column: str) -> Any:
-    return {"name": entry.name, "type": _kind(entry), "size": entry.size, "last_modified": entry.modified_ns or 0}[
+def _sort_key(entry: FolderEntry, column: str) -> Any:
+    return {"name": entry.name, "type": _kind(entry), "size": entry.size, "last_modified": entry.modified_at or _NEVER}[
         column
     ]
 
@@ -208,7 +210,7 @@ def _sort_key(entry: Entry, column: str) -> Any:
 # Documents
 
 
-def write_file(entry: Entry, collection: Collection) -> dict[str, Any]:
+def write_file(entry: Entry | FolderEntry, collection: Collection) -> dict[str, Any]:
     """Return the document of a file or folder in a collection."""
     kind = _kind(entry)
     return {
@@ -224,7 +226,7 @@ def write_file(entry: Entry, collection: Collection) -> dict[str, Any]:
     }
 
 
-def _kind(entry: Entry) -> str:
+def _kind(entry: Entry | FolderEntry) -> str:
     return "dir" if entry.kind == Kind.DIR else "file"
 
 

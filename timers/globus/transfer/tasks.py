@@ -21,7 +21,7 @@ from timers.http_api.errors import ProblemRaised
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.models import Collection, Transfer, TransferEvent
 from timers.queries.transfers import files as transfer_files
-from timers.queries.transfers.files import FileEntry, FileFilters
+from timers.queries.transfers.files import WARNING, FileEntry, FileFilters
 from timers.queries.transfers.listing import bytes_per_second
 from timers.services.people import identities
 from timers.services.transfers import commands as transfers
@@ -34,6 +34,7 @@ CANCEL_WAIT_SECONDS = 3.0
 _STATUSES = {
     TransferStatus.PENDING: "ACTIVE",
     TransferStatus.ACTIVE: "ACTIVE",
+    TransferStatus.PAUSED: "ACTIVE",
     TransferStatus.SUCCEEDED: "SUCCEEDED",
     TransferStatus.FAILED: "FAILED",
     TransferStatus.CANCELLED: "FAILED",
@@ -114,7 +115,7 @@ class TaskPauseInfo(TransferServiceView):
     """GET /task/{id}/pause_info"""
 
     def get(self, request: Request, task_id: str) -> Response:
-        """Return the pause rules of a task: none, since tasks are not paused here."""
+        """Return the pause rules of a task: none, since tasks are paused one by one here."""
         get_task(request, task_id)
         return Response({"DATA_TYPE": "pause_info_limited", "pause_rules": [], **dict.fromkeys(_PAUSE_MESSAGES)})
 
@@ -181,7 +182,7 @@ class TaskSkippedErrors(TaskSuccessfulTransfers):
     """GET /task/{id}/skipped_errors"""
 
     kind = "skipped_errors"
-    file_filters = FileFilters(states=("failed",))
+    file_filters = FileFilters(states=("failed", WARNING))
 
     def includes(self, entry: FileEntry) -> bool:
         return True
@@ -250,7 +251,7 @@ def write_task(transfer: Transfer, *, fault: TransferEvent | None = None) -> dic
         **_end("source", transfer.source, account),
         **_end("destination", transfer.destination, account),
         **_nice_status(transfer, fault, active=active),
-        "is_paused": False,
+        "is_paused": transfer.status == TransferStatus.PAUSED,
         "fatal_error": _fatal_error(transfer),
         "files": transfer.files,
         "directories": transfer.directories,
@@ -287,6 +288,8 @@ def _nice_status(transfer: Transfer, fault: TransferEvent | None, *, active: boo
     rest = dict.fromkeys(names)
     if not active:
         return {"is_ok": None, "nice_status": None, **rest}
+    if transfer.status == TransferStatus.PAUSED:
+        return {"is_ok": True, "nice_status": "PAUSED", **rest, "nice_status_short_description": "paused"}
     if fault is not None:
         word = _code(fault.code)
         rest |= {"nice_status_details": fault.text, "nice_status_short_description": word.replace("_", " ").lower()}
@@ -314,14 +317,14 @@ def _fatal_error(transfer: Transfer) -> dict[str, str] | None:
 def _subtasks(transfer: Transfer, done: int) -> dict[str, int]:
     """Return the counts of a task's subtasks, which are its files."""
     left = max(0, transfer.files - done - transfer.files_failed)
-    skipped = transfer.files_failed if transfer.status == TransferStatus.SUCCEEDED else 0
+    skipped = transfer.files_failed + left if transfer.status == TransferStatus.SUCCEEDED else 0
     active, cancelled = transfer.status in UNFINISHED_TRANSFER, transfer.status == TransferStatus.CANCELLED
     return {
         "subtasks_total": transfer.files,
         "subtasks_succeeded": done,
         "subtasks_pending": left if active else 0,
         "subtasks_retrying": 0,
-        "subtasks_failed": transfer.files_failed - skipped + (0 if active or cancelled else left),
+        "subtasks_failed": 0 if skipped else transfer.files_failed + (0 if active or cancelled else left),
         "subtasks_canceled": left if cancelled else 0,
         "subtasks_expired": 0,
         "subtasks_skipped_errors": skipped,

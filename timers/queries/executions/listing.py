@@ -13,6 +13,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from timers import formatting
 from timers.lifecycle import UNFINISHED, ExecutionStatus
 from timers.models import Execution, Timer, TimerTag
 from timers.queries.page_context import LATE_AFTER
@@ -155,7 +156,9 @@ def _object_text(result: dict[str, Any]) -> str:
     if "status_code" in result:
         return f"HTTP {result['status_code']}"
     if "files_transferred" in result:
-        return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged"
+        warnings = result.get("warnings") or 0
+        counted = f", {formatting.count_of(warnings, 'warning')}" if warnings else ""
+        return f"{result['files_transferred']} files copied, {result.get('files_skipped', 0)} unchanged{counted}"
     if "workflow_id" in result:
         return _output_text(result.get("output"))[:200]
     return _value_text(result.get("value", result))[:200]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers import formatting
-from timers.lifecycle import ExecutionStatus, Trigger
+from timers.lifecycle import RUNNABLE_TRANSFER, ExecutionStatus, Trigger
 from timers.models import Execution, Process, Transfer
 from timers.queries.page_context import CLUSTER_SILENCE
 
@@ -76,6 +76,6 @@ def workers(now: datetime) -> Workers:
     living = Process.objects.filter(role="cluster", seen_at__gt=now - CLUSTER_SILENCE)
     total = sum(details.get("workers", 1) for details in living.values_list("details", flat=True))
     executions = Execution.objects.filter(status=ExecutionStatus.RUNNING, lease_until__isnull=False)
-    slices = Transfer.objects.unfinished()
+    slices = Transfer.objects.filter(status__in=RUNNABLE_TRANSFER)
     owners = (rows.filter(lease_owner__isnull=False).values_list("lease_owner") for rows in (executions, slices))
     return Workers(total, max(0, total - len(set(next(owners).union(next(owners))))))

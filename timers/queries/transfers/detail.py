@@ -13,6 +13,8 @@ from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
 from timers.queries.paging import Page
 from timers.queries.transfers.files import (
     VERDICTS,
+    WAITING,
+    WARNING,
     FileEntry,
     FileFilters,
     FileTotals,
@@ -22,6 +24,7 @@ from timers.queries.transfers.files import (
     read_place,
 )
 from timers.queries.transfers.listing import PAGE_SIZE, TransferRow, timer_names, transfer_row
+from timers.queries.transfers.plan import PlanLine, option_lines
 from timers.queries.transfers.rate_curve import RateCurve, build_curve
 
 MAX_ITEMS = 50
@@ -31,9 +34,10 @@ ACTIVE, ALL = "active", "all"
 FILES: dict[str, FileFilters] = {
     ALL: FileFilters(),
     "faults": FileFilters(faults=True),
-    "pending": FileFilters(states=("pending",)),
+    "pending": FileFilters(states=("pending", WAITING)),
     "done": FileFilters(states=("done",)),
     "skipped": FileFilters(states=("skipped",)),
+    WARNING: FileFilters(states=(WARNING,)),
     **{verdict: FileFilters(verdicts=(verdict,)) for verdict in VERDICTS},
 }
 """Filters of the table of files, by the value in the URL."""
@@ -41,7 +45,7 @@ FILES: dict[str, FileFilters] = {
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a transfer with its state: done, current, stopped or later."""
+    """One phase of a transfer with its state: done, current, stopped (it ended or is paused there) or later."""
 
     name: str
     state: str
@@ -83,6 +87,16 @@ class TransferOverview:
         if not self.row.deletes or not self.row.unfinished or not transfer.files:
             return self.row.percent
         return None if transfer.phase == "scan" else min(99, transfer.files_transferred * 100 // transfer.files)
+
+    @property
+    def plan(self) -> list[PlanLine]:
+        """The options in words."""
+        return option_lines(self.row.transfer.options)
+
+    @property
+    def retries(self) -> bool:
+        """True when files failed that a new transfer can be made of."""
+        return not self.row.unfinished and not self.row.dry_run and self.summary.states["failed"] > 0
 
     @property
     def compared_by(self) -> str:
@@ -154,10 +168,12 @@ def _files(transfer: Transfer, chosen: str, after: str) -> Page[FileEntry]:
 
 def _state_tabs(row: TransferRow, counted: FileTotals) -> list[FileTab]:
     active = [FileTab(ACTIVE, "Active", len(row.transfer.current))] if row.unfinished else []
+    warnings, to_do = counted.states[WARNING], counted.states["pending"] + counted.states[WAITING]
     return [
         *active,
         FileTab("faults", "Faults", counted.faulty),
-        FileTab("pending", "To do" if row.unfinished else "Not done", counted.states["pending"]),
+        *([FileTab(WARNING, "Warnings", warnings)] if warnings else []),
+        FileTab("pending", "To do" if row.unfinished else "Not done", to_do),
         FileTab("done", "Done", counted.states["done"]),
         FileTab("skipped", "Unchanged", counted.states["skipped"]),
         FileTab(ALL, "All", counted.entries),
@@ -166,6 +182,8 @@ def _state_tabs(row: TransferRow, counted: FileTotals) -> list[FileTab]:
 
 def _verdict_tabs(counted: FileTotals) -> list[FileTab]:
     tabs = [FileTab(name, name.capitalize(), amount.entries) for name, amount in counted.verdicts.items()]
+    if warnings := counted.states[WARNING]:
+        tabs.append(FileTab(WARNING, "Warnings", warnings))
     return [FileTab(ALL, "All", counted.entries), *tabs]
 
 
@@ -200,7 +218,7 @@ def _phases(row: TransferRow) -> list[Phase]:
     current = names.index(reached)
     return [
         *(Phase(name, "done") for name in names[:current]),
-        Phase(reached, "current" if row.unfinished else "stopped"),
+        Phase(reached, "current" if row.unfinished and not row.paused else "stopped"),
         *(Phase(name, "later") for name in names[current + 1 :]),
     ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -16,7 +18,10 @@ from timers.copying.plan import FileVerdict
 from timers.models import TransferFile
 from timers.queries.paging import Page, read_marker, write_marker
 
-STATES = ("pending", "done", "skipped", "failed")
+WAITING, WARNING = "waiting", "warning"
+STATES = ("pending", WAITING, "done", "skipped", WARNING, "failed")
+"""The states: `waiting` for the outcome of another file, `warning` for one that was left out with a reason."""
+
 ERROR = "error"
 VERDICTS = (FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.DELETE.value, FileVerdict.SAME.value, ERROR)
 """The verdicts: what happens to a file at the destination; a failed file has the verdict error."""
@@ -65,6 +70,16 @@ class FileEntry(NamedTuple):
     finished_at: datetime | None
 
 
+_WITH_REASON = Q(failure_reason__isnull=False)
+_CONDITIONS: Mapping[str, Q] = {
+    **{state: Q(state=state) for state in STATES},
+    WAITING: Q(state="deferred"),
+    "skipped": Q(state="skipped") & ~_WITH_REASON,
+    WARNING: Q(state="skipped") & _WITH_REASON,
+}
+"""The rows of each state."""
+
+
 @dataclass(frozen=True)
 class FileFilters:
     """Filters of a list of files; empty values do not filter. `faults`: only files with a fault, or failed ones."""
@@ -78,7 +93,7 @@ class FileFilters:
         """Return the rows of a transfer that may contain matching files."""
         rows = TransferFile.objects.filter(transfer_id=transfer_id)
         if self.states:
-            rows = rows.filter(state__in=self.states)
+            rows = rows.filter(reduce(or_, (_CONDITIONS[state] for state in self.states)))
         if self.verdicts:
             rows = rows.filter(self._of_verdicts())
         if self.faults:
@@ -195,7 +210,7 @@ def _entry(row: TransferFile, place: Place) -> FileEntry:
         source_path=row.source_path,
         destination_path=row.destination_path,
         size=row.size,
-        state=row.state,
+        state=state_of(row.state, row.failure_reason),
         verdict=_verdict(row),
         level=row.level,
         verified=row.verified,
@@ -218,7 +233,7 @@ def _member_entry(row: TransferFile, place: Place, member: bundles.Member) -> Fi
         source_path=_inside(row.source_path, member.name),
         destination_path=_inside(row.destination_path, member.name),
         size=member.size,
-        state=row.state,
+        state=state_of(row.state, row.failure_reason),
         verdict=_verdict(row),
         level=row.level,
         verified=row.verified,
@@ -234,6 +249,13 @@ def _member_entry(row: TransferFile, place: Place, member: bundles.Member) -> Fi
     )
 
 
+def state_of(state: str, failure_reason: str | None) -> str:
+    """Return the state of a row as it is shown, one of STATES."""
+    if state == "deferred":
+        return WAITING
+    return WARNING if state == "skipped" and failure_reason is not None else state
+
+
 def _verdict(row: TransferFile) -> str | None:
     return ERROR if row.state == "failed" else row.verdict
 
@@ -244,7 +266,7 @@ def _inside(folder: str, name: str) -> str:
 
 
 def _instant(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else clock.from_us(microseconds)
+    return None if microseconds is None else clock.from_us(clock.clamp_us(microseconds))
 
 
 # Totals
@@ -297,11 +319,11 @@ def file_totals(transfer_id: UUID) -> FileTotals:
     totals = FileTotals({verdict: VerdictTotals() for verdict in VERDICTS}, dict.fromkeys(STATES, 0), 0)
     faulty = 0
     rows = TransferFile.objects.filter(transfer_id=transfer_id).annotate(is_folder=_IS_FOLDER)
-    groups = rows.values_list("verdict", "is_folder", "state").order_by()
-    for verdict, is_folder, state, count, size, faults in groups.annotate(
+    groups = rows.values_list("verdict", "is_folder", "state", "failure_reason").order_by()
+    for verdict, is_folder, state, reason, count, size, faults in groups.annotate(
         Sum("count"), Sum("size"), faults=Sum("count", filter=Q(faults__gt=0) | Q(state="failed"), default=0)
     ):
-        totals.states[state] += count
+        totals.states[state_of(state, reason)] += count
         faulty += faults
         name = ERROR if state == "failed" else verdict
         if name is not None:

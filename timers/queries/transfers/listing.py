@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from timers.copying import rates
-from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
+from timers.lifecycle import RUNNABLE_TRANSFER, UNFINISHED_TRANSFER, TransferStatus
 from timers.models import ClientKey, Collection, Timer, Token, Transfer
 from timers.queries.paging import Page, newest_first, page
 
@@ -64,6 +64,15 @@ class TransferRow:
     def waits(self) -> bool:
         """True while the transfer waits because a whole storage failed."""
         return self.unfinished and self.transfer.failures > 0 and self.transfer.run_at is not None
+
+    @property
+    def paused(self) -> bool:
+        return self.transfer.status == TransferStatus.PAUSED
+
+    @property
+    def pausing(self) -> bool:
+        """True from the request to pause until the running slice has noticed it."""
+        return self.transfer.status in RUNNABLE_TRANSFER and self.transfer.pause_requested
 
     @property
     def state(self) -> str:
@@ -132,8 +141,11 @@ def transfer_row(transfer: Transfer, *, now: datetime, timer_name: str = "") -> 
 
 
 def bytes_per_second(transfer: Transfer, *, now: datetime) -> int:
-    """Return the speed in bytes per second: of the last seconds if they are known, else the mean of the transfer."""
-    if transfer.started_at is None:
+    """Return the speed in bytes per second: of the last seconds if they are known, else the mean of the transfer.
+
+    A paused transfer has none.
+    """
+    if transfer.started_at is None or transfer.status == TransferStatus.PAUSED:
         return 0
     recent = rates.recent_speed(transfer.samples, now=now) if transfer.status in UNFINISHED_TRANSFER else None
     if recent is not None:

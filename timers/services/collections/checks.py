@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from timers.errors import ExternalError
 from timers.models import Collection
 from timers.services import events
 from timers.services.collections import commands as collections
-from timers.storages.base import Entry, Kind, Storage, fault, is_partial, partial_name, partial_prefix
+from timers.storages.base import Entry, Kind, Permissions, Storage, fault, is_partial, partial_name, partial_prefix
 
 SIZES = (64 * 1024, 512 * 1024, 4 * 1024 * 1024)
 """Sizes of the test files in bytes.
@@ -36,6 +36,9 @@ MAX_LISTED = 1000
 LEFTOVER_AGE = timedelta(hours=1)
 
 _CHUNK_BYTES = 64 * 1024
+_MODIFIED_NS = 1_000_000_000 * 10**9
+_PRIVATE = Permissions(0o600)
+_NOT_KEPT = {"times": "The times of files cannot be set here.", "mode": "The permissions of files cannot be set here."}
 _CONNECTION_REASONS = {"connection_error", "login_failed", "host_key_refused", "target_refused"}
 
 MonotonicClock = Callable[[], float]
@@ -62,6 +65,8 @@ class CollectionHealth:
     reason: str | None = None
     readable: bool = False
     writable: bool = False
+    error: str | None = None
+    """Why it cannot be read, or not written; None for a kind that is never written."""
     list_seconds: float | None = None
     read_bytes_per_second: int | None = None
     write_bytes_per_second: int | None = None
@@ -75,6 +80,7 @@ class CollectionHealth:
             "reason": self.reason,
             "readable": self.readable,
             "writable": self.writable,
+            "error": self.error,
             "list_seconds": self.list_seconds,
             "read_bytes_per_second": self.read_bytes_per_second,
             "write_bytes_per_second": self.write_bytes_per_second,
@@ -121,6 +127,7 @@ def measure(collection: Collection, *, now: datetime, monotonic: MonotonicClock 
             checked_at=now,
             message=check_run.sentence(error),
             reason=error.reason,
+            error=check_run.sentence(error),
             writable=check_run.write_rate is not None,
             list_seconds=check_run.list_seconds,
             write_bytes_per_second=check_run.write_rate,
@@ -130,6 +137,7 @@ def measure(collection: Collection, *, now: datetime, monotonic: MonotonicClock 
         checked_at=now,
         message=check_run.summary(),
         reason=check_run.write_fault.reason if check_run.write_fault else None,
+        error=check_run.sentence(check_run.write_fault) if check_run.write_fault else None,
         readable=True,
         writable=check_run.write_rate is not None,
         list_seconds=check_run.list_seconds,
@@ -152,6 +160,9 @@ class _CheckRun:
     """The reason that nothing can be written."""
     delete_fault: ExternalError | None = None
     """The reason that the test file still exists."""
+    takes_files: bool = True
+    not_kept: Sequence[str] = ()
+    """What the place did not keep of a file although places of its kind usually do (Writer.not_kept)."""
 
     def __post_init__(self) -> None:
         self.home = paths.normalise(self.collection.default_directory)
@@ -166,6 +177,10 @@ class _CheckRun:
         with collections.storage_for(self.collection) as storage:
             entries = self._list(storage, began)
             self.list_seconds = round(self.monotonic() - began, 4)
+            self.takes_files = storage.abilities.write
+            if not self.takes_files:
+                self._read_existing(storage, entries)
+                return
             self._sweep(storage, entries)
             try:
                 data = self._write(storage)
@@ -219,7 +234,11 @@ class _CheckRun:
         try:
             writer.write(data)
             writer.sync()
-            writer.commit()
+            writer.commit(
+                modified_ns=_MODIFIED_NS if storage.abilities.times else None,
+                permissions=_PRIVATE if storage.abilities.permissions else None,
+            )
+            self.not_kept = writer.not_kept
         except BaseException:
             writer.discard()
             raise
@@ -243,7 +262,7 @@ class _CheckRun:
 
     def _read_existing(self, storage: Storage, entries: list[Entry]) -> None:
         """Read the largest file of a place that cannot be written."""
-        files = [entry for entry in entries if entry.kind == Kind.FILE and paths.is_storable(entry.name)]
+        files = [entry for entry in entries if entry.kind == Kind.FILE and paths.is_carriable(entry.name)]
         largest = max(files, key=lambda entry: entry.size, default=None)
         if largest is None:
             return
@@ -275,7 +294,10 @@ class _CheckRun:
             explanation = self.sentence(self.delete_fault)
             leftover = f"The test left {self.names[0]} in {self.home}."
             return f"Files can be read and written, but not deleted: {explanation} {leftover}"
-        return "Files can be read and written, but slowly." if self.is_slow else "Files can be read and written."
+        if not self.takes_files:
+            return f"Files can be read{', but slowly' * self.is_slow}. Nothing can be written: the place is read-only."
+        able = f"Files can be read and written{', but slowly' * self.is_slow}."
+        return " ".join([able, *(_NOT_KEPT[name] for name in self.not_kept)])
 
     def sentence(self, error: ExternalError) -> str:
         """Return the message of an error, about the folder instead of the test's own file."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from itertools import islice
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +17,7 @@ from timers.copying import paths
 from timers.errors import REQUIRED, ExternalError, Forbidden, Invalid, NotFound, UnknownKind
 from timers.models import Collection
 from timers.services import events
-from timers.storages.base import STORAGES, Entry, Storage, is_partial
+from timers.storages.base import STORAGES, Entry, Kind, Storage, is_partial
 
 ENTITY_TYPES = (
     "GCP_mapped_collection",
@@ -43,6 +44,19 @@ _PATH_REASONS = {
 }
 
 
+class FolderEntry(NamedTuple):
+    """One entry of a folder, as it can be shown.
+
+    One whose name cannot stand in a path (`addressable` is False) has it in readable form, and cannot be opened.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    modified_at: datetime | None
+    addressable: bool = True
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder's entries, by name.
@@ -51,7 +65,7 @@ class Folder:
     """
 
     path: str
-    entries: tuple[Entry, ...]
+    entries: tuple[FolderEntry, ...]
     truncated: bool = False
 
 
@@ -141,15 +155,18 @@ def abilities(collection: Collection) -> dict[str, Any]:
 def list_directory(collection: Collection, path: str | None = None, *, limit: int = MAX_LISTED) -> Folder:
     """Return the entries of a folder of the collection, by name; without `path` those of its default directory."""
     full_path = _full_path(collection, path)
-    entries: list[Entry] = []
     with _translated_faults(), storage_for(collection) as storage:
-        for entry in storage.list(full_path):
-            if is_partial(entry.name) or not paths.is_storable(entry.name):
-                continue
-            if len(entries) == limit:
-                return Folder(full_path, tuple(sorted(entries)), truncated=True)
-            entries.append(entry)
-    return Folder(full_path, tuple(sorted(entries)))
+        visible = (entry for entry in storage.list(full_path) if not is_partial(entry.name))
+        entries = [_folder_entry(entry) for entry in islice(visible, limit)]
+        truncated = next(visible, None) is not None
+    entries.sort(key=lambda entry: (entry.name, entry.kind))
+    return Folder(full_path, tuple(entries), truncated=truncated)
+
+
+def _folder_entry(entry: Entry) -> FolderEntry:
+    addressable = paths.is_carriable(entry.name)
+    name = entry.name if addressable else paths.readable(entry.name)
+    return FolderEntry(name, entry.kind, entry.size, entry.modified_at, addressable)
 
 
 def stat(collection: Collection, path: str | None = None) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import UUID
 
@@ -14,14 +14,15 @@ from timers.actions.base import Outcome
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
 from timers.messaging import queue
-from timers.models import Transfer, TransferEvent, TransferFile, TransferItem
+from timers.models import Timer, Transfer, TransferEvent, TransferFile, TransferItem
 from timers.models.leases import TRANSFERS
+from timers.scheduling.clock_changes import load_zone
 from timers.services.executions import complete
 from timers.services.signals import transfer_ended
 from timers.services.transfers import documents as transfer_documents
-from timers.services.transfers import submissions
+from timers.services.transfers import pausing, reruns, submissions
 from timers.services.transfers.documents import document
-from timers.services.transfers.submissions import Submission
+from timers.services.transfers.submissions import RunValues, Submission
 
 __all__ = [
     "cancel",
@@ -58,15 +59,19 @@ def submit(
     attempt: int | None = None,
     step_id: UUID | None = None,
     deadline: datetime | None = None,
+    planned_at: datetime | None = None,
 ) -> Transfer:
     """Store a transfer, or a deletion, and wake its first slice, in one transaction; return it.
+
+    `planned_at` is the instant that its texts show, on the clock of the timer's zone: now unless it is given.
 
     A `submission_id` that was used before returns its transfer. An execution, or the step of a workflow run, has one
     transfer at a time: a later attempt takes over a transfer that still runs or has succeeded, and starts another where
     it failed. The submission id in a timer's body is ignored, because it would make every run but the first a
     repetition. Raises Invalid naming the field.
     """
-    submission = submissions.read(body, owner=owner)
+    values = RunValues(planned_at=(planned_at or now).astimezone(_zone_of(timer_id)))
+    submission = submissions.read(body, owner=owner, values=values)
     try:
         with transaction.atomic():
             existing = _existing(owner, submission, execution_id, step_id)
@@ -87,15 +92,21 @@ def submit(
         return existing
 
 
-def rerun(transfer: Transfer, *, by: Any, now: datetime, changes: Mapping[str, Any] | None = None) -> Transfer:
+def rerun(
+    transfer: Transfer, *, by: Any, now: datetime, changes: Mapping[str, Any] | None = None, only_failed: bool = False
+) -> Transfer:
     """Submit the same transfer again for the same owner, with the changes (documents.CHANGEABLE); return the new one.
 
-    Raises Invalid when the transfer cannot work any more, or not with these changes.
+    With `only_failed` it has just the files that failed. Raises Invalid when the transfer cannot work any more, or not
+    with these changes, and Conflict when it has not failed in any file.
     """
     body = transfer_documents.rerun_body(transfer, now=now, changes=changes or {})
+    text = f"Asked for by {by.get_username()}, as {transfer.pk} was."
+    if only_failed:
+        body = reruns.failed_only(transfer, body)
+        text = f"Asked for by {by.get_username()}: what failed in {transfer.pk}."
     with transaction.atomic():
         rerun_transfer = submit(owner=transfer.owner, body=body, now=now)
-        text = f"Asked for by {by.get_username()}, as {transfer.pk} was."
         TransferEvent.objects.create(
             transfer=rerun_transfer, at=now, code="rerun", phase=rerun_transfer.phase, text=text
         )
@@ -149,18 +160,26 @@ def cancel(transfer: Transfer, *, by: Any, now: datetime) -> Transfer:
             raise Conflict(f"The transfer has finished: it {_PAST_TENSE[transfer.status]}.")
         transfer.cancel_requested = True
         transfer.save(update_fields=["cancel_requested"])
-        if transfer.lease_owner is None:
+        if transfer.lease_owner is None or transfer.status == TransferStatus.PAUSED:
             _cancel_between_slices(transfer, by=by, now=now)
     return transfer
 
 
 def _cancel_between_slices(transfer: Transfer, *, by: Any, now: datetime) -> None:
-    if not TransferFile.objects.filter(transfer=transfer, state="pending", part__isnull=False).exists():
+    if not _has_partial_files(transfer):
         finish(transfer, TransferStatus.CANCELLED, now=now, message=_cancel_message(by))
-        return
-    # a partial file is left at the destination: a slice has to remove it
-    Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + TRANSFERS.message_lease)
-    queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+    elif transfer.status == TransferStatus.PAUSED:
+        pausing.leave(transfer, now=now)
+        transfer.refresh_from_db()
+    else:
+        Transfer.objects.filter(pk=transfer.pk).update(run_at=now, lease_until=now + TRANSFERS.message_lease)
+        queue.enqueue(queue.RUN_SLICE, str(transfer.pk))
+
+
+def _has_partial_files(transfer: Transfer) -> bool:
+    """Return whether a slice has to remove partial files at the destination, also those of a worker that died."""
+    partial = TransferFile.objects.filter(transfer=transfer, state="pending", part__isnull=False)
+    return transfer.lease_owner is not None or partial.exists()
 
 
 def cancel_for_execution(execution_id: UUID, *, now: datetime) -> None:
@@ -194,7 +213,7 @@ def finish(
 
     Call it inside a transaction that has locked the transfer's row.
     """
-    changes = {"error_message": message, "failure_reason": reason, "finished_at": now}
+    changes = {"error_message": message, "failure_reason": reason, "finished_at": now, "pause_requested": False}
     lease_fields = {"run_at": None, "lease_until": None, "lease_owner": None, "busy_until": None}
     if not Transfer.objects.move(transfer.pk, transfer.status, status, **changes, **lease_fields):
         return False
@@ -230,10 +249,19 @@ def result_of(transfer: Transfer) -> dict[str, Any]:
         "files_transferred": transfer.files_transferred,
         "files_skipped": transfer.files_skipped,
         "files_failed": transfer.files_failed,
+        "warnings": transfer.warnings,
         "directories": transfer.directories,
         "bytes_transferred": transfer.bytes_transferred,
         "faults": transfer.faults,
     }
+
+
+def _zone_of(timer_id: UUID | None) -> tzinfo:
+    """Return the zone of a timer's schedule; UTC for a schedule without one, and for a transfer without a timer."""
+    if timer_id is None:
+        return UTC
+    name = Timer.objects.filter(pk=timer_id).values_list("definition__schedule__timezone", flat=True).first()
+    return load_zone(name) if name else UTC
 
 
 _PAST_TENSE: dict[str, str] = {
@@ -284,6 +312,7 @@ def _items(transfer: Transfer, submission: Submission) -> list[TransferItem]:
             source_path=item.source_path,
             destination_path=f"{item.destination_path.rstrip('/')}/" if item.into else item.destination_path,
             recursive=item.recursive,
+            is_link=item.is_link,
             external_checksum=item.external_checksum,
             checksum_algorithm=item.checksum_algorithm,
         )

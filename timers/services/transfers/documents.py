@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from timers.errors import Invalid
 from timers.models import Transfer, TransferItem
+from timers.services.transfers.items import DELETE_ITEM, ITEM, LINK_ITEM
 from timers.services.transfers.submissions import DELETE
+from timers.text_templates import escape
 
 CHANGEABLE = ("dry_run", "max_delete", "delete_destination_extra")
 """Fields that may be changed when a transfer is run again."""
@@ -17,29 +19,39 @@ CHANGEABLE = ("dry_run", "max_delete", "delete_destination_extra")
 def document(transfer: Transfer) -> dict[str, Any]:
     """Return the document of a transfer; reading it gives the same items and options."""
     items = TransferItem.objects.filter(transfer=transfer).order_by("number")
-    shared = {"label": transfer.label or None, **transfer.options}
     if transfer.kind == DELETE:
-        data = [{"DATA_TYPE": "delete_item", "path": item.source_path} for item in items]
-        return {"DATA_TYPE": "delete", "endpoint": str(transfer.source_id), **shared, "DATA": data}
+        return document_of(transfer, [{"DATA_TYPE": DELETE_ITEM, "path": item.source_path} for item in items])
+    return document_of(transfer, [item_document(item) for item in items])
+
+
+def document_of(transfer: Transfer, data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the document of a transfer with other items."""
+    shared = {"label": escape(transfer.label) or None, **transfer.options, "DATA": list(data)}
+    if transfer.kind == DELETE:
+        return {"DATA_TYPE": "delete", "endpoint": str(transfer.source_id), **shared}
+    kept = transfer.options.get("keep_replaced")
     return {
         "DATA_TYPE": "transfer",
         "source_endpoint": str(transfer.source_id),
         "destination_endpoint": str(transfer.destination_id),
         **shared,
-        "DATA": [_item(item) for item in items],
+        **({"keep_replaced": {**kept, "path": escape(kept["path"])}} if kept else {}),
     }
 
 
-def _item(item: TransferItem) -> dict[str, Any]:
+def item_document(item: TransferItem) -> dict[str, Any]:
+    """Return the document of an item; reading it gives the same item."""
+    both = {"source_path": escape(item.source_path), "destination_path": escape(item.destination_path)}
+    if item.is_link:
+        return {"DATA_TYPE": LINK_ITEM, **both}
     optional = {
         "recursive": item.recursive,
         "external_checksum": item.external_checksum,
         "checksum_algorithm": item.checksum_algorithm,
     }
     return {
-        "DATA_TYPE": "transfer_item",
-        "source_path": item.source_path,
-        "destination_path": item.destination_path,
+        "DATA_TYPE": ITEM,
+        **both,
         **{name: value for name, value in optional.items() if value is not None},
     }
 

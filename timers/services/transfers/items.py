@@ -16,6 +16,7 @@ from timers.copying.plan import Kind
 from timers.errors import Invalid
 from timers.models import Collection
 from timers.services.collections import commands as collections
+from timers.services.transfers.run_values import RunValues
 
 MAX_ITEMS = 10_000
 
@@ -28,14 +29,17 @@ _KNOWN = {
     "checksum_algorithm",
     "additional_fields",
 }
+_KNOWN_OF_LINK = {"DATA_TYPE", "source_path", "destination_path", "additional_fields"}
 _KNOWN_OF_DELETION = {"DATA_TYPE", "path", "additional_fields"}
+ITEM, LINK_ITEM, DELETE_ITEM = "transfer_item", "transfer_symlink_item", "delete_item"
 
 
 @dataclass(frozen=True)
 class ItemPaths:
     """One pair of paths, normalised; both are the same for a deletion.
 
-    `into` is True when the destination was written as a folder ("/x/").
+    `into` is True when the destination was written as a folder ("/x/"), `is_link` when the source is a symbolic link
+    that is made again.
     """
 
     source_path: str
@@ -44,6 +48,7 @@ class ItemPaths:
     into: bool = False
     external_checksum: str | None = None
     checksum_algorithm: str | None = None
+    is_link: bool = False
 
     @property
     def target(self) -> str:
@@ -53,18 +58,21 @@ class ItemPaths:
         return self.destination_path
 
 
-def read(data: object, *, source: Collection, destination: Collection) -> tuple[ItemPaths, ...]:
+def read(data: object, *, source: Collection, destination: Collection, values: RunValues) -> tuple[ItemPaths, ...]:
     """Return the items of a transfer; raises Invalid naming the item and its field."""
     documents = _item_list(data, "source_path and destination_path")
-    return tuple(_item(document, f"DATA.{number}", source, destination) for number, document in enumerate(documents))
+    homes = paths.normalise(source.default_directory), paths.normalise(destination.default_directory)
+    return tuple(_item(document, f"DATA.{number}", *homes, values) for number, document in enumerate(documents))
 
 
 def read_deletions(data: object, *, collection: Collection) -> tuple[ItemPaths, ...]:
     """Return the items of a deletion; raises Invalid naming the item for the root, or a path that is given twice."""
+    home = paths.normalise(collection.default_directory)
     numbers: dict[str, int] = {}
     for number, document in enumerate(_item_list(data, "path")):
         name = f"DATA.{number}"
-        path = _path(_item_document(document, name, _KNOWN_OF_DELETION, "delete_item"), "path", name, collection)
+        item = _item_document(document, name, _KNOWN_OF_DELETION, (DELETE_ITEM,))
+        path = paths.normalise(item.get("path"), default_directory=home, field=f"{name}.path")
         if path == paths.ROOT:
             raise Invalid({f"{name}.path": "This is the whole collection; give the entries in it instead."})
         if path in numbers:
@@ -81,40 +89,40 @@ def _item_list(data: object, keys: str) -> list[object]:
     return data
 
 
-def _item_document(document: object, name: str, known: set[str], kind: str) -> Mapping[str, Any]:
+def _item_document(document: object, name: str, known: set[str], types: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise Invalid({name: f"An item is an object with {' and '.join(sorted(known & _PATHS, reverse=True))}."})
+    if document.get("DATA_TYPE") not in (None, *types):
+        raise Invalid({f"{name}.DATA_TYPE": f"Every item must be a {' or '.join(types)}."})
     try:
         validation.only_known(document, known)
     except Invalid as error:
         raise error.under(name) from error
-    if document.get("DATA_TYPE") not in (None, kind):
-        raise Invalid({f"{name}.DATA_TYPE": f"Every item must be a {kind}."})
     return document
 
 
 _PATHS = {"path", "source_path", "destination_path"}
 
 
-def _item(document: object, name: str, source: Collection, destination: Collection) -> ItemPaths:
-    item = _item_document(document, name, _KNOWN, "transfer_item")
-    recursive = item.get("recursive")
+def _item(document: object, name: str, source_home: str, destination_home: str, values: RunValues) -> ItemPaths:
+    is_link = isinstance(document, Mapping) and document.get("DATA_TYPE") == LINK_ITEM
+    item = _item_document(document, name, _KNOWN_OF_LINK if is_link else _KNOWN, (ITEM, LINK_ITEM))
+    recursive = False if is_link else item.get("recursive")
     if recursive is not None and not isinstance(recursive, bool):
         raise Invalid({f"{name}.recursive": "Must be true, false or absent."})
     checksum, algorithm = _checksum(item, name, recursive)
+    source, destination = (values.render(item.get(key), f"{name}.{key}") for key in ("source_path", "destination_path"))
     return ItemPaths(
-        source_path=_path(item, "source_path", name, source),
-        destination_path=_path(item, "destination_path", name, destination),
+        source_path=paths.normalise(source, default_directory=source_home, field=f"{name}.source_path"),
+        destination_path=paths.normalise(
+            destination, default_directory=destination_home, field=f"{name}.destination_path"
+        ),
         recursive=recursive,
-        into=paths.means_folder(str(item.get("destination_path"))),
+        into=paths.means_folder(str(destination)),
         external_checksum=checksum,
         checksum_algorithm=algorithm,
+        is_link=is_link,
     )
-
-
-def _path(document: Mapping[str, Any], key: str, name: str, collection: Collection) -> str:
-    home = paths.normalise(collection.default_directory)
-    return paths.normalise(document.get(key), default_directory=home, field=f"{name}.{key}")
 
 
 def _checksum(document: Mapping[str, Any], name: str, recursive: bool | None) -> tuple[str | None, str | None]:
@@ -132,9 +140,10 @@ def _checksum(document: Mapping[str, Any], name: str, recursive: bool | None) ->
 # Contradictions
 
 
-def check_overlaps(items: Sequence[ItemPaths], *, source: Collection, destination: Collection, rules: Filter) -> None:
+def check_overlaps(
+    items: Sequence[ItemPaths], *, source_address: tuple[str, ...], destination_address: tuple[str, ...], rules: Filter
+) -> None:
     """Raise Invalid, naming the item, for an item that is given twice or would be copied into itself."""
-    source_address, destination_address = _address(source), _address(destination)
     targets: dict[str, int] = {}
     folders: dict[tuple[str, str], int] = {}
     for number, item in enumerate(items):
@@ -228,6 +237,7 @@ def _includes(rules: Filter, names: Sequence[str], item: ItemPaths) -> bool:
     return above and any(rules.includes("/".join(names), kind) for kind in kinds)
 
 
-def _address(collection: Collection) -> tuple[str, ...]:
+def address_of(collection: Collection) -> tuple[str, ...]:
+    """Return the real location of a collection's root."""
     with collections.storage_for(collection) as storage:
         return storage.address()

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 
 from timers.clock import to_us
-from timers.lifecycle import UNFINISHED_TRANSFER, TransferStatus
+from timers.lifecycle import RUNNABLE_TRANSFER, TransferStatus
 from timers.messaging import queue
 from timers.models import Collection, Transfer, TransferEvent
 from timers.models.leases import TRANSFERS
 from timers.models.statement import Statement
 from timers.services.transfers import commands as transfers
+from timers.services.transfers import pausing
 
 
 class SliceLost(Exception):
@@ -51,20 +53,30 @@ class Slice:
     """True when the previous slice did not end properly: its worker died and left partial files behind."""
 
 
+class SliceRequest(StrEnum):
+    """What a running slice is asked to stop for; a cancellation comes before a pause."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+
+
 class HeldTransfer(NamedTuple):
     """A transfer whose slice is still ours."""
 
     cancel_requested: bool
+    pause_requested: bool
 
 
 _OURS = "id = %(id)s and slice = %(slice)s and lease_owner = %(owner)s and status in ('pending', 'active')"
 
-_CHECK = Statement(f"select cancel_requested from timers_transfer where {_OURS}", returns=HeldTransfer)
+_REQUESTS = ", ".join(HeldTransfer._fields)
+
+_CHECK = Statement(f"select {_REQUESTS} from timers_transfer where {_OURS}", returns=HeldTransfer)
 
 _RENEW = Statement(
     f"""
 update timers_transfer set lease_until = %(lease_until)s, busy_until = %(lease_until)s where {_OURS}
-returning cancel_requested""",
+returning {_REQUESTS}""",
     returns=HeldTransfer,
 )
 
@@ -72,11 +84,15 @@ returning cancel_requested""",
 def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
     """Begin the next slice of a transfer.
 
-    Return None when it is not due, another worker runs it, or the transfer has ended.
+    Return None when it is not due, another worker runs it, or the transfer is paused or has ended.
     """
     with transaction.atomic():
-        transfer = Transfer.objects.select_for_update().unfinished().filter(pk=transfer_id).first()
+        runnable = Transfer.objects.select_for_update().filter(pk=transfer_id, status__in=RUNNABLE_TRANSFER)
+        transfer = runnable.first()
         if transfer is None or _is_busy(transfer, now) or (transfer.run_at is not None and transfer.run_at > now):
+            return None
+        if transfer.pause_requested and not transfer.cancel_requested:  # the worker that was asked to pause it died
+            pausing.enter(transfer, now=now, abandoned=True)
             return None
         taken_over = transfer.lease_owner is not None
         _begin(transfer, owner=owner, now=now)
@@ -101,23 +117,25 @@ def take(transfer_id: UUID | str, *, owner: str, now: datetime) -> Slice | None:
     )
 
 
-def renew(transfer_slice: Slice, *, now: datetime) -> bool:
-    """Renew the lease; return whether the transfer is to be cancelled. Raises SliceLost."""
-    return _is_cancelled(_RENEW, transfer_slice, lease_until=to_us(now + TRANSFERS.lease))
+def renew(transfer_slice: Slice, *, now: datetime) -> SliceRequest | None:
+    """Renew the lease; return what the slice is asked to stop for, None to go on. Raises SliceLost."""
+    return _stop_request(_RENEW, transfer_slice, lease_until=to_us(now + TRANSFERS.lease))
 
 
-def is_cancel_requested(transfer_slice: Slice) -> bool:
-    """Return whether the transfer is to be cancelled, without a change. Raises SliceLost."""
-    return _is_cancelled(_CHECK, transfer_slice)
+def is_cancel_requested(transfer_slice: Slice) -> SliceRequest | None:
+    """Return what the slice is asked to stop for, None to go on, without a change. Raises SliceLost."""
+    return _stop_request(_CHECK, transfer_slice)
 
 
-def _is_cancelled(statement: Statement[HeldTransfer], transfer_slice: Slice, **parameters: int) -> bool:
+def _stop_request(statement: Statement[HeldTransfer], transfer_slice: Slice, **parameters: int) -> SliceRequest | None:
     owned = statement.fetch(
         id=transfer_slice.transfer_id.hex, slice=transfer_slice.number, owner=transfer_slice.owner, **parameters
     )
     if not owned:
         raise SliceLost
-    return owned[0].cancel_requested
+    if owned[0].cancel_requested:
+        return SliceRequest.CANCEL
+    return SliceRequest.PAUSE if owned[0].pause_requested else None
 
 
 def enter(transfer_slice: Slice, phase: str, *, now: datetime) -> None:
@@ -139,6 +157,21 @@ def release(transfer_slice: Slice, *, now: datetime) -> None:
 def wait(transfer_slice: Slice, *, until: datetime, failures: int = 0) -> None:
     """End the slice; the next one starts at the instant `until`."""
     _release(transfer_slice, run_at=until, until=until, failures=failures)
+
+
+def pause(transfer_slice: Slice, *, now: datetime, stalled: bool = False) -> None:
+    """End the slice, and pause its transfer unless somebody resumed it meanwhile. Raises SliceLost.
+
+    A slice that is `stalled` may leave partial files behind: the next one takes it over and removes them.
+    """
+    with transaction.atomic():
+        transfer = Transfer.objects.select_for_update().filter(**_owner_fields(transfer_slice)).first()
+        if transfer is None:
+            raise SliceLost
+        if transfer.pause_requested:
+            pausing.enter(transfer, now=now, abandoned=stalled)
+        else:
+            release(transfer_slice, now=now)
 
 
 def _release(transfer_slice: Slice, *, run_at: datetime, until: datetime, failures: int = 0) -> None:
@@ -204,5 +237,5 @@ def _owner_fields(transfer_slice: Slice) -> dict[str, Any]:
         "pk": transfer_slice.transfer_id,
         "slice": transfer_slice.number,
         "lease_owner": transfer_slice.owner,
-        "status__in": UNFINISHED_TRANSFER,
+        "status__in": RUNNABLE_TRANSFER,
     }

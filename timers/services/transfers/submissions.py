@@ -9,16 +9,29 @@ from typing import Any
 from uuid import UUID
 
 from timers import validation
+from timers.copying import paths
 from timers.copying.filters import Filter, parse_rules
 from timers.errors import REQUIRED, Invalid
 from timers.models import Collection
 from timers.services.collections import commands as collections
 from timers.services.transfers import items as transfer_items
+from timers.services.transfers import kept_files, requirements
 from timers.services.transfers import options as transfer_options
 from timers.services.transfers.items import ItemPaths, overlap
 from timers.services.transfers.options import sync_level
+from timers.services.transfers.run_values import RunValues
 
-__all__ = ["ItemPaths", "Submission", "overlap", "read", "read_deadline", "read_for_timer", "read_label", "sync_level"]
+__all__ = [
+    "ItemPaths",
+    "RunValues",
+    "Submission",
+    "overlap",
+    "read",
+    "read_deadline",
+    "read_for_timer",
+    "read_label",
+    "sync_level",
+]
 
 MAX_LABEL_LENGTH = 128
 TRANSFER, DELETE = "transfer", "delete"
@@ -44,16 +57,19 @@ class Submission:
     """The document as it is kept in a timer's body."""
 
 
-def read(body: object, *, owner: Any) -> Submission:
-    """Return the submission of a document; raises Invalid with the names of the document."""
+def read(body: object, *, owner: Any, values: RunValues) -> Submission:
+    """Return the submission of a document, its texts with the values of a run; raises Invalid with its own names."""
     if not isinstance(body, Mapping):
         raise Invalid({"body": "Give an object with source_endpoint, destination_endpoint and DATA."})
-    return _deletion(body, owner) if _kind(body) == DELETE else _transfer(body, owner)
+    return _deletion(body, owner, values) if _kind(body) == DELETE else _transfer(body, owner, values)
 
 
 def read_for_timer(body: object, *, owner: Any) -> Submission:
-    """Return the transfer that a timer is to repeat; raises Invalid for deletions and dry runs too."""
-    submission = read(body, owner=owner)
+    """Return the transfer that a timer is to repeat, with the values of an example.
+
+    Raises Invalid for deletions and dry runs too.
+    """
+    submission = read(body, owner=owner, values=RunValues())
     if submission.kind != TRANSFER:
         raise Invalid({"DATA_TYPE": "A timer runs transfers only; submit a deletion by itself."})
     if submission.options["dry_run"]:
@@ -70,34 +86,53 @@ def _kind(body: Mapping[str, Any]) -> str:
     return data_type or TRANSFER
 
 
-def _transfer(body: Mapping[str, Any], owner: Any) -> Submission:
+def _transfer(body: Mapping[str, Any], owner: Any, values: RunValues) -> Submission:
     validation.only_known(body, _KNOWN)
     source = _collection(body, "source_endpoint", owner)
     destination = _collection(body, "destination_endpoint", owner)
     deadline = read_deadline(body)
-    options = {**transfer_options.read(body), "deadline": deadline and deadline.isoformat()}
-    items = transfer_items.read(body.get("DATA"), source=source, destination=destination)
-    transfer_options.check(options, items=items, destination=destination)
-    rules = Filter(parse_rules(options["filter_rules"]))
-    transfer_items.check_overlaps(items, source=source, destination=destination, rules=rules)
+    home = paths.normalise(destination.default_directory)
+    options = {
+        **transfer_options.read(body),
+        "keep_replaced": kept_files.read(body.get("keep_replaced"), home=home, values=values),
+        "deadline": deadline and deadline.isoformat(),
+    }
+    items = transfer_items.read(body.get("DATA"), source=source, destination=destination, values=values)
+    transfer_options.check(options, items=items)
+    requirements.check(options, items=items, source=source, destination=destination)
+    _check_addresses(items, options, source=source, destination=destination)
     return Submission(
         source=source,
         destination=destination,
         items=items,
         options=options,
-        label=read_label(body.get("label")),
+        label=read_label(values.render(body.get("label"), "label")),
         deadline=deadline,
         submission_id=_id(body.get("submission_id")),
         written=_written(body, options),
     )
 
 
-def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
+def _check_addresses(
+    items: tuple[ItemPaths, ...], options: Mapping[str, Any], *, source: Collection, destination: Collection
+) -> None:
+    """Raise Invalid for paths of which one would be copied, kept or deleted by another."""
+    addresses = {
+        "source_address": transfer_items.address_of(source),
+        "destination_address": transfer_items.address_of(destination),
+    }
+    rules = Filter(parse_rules(options["filter_rules"]))
+    transfer_items.check_overlaps(items, rules=rules, **addresses)
+    kept_files.check(options["keep_replaced"], items=items, **addresses)
+
+
+def _deletion(body: Mapping[str, Any], owner: Any, values: RunValues) -> Submission:
     unknown = sorted((_KNOWN - _KNOWN_OF_DELETION) & body.keys())
     if unknown:
         raise Invalid(dict.fromkeys(unknown, "This belongs to a transfer; a deletion has no such field."))
     validation.only_known(body, _KNOWN_OF_DELETION)
     collection = _collection(body, "endpoint", owner)
+    requirements.check_deletion(collection)
     deadline = read_deadline(body)
     return Submission(
         kind=DELETE,
@@ -105,7 +140,7 @@ def _deletion(body: Mapping[str, Any], owner: Any) -> Submission:
         destination=None,
         items=transfer_items.read_deletions(body.get("DATA"), collection=collection),
         options={**transfer_options.read_of_deletion(body), "deadline": deadline and deadline.isoformat()},
-        label=read_label(body.get("label")),
+        label=read_label(values.render(body.get("label"), "label")),
         deadline=deadline,
         submission_id=_id(body.get("submission_id")),
     )

@@ -34,6 +34,8 @@ class FolderRow:
     path: str
     size: int
     modified: datetime | None
+    addressable: bool
+    """False when its name cannot stand in a path: it is shown, and cannot be opened or chosen."""
 
     @property
     def folder(self) -> bool:
@@ -42,6 +44,11 @@ class FolderRow:
     @property
     def file(self) -> bool:
         return self.kind == Kind.FILE
+
+    @property
+    def choosable(self) -> bool:
+        """Return whether it can be chosen to be copied."""
+        return self.addressable and self.kind in (Kind.FILE, Kind.DIR)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,14 @@ def open_folder(collection: Collection, path: str | None, *, limit: int, page: i
         return Opened(path or collection.default_directory, nothing, problem=error.message.removeprefix("path: "))
     base = listing.path.rstrip("/")
     items = [
-        FolderRow(entry.name, entry.kind, f"{base}/{entry.name}", entry.size, entry.modified_at)
+        FolderRow(
+            name=entry.name,
+            kind=entry.kind,
+            path=f"{base}/{entry.name}",
+            size=entry.size,
+            modified=entry.modified_at,
+            addressable=entry.addressable,
+        )
         for entry in listing.entries
     ]
     items.sort(key=lambda item: (not item.folder, item.name.casefold()))

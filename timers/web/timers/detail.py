@@ -18,6 +18,7 @@ from timers.queries.timers import detail as timer_detail
 from timers.queries.timers import listing as timer_queries
 from timers.queries.timers import runs as timer_runs
 from timers.queries.timers import versions
+from timers.queries.transfers.plan import plan_of
 from timers.services.timers import commands as service
 from timers.services.timers import schedules
 from timers.web import page
@@ -58,7 +59,7 @@ def detail(request: HtmxHttpRequest, timer_id: uuid.UUID) -> HttpResponse:
 def _asked_for(request: HtmxHttpRequest) -> tuple[str, tuple[Part, ...]]:
     """Return the template to show, and what it needs."""
     if not page.wants_part(request):
-        return "timers/timer.html", (_state, _executions, _next_runs, _durations, _days, _versions, _events, _pause)
+        return "timers/timer.html", PAGE
     return PARTS.get(request.htmx.target or "", ("timers/_timer_live.html", (_state, _executions, _next_runs)))
 
 
@@ -104,6 +105,14 @@ def _days(visit: Visit) -> Mapping[str, Any]:
     return {"days": timer_runs.days(visit.timer, zone=visit.zone, now=visit.now)}
 
 
+def _plan(visit: Visit) -> Mapping[str, Any]:
+    """Return from where to where a transfer copies, and how; empty for other timers."""
+    definition = visit.timer.definition
+    if definition is None or definition.action != "transfer":
+        return {"plan": []}
+    return {"plan": plan_of(definition.body)}
+
+
 def _versions(visit: Visit) -> Mapping[str, Any]:
     return {"versions": versions.versions_of(visit.timer, limit=VERSIONS)}
 
@@ -120,6 +129,19 @@ def _events(visit: Visit) -> Mapping[str, Any]:
 def _pause(visit: Visit) -> Mapping[str, Any]:
     return {"next_morning": _next_morning(visit.now, visit.zone)}
 
+
+PAGE: tuple[Part, ...] = (
+    _state,
+    _executions,
+    _next_runs,
+    _durations,
+    _days,
+    _plan,
+    _versions,
+    _events,
+    _pause,
+)
+"""Parts of the whole page."""
 
 PARTS: Mapping[str, tuple[str, tuple[Part, ...]]] = {
     "durations": ("timers/_timer_durations.html", (_durations,)),

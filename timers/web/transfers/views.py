@@ -19,12 +19,14 @@ from timers.queries.transfers import detail as transfer_detail
 from timers.queries.transfers import files as transfer_files
 from timers.queries.transfers import listing as queries
 from timers.services.transfers import commands as service
+from timers.services.transfers import pausing
 from timers.web import page
 from timers.web.page import HtmxHttpRequest
 
 STATUS_CHOICES = (
     ("", "All"),
     ("unfinished", "Running"),
+    ("paused", "Paused"),
     ("succeeded", "Succeeded"),
     ("failed", "Failed"),
     ("cancelled", "Cancelled"),
@@ -96,10 +98,31 @@ def cancel(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @page.page
-def rerun(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
-    """Submit the same again, or as a dry run, and show that one."""
+def pause(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+    """Pause an unfinished transfer; what was copied of a file stays."""
     transfer = _find(request, transfer_id)
-    return _again(request, transfer, {"dry_run": True} if request.POST.get("dry_run") else {})
+    page.attempt(
+        request, lambda: pausing.pause(transfer, by=request.user, now=clock.now()), "The transfer is being paused."
+    )
+    return page.back(request, reverse("transfer", args=[transfer.pk]))
+
+
+@require_POST
+@page.page
+def resume(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+    """Let a paused transfer go on."""
+    transfer = _find(request, transfer_id)
+    page.attempt(request, lambda: pausing.resume(transfer, by=request.user, now=clock.now()), "The transfer goes on.")
+    return page.back(request, reverse("transfer", args=[transfer.pk]))
+
+
+@require_POST
+@page.page
+def rerun(request: HtmxHttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+    """Submit the same again, or as a dry run, or just what failed in it, and show that one."""
+    transfer = _find(request, transfer_id)
+    changes = {"dry_run": True} if request.POST.get("dry_run") else {}
+    return _again(request, transfer, changes, only_failed=request.POST.get("only") == "failed")
 
 
 @require_POST
@@ -128,9 +151,11 @@ def _typed(request: HtmxHttpRequest) -> str:
     return "".join(character for character in request.POST.get("count", "") if not character.isspace())
 
 
-def _again(request: HtmxHttpRequest, transfer: Transfer, changes: Mapping[str, Any]) -> HttpResponse:
+def _again(
+    request: HtmxHttpRequest, transfer: Transfer, changes: Mapping[str, Any], *, only_failed: bool = False
+) -> HttpResponse:
     try:
-        new = service.rerun(transfer, by=request.user, now=clock.now(), changes=changes)
+        new = service.rerun(transfer, by=request.user, now=clock.now(), changes=changes, only_failed=only_failed)
     except TimersError as error:
         messages.error(request, error.message)
         return page.back(request, reverse("transfer", args=[transfer.pk]))

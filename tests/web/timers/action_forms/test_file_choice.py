@@ -157,7 +157,17 @@ def test_all_options_are_kept_and_an_edit_changes_only_what_was_changed(
         ],
         "recursive_symlinks": "copy",
         "preserve_timestamp": True,
+        "skip_destination_errors": True,
+        "min_age_seconds": 600,
+        "max_age_seconds": 172_800,
+        "min_size": 1,
+        "max_size": 2_000_000_000,
+        "keep_replaced": {"path": '/old/{{ planned_at|date:"%Y" }}/', "folder": "/old"},
         "max_bytes_per_second": 2_500_000,
+        "bandwidth": [
+            {"between": ["08:00", "18:00"], "weekdays": "MON-FRI", "max_bytes_per_second": 1_500_000},
+            {"between": ["22:00", "06:00"], "max_bytes_per_second": 10_000, "timezone": "Europe/Berlin"},
+        ],
         "max_concurrency": 3,
         "store_base_path_info": True,
     }
@@ -166,6 +176,9 @@ def test_all_options_are_kept_and_an_edit_changes_only_what_was_changed(
     values = values_of(page)
     assert values["filter_rules"] == ["exclude *.tmp\ninclude dir raw *"]
     assert values["speed"] == ["2.5"]
+    assert values["bandwidth"] == ["08:00-18:00 MON-FRI 1.5\n22:00-06:00 0.01 Europe/Berlin"]
+    assert (values["min_age_seconds"], values["max_age_seconds"]) == (["10 min"], ["2 d"])
+    assert (values["min_size"], values["max_size"]) == (["1e-06"], ["2000.0"])
     assert "max_delete" in page and '<details class="more-fields" open>' in page
 
     same = owners_browser.post(f"/timers/{timer.pk}/edit/", {**values, "max_concurrency": "", "label": "weekly"})
@@ -181,7 +194,17 @@ def test_all_options_are_kept_and_an_edit_changes_only_what_was_changed(
     ("changes", "field"),
     [
         ({"filter_rules": "maybe *.tmp"}, "filter_rules"),
-        ({"filter_rules": "exclude a/b"}, "filter_rules"),
+        ({"filter_rules": "exclude"}, "filter_rules"),
+        ({"bandwidth": "08:00-18:00 5 UTC twice"}, "bandwidth"),
+        ({"bandwidth": "08:00-8 5"}, "bandwidth"),
+        ({"metadata": "no colon"}, "metadata"),
+        ({"metadata": "team: data"}, "metadata"),
+        ({"storage_class": "cold storage"}, "storage_class"),
+        ({"min_size": "5", "max_size": "1"}, "min_size"),
+        ({"min_age_seconds": "soon"}, "min_age_seconds"),
+        ({"kept_path": "/"}, "kept_path"),
+        ({"kept_path": "/old/{{ planned }}/"}, "kept_path"),
+        ({"delete_source": "on", "delete_destination_extra": "on"}, "delete_source"),
         ({"speed": "0.0001"}, "speed"),
         ({"max_concurrency": "1000"}, "max_concurrency"),
         ({"label": "x" * 200}, "label"),

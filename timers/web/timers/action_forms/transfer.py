@@ -14,9 +14,10 @@ from timers.errors import Invalid
 from timers.models import Collection
 from timers.queries.transfers import listing as queries
 from timers.web.collections.folders import Opened, open_folder
-from timers.web.timers.action_forms import file_choice
+from timers.web.timers.action_forms import file_choice, option_lines
 from timers.web.timers.action_forms.base import MONO, ActionForm
 from timers.web.timers.action_forms.file_choice import FileChoice, Side
+from timers.web.timers.duration_field import DurationField
 
 MAX_ITEMS = 200
 SYNC_LEVELS = (
@@ -31,8 +32,19 @@ LINKS = (
     ("keep", "are made again as links"),
     ("copy", "are replaced by what they lead to"),
 )
-SWITCHES = ("preserve_timestamp", "skip_source_errors", "fail_on_quota_errors")
-MEGABYTE = 1_000_000
+SWITCHES = (
+    "preserve_timestamp",
+    "preserve_permissions",
+    "delete_source",
+    "encrypt_data",
+    "skip_source_errors",
+    "skip_destination_errors",
+    "fail_on_quota_errors",
+)
+AGES = ("min_age_seconds", "max_age_seconds")
+SIZES = ("min_size", "max_size")
+MEGABYTE = option_lines.MEGABYTE
+NUMBER = {"min": "0", "step": "any"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class TransferForm(ActionForm):
         "DATA": "paths",
         "recursive_symlinks": "links",
         "max_bytes_per_second": "speed",
+        "keep_replaced": "kept_path",
     }
     error_ids: ClassVar[Mapping[str, str]] = {"paths": "paths_1"}
 
@@ -100,18 +113,65 @@ class TransferForm(ActionForm):
     filter_rules = forms.CharField(
         label="Filter rules",
         required=False,
-        help_text="One a line, as exclude *.tmp or include dir raw*. The first that matches a name decides.",
+        help_text="One a line, as exclude *.tmp, include dir raw* or exclude logs/**. The first that matches decides.",
         widget=forms.Textarea(attrs={**MONO, "rows": 3}),
     )
+    min_age_seconds = DurationField(label="Changed at least ... ago", help_text="As 10 min or 2 d. Empty: any age")
+    max_age_seconds = DurationField(label="Changed at most ... ago", help_text="Empty: any age")
+    min_size = forms.FloatField(
+        label="Size at least, MB", required=False, help_text="Empty: any size", widget=forms.NumberInput(attrs=NUMBER)
+    )
+    max_size = forms.FloatField(
+        label="Size at most, MB", required=False, help_text="Empty: any size", widget=forms.NumberInput(attrs=NUMBER)
+    )
     links = forms.ChoiceField(label="Symbolic links", required=False, choices=LINKS)
-    preserve_timestamp = forms.BooleanField(label="Keep the files' times", required=False)
-    skip_source_errors = forms.BooleanField(label="Skip files that cannot be read", required=False)
-    fail_on_quota_errors = forms.BooleanField(label="Fail at once when the destination is full", required=False)
-    speed = forms.FloatField(
-        label="Speed limit, MB/s",
+    preserve_timestamp = forms.BooleanField(label="Keep the times of files and folders", required=False)
+    preserve_permissions = forms.BooleanField(
+        label="Keep the permissions of files and folders",
         required=False,
-        help_text="Empty: none",
-        widget=forms.NumberInput(attrs={"min": "0", "step": "any"}),
+        help_text="Without it a new file gets no more rights than its source has, and a replaced one keeps its own.",
+    )
+    metadata = forms.CharField(
+        label="Metadata",
+        required=False,
+        help_text="Of new objects in an object store. One a line, as name: text.",
+        widget=forms.Textarea(attrs={**MONO, "rows": 2}),
+    )
+    storage_class = forms.CharField(
+        label="Storage class",
+        required=False,
+        help_text="Of new objects, as STANDARD_IA. Empty: that of the source, or the store's own",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    delete_source = forms.BooleanField(
+        label="Move: delete at the source what was copied",
+        required=False,
+        help_text="Only what was verified at the destination, and the folders that are empty then.",
+    )
+    kept_path = forms.CharField(
+        label="Keep old versions in",
+        required=False,
+        help_text="What would be replaced or deleted is moved to this folder of the destination, as "
+        '/.replaced/{{ planned_at|date:"%Y-%m-%d" }}/. Empty: old versions are not kept',
+        widget=forms.TextInput(attrs=MONO),
+    )
+    skip_source_errors = forms.BooleanField(
+        label="Leave out what cannot be read", required=False, help_text="It is named as a warning."
+    )
+    skip_destination_errors = forms.BooleanField(
+        label="Leave out what cannot be written", required=False, help_text="It is named as a warning."
+    )
+    fail_on_quota_errors = forms.BooleanField(label="Fail at once when the destination is full", required=False)
+    encrypt_data = forms.BooleanField(label="Encrypted connections only", required=False)
+    speed = forms.FloatField(
+        label="Speed limit, MB/s", required=False, help_text="Empty: none", widget=forms.NumberInput(attrs=NUMBER)
+    )
+    bandwidth = forms.CharField(
+        label="Speed limits by time of day",
+        required=False,
+        help_text="One a line: hours, days, MB/s and time zone, as 08:00-18:00 MON-FRI 5 Europe/Berlin. "
+        "Days and zone may be left out.",
+        widget=forms.Textarea(attrs={**MONO, "rows": 2}),
     )
     max_concurrency = forms.IntegerField(
         label="Concurrent files",
@@ -168,8 +228,7 @@ class TransferForm(ActionForm):
 
     @property
     def open_options(self) -> bool:
-        names = ("max_delete", "label", "filter_rules", "links", *SWITCHES, "speed", "max_concurrency")
-        return any(self[name].errors or self[name].value() not in (None, "", False) for name in names)
+        return any(self[name].errors or self[name].value() not in (None, "", False) for name in _FOLDED)
 
     # What it means
 
@@ -216,31 +275,67 @@ class TransferForm(ActionForm):
             "delete_destination_extra": data["delete_destination_extra"],
             "max_delete": data["max_delete"] if data["delete_destination_extra"] else None,
             "label": data["label"],
-            "filter_rules": _read_rules(data["filter_rules"]),
+            "filter_rules": option_lines.read_rules(data["filter_rules"]),
             "recursive_symlinks": data["links"],
-            "max_bytes_per_second": None if data["speed"] is None else round(data["speed"] * MEGABYTE),
-            "max_concurrency": data["max_concurrency"],
+            **{name: data[name] for name in (*AGES, "max_concurrency", "storage_class")},
+            **{name: _bytes(data[name]) for name in SIZES},
+            "max_bytes_per_second": _bytes(data["speed"]),
+            "bandwidth": option_lines.read_limits(data["bandwidth"]),
+            "metadata": option_lines.read_metadata(data["metadata"]),
+            "keep_replaced": self._kept(),
             **switches,
         }
 
+    def _kept(self) -> dict[str, Any] | None:
+        path = self.cleaned_data["kept_path"]
+        return {**(self.old_body.get("keep_replaced") or {}), "path": path} if path else None
+
     @classmethod
     def initial_of(cls, body: Mapping[str, Any]) -> dict[str, Any]:
-        speed = body.get("max_bytes_per_second")
         links = body.get("recursive_symlinks")
         return {
             "source": str(body.get("source_endpoint", "")),
             "destination": str(body.get("destination_endpoint", "")),
             "sync_level": "" if body.get("sync_level") is None else str(body["sync_level"]),
             "verify_checksum": body.get("verify_checksum", True),
-            "filter_rules": _write_rules(body.get("filter_rules")),
+            "filter_rules": option_lines.write_rules(body.get("filter_rules")),
             "links": "" if links == "ignore" else links,
-            "speed": None if speed is None else speed / MEGABYTE,
-            **{
-                name: body.get(name)
-                for name in ("delete_destination_extra", "max_delete", "label", "max_concurrency", *SWITCHES)
-            },
+            "speed": _megabytes(body.get("max_bytes_per_second")),
+            **{name: _megabytes(body.get(name)) for name in SIZES},
+            "bandwidth": option_lines.write_limits(body.get("bandwidth")),
+            "metadata": option_lines.write_metadata(body.get("metadata")),
+            "kept_path": (body.get("keep_replaced") or {}).get("path"),
+            **{name: body.get(name) for name in _SAME_NAMES},
         }
 
+
+_SAME_NAMES = (
+    "delete_destination_extra",
+    "max_delete",
+    "label",
+    "max_concurrency",
+    "storage_class",
+    *AGES,
+    *SWITCHES,
+)
+"""Fields that hold an option of their own name as it is."""
+
+_FOLDED = (
+    "max_delete",
+    "label",
+    "filter_rules",
+    "links",
+    "speed",
+    "bandwidth",
+    "max_concurrency",
+    "metadata",
+    "storage_class",
+    "kept_path",
+    *AGES,
+    *SIZES,
+    *SWITCHES,
+)
+"""Fields that are folded away as long as they are empty."""
 
 _OPTIONS = {
     "sync_level",
@@ -249,32 +344,27 @@ _OPTIONS = {
     "filter_rules",
     "recursive_symlinks",
     "max_bytes_per_second",
+    "bandwidth",
     "max_concurrency",
+    "metadata",
+    "storage_class",
+    "keep_replaced",
+    *AGES,
+    *SIZES,
     *SWITCHES,
 }
 """Options that go away when their field is emptied."""
+
+
+def _bytes(megabytes: float | None) -> int | None:
+    return None if megabytes is None else round(megabytes * MEGABYTE)
+
+
+def _megabytes(count: int | None) -> float | None:
+    return None if count is None else count / MEGABYTE
 
 
 def _shown_path(item: Mapping[str, Any]) -> str:
     """Return the source of an item as the form writes it: what is copied with all that is in it ends with a slash."""
     path = str(item.get("source_path", ""))
     return f"{path}/" if item.get("recursive") and not path.endswith("/") else path
-
-
-def _read_rules(text: str) -> list[dict[str, str]]:
-    """Return the rules of lines like "exclude *.tmp"; what comes of them is checked where they are used."""
-    rules = []
-    for line in filter(None, (line.strip() for line in text.splitlines())):
-        method, _, rest = line.partition(" ")
-        only, _, name = rest.strip().partition(" ")
-        rule = {"DATA_TYPE": "filter_rule", "method": method.lower()}
-        if only in ("file", "dir") and name.strip():
-            rules.append({**rule, "type": only, "name": name.strip()})
-        else:
-            rules.append({**rule, "name": rest.strip()})
-    return rules
-
-
-def _write_rules(rules: Any) -> str:
-    words = (" ".join(filter(None, (rule.get("method"), rule.get("type"), rule.get("name")))) for rule in rules or [])
-    return "\n".join(words)
