@@ -301,11 +301,11 @@ def test_a_running_slice_is_asked_to_stop(submit: Any, owner: Any, now: datetime
     transfer = submit()
     held = slices.take(transfer.pk, owner="worker", now=now)
     assert held is not None
-    assert not slices.is_cancel_requested(held)
+    assert not slices.standing_request(held)
 
     transfers.cancel(transfer, by=owner, now=now)
 
-    assert slices.is_cancel_requested(held)
+    assert slices.standing_request(held)
     assert slices.renew(held, now=now)
     transfer.refresh_from_db()
     assert transfer.status == TransferStatus.ACTIVE

@@ -77,12 +77,12 @@ def test_resuming_gives_back_the_state_and_the_time_of_the_pause(transfer: Trans
 
 def test_a_running_slice_is_asked_and_keeps_its_place(transfer: Transfer, owner: Any, now: datetime) -> None:
     held = take(transfer, now)
-    assert slices.is_cancel_requested(held) is None
+    assert slices.standing_request(held) is None
 
     asked = pausing.pause(transfer, by=owner, now=now)
 
     assert (asked.status, asked.pause_requested) == (TransferStatus.ACTIVE, True)
-    assert slices.is_cancel_requested(held) is slices.renew(held, now=now) is SliceRequest.PAUSE
+    assert slices.standing_request(held) is slices.renew(held, now=now) is SliceRequest.PAUSE
     slices.pause(held, now=now + timedelta(seconds=1))
     transfer.refresh_from_db()
     assert (transfer.status, transfer.pause_requested, transfer.lease_owner) == ("paused", False, None)
@@ -112,7 +112,7 @@ def test_a_cancellation_comes_before_a_pause(transfer: Transfer, owner: Any, now
 
     transfers.cancel(transfer, by=owner, now=now)
 
-    assert slices.is_cancel_requested(held) is SliceRequest.CANCEL
+    assert slices.standing_request(held) is SliceRequest.CANCEL
     with pytest.raises(Conflict, match="paused already"):
         pausing.pause(transfer, by=owner, now=now)
 

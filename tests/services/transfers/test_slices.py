@@ -59,7 +59,7 @@ def test_a_lost_slice_is_taken_over_after_its_lease_and_can_write_no_more(transf
     assert (held.number, held.taken_over) == (2, True)
     for write in (
         lambda: slices.renew(lost, now=now),
-        lambda: slices.is_cancel_requested(lost),
+        lambda: slices.standing_request(lost),
         lambda: slices.release(lost, now=now),
         lambda: slices.end(lost, TransferStatus.SUCCEEDED, now=now),
         lambda: progress.record(lost, Changes(new=[NewFile(0, None, "copy", "/f", "/g")]), now=now),

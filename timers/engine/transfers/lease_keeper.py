@@ -13,7 +13,7 @@ from django.db import connections
 from timers.engine.transfers.slice_monitor import SliceMonitor
 from timers.lifecycle import TransferStatus
 from timers.services.transfers import slices
-from timers.services.transfers.slices import Slice, SliceLost
+from timers.services.transfers.slices import Slice, SliceLost, SliceRequest
 
 CHECK_INTERVAL_SECONDS = 0.3
 STALLED_AFTER_SECONDS = 0.5
@@ -60,7 +60,7 @@ class LeaseKeeper:
         Raises SliceLost.
         """
         now = self._monitor.now()
-        if not slices.renew(self._transfer_slice, now=now):
+        if slices.renew(self._transfer_slice, now=now) is not SliceRequest.CANCEL:
             self._monitor.renewed()
             return False
         self._monitor.give_up()

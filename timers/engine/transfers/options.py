@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from timers.clock import to_us
+from timers.copying.bandwidth import BandwidthLimit, limit_at, parse_limits
 from timers.copying.filters import Filter, Selection, parse_rules
 from timers.copying.plan import CopyRules, Links, SyncLevel
 
@@ -37,6 +38,7 @@ class Options:
     dry_run: bool
     max_concurrency: int | None
     bytes_per_second: int | None
+    bandwidth: tuple[BandwidthLimit, ...]
     recursive: bool
     ignore_missing: bool
     globs: bool
@@ -67,6 +69,7 @@ class Options:
             dry_run=stored.get("dry_run", False),
             max_concurrency=stored.get("max_concurrency"),
             bytes_per_second=stored.get("max_bytes_per_second"),
+            bandwidth=parse_limits(stored.get("bandwidth")),
             recursive=stored.get("recursive", False),
             ignore_missing=stored.get("ignore_missing", False),
             globs=stored.get("interpret_globs", False),
@@ -74,6 +77,10 @@ class Options:
             storage_class=stored.get("storage_class"),
             requested_ns=requested_ns,
         )
+
+    def bytes_per_second_at(self, instant: datetime) -> int | None:
+        """Return the limit that holds at an instant; None for none."""
+        return limit_at(self.bandwidth, instant, always=self.bytes_per_second)
 
     def copy_rules(self, *, now: datetime, both_kinds: bool) -> CopyRules:
         """Return the rules by which entries are decided."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from timers.services.transfers import slices
-from timers.services.transfers.slices import TRANSFERS, Slice, SliceLost
+from timers.services.transfers.slices import TRANSFERS, Slice, SliceLost, SliceRequest
 
 LEASE_MARGIN_SECONDS = 2.0
 """Seconds before its end from which a lease is no longer trusted: moving a file into place must be over by then."""
@@ -29,6 +29,7 @@ class SliceMonitor:
         self._transfer_slice, self._monotonic = transfer_slice, monotonic
         self._began_at, self._began_monotonic = now, monotonic()
         self._ends_at = self._began_monotonic + budget
+        self.pause_requested = False
         self._last_check = self._began_monotonic
         self.checked_at = time.monotonic()
         """Instant of the slice's last check, by this machine's monotonic clock."""
@@ -57,15 +58,17 @@ class SliceMonitor:
         if instant >= self._lost_at:
             raise SliceLost
         if instant >= self._renew_at:
-            cancelled = slices.renew(self._transfer_slice, now=self.now())
+            request = slices.renew(self._transfer_slice, now=self.now())
             self.renewed(instant)
         elif instant >= self._last_check + TRANSFERS.check_seconds:
-            cancelled = slices.is_cancel_requested(self._transfer_slice)
+            request = slices.standing_request(self._transfer_slice)
         else:
             return
         self._last_check = instant
-        if cancelled:
+        if request is SliceRequest.CANCEL:
             raise Cancelled
+        if request is SliceRequest.PAUSE:
+            self.pause_requested, self._ends_at = True, instant
 
     def check_lease(self) -> None:
         """Raise SliceLost unless the lease certainly still holds. Called before each file is moved into place."""

@@ -89,7 +89,13 @@ def _run(transfer_slice: Slice, monitor: SliceMonitor, batch: int) -> None:
         )
         options = Options.read(transfer_slice.options, requested_at=transfer_slice.requested_at)
         context = SliceContext(
-            transfer_slice, source, destination, options, monitor, batch, RateLimiter(options.bytes_per_second)
+            transfer_slice,
+            source,
+            destination,
+            options,
+            monitor,
+            batch,
+            RateLimiter(options.bytes_per_second_at(monitor.now())),
         )
         try:
             _run_or_wait(context)
@@ -132,7 +138,8 @@ def _run_phases(context: SliceContext) -> None:
             context.enter(phase)
         if not _PHASES[phase](context):
             context.flush()
-            slices.release(context.transfer_slice, now=context.monitor.now())
+            end_slice = slices.pause if context.monitor.pause_requested else slices.release
+            end_slice(context.transfer_slice, now=context.monitor.now())
             return
         phase = _next_phase(context, phases, phase)
     if context.options.dry_run:

@@ -75,7 +75,8 @@ _CONDITIONS: Mapping[str, Q] = {
     **{state: Q(state=state) for state in STATES},
     WAITING: Q(state="deferred"),
     "skipped": Q(state="skipped") & ~_WITH_REASON,
-    WARNING: Q(state="skipped") & _WITH_REASON,
+    "failed": Q(state="failed", tolerated=False),
+    WARNING: Q(state="skipped") & _WITH_REASON | Q(state="failed", tolerated=True),
 }
 """The rows of each state."""
 
@@ -210,7 +211,7 @@ def _entry(row: TransferFile, place: Place) -> FileEntry:
         source_path=row.source_path,
         destination_path=row.destination_path,
         size=row.size,
-        state=state_of(row.state, row.failure_reason),
+        state=state_of(row.state, row.failure_reason, tolerated=row.tolerated),
         verdict=_verdict(row),
         level=row.level,
         verified=row.verified,
@@ -233,7 +234,7 @@ def _member_entry(row: TransferFile, place: Place, member: bundles.Member) -> Fi
         source_path=_inside(row.source_path, member.name),
         destination_path=_inside(row.destination_path, member.name),
         size=member.size,
-        state=state_of(row.state, row.failure_reason),
+        state=state_of(row.state, row.failure_reason, tolerated=row.tolerated),
         verdict=_verdict(row),
         level=row.level,
         verified=row.verified,
@@ -249,11 +250,11 @@ def _member_entry(row: TransferFile, place: Place, member: bundles.Member) -> Fi
     )
 
 
-def state_of(state: str, failure_reason: str | None) -> str:
+def state_of(state: str, failure_reason: str | None, *, tolerated: bool) -> str:
     """Return the state of a row as it is shown, one of STATES."""
     if state == "deferred":
         return WAITING
-    return WARNING if state == "skipped" and failure_reason is not None else state
+    return WARNING if tolerated or (state == "skipped" and failure_reason is not None) else state
 
 
 def _verdict(row: TransferFile) -> str | None:
@@ -319,11 +320,11 @@ def file_totals(transfer_id: UUID) -> FileTotals:
     totals = FileTotals({verdict: VerdictTotals() for verdict in VERDICTS}, dict.fromkeys(STATES, 0), 0)
     faulty = 0
     rows = TransferFile.objects.filter(transfer_id=transfer_id).annotate(is_folder=_IS_FOLDER)
-    groups = rows.values_list("verdict", "is_folder", "state", "failure_reason").order_by()
-    for verdict, is_folder, state, reason, count, size, faults in groups.annotate(
+    groups = rows.values_list("verdict", "is_folder", "state", "failure_reason", "tolerated").order_by()
+    for verdict, is_folder, state, reason, tolerated, count, size, faults in groups.annotate(
         Sum("count"), Sum("size"), faults=Sum("count", filter=Q(faults__gt=0) | Q(state="failed"), default=0)
     ):
-        totals.states[state_of(state, reason)] += count
+        totals.states[state_of(state, reason, tolerated=tolerated)] += count
         faulty += faults
         name = ERROR if state == "failed" else verdict
         if name is not None:

@@ -122,7 +122,7 @@ def renew(transfer_slice: Slice, *, now: datetime) -> SliceRequest | None:
     return _stop_request(_RENEW, transfer_slice, lease_until=to_us(now + TRANSFERS.lease))
 
 
-def is_cancel_requested(transfer_slice: Slice) -> SliceRequest | None:
+def standing_request(transfer_slice: Slice) -> SliceRequest | None:
     """Return what the slice is asked to stop for, None to go on, without a change. Raises SliceLost."""
     return _stop_request(_CHECK, transfer_slice)
 
