@@ -18,7 +18,7 @@ from timers.errors import ExternalError
 from timers.models import Collection
 from timers.services import events
 from timers.services.collections import commands as collections
-from timers.storages.base import Entry, Kind, Storage, fault, is_partial, partial_name, partial_prefix
+from timers.storages.base import Entry, Kind, Permissions, Storage, fault, is_partial, partial_name, partial_prefix
 
 SIZES = (64 * 1024, 512 * 1024, 4 * 1024 * 1024)
 """Sizes of the test files in bytes.
@@ -34,8 +34,12 @@ SLOW_LISTING_SECONDS = 2.0
 SLOW_BYTES_PER_SECOND = 32 * 1024
 MAX_LISTED = 1000
 LEFTOVER_AGE = timedelta(hours=1)
+FILE_AGE = timedelta(days=1)
+"""Age that the test files are given, to see whether it is kept."""
+FILE_PERMISSIONS = Permissions(0o640, exact=True)
 
 _CHUNK_BYTES = 64 * 1024
+_NOT_KEPT = {"mode": "permissions", "times": "modification times"}
 _CONNECTION_REASONS = {"connection_error", "login_failed", "host_key_refused", "target_refused"}
 
 MonotonicClock = Callable[[], float]
@@ -152,6 +156,8 @@ class _CheckRun:
     """The reason that nothing can be written."""
     delete_fault: ExternalError | None = None
     """The reason that the test file still exists."""
+    not_kept: set[str] = field(default_factory=set)
+    """What the place does not keep of a file, in the words of `Writer.not_kept`."""
 
     def __post_init__(self) -> None:
         self.home = paths.normalise(self.collection.default_directory)
@@ -219,10 +225,14 @@ class _CheckRun:
         try:
             writer.write(data)
             writer.sync()
-            writer.commit()
+            writer.commit(
+                modified_ns=clock.to_us(self.now - FILE_AGE) * 1000 if storage.abilities.times else None,
+                permissions=FILE_PERMISSIONS if storage.abilities.permissions else None,
+            )
         except BaseException:
             writer.discard()
             raise
+        self.not_kept.update(writer.not_kept)
 
     def _read(self, storage: Storage, path: str, expected: bytes | None = None) -> int | None:
         """Return the rate in bytes per second; None for a file too small to tell.
@@ -275,7 +285,9 @@ class _CheckRun:
             explanation = self.sentence(self.delete_fault)
             leftover = f"The test left {self.names[0]} in {self.home}."
             return f"Files can be read and written, but not deleted: {explanation} {leftover}"
-        return "Files can be read and written, but slowly." if self.is_slow else "Files can be read and written."
+        result = "Files can be read and written, but slowly." if self.is_slow else "Files can be read and written."
+        missing = " and ".join(word for name, word in _NOT_KEPT.items() if name in self.not_kept)
+        return f"{result} Their {missing} are not kept here." if missing else result
 
     def sentence(self, error: ExternalError) -> str:
         """Return the message of an error, about the folder instead of the test's own file."""
