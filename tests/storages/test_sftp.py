@@ -127,10 +127,13 @@ class TestCleaning:
 
         assert list(caught.value.fields) == ["root"]
 
-    def test_one_proof_is_needed_and_only_one(self, server: Server) -> None:
+    def test_one_proof_is_needed_and_both_can_be_given(self, server: Server) -> None:
         self.complaint(server, "password", password=None)
-        self.complaint(server, "password", private_key=server.keys["ours"])
         self.complaint(server, "passphrase", passphrase="x")
+
+        both = self.clean(server, private_key=server.keys["ours"])[1]
+
+        assert sorted(both) == ["password", "private_key"]
 
     @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
     @pytest.mark.parametrize("form", ["openssh", "pkcs8-pem"])
@@ -158,7 +161,27 @@ class TestCleaning:
         assert self.clean(server, host_key=pasted)[0]["host_key"].splitlines()[0] == key
         assert len(self.clean(server, host_key=pasted)[0]["host_key"].splitlines()) == 2
 
-    @pytest.mark.parametrize("key", ["", None, "x", "ssh-ed25519 AAAA", "ssh-dss AAAA", "@revoked * ssh-ed25519 AAAA"])
+    def test_an_authority_is_read_with_the_names_that_it_stands_for(self, server: Server) -> None:
+        key = " ".join(server.host_key.split()[:2])
+        pasted = f"@cert-authority *.example.org,!x.example.org {key} the authority\n{key}"
+
+        read = self.clean(server, host_key=pasted)[0]["host_key"]
+
+        assert read.splitlines() == [f"@cert-authority *.example.org,!x.example.org {key}", key]
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            None,
+            "x",
+            "ssh-ed25519 AAAA",
+            "ssh-dss AAAA",
+            "@revoked * ssh-ed25519 AAAA",
+            "@cert-authority ssh-ed25519 AAAA",
+            "@cert-authority |1|abc=|def= ssh-ed25519 AAAA",
+        ],
+    )
     def test_a_host_key_that_cannot_be_read_is_refused(self, server: Server, key: Any) -> None:
         with pytest.raises(Invalid) as caught:
             SftpStorage.clean(server.parameters() | {"host_key": key}, owner=None)

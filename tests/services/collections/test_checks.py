@@ -14,6 +14,7 @@ import pytest
 
 from tests.factories import make_collection
 from tests.loopback import free_port
+from tests.storages.openssh_server import openssh
 from tests.storages.s3_server import KEYS, S3Server
 from tests.storages.sftp_server import PASSWORD, Server
 from timers.models import Collection, Event
@@ -183,6 +184,18 @@ def test_an_sftp_server_is_tested_and_left_as_it_was(check: Any, create: Any, se
     assert (health.status, health.writable) == ("reachable", True)
     assert health.read_bytes_per_second
     assert list(server.files.iterdir()) == []
+
+
+def test_what_a_server_does_not_keep_is_said(check: Any, create: Any) -> None:
+    with openssh(sftp="internal-sftp -P setstat,fsetstat") as running:
+        health = check(create({"kind": "sftp", **running.parameters()}))
+
+        assert (health.status, health.writable, health.reason) == ("reachable", True, None)
+        assert health.message == (
+            "Files can be read and written. The times of files cannot be set here. "
+            "The permissions of files cannot be set here."
+        )
+        assert list(running.files.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_healthy_and_says_why(check: Any, create: Any, server: Server) -> None:

@@ -168,7 +168,7 @@ def test_every_field_that_cannot_work_is_named_and_secrets_are_not_sent_back(
 
     page = unescape(owners_browser.post("/collections/new/?kind=sftp", {**fields, "private_key": key}).content.decode())
 
-    for name in ("display_name", "host", "host_key", "password"):
+    for name in ("display_name", "host", "host_key"):
         assert f'href="#{name}"' in page
         assert f'id="{name}_error"' in page
     assert "The collection was not created." in page

@@ -297,7 +297,7 @@ class _CheckRun:
         if not self.takes_files:
             return f"Files can be read{', but slowly' * self.is_slow}. Nothing can be written: the place is read-only."
         able = f"Files can be read and written{', but slowly' * self.is_slow}."
-        return " ".join([able, *(_NOT_KEPT[name] for name in self.not_kept)])
+        return " ".join([able, *(text for name, text in _NOT_KEPT.items() if name in self.not_kept)])
 
     def sentence(self, error: ExternalError) -> str:
         """Return the message of an error, about the folder instead of the test's own file."""

@@ -12,6 +12,7 @@ import os
 from timers.errors import ExternalError
 from timers.storages.base import fault
 from timers.storages.os_errors import REASONS_BY_ERRNO, external_error
+from timers.storages.sftp.session import SftpSession
 from timers.storages.sftp.wire import Refused, StatusCode
 
 _ERRNO_BY_CODE = {
@@ -56,6 +57,13 @@ def refusal_error(refused: Refused, path: str) -> ExternalError:
     if refused.code == StatusCode.BAD_MESSAGE and len(path.rpartition("/")[2].encode("utf-8", "replace")) > 255:
         return external_error(OSError(errno.ENAMETOOLONG, ""), path)
     return fault("storage_error", f"{path}: the server refused: {_printable_text(refused)}.")
+
+
+def new_name_error(session: SftpSession, refused: Refused, server_path: bytes, path: str) -> ExternalError:
+    """Return the ExternalError for the refusal of an entry's new name, after asking whether the name is the reason."""
+    if errno_of(refused) is None and refused.code == StatusCode.FAILURE and session.refuses_name(server_path):
+        return external_error(OSError(errno.EILSEQ, ""), path)
+    return refusal_error(refused, path)
 
 
 def _printable_text(refused: Refused) -> str:

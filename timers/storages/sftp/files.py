@@ -5,7 +5,6 @@ Reading and writing keep many requests in flight, so that a distant server costs
 
 from __future__ import annotations
 
-import stat as modes
 import threading
 from collections import deque
 from contextlib import suppress
@@ -13,29 +12,24 @@ from contextlib import suppress
 from timers.copying import paths
 from timers.errors import ExternalError
 from timers.storages.base import Digest, Entry, Kind, PartialFile, Permissions, Reader, Writer, fault
-from timers.storages.sftp.faults import errno_of, refusal_error
-from timers.storages.sftp.session import READ, SftpSession
-from timers.storages.sftp.wire import Attributes, Refused, Request
+from timers.storages.sftp import attributes, replacing
+from timers.storages.sftp.entries import encoded, is_folder, to_entry
+from timers.storages.sftp.faults import errno_of, new_name_error, refusal_error
+from timers.storages.sftp.replacing import TargetIsFolder
+from timers.storages.sftp.session import READ, Handle, SftpSession
+from timers.storages.sftp.wire import Attributes, Refused, Request, StatusCode
 
 MAX_IN_FLIGHT_BYTES = 4 * 1024 * 1024
 """Largest number of bytes in flight for one file."""
 
 _INITIAL_WINDOW_BYTES = 256 * 1024
 _SEND_BYTES = 256 * 1024
-_KINDS = {modes.S_IFREG: Kind.FILE, modes.S_IFDIR: Kind.DIR, modes.S_IFLNK: Kind.SYMLINK}
-
-
-def to_entry(name: str, attributes: Attributes) -> Entry:
-    """Return the entry of a name from the server's attributes. Its times are whole seconds."""
-    kind = _KINDS.get(modes.S_IFMT(attributes.mode or 0), Kind.OTHER)
-    modified_ns = None if attributes.modified is None else attributes.modified * 1_000_000_000
-    return Entry(name, kind, attributes.size or 0, modified_ns)
 
 
 class SftpReader(Reader):
     """A file that is read ahead: a little at first, then up to MAX_IN_FLIGHT_BYTES."""
 
-    def __init__(self, session: SftpSession, handle: bytes, *, path: str, opened: Entry, offset: int) -> None:
+    def __init__(self, session: SftpSession, handle: Handle, *, path: str, opened: Entry, offset: int) -> None:
         self._session, self._handle, self._path = session, handle, path
         self.opened, self.position = opened, offset
         self._requested = offset
@@ -55,7 +49,7 @@ class SftpReader(Reader):
 
     def stat(self) -> Entry:
         try:
-            return to_entry(self.opened.name, self._session.attributes(self._handle))
+            return to_entry(self.opened.name, self._session.attributes(self._handle), kind=self.opened.kind)
         except Refused as refused:
             raise refusal_error(refused, self._path) from refused
 
@@ -122,21 +116,26 @@ class SftpReader(Reader):
 
 
 class SftpWriter(Writer):
-    """A partial file beside its target. A write that the server refuses raises an error at `sync`, at the latest."""
+    """A partial file beside its target. A write that the server refuses raises an error at `sync`, at the latest.
+
+    `existing` are the attributes of the file that is replaced.
+    """
 
     def __init__(
         self,
         session: SftpSession,
-        handle: bytes,
+        handle: Handle,
         *,
         folder: bytes,
         path: str,
         partial: str,
         readable: bool,
+        existing: Attributes | None,
         written: int = 0,
     ) -> None:
         self._session, self._handle, self._folder = session, handle, folder
         self.path, self._partial, self._readable, self.written = path, partial, readable, written
+        self._existing = existing
         self._sent = self._stored = written
         self._unsent = b""
         self._writes_in_flight: deque[tuple[int, int]] = deque()
@@ -197,7 +196,7 @@ class SftpWriter(Writer):
                 self._wait_for_one()
             return self._stored
 
-    def is_other_handle(self, handle: bytes) -> bool:
+    def is_other_handle(self, handle: Handle) -> bool:
         """Return whether a handle for reading back is not the one for writing, and is closed by its reader."""
         return handle != self._handle
 
@@ -230,20 +229,21 @@ class SftpWriter(Writer):
         self.wait_until_stored(self.written)
         self._forget_syncing()
         session, target = self._session, self._folder + b"/" + encoded(paths.name_of(self.path))
-        requests = (
-            [session.set_times_request(self._handle, modified_ns // 1_000_000_000)] if modified_ns is not None else []
+        wanted = attributes.of_file(
+            session, self._folder, permissions=permissions, modified_ns=modified_ns, existing=self._existing
         )
-        requests.append(session.close_request(self._handle))
-        replaces_at_once = session.can_replace and self._synced_at == self.written  # the content is known to be stored
-        if replaces_at_once:
-            requests.append(session.rename_request(self._partial_path, target))
-        try:
-            session.wait_until_done(*session.send(*requests))
-            if not replaces_at_once:
-                self._replace(target)
-        except Refused as refused:
-            raise self._commit_fault(refused, target) from refused
+        setting = attributes.set_requests(session, self._handle, wanted)
+        moving = [session.close_request(self._handle)]
+        if session.can_replace and self._synced_at == self.written:  # the content is known to be stored
+            moving.append(session.rename_request(self._partial_path, target))
+        numbers = session.send(*setting, *moving)
+        refused_names = attributes.refused_names(session, wanted, numbers[: len(setting)])
+        self._finish_move(numbers[len(setting) :], target)
         self._partial = ""
+        if refused_names:
+            refused_names = attributes.set_by_path(session, target, wanted, refused_names)
+            session.refused_attributes |= refused_names
+        self.not_kept = attributes.not_kept(session, wanted, refused_names)
 
     def keep(self) -> PartialFile:
         self.sync()
@@ -267,7 +267,7 @@ class SftpWriter(Writer):
             self._session.forget(self._sync_request[0])
             self._sync_request = None
 
-    def _handle_for_reading(self) -> bytes:
+    def _handle_for_reading(self) -> Handle:
         if self._readable:
             return self._handle
         try:
@@ -299,15 +299,28 @@ class SftpWriter(Writer):
             raise self._refusal_error(refused) from refused
         self._stored = end
 
-    def _replace(self, target: bytes) -> None:
-        if is_folder(self._session, target):  # `replace` may remove an existing target first
-            raise fault("not_a_file", f"{self.path} is a folder.")
-        self._session.replace(self._partial_path, target)
+    def _finish_move(self, numbers: list[int], target: bytes) -> None:
+        """Wait until the file is closed and in place; it is moved now unless that was requested already."""
+        closing, *renaming = numbers
+        try:
+            try:
+                self._session.wait_until_done(closing, *renaming)
+            except Refused as refused:
+                if not renaming or refused.code != StatusCode.OP_UNSUPPORTED:
+                    raise
+                renaming = []  # the server announces a request that it does not know
+            if not renaming:
+                replacing.replace(self._session, self._partial_path, target)
+        except TargetIsFolder:
+            raise fault("not_a_file", f"{self.path} is a folder.") from None
+        except Refused as refused:
+            raise self._commit_fault(refused, target) from refused
 
     def _commit_fault(self, refused: Refused, target: bytes) -> ExternalError:
         if is_folder(self._session, target):
             return fault("not_a_file", f"{self.path} is a folder.")
-        return self._refusal_error(refused)
+        error = self._refusal_error(refused)
+        return new_name_error(self._session, refused, target, self.path) if error.reason == "storage_error" else error
 
     def _refusal_error(self, refused: Refused) -> ExternalError:
         if errno_of(refused) is None and self._session.is_full(self._folder or b"/"):
@@ -321,7 +334,7 @@ class _ReadBackReader(SftpReader):
     It never reads further than the server has stored or is about to store.
     """
 
-    def __init__(self, writer: SftpWriter, session: SftpSession, handle: bytes, *, offset: int) -> None:
+    def __init__(self, writer: SftpWriter, session: SftpSession, handle: Handle, *, offset: int) -> None:
         opened = Entry(paths.name_of(writer.path), Kind.FILE, writer.written)
         super().__init__(session, handle, path=writer.path, opened=opened, offset=offset)
         self._writer = writer
@@ -352,16 +365,3 @@ class _ReadBackReader(SftpReader):
             _, offset, length = self._in_flight[0]
             self._writer.wait_until_stored(offset + length)  # a refused write is reported as the writer's error
         return super()._fetch(size)
-
-
-def is_folder(session: SftpSession, path: bytes) -> bool:
-    """Return whether a path is a folder."""
-    try:
-        return to_entry("", session.lstat(path)).kind is Kind.DIR
-    except Refused:
-        return False
-
-
-def encoded(text: str) -> bytes:
-    """Return a name as the server wrote it, even when it is not UTF-8."""
-    return text.encode("utf-8", "surrogateescape")

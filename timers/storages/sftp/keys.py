@@ -14,18 +14,30 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 MAX_KEYS = 10
+_AUTHORITY = "@cert-authority"
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class HostKey(NamedTuple):
-    """A server's public key. `blob` is what the server presents, and the input of its fingerprint."""
+    """A server's public key. `blob` is what the server presents, and the input of its fingerprint.
+
+    With `authority_for` it is the key of an authority that signs the keys of the hosts with these names.
+    """
 
     type: str
     blob: bytes
+    authority_for: str = ""
+
+    @classmethod
+    def of_line(cls, line: str) -> HostKey:
+        """Return the key of a line such as "ssh-ed25519 AAAA..."."""
+        key_type, encoded = line.split()[:2]
+        return cls(key_type, b64decode(encoded))
 
     def __str__(self) -> str:
-        return f"{self.type} {b64encode(self.blob).decode()}"
+        before = f"{_AUTHORITY} {self.authority_for} " if self.authority_for else ""
+        return f"{before}{self.type} {b64encode(self.blob).decode()}"
 
 
 class KeyRefused(ValueError):
@@ -37,7 +49,10 @@ class KeyRefused(ValueError):
 
 
 def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
-    """Return the keys of lines such as "ssh-ed25519 AAAA...", with or without a host before; raises KeyRefused."""
+    """Return the keys of lines such as "ssh-ed25519 AAAA...", with or without a host before; raises KeyRefused.
+
+    Lines that begin with "@cert-authority NAMES" have the key of an authority.
+    """
     lines = [line.strip() for line in pasted.splitlines()]
     keys = tuple(dict.fromkeys(_host_key(line) for line in lines if line and not line.startswith("#")))
     if not keys:
@@ -49,8 +64,12 @@ def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
 
 def _host_key(line: str) -> HostKey:
     words = line.split()
+    if words[0] == _AUTHORITY:
+        if len(words) < 4 or words[1].startswith("|") or words[2] not in TYPES:
+            raise KeyRefused("Give an authority as in known_hosts: @cert-authority *.example.org ssh-ed25519 AAAA...")
+        return HostKey(words[2], _blob(words[2], words[3]), words[1])
     if words[0].startswith("@"):
-        raise KeyRefused("Lines with a marker such as @revoked or @cert-authority are not understood here.")
+        raise KeyRefused("Of lines with a marker only those with @cert-authority are understood here.")
     for at in (0, 1):
         if len(words) > at + 1 and words[at] in TYPES:
             return HostKey(words[at], _blob(words[at], words[at + 1]))

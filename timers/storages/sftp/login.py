@@ -10,19 +10,21 @@ import logging
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
-from timers import http, outgoing
+from timers import clock, http, outgoing
 from timers.errors import ExternalError
 from timers.storages.base import fault
-from timers.storages.sftp import keys
+from timers.storages.sftp import algorithms, certificates, keys
+from timers.storages.sftp.algorithms import NegotiatingTransport
 from timers.storages.sftp.buffered import BufferedSocket
+from timers.storages.sftp.certificates import CertificateRefused
 from timers.storages.sftp.keys import HostKey
 from timers.storages.sftp.session import SftpSession
 
@@ -33,9 +35,10 @@ ANSWER_TIMEOUT_SECONDS = 30.0
 _KEEPALIVE_OPTIONS = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 _WINDOW_BYTES = 32 * 1024 * 1024
 _PACKET_BYTES = 256 * 1024
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
-_KEY_TYPES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+_PROHIBITED = 1
+"""Code of a server that does not open a channel because it must not."""
+_WORDS = {"publickey": "key", "password": "password"}
+_SAME_PROOF = {"keyboard-interactive": "password"}
 
 _LOG = "timers.storages.ssh"
 # a server that is down is recorded as an event of the transfer; the library would also log a traceback
@@ -44,7 +47,7 @@ logging.getLogger(_LOG).setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Account:
-    """Address, host keys and credentials of an account on a server."""
+    """Address, host keys and credentials of an account on a server; with `jump`, the account on the way to it."""
 
     host: str
     port: int
@@ -53,18 +56,43 @@ class Account:
     password: str | None = None
     private_key: str | None = None
     passphrase: str | None = None
+    opened_algorithms: tuple[str, ...] = ()
+    jump: Account | None = None
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any], secrets: Mapping[str, Any]) -> Account:
+        jump = cls._read("jump_", parameters, secrets) if parameters.get("jump_host") else None
+        return cls._read("", parameters, secrets, jump)
+
+    @classmethod
+    def _read(
+        cls, prefix: str, parameters: Mapping[str, Any], secrets: Mapping[str, Any], jump: Account | None = None
+    ) -> Account:
         return cls(
-            host=parameters["host"],
-            port=parameters.get("port", 22),
-            username=parameters["username"],
-            host_keys=keys.read_host_keys(parameters["host_key"]),
-            password=secrets.get("password"),
-            private_key=secrets.get("private_key"),
-            passphrase=secrets.get("passphrase"),
+            host=parameters[f"{prefix}host"],
+            port=parameters.get(f"{prefix}port", 22),
+            username=parameters[f"{prefix}username"],
+            host_keys=keys.read_host_keys(parameters[f"{prefix}host_key"]),
+            password=secrets.get(f"{prefix}password"),
+            private_key=secrets.get(f"{prefix}private_key"),
+            passphrase=secrets.get(f"{prefix}passphrase"),
+            opened_algorithms=tuple(parameters.get("algorithms", "").split()),
+            jump=jump,
         )
+
+    @property
+    def known_keys(self) -> tuple[HostKey, ...]:
+        return tuple(key for key in self.host_keys if not key.authority_for)
+
+    @property
+    def authorities(self) -> tuple[HostKey, ...]:
+        return tuple(key for key in self.host_keys if key.authority_for)
+
+    @property
+    def proofs(self) -> str:
+        """The words for what the account proves itself with."""
+        given = {"key": self.private_key, "password": self.password}
+        return " or ".join(word for word, value in given.items() if value is not None)
 
     @property
     def name(self) -> str:
@@ -77,16 +105,46 @@ def log_in(account: Account) -> SftpSession:
 
     Raises ExternalError: `connection_error`, `host_key_refused`, `login_failed`, `unsupported`, `target_refused`.
     """
-    transport = _transport(_connect(account), account)
+    connections = ExitStack()
     try:
-        with _login_time_limit(transport), _login_faults(account):
-            transport.start_client(timeout=LOGIN_TIMEOUT_SECONDS)
-            _check_host_key(transport, account)
-            _authenticate(transport, account)
-            return _open_session(transport, account)
+        transport = _logged_in(account, _tunnel(account, account.jump, connections), connections)
+        with _login_time_limit(transport), _login_faults(account, transport):
+            return _open_session(transport, account, connections.close)
     except BaseException:
-        transport.close()
+        connections.close()
         raise
+
+
+def _logged_in(
+    account: Account, connected: socket.socket | paramiko.Channel, connections: ExitStack
+) -> NegotiatingTransport:
+    """Return a connection on which the account is logged in; it is closed with `connections`."""
+    transport = _transport(connected, account)
+    connections.callback(transport.close)
+    with _login_time_limit(transport), _login_faults(account, transport):
+        transport.start_client(timeout=LOGIN_TIMEOUT_SECONDS)
+        _check_host_key(transport, account)
+        _authenticate(transport, account)
+    return transport
+
+
+def _tunnel(account: Account, jump: Account | None, connections: ExitStack) -> socket.socket | paramiko.Channel:
+    """Return a connection to the server, through the jump host if there is one."""
+    if jump is None:
+        return _connect(account)
+    transport = _logged_in(jump, _connect(jump), connections)
+    try:
+        return transport.open_channel(
+            "direct-tcpip", (account.host, account.port), ("127.0.0.1", 0), timeout=LOGIN_TIMEOUT_SECONDS
+        )
+    except paramiko.ChannelException as error:
+        if error.code == _PROHIBITED:
+            raise fault(
+                "target_refused", f"{jump.name} does not let {jump.username} go on to {account.name}."
+            ) from error
+        raise fault("connection_error", f"{jump.name} cannot connect to {account.name}.") from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise fault("connection_error", f"{jump.name} did not connect to {account.name} in time.") from error
 
 
 def _connect(account: Account) -> socket.socket:
@@ -124,15 +182,16 @@ def _enable_keepalive(connected: socket.socket) -> socket.socket:
     return connected
 
 
-def _transport(connected: socket.socket, account: Account) -> paramiko.Transport:
-    transport = paramiko.Transport(BufferedSocket.replacing(connected))
+def _transport(connected: socket.socket | paramiko.Channel, account: Account) -> NegotiatingTransport:
+    is_socket = isinstance(connected, socket.socket)
+    transport = NegotiatingTransport(BufferedSocket.replacing(connected) if is_socket else connected)
     transport.set_log_channel(_LOG)
-    options = transport.get_security_options()
-    options.ciphers = [cipher for cipher in _CIPHERS if cipher in options.ciphers]
-    options.digests = [digest for digest in _DIGESTS if digest in options.digests]
-    # the types of the known keys come first, so that a server with several keys presents one of them
-    known = [key_type for key in account.host_keys for key_type in _KEY_TYPES.get(key.type, (key.type,))]
-    options.key_types = [*dict.fromkeys([*known, *options.key_types])]
+    algorithms.accept_only(
+        transport,
+        opened=account.opened_algorithms,
+        known_types=[key.type for key in account.known_keys],
+        certificates=bool(account.authorities),
+    )
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = LOGIN_TIMEOUT_SECONDS
     transport.channel_timeout = LOGIN_TIMEOUT_SECONDS
     return transport
@@ -151,40 +210,59 @@ def _login_time_limit(transport: paramiko.Transport) -> Iterator[None]:
 
 
 @contextmanager
-def _login_faults(account: Account) -> Iterator[None]:
+def _login_faults(account: Account, transport: NegotiatingTransport) -> Iterator[None]:
     try:
         yield
     except paramiko.BadAuthenticationType as error:
         offered = ", ".join(error.allowed_types) or "no known method"
-        method = "a password" if account.password is not None else "a key"
-        message = f"{account.name} does not let {account.username} log in with {method}; it offers {offered}."
+        message = f"{account.name} does not let {account.username} log in with a {account.proofs}; it offers {offered}."
         raise fault("login_failed", message) from error
     except paramiko.AuthenticationException as error:
         raise _login_fault(account, error) from error
     except IncompatiblePeer as error:
-        raise fault("unsupported", f"{account.name} offers no encryption that is accepted here.") from error
+        raise fault("unsupported", algorithms.refusal(transport, account.name)) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise fault(
-            "connection_error", f"{account.name} closed the connection during the login or did not answer in time."
-        ) from error
+        raise fault("connection_error", _closed(account)) from error
 
 
 def _login_fault(account: Account, error: Exception) -> ExternalError:
+    if _is_silence(error):
+        return fault("connection_error", _closed(account))
+    message = f"{account.name} refused the login of {account.username}: wrong user name or {account.proofs}."
+    return fault("login_failed", message)
+
+
+def _is_silence(error: Exception) -> bool:
     # the library raises the same for a refusal and for a server that stopped answering
-    if "timeout" in str(error) or "EOF" in str(error):
-        return fault(
-            "connection_error", f"{account.name} closed the connection during the login or did not answer in time."
-        )
-    proof = "password" if account.password is not None else "key"
-    return fault("login_failed", f"{account.name} refused the login of {account.username}: wrong user name or {proof}.")
+    return "timeout" in str(error) or "EOF" in str(error)
+
+
+def _closed(account: Account) -> str:
+    return f"{account.name} closed the connection during the login or did not answer in time."
 
 
 def _check_host_key(transport: paramiko.Transport, account: Account) -> None:
-    shown = transport.get_remote_server_key().asbytes()
-    if shown in {key.blob for key in account.host_keys}:
+    key = transport.get_remote_server_key()
+    if key.asbytes() in {known.blob for known in account.known_keys}:
         return
-    expected = " or ".join(fingerprint(key.blob) for key in account.host_keys)
-    message = f"{account.name} has the key {fingerprint(shown)}, not the one that is known: {expected}."
+    because = ""
+    if key.public_blob is not None:
+        try:
+            certificates.check(
+                key.public_blob.key_blob,
+                authorities=account.authorities,
+                host=account.host,
+                port=account.port,
+                now=clock.now(),
+            )
+            return
+        except CertificateRefused as refused:
+            because = f" Its certificate {refused}."
+    shown = fingerprint(key.asbytes())
+    expected = " or ".join(
+        f"{'a key signed by ' if known.authority_for else ''}{fingerprint(known.blob)}" for known in account.host_keys
+    )
+    message = f"{account.name} has the key {shown}, not the one that is known: {expected}.{because}"
     raise fault("host_key_refused", message)
 
 
@@ -194,17 +272,53 @@ def fingerprint(blob: bytes) -> str:
 
 
 def _authenticate(transport: paramiko.Transport, account: Account) -> None:
-    if account.password is not None:
-        further_methods = transport.auth_password(account.username, account.password)
-    else:
-        key = keys.for_login(account.private_key or "", account.passphrase)
-        further_methods = transport.auth_publickey(account.username, key)
-    if further_methods:
-        message = f"{account.name} requires further authentication of {account.username}: {', '.join(further_methods)}."
-        raise fault("login_failed", message)
+    """Give the server what it asks for of a key and a password, in its order; some ask for both."""
+    proofs = _proofs(transport, account)
+    accepted: list[str] = []
+    requested: Collection[str] = [*proofs]
+    refusal: Exception | None = None
+    unsuitable: Exception | None = None
+    for method in [*proofs, *proofs]:  # what is not asked for at first may be asked for later
+        if method not in requested or method not in proofs:
+            continue
+        try:
+            requested = _methods(proofs[method]())
+        except paramiko.BadAuthenticationType as error:
+            requested, unsuitable = _methods(error.allowed_types), error
+            if method not in requested:
+                continue
+        except paramiko.AuthenticationException as error:
+            if _is_silence(error):
+                raise
+            refusal = error
+        else:
+            accepted.append(_WORDS[method])
+            if not requested:
+                return
+        del proofs[method]
+    if accepted and refusal is None:
+        message = f"{account.name} accepted the {' and '.join(accepted)} of {account.username} and also requires: "
+        raise fault("login_failed", f"{message}{', '.join(sorted(requested))}.")
+    raise refusal or unsuitable or paramiko.AuthenticationException("There is nothing to prove it with.")
 
 
-def _open_session(transport: paramiko.Transport, account: Account) -> SftpSession:
+def _methods(names: Iterable[str]) -> set[str]:
+    """Return methods of authentication; those that are given the same proof are one."""
+    return {_SAME_PROOF.get(name, name) for name in names}
+
+
+def _proofs(transport: paramiko.Transport, account: Account) -> dict[str, Callable[[], list[str]]]:
+    """Return the functions that prove who we are, by the method; each returns the methods that are also required."""
+    proofs: dict[str, Callable[[], list[str]]] = {}
+    if account.private_key is not None:
+        key = keys.for_login(account.private_key, account.passphrase)
+        proofs["publickey"] = lambda: transport.auth_publickey(account.username, key)
+    if (password := account.password) is not None:
+        proofs["password"] = lambda: transport.auth_password(account.username, password)
+    return proofs
+
+
+def _open_session(transport: paramiko.Transport, account: Account, end: Callable[[], None]) -> SftpSession:
     channel = transport.open_session(
         window_size=_WINDOW_BYTES, max_packet_size=_PACKET_BYTES, timeout=LOGIN_TIMEOUT_SECONDS
     )
@@ -215,4 +329,4 @@ def _open_session(transport: paramiko.Transport, account: Account) -> SftpSessio
         if not transport.is_active():
             raise
         raise fault("unsupported", f"{account.name} offers no SFTP to {account.username}.") from error
-    return SftpSession(channel, name=account.name, end=transport.close)
+    return SftpSession(channel, name=account.name, end=end)

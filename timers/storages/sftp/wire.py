@@ -40,6 +40,7 @@ class RequestType(IntEnum):
     WRITE = 6
     LSTAT = 7
     FSTAT = 8
+    SETSTAT = 9
     FSETSTAT = 10
     OPENDIR = 11
     READDIR = 12
