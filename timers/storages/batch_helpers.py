@@ -97,6 +97,8 @@ def max_helpers() -> int:
 
 def run_jobs(jobs: Sequence[Job]) -> list[list[tuple[Any, ...]]]:
     """Return the result of each job. The first job runs here, the others in helpers where one is free."""
+    if not jobs:
+        return []
     helpers = [_assign(job) for job in jobs[1:]]
     try:
         first = batch_worker.run_job(*jobs[0])

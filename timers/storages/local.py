@@ -460,21 +460,23 @@ class LocalStorage(Storage):
     def _run_batches(
         self, source: Storage, batches: Sequence[Batch], jobs: Sequence[dict[str, Any]]
     ) -> Sequence[Sequence[Result]]:
+        """Run one job for each batch; a batch whose folders cannot be opened is left to be processed file by file."""
         assert isinstance(source, LocalStorage)
+        results: list[Sequence[Result]] = [[None] * len(batch.names) for batch in batches]
         with ExitStack() as handles:
-            opened = [
-                (
-                    job,
-                    source._duplicate_handle(batch.source, handles),
-                    self._duplicate_handle(batch.destination, handles),
-                )
-                for batch, job in zip(batches, jobs, strict=True)
-            ]
+            opened = []
+            for number, (batch, job) in enumerate(zip(batches, jobs, strict=True)):
+                with suppress(ExternalError):
+                    source_handle = source._duplicate_handle(batch.source, handles)
+                    target_handle = self._duplicate_handle(batch.destination, handles)
+                    opened.append((number, (job, source_handle, target_handle)))
             try:
-                answers = batch_helpers.run_jobs(opened)
+                answers = batch_helpers.run_jobs([work for _, work in opened])
             except OSError as error:
                 raise external_error(error, batches[0].destination) from error
-        return [_results(batch, answer) for batch, answer in zip(batches, answers, strict=True)]
+        for (number, _), answer in zip(opened, answers, strict=True):
+            results[number] = _results(batches[number], answer)
+        return results
 
     def _duplicate_handle(self, folder: str, handles: ExitStack) -> int:
         handle = os.dup(self._folder(folder))  # a copy, because the cached handle may be closed meanwhile

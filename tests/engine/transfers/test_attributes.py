@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.engine.transfers.bench import Bench, fill, item, tree
 from timers.models import TransferEvent, TransferFile
 from timers.services.transfers import commands as transfers
 from timers.storages import local_attributes
+from timers.storages.base import fault
+from timers.storages.local import LocalStorage
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +144,26 @@ def test_pipes_and_sockets_are_named_as_left_out(bench: Bench) -> None:
     assert (transfer.status, transfer.warnings, transfer.files_skipped) == ("succeeded", 2, 2)
     left = TransferFile.objects.filter(state="skipped", step="copy").values_list("source_path", "failure_reason")
     assert sorted(left) == [("/pipe", "not_a_file"), ("/socket", "not_a_file")]
+
+
+def test_a_folder_that_cannot_be_made_stops_no_other_file(bench: Bench) -> None:
+    fill(bench.here, {"bad/a": "a", "bad/b": "b", "ok/c": "c", "z": "z"})
+    make = LocalStorage.mkdir
+
+    def refuses(self: LocalStorage, path: str, **more: Any) -> bool:
+        if path == "/bad":
+            raise fault("bad_name", f"The destination does not accept the name: {path}.")
+        return make(self, path, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalStorage, "mkdir", refuses)
+        transfer = bench.copy()
+
+    assert (transfer.status, transfer.failure_reason, transfer.files_transferred) == ("failed", "bad_name", 2)
+    assert tree(bench.there) == {"ok": None, "ok/c": b"c", "z": b"z"}
+    assert {"/bad", "/bad/a", "/bad/b"} == set(
+        TransferFile.objects.filter(state="failed").values_list("destination_path", flat=True)
+    )
 
 
 def test_links_that_are_left_out_are_named_once_for_each_folder(bench: Bench) -> None:
