@@ -46,7 +46,7 @@ class PooledSession:
 
 
 @dataclass(frozen=True)
-class _Limit:
+class _ConnectionLimit:
     """How many sessions a server allows for an account, and until when we believe that."""
 
     sessions: int
@@ -75,7 +75,7 @@ class SessionPool:
         self._idle: deque[PooledSession] = deque()  # the session used last is at the end
         self._used: list[PooledSession] = []
         self._logins: Counter[str] = Counter()
-        self._limits: dict[str, _Limit] = {}
+        self._limits: dict[str, _ConnectionLimit] = {}
         self._closed: dict[str, float] = {}
         """When a session of each server was closed last."""
 
@@ -105,7 +105,7 @@ class SessionPool:
             if pooled in self._used:
                 self._used.remove(pooled)
             if session.is_lost and (living := self._living(key)):  # the server may end one when it is asked for another
-                self._limits[key] = _Limit(len(living), self._clock() + LIMIT_VALID_SECONDS)
+                self._limits[key] = _ConnectionLimit(len(living), self._clock() + LIMIT_VALID_SECONDS)
         if in_use or session.is_lost or session.is_busy or self._limit(key) is not None:
             self._end([pooled])
             return
@@ -170,7 +170,7 @@ class SessionPool:
             living = self._living(key)
             if not living:
                 return None
-            self._limits[key] = _Limit(len(living), self._clock() + LIMIT_VALID_SECONDS)
+            self._limits[key] = _ConnectionLimit(len(living), self._clock() + LIMIT_VALID_SECONDS)
             return _least_used(living)
 
     def _log_in_again(self, key: str, log_in: Callable[[], SftpSession], refusal: ExternalError) -> SftpSession:
@@ -200,7 +200,7 @@ class SessionPool:
             living = self._living(key)
             return _least_used(living) if limit is not None and len(living) >= limit.sessions else None
 
-    def _limit(self, key: str) -> _Limit | None:
+    def _limit(self, key: str) -> _ConnectionLimit | None:
         limit = self._limits.get(key)
         return limit if limit is not None and self._clock() < limit.until else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -223,9 +223,10 @@ class Wire:
             self._channel.settimeout(previous)
 
     def end(self) -> None:
-        """Close the connection."""
+        """Close the connection; one that broke already is no fault."""
         self._lost = self._lost or fault("connection_error", f"The connection to {self.name} is closed.")
-        self._end()
+        with suppress(EOFError, OSError, paramiko.SSHException):
+            self._end()
 
     def _negotiate_version(self) -> None:
         self._send_all(_UINT32.pack(5) + bytes([RequestType.INIT]) + _UINT32.pack(VERSION))
