@@ -25,7 +25,7 @@ def poll(
     token: str | None, path: str = "/tasks/poll/batch/ask?workerid=w&count=1&timeout=100", method: str = "GET"
 ) -> Any:
     headers = {} if token is None else {"X-Authorization": token}
-    environ = RequestFactory(headers=headers).generic(method, BASE + path).environ
+    environ = RequestFactory(headers={"host": "localhost", **headers}).generic(method, BASE + path).environ
     return b"".join(EmptyPollMiddleware(site)(environ, lambda status, headers: None))
 
 

@@ -1,66 +1,96 @@
-"""One front: bodies in any framing, and queries, are read alike at all three machine interfaces."""
+"""Every route of every machine interface refuses other hosts, pages of other sites, and bodies that are no JSON."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
 
-from timers.services.people import tokens
+from timers.http_api.views import BaseView
 
-PATHS = {"native": "/api/v1/timers", "globus": "/globus/jobs/", "conductor": "/conductor/api/workflow"}
+pytestmark = pytest.mark.django_db
 
-
-@pytest.fixture
-def headers(owner: Any, now: Any) -> dict[str, str]:
-    _, secret = tokens.create_token(owner=owner, name="front", now=now)
-    return {"HTTP_AUTHORIZATION": f"Bearer {secret}", "HTTP_X_AUTHORIZATION": secret}
+ID = "11111111-1111-4111-8111-111111111111"
 
 
-def post(path: str, body: bytes, headers: dict[str, str], *, chunked: bool = False) -> Any:
-    more: dict[str, Any] = {"CONTENT_LENGTH": str(len(body))}
-    if chunked:
-        more = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
-    return Client().generic("POST", path, body, content_type="application/json", **headers, **more)
+def machine_routes() -> Iterator[tuple[str, type[BaseView]]]:
+    """Yield the path, with made-up values, and the view of each route of the machine interfaces."""
+    yield from _routes(get_resolver().url_patterns, "/", {})
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("interface", PATHS)
-def test_a_body_in_chunks_is_the_same_body(interface: str, headers: dict[str, str]) -> None:
-    body = b'{"name": "a name", "unknown_field": 1}'
-
-    whole, chunks = (post(PATHS[interface], body, headers, chunked=chunked) for chunked in (False, True))
-
-    assert whole.status_code in (400, 404, 422)
-    assert chunks.status_code == whole.status_code
-    assert chunks.content == whole.content
+def _routes(patterns: Any, prefix: str, known: dict[str, Any]) -> Iterator[tuple[str, type[BaseView]]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _routes(pattern.url_patterns, prefix + str(pattern.pattern), known)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
+            if view is not None and issubclass(view, BaseView):
+                yield prefix + _filled(pattern), view
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("interface", PATHS)
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b"[" * 100_000, b'{"a": NaN}', b'{"a": "\\u0000"}', b"\xff"],
-    ids=["cut off", "deep", "NaN", "NUL", "not UTF-8"],
-)
-def test_a_body_that_cannot_be_kept_is_bad_input(interface: str, body: bytes, headers: dict[str, str]) -> None:
-    assert post(PATHS[interface], body, headers).status_code in (400, 422)
+def _filled(pattern: URLPattern) -> str:
+    route = str(pattern.pattern)
+    for name, converter in pattern.pattern.converters.items():
+        kind = type(converter).__name__.removesuffix("Converter").lower()
+        value = {"int": "1", "uuid": ID}.get(kind, "x")
+        for written in (f"<{kind}:{name}>", f"<{name}>", f"<str:{name}>", f"<path:{name}>"):
+            route = route.replace(written, value)
+    return route
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("interface", PATHS)
-def test_a_body_beyond_ten_mebibytes_is_too_large(interface: str, headers: dict[str, str]) -> None:
-    body = b'{"a": "' + b"x" * (10 * 1024 * 1024) + b'"}'
-
-    assert post(PATHS[interface], body, headers).status_code == 413
+ROUTES = sorted({path: view for path, view in machine_routes() if not set(path) & set("^<(\\")}.items())
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("interface", PATHS)
-@pytest.mark.parametrize("query", ["?limit=%00", "?a%00b=1"])
-def test_a_query_that_no_database_can_compare_is_bad_input(interface: str, query: str, headers: dict[str, str]) -> None:
-    path = {"conductor": "/conductor/api/scheduler/schedules"}.get(interface, PATHS[interface])
+def send(path: str, *, method: str = "POST", host: str = "localhost", **headers: str) -> int:
+    body = {"data": "{}", "content_type": headers.pop("content_type", "application/json")}
+    return (
+        Client(raise_request_exception=False)
+        .generic(method, path, **body, headers={"host": host, **headers})
+        .status_code
+    )
 
-    assert Client().get(path + query, **headers).status_code in (400, 422)
+
+def test_the_routes_of_all_interfaces_are_walked() -> None:
+    for prefix, number in (("/api/v1/", 40), ("/globus/", 30), ("/conductor/api/", 40)):
+        assert len([path for path, _ in ROUTES if path.startswith(prefix)]) >= number, prefix
+
+
+@pytest.mark.parametrize("path", [path for path, _ in ROUTES])
+def test_a_route_refuses_what_no_program_of_its_users_sends(path: str) -> None:
+    assert send(path, host="elsewhere.test") == 400
+    assert send(path, method="GET", host="elsewhere.test") == 400
+    for headers in (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://elsewhere.test"},
+    ):
+        assert send(path, **headers) == 403
+    assert send(path, origin="null") == 403
+
+
+@pytest.mark.parametrize(("path", "view"), ROUTES)
+def test_a_route_takes_json_only(path: str, view: type[BaseView]) -> None:
+    refused = {"text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""}
+    for content_type in refused - set(view.content_types):  # type: ignore[call-overload]
+        assert send(path, content_type=content_type) == 415, content_type
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_keys_not_even_reading_is_open_to_pages_of_other_sites(settings: Any, owner: Any, method: str) -> None:
+    settings.TIMERS_CONDUCTOR_OPEN = owner.username
+    path = "/conductor/api/scheduler/admin/pause"
+
+    assert send(path, method=method, **{"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}) == 403
+    assert send(path, method=method, host="elsewhere.test") == 400
+    assert send("/conductor/api/tasks/poll/batch/x", method="GET", host="elsewhere.test") == 400
+
+
+def test_programs_and_own_pages_are_let_through(settings: Any, owner: Any) -> None:
+    settings.TIMERS_CONDUCTOR_OPEN = owner.username
+
+    own_page = {"sec-fetch-site": "same-origin", "origin": "http://localhost"}
+    assert send("/conductor/api/scheduler/admin/pause", method="GET", **own_page) == 200
+    assert Client().get("/conductor/api/metadata/workflow", headers={"host": "localhost"}).status_code == 200

@@ -10,9 +10,10 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
-from timers.auth import ConductorAuthentication, conductor_caller
+from timers.auth import ConductorAuthentication, conductor_caller, is_open
 from timers.conductor import errors
 from timers.errors import Invalid, NotFound
+from timers.http_api import front
 from timers.http_api.bodies import JSONParser
 from timers.http_api.views import BaseView, NoSuchPath
 
@@ -24,6 +25,9 @@ class ConductorView(BaseView):
     permission_classes = [IsAuthenticated]
     parser_classes = [JSONParser]
     problem_response = staticmethod(errors.response)
+
+    def is_keyless(self, request: Request) -> bool:
+        return is_open() and not request.headers.get("X-Authorization")
 
 
 class UnknownConductorPath(NoSuchPath, ConductorView):
@@ -65,11 +69,13 @@ def plain_view(view: Callable[[HttpRequest, int, str], HttpResponse]) -> Callabl
 
     def answer(request: HttpRequest, name: str) -> HttpResponse:
         try:
+            key = request.META.get("HTTP_X_AUTHORIZATION")
+            front.check_sender(request, also_reading=not key)
             if request.method != "GET":
                 raise MethodNotAllowed(request.method or "")
             if "\0" in name:
                 raise NotFound("Nothing has this name.")
-            caller, _ = conductor_caller(request.META.get("HTTP_X_AUTHORIZATION"))
+            caller, _ = conductor_caller(key)
             return view(request, caller.pk, name)
         except Exception as error:
             return errors.plain_response(error, request)

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from django.conf import settings
 from django.db import DatabaseError
+from django.http.request import split_domain_port, validate_host
 
 from timers import clock
 from timers.auth import conductor_caller_query
@@ -41,7 +43,7 @@ class EmptyPollMiddleware:
 def _is_empty_poll(environ: dict[str, Any]) -> bool:
     """Return whether the request is a valid poll that does not wait and for which there is no task."""
     path: str = environ["PATH_INFO"]
-    if environ["REQUEST_METHOD"] != "GET" or not path.startswith(PATH):
+    if environ["REQUEST_METHOD"] != "GET" or not path.startswith(PATH) or not _is_of_a_program(environ):
         return False
     name, query = path.removeprefix(PATH), dict(parse_qsl(environ.get("QUERY_STRING", "")))
     try:
@@ -51,6 +53,14 @@ def _is_empty_poll(environ: dict[str, Any]) -> bool:
         return asks_in_vain(conductor_caller_query(environ.get("HTTP_X_AUTHORIZATION")), name, now=clock.now())
     except (Invalid, DatabaseError):
         return False
+
+
+def _is_of_a_program(environ: dict[str, Any]) -> bool:
+    """Return whether a program asks for this host; what browsers send is checked by Django's way (http_api.front)."""
+    hosts = [host for host in settings.ALLOWED_HOSTS if host]
+    domain, _ = split_domain_port(environ.get("HTTP_HOST", ""))
+    is_browser = "HTTP_SEC_FETCH_SITE" in environ or "HTTP_ORIGIN" in environ
+    return not is_browser and bool(domain) and validate_host(domain, hosts)
 
 
 def _is_plain(name: str) -> bool:

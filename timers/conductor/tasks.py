@@ -16,6 +16,7 @@ from timers.conductor.long_poll_slots import long_poll_slot
 from timers.conductor.workflow_documents import read_id, read_result, read_status, write_run, write_task
 from timers.errors import Invalid
 from timers.http_api import bodies, queries
+from timers.http_api.front import JSON_TYPES
 from timers.models import WorkflowStep
 from timers.services.workflows import worker_tasks as service
 from timers.services.workflows.worker_tasks import WorkerResult
@@ -119,6 +120,7 @@ class TaskLog(ConductorView):
         return empty_response()
 
     parser_classes = []
+    content_types = JSON_TYPES | {"text/plain", ""}
 
 
 def _log_line(request: Request) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions
@@ -53,6 +53,7 @@ _STATUSES: tuple[tuple[type[TimersError], int], ...] = (
 _OF_DJANGO: tuple[tuple[type[Exception], int, str, str], ...] = (
     (Http404, HTTPStatus.NOT_FOUND, "not_found", NO_SUCH_PATH),
     (PermissionDenied, HTTPStatus.FORBIDDEN, "forbidden", "This is not allowed."),
+    (DisallowedHost, HTTPStatus.BAD_REQUEST, "bad_host", "This host name is not served here (TIMERS_ALLOWED_HOSTS)."),
     (RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The body is too large."),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from django.http import HttpRequest
@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from timers.errors import NotFound
-from timers.http_api import bodies, errors, queries
+from timers.http_api import bodies, errors, front, queries
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_SHOWN_PATH = 500
@@ -33,6 +33,8 @@ class BaseView(APIView):
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysFirst
     metadata_class = None
+    content_types: Container[str] = front.JSON_TYPES
+    """Content types that a body may have."""
 
     def problem_response(self, problem: errors.Problem, request: HttpRequest) -> Response:
         """Return the answer to a problem in the shape of this interface."""
@@ -50,7 +52,9 @@ class BaseView(APIView):
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find out who is calling, then refuse what cannot be read, before the view acts."""
+        """Refuse what may not be sent, find out who is calling, then refuse what cannot be read."""
+        front.check_sender(request._request, also_reading=self.is_keyless(request))
+        front.check_content_type(request._request, self.content_types)
         bodies.refuse_large(request)
         super().initial(request, *args, **kwargs)
         self.check_query(request)
@@ -58,6 +62,10 @@ class BaseView(APIView):
             raise NotFound("There is nothing of this name.")
         if request.method in WITH_BODY and hasattr(self, request.method.lower()):
             self.read_body(request)
+
+    def is_keyless(self, request: Request) -> bool:
+        """Return whether the caller is let in without any key."""
+        return False
 
     def check_query(self, request: Request) -> None:
         """Refuse query parameters that no database can compare."""
@@ -77,4 +85,6 @@ class NoSuchPath:
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        front.check_sender(request._request)
+        front.check_content_type(request._request)
         raise NotFound(f"There is nothing at the path {request.path[:MAX_SHOWN_PATH]}.")
