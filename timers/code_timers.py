@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -38,6 +39,14 @@ class DeclarationError(Exception):
     """A declaration that cannot work. The message names file and line."""
 
 
+class Allow(StrEnum):
+    """Who may make timers and workflows that run a function: administrators (superusers), staff too, or everybody."""
+
+    ADMINISTRATORS = "administrators"
+    STAFF = "staff"
+    ALL = "all"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
     """The arguments of one `@timer`. Without interval and cron the function is only registered under its name."""
@@ -54,6 +63,7 @@ class Declaration:
     skip_if: Callable[..., Any] | None = None
     on: str = "one"
     at_most_once: bool = False
+    allow: str = Allow.ADMINISTRATORS
     policies: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -111,6 +121,7 @@ def timer(
     skip_if: Callable[..., Any] | None = None,
     on: str = "one",
     at_most_once: bool = False,
+    allow: str = Allow.ADMINISTRATORS,
     retries: int | None = None,
     backoff: float | None = None,
     timeout: float | None = None,
@@ -127,7 +138,8 @@ def timer(
     `between=("09:00", "17:00")` and `weekdays="MON-FRI"` skip runs outside of them, on the clock of `timezone`.
     `skip_if` is called before each run, with the service's instance if it takes an argument. A true value skips the
     run; a text is recorded as the reason. `on="every"` runs once on every live cluster instead of on one.
-    `at_most_once` never repeats a run whose worker died.
+    `at_most_once` never repeats a run whose worker died. `allow` says who may make timers and workflows that call the
+    function with arguments of their own: administrators only, "staff" too, or "all".
 
     Policies: `retries=3` is max_attempts 4; `backoff` is backoff_seconds, the wait before the second attempt, which
     doubles from there; `timeout` is timeout_seconds of one attempt. `breaker=5` is pause_after_failures: that many
@@ -153,6 +165,7 @@ def timer(
             skip_if=skip_if,
             on=on,
             at_most_once=at_most_once,
+            allow=allow,
             policies=_policies(policies, retries, backoff, timeout, breaker, breaker_cooldown),
         )
         try:
@@ -224,6 +237,10 @@ def _check(declaration: Declaration) -> None:
         raise DeclarationError(f"{place}: it is async or a generator; calling it would run nothing.")
     if declaration.on not in ON_CHOICES:
         raise DeclarationError(f'{place}: on must be "one" or "every"; it is {declaration.on!r}.')
+    if declaration.allow not in set(Allow):
+        raise DeclarationError(
+            f'{place}: allow must be "administrators", "staff" or "all"; it is {declaration.allow!r}.'
+        )
     if declaration.skip_if is not None and not callable(declaration.skip_if):
         raise DeclarationError(f"{place}: skip_if must be a function.")
     if declaration.name is not None and (not isinstance(declaration.name, str) or not declaration.name.strip()):

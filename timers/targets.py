@@ -77,6 +77,16 @@ class Network:
         return f"{self.cidr}:{self.port}" if self.cidr.version == 4 else f"[{self.cidr}]:{self.port}"
 
 
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, to whom a secret in a request belongs; an unreadable URL as it is."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())
+    except ValueError:
+        return url
+    return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
+
+
 @dataclass(frozen=True)
 class CheckedUrl:
     """A URL, parsed only once, so that no later code reads it differently from the check."""

@@ -197,6 +197,14 @@ class Action(ABC):
         return {**body, **{name: secrets[name] for name in names}}
 
     @classmethod
+    def recipient(cls, body: Mapping[str, Any]) -> str:
+        """Return to whom the secrets of a body are sent, such as scheme, host and port; empty for nobody outside.
+
+        A stored secret stays in a body that is edited only while this stays the same.
+        """
+        return ""
+
+    @classmethod
     def _secret_names(cls) -> list[str]:
         return [parameter.name for parameter in cls.parameters if parameter.secret]
 

@@ -14,8 +14,9 @@ from timers import validation
 from timers.actions import run_output, service_instances
 from timers.actions.base import CURRENT, Action, Context, Defaults, Outcome
 from timers.code_timers import ON_CHOICES, DeclarationError, RegisteredFunction
-from timers.errors import ExternalError, Invalid
+from timers.errors import ExternalError, Forbidden, Invalid
 from timers.lifecycle import PLANNED_TRIGGERS, SkipReason
+from timers.services.people import rights
 from timers.services.timers import code_timers
 from timers.workflow_rules.definitions import TaskType
 
@@ -53,7 +54,7 @@ class CodeAction(Action):
         unknown = sorted(set(body) - set(FIELDS))
         if unknown:
             raise Invalid(dict.fromkeys(unknown, f"Unknown field; known: {', '.join(FIELDS)}."))
-        cleaned = {"function": _clean_function(body.get("function"))}
+        cleaned = {"function": _clean_function(body.get("function"), owner)}
         args, kwargs = body.get("args", []), body.get("kwargs", {})
         if not isinstance(args, list | tuple):
             raise Invalid({"args": "Arguments are a list of values."})
@@ -90,15 +91,18 @@ class CodeAction(Action):
         return str(body.get("function", cls.label))
 
 
-def _clean_function(name: object) -> str:
+def _clean_function(name: object, owner: Any) -> str:
     try:
         registered = code_timers.registered()
     except DeclarationError as error:
         raise Invalid({"function": f"The registered functions cannot be read: {error}"}) from error
-    if not isinstance(name, str) or name not in registered:
-        known = ", ".join(sorted(registered)) or "none"
+    entry = registered.get(name) if isinstance(name, str) else None
+    if entry is None:
+        known = ", ".join(sorted(code_timers.registered_for(owner))) or "none"
         raise Invalid({"function": f"No function is registered under {name!r}; registered: {known}."})
-    return name
+    if not rights.may_name_function(owner, entry.declaration.allow):
+        raise Forbidden(f"The function {name} can be run by administrators only, as its declaration says.")
+    return str(name)
 
 
 def _entry(name: str) -> RegisteredFunction | None:

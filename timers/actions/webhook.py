@@ -15,7 +15,7 @@ import timers
 from timers import clock, outgoing, signing
 from timers.actions.base import MASK, Action, Context, Outcome
 from timers.errors import ExternalError, Invalid
-from timers.targets import TargetRefused, parse_url
+from timers.targets import TargetRefused, origin, parse_url
 from timers.workflow_rules.definitions import TaskType
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -107,6 +107,10 @@ class WebhookAction(Action):
             for name, value in headers.items()
         }
         return {**body, "headers": joined}
+
+    @classmethod
+    def recipient(cls, body: Mapping[str, Any]) -> str:
+        return origin(str(body.get("url", "")))
 
     @classmethod
     def summary(cls, body: Mapping[str, Any]) -> str:

@@ -328,3 +328,21 @@ def test_next_runs_stop_at_the_number_of_runs(owner: Any, now: datetime) -> None
     timer = make_webhook_timer(owner, now=now, schedule={**HOURLY, "end": {"condition": "iterations", "n": 2}})
 
     assert schedules.next_runs(timer, limit=10, now=now) == [now, now + HOUR]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://other.test/", "http://example.org/", "https://example.org:8443/", "https://example.org.other.test/"],
+)
+def test_a_masked_secret_is_never_sent_to_another_place(owner: Any, now: datetime, url: str) -> None:
+    body = {"url": "https://example.org/", "headers": {"Authorization": "Bearer hush"}}
+    timer = make_webhook_timer(owner, body=body, now=now)
+
+    changed = {"body": {"url": url, "headers": {"Authorization": "***"}}}
+    with pytest.raises(Invalid) as caught:
+        timers.update(timer, changes=changed, by=owner, now=now)
+
+    assert "Give it again" in caught.value.fields["body.headers.Authorization"][0]
+    same = {"body": {"url": "https://EXAMPLE.org:443/new", "headers": {"Authorization": "***"}}}
+    timer = timers.update(timer, changes=same, by=owner, now=now)
+    assert list(timer.definition.secrets.values()) == ["Bearer hush"]

@@ -22,6 +22,7 @@ from timers.code_timers import DeclarationError, RegisteredFunction, declared_in
 from timers.errors import Invalid
 from timers.lifecycle import TimerStatus
 from timers.models import Definition, Timer, sql
+from timers.services.people import rights
 from timers.services.timers import commands as timers
 from timers.services.timers import definitions
 
@@ -48,6 +49,13 @@ class Declarations:
 def registered() -> dict[str, RegisteredFunction]:
     """Return the functions that timers of type `code` can name; raises DeclarationError for two of one name."""
     return _declarations().functions
+
+
+def registered_for(user: Any) -> dict[str, RegisteredFunction]:
+    """Return the functions that a user may name; raises DeclarationError for two of one name."""
+    return {
+        name: entry for name, entry in registered().items() if rights.may_name_function(user, entry.declaration.allow)
+    }
 
 
 def services() -> dict[str, type]:
@@ -126,7 +134,7 @@ def sync(*, now: datetime) -> Synced:
     module was loaded. Raises DeclarationError.
     """
     declarations = _declarations()
-    owner = get_user_model().objects.filter(is_staff=True, is_active=True).order_by("pk").first()
+    owner = get_user_model().objects.filter(is_staff=True, is_active=True).order_by("-is_superuser", "pk").first()
     if owner is None:
         return Synced([], [])
     with transaction.atomic():

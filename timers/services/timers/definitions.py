@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from timers import validation
-from timers.actions.base import ACTIONS, MASK
+from timers.actions.base import ACTIONS, MASK, Action
 from timers.channels import base as channels
 from timers.errors import Invalid
 from timers.models import Definition, Timer
@@ -94,8 +94,10 @@ def check_body(
     if not isinstance(body, Mapping):
         raise Invalid({"body": "The body is an object with what the action needs."})
     try:
-        public, secrets = action.split_secrets(action.clean(body, owner=owner))
-        secrets = _unmask(secrets, {} if old is None or old.action != kind else old.secrets)
+        public, given = action.split_secrets(action.clean(body, owner=owner))
+        secrets = _unmask(given, {} if old is None or old.action != kind else old.secrets)
+        if old is not None and secrets:
+            _refuse_moved(action, given, public, old)
     except Invalid as error:
         raise error.under("body") from None
     if len(json.dumps(public)) > MAX_BODY_BYTES:
@@ -110,6 +112,13 @@ def _unmask(secrets: Mapping[str, str], known: Mapping[str, str]) -> dict[str, s
     if unknown:
         raise Invalid(dict.fromkeys(unknown, f"{MASK} stands for a stored secret, and there is none yet."))
     return {path: stored[path.casefold()] if value == MASK else value for path, value in secrets.items()}
+
+
+def _refuse_moved(action: type[Action], given: Mapping[str, str], body: Mapping[str, Any], old: Definition) -> None:
+    """Refuse masks in a body whose secrets would go to another place than the one that they were given for."""
+    masked = [path for path, value in given.items() if value == MASK]
+    if masked and action.recipient(body) != action.recipient(old.body):
+        raise Invalid(dict.fromkeys(masked, "Give it again: the scheme, host or port that it is sent to changed."))
 
 
 def _check_policies(kind: object, policies: object, schedule: BoundedSchedule | None, *, owner: Any) -> Policies:

@@ -40,7 +40,9 @@ class CodeForm(ActionForm):
 
     def __init__(self, data: Any, **known: Any) -> None:
         super().__init__(data, **known)
-        self.functions = [_function(name, entry) for name, entry in sorted(code_timers.registered().items())]
+        self.functions = [
+            _function(name, entry) for name, entry in sorted(code_timers.registered_for(self.reader).items())
+        ]
         names = [function.name for function in self.functions]
         stored = self.old_body.get("function")
         gone = [(stored, f"{stored} (no longer registered)")] if stored and stored not in names else []
