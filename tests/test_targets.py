@@ -355,3 +355,9 @@ def test_a_checked_url_knows_what_to_send() -> None:
     assert (checked.authority, checked.target) == ("[::1]:8443", "/a?b=c")
     assert CheckedUrl(scheme="https", host="a", port=443, path="/").authority == "a"
     assert CheckedUrl(scheme="http", host="a", port=443, path="/").authority == "a:443"
+
+
+@pytest.mark.parametrize("address", ["4000::1", "6000::1", "a000::1", "1::1", "e000::1", "4000::192.0.2.1"])
+def test_only_the_part_of_ipv6_that_is_handed_out_is_the_open_internet(address: str) -> None:
+    with pytest.raises(TargetRefused):
+        check_address(address, 80)

@@ -40,6 +40,8 @@ METADATA = frozenset(
 )
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
+_GLOBAL_UNICAST = ip_network("2000::/3")
+"""The only part of IPv6 that is handed out for the open internet (IANA's registry of address space)."""
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _IPV4_COMPATIBLE = ip_network("::/96")
 _UNUSABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]")
@@ -233,6 +235,8 @@ def _is_listen_address(address: Address, port: int, host: str, listen_port: int)
 
 
 def _is_global(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
     return address.is_global and not any(address in network for network in NEVER_GLOBAL)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -226,6 +227,7 @@ def sqlite(path: Path) -> dict[str, object]:
     """Return Django's settings of an SQLite file: WAL, IMMEDIATE transactions, fully synchronous."""
     if not path.parent.is_dir():
         raise SettingError(f"DATABASE_URL names an SQLite file in a folder that does not exist: {path.parent}.")
+    _keep_private(path)
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
@@ -236,6 +238,16 @@ def sqlite(path: Path) -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;",
         },
     }
+
+
+def _keep_private(path: Path) -> None:
+    """Make a file readable for its owner only, before anything is written into it; SQLite's own files follow it."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
 
 
 def postgresql(

@@ -132,3 +132,12 @@ def _start(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_a_database_file_is_its_owners_alone(tmp_path: Path) -> None:
+    made, older = tmp_path / "made.sqlite3", tmp_path / "older.sqlite3"
+    older.touch(0o644)
+
+    for path in (made, older):
+        env.sqlite(path)
+        assert path.stat().st_mode & 0o777 == 0o600

@@ -60,8 +60,8 @@ class Command(BaseCommand):
         if account is not None:
             self.stdout.write("The first account was created. Its password and token are shown only once:")
             self.stdout.write(f"  username: {account.username}")
-            self.stdout.write(f"  password: {account.password}")
-            self.stdout.write(f"  API token: {account.token}")
+            self.stdout.write(f"  password: {_shown(account.password, settings.TIMERS_ADMIN_PASSWORD)}")
+            self.stdout.write(f"  API token: {_shown(account.token, settings.TIMERS_ADMIN_TOKEN)}")
         try:
             code_timers.sync(now=clock.now())
         except DeclarationError as error:
@@ -90,3 +90,8 @@ def _environment(host: str, port: int, *, workers: int, with_demo: bool) -> dict
         "TIMERS_WORKERS": str(workers),
         "TIMERS_DEMO_TARGET": f"http://{here}/demo/echo" if with_demo else "",
     }
+
+
+def _shown(value: str, given: str) -> str:
+    """Return a secret that was made here; one that was given is not written into a journal."""
+    return "as given in the environment" if given else value
