@@ -68,6 +68,11 @@ class HttpResponse:
         value = self._response.headers.get(name)
         return None if value is None else str(value)
 
+    def headers_after(self, beginning: str) -> dict[str, str]:
+        """Return the headers whose names begin so, in lower case and without that beginning."""
+        headers = {name.lower(): str(value) for name, value in self._response.headers.items()}
+        return {name.removeprefix(beginning): value for name, value in headers.items() if name.startswith(beginning)}
+
     @property
     def length(self) -> int | None:
         """Length of the body that the header states; None where it states none."""

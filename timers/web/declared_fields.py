@@ -85,6 +85,14 @@ def rows_of(form: forms.BaseForm, parameters: Iterable[Parameter], names: Mappin
 
 
 def given_values(data: Mapping[str, Any], parameters: Sequence[Parameter], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of the fields that are not empty, by the names of their parameters."""
+    """Return the values of the fields that are not empty, by the names of their parameters.
+
+    A flag that is set unless somebody clears it is given when it is cleared.
+    """
     values = {parameter.name: data.get(names[parameter.name]) for parameter in parameters}
-    return {name: value for name, value in values.items() if value not in (None, "", False)}
+    clearable = {parameter.name for parameter in parameters if parameter.default is True}
+    return {
+        name: value
+        for name, value in values.items()
+        if value not in (None, "", False) or (value is False and name in clearable)
+    }

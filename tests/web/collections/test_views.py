@@ -107,7 +107,7 @@ def test_a_check_is_asked_for_in_the_list_and_answered_there(
 # Making
 
 
-@pytest.mark.parametrize("kind", ["local", "s3", "sftp"])
+@pytest.mark.parametrize("kind", ["local", "s3", "gcs", "sftp", "webdav", "smb", "azure", "http"])
 def test_everybody_is_offered_the_kinds_that_they_may_make(
     owners_browser: Client, admins_browser: Client, kind: str
 ) -> None:
@@ -158,6 +158,20 @@ def test_an_sftp_server_is_added_and_its_secrets_are_never_shown(
     assert stored.secrets == {"password": PASSWORD}
     assert made.redirect_chain == [(f"/collections/{stored.pk}/", 302)]
     assert PASSWORD not in made.content.decode() + text(owners_browser, f"/collections/{stored.pk}/edit/")
+
+
+def test_a_share_is_added_and_its_encryption_can_be_switched_off_and_on(owners_browser: Client) -> None:
+    fields = {"display_name": "NAS", "host": "nas.example.org", "port": "445", "share": "documents"}
+    account = {"username": "tests", "password": "tests only: secret"}
+    assert 'name="encrypt"' in text(owners_browser, "/collections/new/", kind="smb")
+
+    owners_browser.post("/collections/new/?kind=smb", {**fields, **account})
+    stored = Collection.objects.get()
+    assert (stored.storage["encrypt"], stored.secrets) == (False, {"password": account["password"]})
+
+    owners_browser.post(f"/collections/{stored.pk}/edit/", {**fields, "username": "tests", "encrypt": "on"})
+    stored.refresh_from_db()
+    assert (stored.storage["encrypt"], stored.secrets) == (True, {"password": account["password"]})
 
 
 def test_every_field_that_cannot_work_is_named_and_secrets_are_not_sent_back(

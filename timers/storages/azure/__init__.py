@@ -1,0 +1,5 @@
+"""The storage `azure`: containers of Azure Blob Storage."""
+
+from timers.storages.azure.storage import AzureStorage
+
+__all__ = ["AzureStorage"]
