@@ -25,7 +25,8 @@ def from_us(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-_MAX_US = to_us(datetime.max.replace(tzinfo=UTC))
+MAX_US = to_us(datetime.max.replace(tzinfo=UTC))
+"""The last instant of the year 9999, in microseconds since 1970."""
 _MIN_US = to_us(datetime.min.replace(tzinfo=UTC))
 
 
@@ -34,7 +35,7 @@ def clamp_us(microseconds: int) -> int:
 
     Disks and servers state any number as a time.
     """
-    return min(max(microseconds, _MIN_US), _MAX_US)
+    return min(max(microseconds, _MIN_US), MAX_US)
 
 
 class Clock:

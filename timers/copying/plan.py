@@ -151,7 +151,9 @@ class CopyRules(NamedTuple):
 
 # members of enums, as names of the module: they are needed for every file
 _COPY, _IGNORE, _SKIP, _CLASH = StepKind.COPY, StepKind.IGNORE, StepKind.SKIP, StepKind.CLASH
-_MTIME, _EXISTS, _BY_TIME = SyncLevel.MTIME, SyncLevel.EXISTS, SyncLevel.MTIME.word
+_COMPARE = StepKind.COMPARE
+_EXISTS, _SIZE, _CHECKSUM = SyncLevel.EXISTS, SyncLevel.SIZE, SyncLevel.CHECKSUM
+_BY_SIZE, _BY_TIME, _BY_CONTENT = SyncLevel.SIZE.word, SyncLevel.MTIME.word, SyncLevel.CHECKSUM.word
 _ADD, _CHANGE, _SAME = FileVerdict.ADD.value, FileVerdict.CHANGE.value, FileVerdict.SAME.value
 _FILE, _DIR = Kind.FILE, Kind.DIR
 _OF_ODD_KINDS = {Kind.OTHER: StepKind.LEAVE, Kind.UNKNOWN: StepKind.UNKNOWN}
@@ -187,20 +189,32 @@ def folder_steps(
             yield PlannedEntry(_OF_ODD_KINDS[kind], entry)
 
 
-def file_step(entry: Entry, there: Entry | None, rules: CopyRules) -> PlannedEntry:
+def file_step(entry: Entry, there: Entry | None, rules: CopyRules) -> PlannedEntry:  # noqa: PLR0911  a table of cases
     """Return the step for a source file, given the existing entry at its destination."""
-    level = rules.level
     if there is None:
         return PlannedEntry(_COPY, entry, None, _ADD)
-    if there.kind is _DIR:
+    _, there_kind, there_size, there_ns, _ = there
+    level, _, _, now_ns, proves_same, _ = rules  # unpacked, because this is called for every file
+    if there_kind is _DIR:
         return PlannedEntry(_CLASH, entry, there=there, explanation="a folder exists where the file should go")
-    if there.kind is not _FILE or level is None:
+    if there_kind is not _FILE or level is None:
         return PlannedEntry(_COPY, entry, None, _CHANGE, there)
     if level is _EXISTS:
         return PlannedEntry(_SKIP, entry, level.word, _SAME, there)
-    if entry.size != there.size:
-        return PlannedEntry(_COPY, entry, SyncLevel.SIZE.word, _CHANGE, there)
-    return _same_size(entry, there, rules)
+    _, _, size, modified_ns, _ = entry
+    if size != there_size:
+        return PlannedEntry(_COPY, entry, _BY_SIZE, _CHANGE, there)
+    if proves_same or level is _CHECKSUM:
+        return PlannedEntry(_COMPARE, entry, _BY_CONTENT, None, there)
+    if level is _SIZE:
+        return PlannedEntry(_SKIP, entry, _BY_SIZE, _SAME, there)
+    if modified_ns is not None and there_ns is not None:
+        if there_ns + TIME_TOLERANCE_NS >= modified_ns:
+            return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
+        if modified_ns <= now_ns:
+            return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
+    # a time is missing, or lies in the future: no copy could ever be as new as that
+    return PlannedEntry(_COMPARE, entry, _BY_CONTENT, None, there)
 
 
 def folder_step(entry: Entry, there: Entry | None) -> PlannedEntry:
@@ -241,29 +255,6 @@ def extras(
         source = in_source(name)
         if source is None or (both_kinds and (source.kind is _DIR) != (entry.kind is _DIR)):
             yield entry
-
-
-def _same_size(entry: Entry, there: Entry, rules: CopyRules) -> PlannedEntry:
-    if rules.level is SyncLevel.CHECKSUM or rules.proves_same:
-        return _compare(entry, there)
-    if rules.level is _MTIME:
-        return _by_time(entry, there, rules.now_ns)
-    return PlannedEntry(_SKIP, entry, SyncLevel.SIZE.word, _SAME, there)
-
-
-def _by_time(entry: Entry, there: Entry, now_ns: int) -> PlannedEntry:
-    """Compare by time; by content where a time is missing, or lies in the future: a copy is always older than that."""
-    if entry.modified_ns is None or there.modified_ns is None:
-        return _compare(entry, there)
-    if there.modified_ns + TIME_TOLERANCE_NS >= entry.modified_ns:
-        return PlannedEntry(_SKIP, entry, _BY_TIME, _SAME, there)
-    if entry.modified_ns > now_ns:
-        return _compare(entry, there)
-    return PlannedEntry(_COPY, entry, _BY_TIME, _CHANGE, there)
-
-
-def _compare(entry: Entry, there: Entry) -> PlannedEntry:
-    return PlannedEntry(StepKind.COMPARE, entry, SyncLevel.CHECKSUM.word, None, there)
 
 
 def may_delete(deletions: int, *, total: int, limit: int | None) -> bool:

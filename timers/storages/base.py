@@ -196,6 +196,8 @@ class Batch(NamedTuple):
     names: Sequence[str]
     head: str = ""
     tail: str = ""
+    replaces: bool = True
+    """False when no file of these names was there: then the mode of one that came since is not kept."""
 
 
 class Done(NamedTuple):

@@ -102,14 +102,15 @@ class BatchCopy:
 
     The job also has the `tail` of the names of the partial files, the switches `verify`, `times` (keep modification
     times) and `exact_modes` (keep modes; else a new file gets that of its source cut by the umask, and a replaced one
-    keeps its own), and `lost_at`, after which no file may be moved into place.
+    keeps its own), `replaces` (files of these names may be there), and `lost_at`, after which no file may be moved into
+    place.
     """
 
     def __init__(self, source: int, target: int, job: dict[str, Any]) -> None:
         self.source, self.target = source, target
         self.names, self.until, self.lost_at = job["files"], job["until"], job["lost_at"]
         self.head, self.tail, self.verify, self.times = job["head"], job["tail"], job["verify"], job["times"]
-        self.exact_modes = job["exact_modes"]
+        self.exact_modes, self.replaces = job["exact_modes"], job["replaces"]
         self.results: list[tuple[Any, ...]] = []
 
     def run(self) -> list[tuple[Any, ...]]:
@@ -163,6 +164,8 @@ class BatchCopy:
         """Return the mode that a file gets once it is written; None for that of its source, with which it is made."""
         if self.exact_modes:
             return mode
+        if not self.replaces:
+            return None
         try:
             status = os.stat(name, dir_fd=self.target, follow_symlinks=False)
         except OSError:

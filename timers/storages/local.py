@@ -448,7 +448,10 @@ class LocalStorage(Storage):
         now = time.monotonic()
         ends = {"until": now + within, "lost_at": now + valid}
         shared = {"verify": verify, "times": times, "exact_modes": exact_modes, **ends}
-        jobs = [{"files": list(batch.names), "head": batch.head, "tail": batch.tail, **shared} for batch in batches]
+        jobs = [
+            {"files": list(batch.names), "head": batch.head, "tail": batch.tail, "replaces": batch.replaces, **shared}
+            for batch in batches
+        ]
         return self._run_batches(source, batches, jobs)
 
     def compare_batches(

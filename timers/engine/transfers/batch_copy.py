@@ -92,9 +92,8 @@ def compare(context: SliceContext, rows: Sequence[FileRow]) -> None:
 def _batch(context: SliceContext, bundle: BundleProgress) -> Batch:
     head = f"{partial_prefix(context.transfer_slice.transfer_id)}{bundle.row.id}m"
     names = [member.name for member in _next_members(context, bundle)]
-    return Batch(
-        bundle.row.source_path, bundle.row.destination_path, names, head, f"-{context.transfer_slice.number}.part"
-    )
+    tail, row = f"-{context.transfer_slice.number}.part", bundle.row
+    return Batch(row.source_path, row.destination_path, names, head, tail, row.verdict != FileVerdict.ADD)
 
 
 def _next_members(context: SliceContext, bundle: BundleProgress) -> Iterator[Member]:

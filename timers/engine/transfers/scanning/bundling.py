@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from timers.clock import MAX_US, clamp_us
 from timers.copying import bundles
 from timers.copying.bundles import Member
 from timers.copying.plan import Entry, FileVerdict, Kind, PlannedEntry, StepKind
@@ -42,7 +43,7 @@ class Bundler:
 
     def add(self, step: PlannedEntry) -> bool:
         """Add a file that can be a member of a bundle; return False for everything else."""
-        step_kind, (name, kind, size, _, _), level, verdict, there, _ = step
+        step_kind, (name, kind, size, modified_ns, _), level, verdict, there, _ = step
         if kind is not _FILE or (
             step_kind is not _SKIP and (size > bundles.MAX_MEMBER_BYTES or step_kind not in _ROWS)
         ):
@@ -50,7 +51,9 @@ class Bundler:
         if self._last_key != (step_kind, level, verdict):
             self._last_key = (step_kind, level, verdict)
             self._bundle = self._bundle_for(*_ROWS[step_kind], level, verdict)
-        modified_us = step.entry.modified_us
+        modified_us = None if modified_ns is None else modified_ns // 1000
+        if modified_us is not None and not 0 <= modified_us <= MAX_US:
+            modified_us = clamp_us(modified_us)
         if there is None:
             member = Member(name, size, modified_us)
         else:

@@ -30,7 +30,8 @@ class NamesSeen:
         """Return whether a name was probably seen in another spelling; the step is kept for `add_seconds`."""
         if self._is_exact:
             return False
-        key, seen = hash(paths.fold(step.entry.name)), self._seen
+        name, seen = step.entry.name, self._seen
+        key = hash(name.lower().rstrip(". ") if name.isascii() else paths.fold(name))
         if key not in seen:
             seen.add(key)
             return False
