@@ -107,3 +107,32 @@ def test_an_item_that_is_a_link_means_what_it_leads_to(bench: Bench) -> None:
         assert bench.copy(item("/way", f"/{links}"), recursive_symlinks=links).status == "succeeded"
         assert (bench.there / links).read_text() == "content"
         assert not (bench.there / links).is_symlink()
+
+
+def test_a_symlink_item_means_the_link_itself(bench: Bench) -> None:
+    fill(bench.here, {"d/f": "content"})
+    (bench.here / "way").symlink_to("d/f")
+    as_link = {"DATA_TYPE": "transfer_symlink_item", "source_path": "/way"}
+
+    assert bench.copy({**as_link, "destination_path": "/links/way"}).status == "succeeded"
+    assert str((bench.there / "links/way").readlink()) == "d/f"
+    assert bench.copy({**as_link, "source_path": "/d/f", "destination_path": "/f"}).failure_reason == "not_a_file"
+
+
+def test_a_moved_link_is_removed_and_what_a_followed_link_leads_to_is_not(bench: Bench) -> None:
+    fill(bench.here, {"in/f": "content", "elsewhere/g": "stays"})
+    (bench.here / "in/way").symlink_to("../elsewhere/g")
+
+    assert (
+        bench.copy(item("/in", "/out", recursive=True), recursive_symlinks="copy", delete_source=True).status
+        == "succeeded"
+    )
+    assert tree(bench.here) == {"in": None, "elsewhere": None, "elsewhere/g": b"stays"}
+    assert tree(bench.there) == {"out": None, "out/f": b"content", "out/way": b"stays"}
+
+    assert (
+        bench.copy(item("/in", "/kept", recursive=True), recursive_symlinks="keep", delete_source=True).status
+        == "succeeded"
+    )
+    assert not (bench.here / "in/way").is_symlink()
+    assert (bench.there / "kept/way").is_symlink()
