@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from timers.http_api.views import BaseView
+from timers.http_api.views import BaseView, NoSuchPath
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +74,9 @@ def test_a_route_refuses_what_no_program_of_its_users_sends(path: str) -> None:
 @pytest.mark.parametrize(("path", "view"), ROUTES)
 def test_a_route_takes_json_only(path: str, view: type[BaseView]) -> None:
     refused = {"text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""}
+    if issubclass(view, NoSuchPath):
+        assert send(path, content_type="text/plain") == 404
+        return
     for content_type in refused - set(view.content_types):  # type: ignore[call-overload]
         assert send(path, content_type=content_type) == 415, content_type
 

@@ -86,5 +86,4 @@ class NoSuchPath:
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         front.check_sender(request._request)
-        front.check_content_type(request._request)
         raise NotFound(f"There is nothing at the path {request.path[:MAX_SHOWN_PATH]}.")
