@@ -40,7 +40,7 @@ class DeclarationError(Exception):
 
 
 class Allow(StrEnum):
-    """Who may make timers and workflows that run a function: administrators (superusers), staff too, or everybody."""
+    """Users who may make timers and workflows that run a function: administrators (superusers), staff too, or all."""
 
     ADMINISTRATORS = "administrators"
     STAFF = "staff"

@@ -8,7 +8,6 @@ connection, serve any number of clients. The WSGI application itself stays as it
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,8 +31,6 @@ _MEMORY_BYTES = 1024 * 1024
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):

@@ -15,7 +15,7 @@ from tests.acceptance.running import Installation
 from tests.browser.site import ARCHIVE, INSTRUMENT, LONG_NAME
 from tests.browser.walking import AXE, BUTTONS, LOOKS, OTHER_LOOKS, Walk, kind
 
-MOST_PAGES = 80
+MAX_PAGES = 80
 NO_PAGES = re.compile(r"^/(api/|static/|metrics|healthz|readyz|calendar/|logout/)|\.(csv|json|ics|txt)$|^/admin/.+")
 CONTENT_OF_ITS_OWN = re.compile(r"[?,](hour|kind|path|from)\b")
 """What changes a page so much that axe looks at it too."""
@@ -40,7 +40,7 @@ def pages(chromium: Browser, site: Installation, logged_in: Path) -> dict[str, s
         path = waiting.pop(0)
         walk.look_at(path, _looks(path, again=found[kind(path)] != path))
         for link in walk.links():
-            if len(found) < MOST_PAGES and _leads_on(link) and kind(link) not in found:
+            if len(found) < MAX_PAGES and _leads_on(link) and kind(link) not in found:
                 found[kind(link)] = link
                 waiting.append(link)
     walk.end()

@@ -11,7 +11,7 @@ from timers.engine.transfers.slice_runner import run_slice
 from timers.lifecycle import UNFINISHED_TRANSFER
 from timers.models import Transfer
 
-MOST_SLICES = 20
+MAX_SLICES = 20
 
 
 def run_due(now: datetime) -> None:
@@ -35,7 +35,7 @@ def run_due(now: datetime) -> None:
 
 def copy_all() -> None:
     """Let every transfer go on until it has ended."""
-    for _ in range(MOST_SLICES):
+    for _ in range(MAX_SLICES):
         unfinished = list(Transfer.objects.filter(status__in=UNFINISHED_TRANSFER).values_list("pk", flat=True))
         if not unfinished:
             return

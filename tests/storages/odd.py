@@ -26,7 +26,7 @@ from timers.storages.memory import PLACES, MemoryStorage, Node
 
 @dataclass
 class Oddities:
-    """What is odd about a place. The sets hold paths as the place spells them."""
+    """Oddities of a place. The sets hold paths as the place spells them."""
 
     folds: bool = False
     refused_characters: str = ""

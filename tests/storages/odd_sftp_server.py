@@ -144,7 +144,7 @@ class OddServer:
     """The proofs that are wanted, one after the other."""
     max_connections: int | None = None
     refusal: str = "closed"
-    """How more connections are refused: "closed", "login", or "kicks", which ends the oldest one instead."""
+    """Way in which more connections are refused: "closed", "login", or "kicks", which ends the oldest one instead."""
     configure: Callable[[paramiko.Transport], None] = lambda transport: None
     connections: list[paramiko.Transport] = field(default_factory=list)
     logins: int = 0

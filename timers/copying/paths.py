@@ -61,6 +61,12 @@ def name_of(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def target_of(source: str, destination: str) -> str:
+    """Return the path of a file's copy: inside a destination written as a folder ("/x/"), else that very path."""
+    folder = destination.rstrip("/") or ROOT
+    return join(folder, name_of(source)) if destination.endswith("/") and source != ROOT else folder
+
+
 def is_inside(path: str, folder: str) -> bool:
     """Return whether `path` is `folder` or lies below it."""
     return folder in (ROOT, path) or path.startswith(f"{folder}/")

@@ -189,6 +189,15 @@ def folder_steps(
             yield PlannedEntry(_OF_ODD_KINDS[kind], entry)
 
 
+def entry_step(entry: Entry, there: Entry | None, rules: CopyRules) -> PlannedEntry:
+    """Return the step for one entry that is a folder, a symbolic link or else a file."""
+    if entry.kind is _DIR:
+        return folder_step(entry, there)
+    if entry.kind is Kind.SYMLINK:
+        return link_step(entry, there, rules.links)
+    return file_step(entry, there, rules)
+
+
 def file_step(entry: Entry, there: Entry | None, rules: CopyRules) -> PlannedEntry:  # noqa: PLR0911  a table of cases
     """Return the step for a source file, given the existing entry at its destination."""
     if there is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
@@ -45,6 +45,7 @@ __all__ = [
     "is_partial",
     "partial_name",
     "partial_prefix",
+    "source_faults",
 ]
 
 REASONS: dict[str, bool] = {
@@ -126,6 +127,14 @@ class SourceFault(Exception):
     def __init__(self, error: ExternalError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+class source_faults(AbstractContextManager[None]):
+    """Context manager that turns faults within it into SourceFault, for what is asked of the source only."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ExternalError):
+            raise SourceFault(error) from error
 
 
 @dataclass(frozen=True)
@@ -280,10 +289,8 @@ class Writer(ABC):
         `digest` is given the same bytes, as they were read from the source. Raises SourceFault for faults of the
         reader.
         """
-        try:
+        with source_faults():
             data = reader.read(min(max_bytes, self.chunk_bytes))
-        except ExternalError as error:
-            raise SourceFault(error) from error
         if digest is not None:
             digest.update(data)
         self.write(data)
@@ -391,6 +398,15 @@ class Storage(ABC):
     def stat(self, path: str) -> Entry:
         """Return the entry at a path; a link is a link. Raises `not_found`."""
 
+    def find(self, path: str) -> Entry | None:
+        """Return the entry at a path, None where there is none."""
+        try:
+            return self.stat(path)
+        except ExternalError as error:
+            if error.reason == "not_found":
+                return None
+            raise
+
     @abstractmethod
     def open(self, path: str, *, offset: int = 0) -> Reader:
         """Open a regular file for reading from `offset` on."""
@@ -497,12 +513,7 @@ class Storage(ABC):
             entry = entries.get(name)
             if entry is not None or paths.fold(name) not in spellings:
                 return entry
-            try:
-                return self.stat(paths.join(path, name))
-            except ExternalError as error:
-                if error.reason == "not_found":
-                    return None
-                raise
+            return self.find(paths.join(path, name))
 
         yield find
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django_q.models import OrmQ
 
-from tests.factories import make_collection, make_webhook_timer
+from tests.factories import make_webhook_timer
 from timers.errors import Conflict, Invalid, NotFound
 from timers.lifecycle import ExecutionStatus, TransferStatus
 from timers.models import Collection, Execution, Transfer, TransferEvent, TransferItem
@@ -21,14 +20,6 @@ from timers.services.transfers import slices
 from timers.services.transfers.submissions import RunValues, read
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def places(tmp_path: Path, settings: Any, owner: Any) -> tuple[Collection, Collection]:
-    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    return make_collection(owner, tmp_path / "a"), make_collection(owner, tmp_path / "b")
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django_q.models import OrmQ
 
-from tests.factories import make_collection, make_webhook_timer
+from tests.factories import make_webhook_timer
 from timers.errors import Conflict
 from timers.lifecycle import ExecutionStatus, TransferStatus
-from timers.models import Execution, Transfer, TransferFile
+from timers.models import Collection, Execution, Transfer, TransferFile
 from timers.services.executions import leases
 from timers.services.transfers import commands as transfers
 from timers.services.transfers import pausing, slices
@@ -25,11 +24,8 @@ LATER = timedelta(seconds=16)
 
 
 @pytest.fixture
-def submit(tmp_path: Path, settings: Any, owner: Any, now: datetime) -> Any:
-    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    source, destination = make_collection(owner, tmp_path / "a"), make_collection(owner, tmp_path / "b")
+def submit(places: tuple[Collection, Collection], owner: Any, now: datetime) -> Any:
+    source, destination = places
     body = {
         "source_endpoint": str(source.pk),
         "destination_endpoint": str(destination.pk),

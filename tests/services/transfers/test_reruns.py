@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.factories import make_collection
 from timers.errors import Conflict, Invalid
 from timers.lifecycle import TransferStatus
 from timers.models import Collection, Transfer, TransferFile
@@ -18,14 +16,6 @@ pytestmark = pytest.mark.django_db
 
 TREE = {"source_path": "/d/", "destination_path": "/e/", "recursive": True}
 ONE = {"source_path": "/x", "destination_path": "/y/", "external_checksum": "ab" * 32}
-
-
-@pytest.fixture
-def places(tmp_path: Path, settings: Any, owner: Any) -> tuple[Collection, Collection]:
-    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    return make_collection(owner, tmp_path / "a"), make_collection(owner, tmp_path / "b")
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django_q.models import OrmQ
 
-from tests.factories import make_collection
 from timers.lifecycle import TransferStatus
-from timers.models import Transfer, TransferFile
+from timers.models import Collection, Transfer, TransferFile
 from timers.services.executions import leases
 from timers.services.transfers import commands as transfers
 from timers.services.transfers import progress, slices
@@ -24,11 +22,8 @@ LATER = timedelta(seconds=16)
 
 
 @pytest.fixture
-def transfer(tmp_path: Path, settings: Any, owner: Any, now: datetime) -> Transfer:
-    settings.TIMERS_LOCAL_ROOTS = (tmp_path,)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    source, destination = make_collection(owner, tmp_path / "a"), make_collection(owner, tmp_path / "b")
+def transfer(places: tuple[Collection, Collection], owner: Any, now: datetime) -> Transfer:
+    source, destination = places
     body = {
         "source_endpoint": str(source.pk),
         "destination_endpoint": str(destination.pk),

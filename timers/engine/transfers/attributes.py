@@ -115,6 +115,6 @@ def _set(context: SliceContext, path: str, modified_ns: int | None, permissions:
     except ExternalError as error:
         if context.can_heal(error, faults=context.transfer_slice.failures):
             raise
-        context.warn_once(f"{error.reason}_attributes"[:40], path, f"Times and modes: {error.message}")
+        context.warn_once(f"{error.reason}_attributes", path, f"Times and modes: {error.message}")
     else:
         warn_not_kept(context, path, not_kept)

@@ -17,7 +17,7 @@ from timers.engine.transfers.slice_context import SliceContext, WaitUntil
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow, ResumableFile
-from timers.storages.base import Reader, SourceFault, Storage
+from timers.storages.base import Reader, Storage, source_faults
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 
@@ -112,10 +112,8 @@ def _record_difference(context: SliceContext, row: FileRow, bundle: BundleProgre
 
 
 def _compare(worker: CopyWorker, row: FileRow) -> Comparison:
-    try:
+    with source_faults():
         source = worker.source.open(row.source_path, offset=row.bytes_done)
-    except ExternalError as error:
-        raise SourceFault(error) from error
     with source:
         try:
             comparison = _compare_stated(worker, row, source)

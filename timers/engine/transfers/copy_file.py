@@ -22,6 +22,7 @@ from timers.storages.base import (
     fault,
     partial_name,
     partial_prefix,
+    source_faults,
 )
 
 SEGMENT_BYTES = 8 * 1024 * 1024
@@ -116,10 +117,8 @@ def _copy_once(
 
 
 def _open(worker: CopyWorker, row: FileRow) -> Reader:
-    try:
+    with source_faults():
         return worker.source.open(row.source_path, offset=row.bytes_done)
-    except ExternalError as error:
-        raise SourceFault(error) from error
 
 
 def _check_resumable(worker: CopyWorker, row: FileRow, opened: Entry, *, accepts_growth: bool) -> FileRow:

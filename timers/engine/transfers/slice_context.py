@@ -140,8 +140,7 @@ class SliceContext:
         """Number and target of each item, by the folded target; only targets that several items share."""
         targets: dict[str, list[tuple[int, str]]] = {}
         for number, source, destination in progress.item_paths(self.transfer_slice):
-            into = destination.endswith("/") and source != paths.ROOT
-            target = paths.join(destination.rstrip("/") or "/", paths.name_of(source)) if into else destination
+            target = paths.target_of(source, destination)
             targets.setdefault(paths.fold_path(target), []).append((number, target))
         return {key: items for key, items in targets.items() if len(items) > 1}
 

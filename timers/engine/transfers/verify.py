@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from timers.clock import to_us
-from timers.copying import paths
 from timers.copying.plan import Entry, Kind
 from timers.engine.transfers.bundle_progress import BundleProgress, MemberEnd
 from timers.engine.transfers.folder_lookup import FolderLookup
@@ -42,7 +41,7 @@ def verify(context: SliceContext) -> bool:
 
 def _check_row(context: SliceContext, folder_lookup: FolderLookup, row: FileRow) -> None:
     if row.members is None:
-        entry = folder_lookup.find(paths.parent(row.destination_path), paths.name_of(row.destination_path))
+        entry = folder_lookup.entry(row.destination_path)
         if _differs(entry, row.size):
             _reopen(context, row, entry)
             _uncount(context, row)

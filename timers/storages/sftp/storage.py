@@ -165,7 +165,7 @@ class SftpStorage(Storage):
         if path == paths.ROOT:
             self.stat(path)
             return False
-        existing = self._existing(path)
+        existing = self.find(path)
         if existing is None:
             self.mkdir(paths.parent(path))
             return self._make_folder(path, permissions)
@@ -206,7 +206,7 @@ class SftpStorage(Storage):
     def rename(self, source: str, target: str) -> None:
         with self._refusals(source):
             self._lstat(source)
-        if self._existing(target) is not None:
+        if self.find(target) is not None:
             raise fault("already_exists", f"{target} exists already.")
         self._forget(source)
         with self._refusals(source):
@@ -219,7 +219,7 @@ class SftpStorage(Storage):
         """
         with self._refusals(source):
             is_file = self._lstat(source).kind is Kind.FILE
-            if self._existing(target) is not None:
+            if self.find(target) is not None:
                 raise fault("already_exists", f"{target} exists already.")
             if not is_file or not self._session.makes_hard_link(self._server_path(source), self._server_path(target)):
                 self.rename(source, target)
@@ -227,7 +227,7 @@ class SftpStorage(Storage):
     def make_link(self, path: str, text: str) -> None:
         if not text or "\0" in text:
             raise fault("bad_name", f"{path}: a symbolic link cannot contain {text!r}.")
-        existing = self._existing(path)
+        existing = self.find(path)
         if existing is not None and existing.kind is Kind.DIR:
             raise fault("already_exists", f"{path} is a folder.")
         with self._refusals(path):
@@ -335,14 +335,6 @@ class SftpStorage(Storage):
     def _lstat(self, path: str) -> Entry:
         return entry_at(self._session, self._server_path(path), paths.name_of(path))
 
-    def _existing(self, path: str) -> Entry | None:
-        try:
-            return self.stat(path)
-        except ExternalError as error:
-            if error.reason == "not_found":
-                return None
-            raise
-
     def _forget(self, path: str) -> None:
         for folder in list(self._folder_paths):
             if folder != paths.ROOT and paths.is_inside(folder, path):
@@ -372,7 +364,7 @@ class SftpStorage(Storage):
         error = refusal_error(refused, name)
         if error.reason in {"not_found", "already_exists", "no_space", "quota"}:
             raise error from refused
-        if self._existing(name) is not None:
+        if self.find(name) is not None:
             raise fault("already_exists", f"{name} exists already.")
         return self._session.open(server_path, WRITE | CREATE | EXCLUSIVE)
 
@@ -402,7 +394,7 @@ class SftpStorage(Storage):
         return True
 
     def _list_error(self, refused: Refused, path: str) -> ExternalError:
-        existing = self._existing(path)
+        existing = self.find(path)
         if existing is not None and existing.kind is not Kind.DIR:
             return fault("not_a_folder", f"{path} is not a folder.")
         return refusal_error(refused, path)

@@ -124,7 +124,7 @@ class SmbStorage(Storage):
             def look(name: str) -> Entry | None:
                 try:
                     entry = find(name)
-                    return self._find(paths.join(path, name)) if entry is None and _SHORT_NAME_MARK in name else entry
+                    return self.find(paths.join(path, name)) if entry is None and _SHORT_NAME_MARK in name else entry
                 except ExternalError as error:
                     if error.reason == "bad_name":
                         return None  # no server has an entry that SMB cannot name
@@ -188,7 +188,7 @@ class SmbStorage(Storage):
         if path == paths.ROOT:
             self._check_folder(path)
             return False
-        existing = self._find(path)
+        existing = self.find(path)
         if existing is None:
             self.mkdir(paths.parent(path))
             return self._make_folder(path)
@@ -212,7 +212,7 @@ class SmbStorage(Storage):
             try:
                 self._session.rename(handle, target_path, replace=False)
             except RequestRefused:
-                if self._find(target) is not None:
+                if self.find(target) is not None:
                     raise fault("already_exists", f"{target} exists already.") from None
                 raise
         self._forget(source)
@@ -272,14 +272,6 @@ class SmbStorage(Storage):
         for folder in list(self._folder_numbers):
             if paths.is_inside(paths.fold_path(folder), paths.fold_path(path)):
                 del self._folder_numbers[folder]
-
-    def _find(self, path: str) -> Entry | None:
-        try:
-            return self.stat(path)
-        except ExternalError as error:
-            if error.reason == "not_found":
-                return None
-            raise
 
     def _is_deleted_later(self, path: str) -> bool:
         """Return whether the server waits with a deletion; another entry of that name in another case may be found."""

@@ -157,17 +157,9 @@ class WebDavStorage(Storage):
 
     def _missing_error(self, path: str, *, as_folder: bool) -> ExternalError:
         """Return the error for a path that a server does not know; some do not know a file by the name of a folder."""
-        if as_folder and path != paths.ROOT and (entry := self._find(path)) is not None and entry.kind is not Kind.DIR:
+        if as_folder and path != paths.ROOT and (entry := self.find(path)) is not None and entry.kind is not Kind.DIR:
             return fault("not_a_folder", f"{path} is not a folder.")
         return fault("not_found", f"{path} does not exist.")
-
-    def _find(self, path: str) -> Entry | None:
-        try:
-            return self.stat(path)
-        except ExternalError as error:
-            if error.reason == "not_found":
-                return None
-            raise
 
     # Files
 
@@ -204,13 +196,13 @@ class WebDavStorage(Storage):
     def _replace(self, source: str, target: str) -> None:
         """Move a file over another one, and never over a folder."""
         if not self._move(source, target, overwrite=False):
-            existing = self._find(target)
+            existing = self.find(target)
             if existing is None:
                 raise fault("storage_error", f"{target}: the server says that it exists, and does not show it.")
             if existing.kind is Kind.DIR:
                 raise fault("not_a_file", f"{target} is a folder.")
             self._move(source, target, overwrite=True)
-        if _CUT_OFF & set(paths.name_of(target)) and self._find(target) is None:
+        if _CUT_OFF & set(paths.name_of(target)) and self.find(target) is None:
             raise fault("bad_name", f"{target}: the server does not take this name.")
 
     def _move(self, source: str, target: str, *, overwrite: bool) -> bool:

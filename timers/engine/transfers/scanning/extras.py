@@ -14,10 +14,9 @@ from timers.copying.plan import Entry, Kind, extras
 from timers.engine.transfers.scanning.bundling import Bundler
 from timers.engine.transfers.scanning.planned_rows import FolderPlace, add_row, deletion, odd_extra
 from timers.engine.transfers.slice_context import SliceContext
-from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow
-from timers.storages.base import Lookup, SourceFault, is_partial
+from timers.storages.base import Lookup, is_partial, source_faults
 
 Flush = Callable[[SliceContext], None]
 
@@ -42,10 +41,8 @@ def protected_paths(context: SliceContext) -> frozenset[str]:
 def list_extras(context: SliceContext, folder: FileRow, protected: frozenset[str], flush: Flush) -> None:
     """Record what a folder holds beyond its source folder."""
     with ExitStack() as stack:
-        try:
+        with source_faults():
             in_source: Lookup = stack.enter_context(context.source.lookup(folder.source_path))
-        except ExternalError as error:
-            raise SourceFault(error) from error
         aliases = _Aliases(context, folder)
         _add_extras(
             context, folder, lambda name: _asked(in_source, name), protected=protected, flush=flush, aliases=aliases
@@ -58,10 +55,8 @@ def list_extra_folder(context: SliceContext, folder: FileRow, protected: frozens
 
 
 def _asked(in_source: Lookup, name: str) -> Entry | None:
-    try:
+    with source_faults():
         return in_source(name)
-    except ExternalError as error:
-        raise SourceFault(error) from error
 
 
 def _add_extras(
@@ -153,10 +148,8 @@ class _Aliases:
                         self._entries.append(found)
 
     def _source_entries(self) -> Iterator[Entry]:
-        try:
+        with source_faults():
             yield from self._context.source.list(self._folder.source_path)
-        except ExternalError as error:
-            raise SourceFault(error) from error
 
 
 def _look_alike(extra: Entry, entry: Entry) -> bool:

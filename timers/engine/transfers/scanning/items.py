@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from timers.copying import paths
-from timers.copying.plan import Entry, Kind, Links, PlannedEntry, file_step, folder_step, link_step
+from timers.copying.plan import Entry, Kind, Links, PlannedEntry, entry_step
 from timers.engine.transfers.scanning import symlinks, twins
 from timers.engine.transfers.scanning.planned_rows import FolderPlace, add_row, add_step, deletion
 from timers.engine.transfers.slice_context import SliceContext
@@ -16,7 +16,7 @@ from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import NewFile
 from timers.services.transfers.submissions import overlap
-from timers.storages.base import SourceFault, Storage, fault, is_partial
+from timers.storages.base import SourceFault, Storage, fault, is_partial, source_faults
 
 
 def expand(context: SliceContext, item: Any) -> None:
@@ -47,24 +47,20 @@ def _expand_copy(context: SliceContext, item: Any) -> None:
         return
     if entry.kind is Kind.DIR:
         _refuse_overlap(context, source, target)
-    existing = _stat(context.destination, _spelled(context.destination, target, is_folder=entry.kind is Kind.DIR))
+    existing = context.destination.find(_spelled(context.destination, target, is_folder=entry.kind is Kind.DIR))
     add_step(context, place, plan(context, item, entry, existing), source, target)
 
 
 def plan(context: SliceContext, item: Any, entry: Entry, existing: Entry | None) -> PlannedEntry:
     """Return the step for the entry of an item."""
-    if entry.kind is Kind.DIR:
-        return folder_step(entry, existing)
-    if entry.kind is Kind.SYMLINK:
-        return link_step(entry, existing, Links.KEEP)
-    rules = context.copy_rules
+    rules = context.copy_rules._replace(links=Links.KEEP)
     # a file with a given checksum is always copied: only a file that is read can prove its digest
-    return file_step(entry, existing, rules if item.external_checksum is None else rules._replace(level=None))
+    return entry_step(entry, existing, rules if item.external_checksum is None else rules._replace(level=None))
 
 
 def _resolve(context: SliceContext, item: Any) -> tuple[str, Entry]:
     """Return the resolved path of an item, and its entry; raises SourceFault."""
-    try:
+    with source_faults():
         path = item.source_path
         entry = context.source.stat(_spelled(context.source, path, is_folder=item.recursive is True))
         if item.is_link:
@@ -74,8 +70,6 @@ def _resolve(context: SliceContext, item: Any) -> tuple[str, Entry]:
         if entry.kind is Kind.SYMLINK:
             path, entry = symlinks.resolve_item(context.source, path)
         _check_kind(item, entry)
-    except ExternalError as error:
-        raise SourceFault(error) from error
     return path, entry
 
 
@@ -97,9 +91,9 @@ def _target(item: Any, kind: Kind | None) -> str:
 
     A file goes into a destination that was written as a folder, everything else to that very path.
     """
-    into = item.destination_path.endswith("/")
-    folder = item.destination_path.rstrip("/") or paths.ROOT
-    return paths.join(folder, paths.name_of(item.source_path)) if into and kind is not Kind.DIR else folder
+    if kind is Kind.DIR:
+        return item.destination_path.rstrip("/") or paths.ROOT
+    return paths.target_of(item.source_path, item.destination_path)
 
 
 def _refuse_overlap(context: SliceContext, source: str, target: str) -> None:
@@ -115,15 +109,6 @@ def _spelled(storage: Storage, path: str, *, is_folder: bool) -> str:
     return f"{path}/" if is_folder and storage.abilities.both_kinds and path != paths.ROOT else path
 
 
-def _stat(storage: Storage, path: str) -> Entry | None:
-    try:
-        return storage.stat(path)
-    except ExternalError as error:
-        if error.reason == "not_found":
-            return None
-        raise
-
-
 # Items of a delete task
 
 
@@ -136,7 +121,7 @@ def _expand_deletion(context: SliceContext, item: Any) -> None:
     if any(above in folders for above in paths.above(item.source_path)):
         return  # deleted together with its folder
     candidates = list(_matching(context, item.source_path)) if context.options.globs else [item.source_path]
-    entries = [(path, entry) for path in candidates if (entry := _stat(context.destination, path)) is not None]
+    entries = [(path, entry) for path in candidates if (entry := context.destination.find(path)) is not None]
     if not entries and not context.options.ignore_missing:
         raise TransferFailed(fault("not_found", f"{item.source_path} does not exist."))
     for path, entry in entries:

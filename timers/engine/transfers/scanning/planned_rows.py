@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from timers.copying import paths
-from timers.copying.plan import Entry, FileVerdict, Kind, PlannedEntry, StepKind, file_step, folder_step
+from timers.copying.plan import Entry, FileVerdict, Kind, PlannedEntry, StepKind, entry_step
 from timers.engine.transfers.scanning import symlinks
 from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
@@ -108,9 +108,7 @@ def _follow(context: SliceContext, place: FolderPlace, step: PlannedEntry, new: 
     except ExternalError as error:
         context.new_row_failed(new, SourceFault(error))
         return
-    is_folder = entry.kind is Kind.DIR
-    followed = folder_step(entry, step.there) if is_folder else file_step(entry, step.there, context.copy_rules)
-    add_step(context, place, followed, source, new.destination_path)
+    add_step(context, place, entry_step(entry, step.there, context.copy_rules), source, new.destination_path)
 
 
 def _add_clash(context: SliceContext, place: FolderPlace, step: PlannedEntry, new: NewFile) -> None:

@@ -15,7 +15,7 @@ from timers.engine.transfers.slice_faults import error_of
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow
-from timers.storages.base import Lookup, PrefetchedListing, SourceFault, is_partial
+from timers.storages.base import Lookup, PrefetchedListing, SourceFault, is_partial, source_faults
 
 FLUSH_ROWS = 100
 """Number of rows that are written together; most of them are bundles."""
@@ -108,7 +108,7 @@ def _list_source_folder(
 
 
 def _source_listing(context: SliceContext, folder: FileRow, listed: PrefetchedListing | None) -> Iterator[Entry]:
-    try:
+    with source_faults():
         for entry in context.source.list(folder.source_path) if listed is None else listed.entries:
             name = entry.name
             # true for nearly all names: such a name can be carried, and is not that of a partial file
@@ -118,8 +118,6 @@ def _source_listing(context: SliceContext, folder: FileRow, listed: PrefetchedLi
                 context.new_row_failed(*odd_name(folder, name))
             elif not is_partial(name):
                 yield entry
-    except ExternalError as error:
-        raise SourceFault(error) from error
 
 
 def _name_links(context: SliceContext, folder: FileRow, names: list[str]) -> None:

@@ -6,7 +6,7 @@ They waited for another source with a name like theirs, or for what stood in the
 from __future__ import annotations
 
 from timers.copying import paths
-from timers.copying.plan import Entry, Kind, PlannedEntry, file_step, folder_step, link_step
+from timers.copying.plan import PlannedEntry, entry_step
 from timers.engine.transfers.scanning import twins
 from timers.engine.transfers.scanning.planned_rows import WAITS_FOR_DELETE, FolderPlace, add_step
 from timers.engine.transfers.slice_context import SliceContext
@@ -14,7 +14,7 @@ from timers.engine.transfers.slice_faults import error_of
 from timers.errors import ExternalError
 from timers.services.transfers import progress
 from timers.services.transfers.progress import FileRow
-from timers.storages.base import SourceFault
+from timers.storages.base import SourceFault, source_faults
 
 
 def settle(context: SliceContext) -> bool:
@@ -48,22 +48,6 @@ def _settle(context: SliceContext, row: FileRow, waits_for: str) -> None:
 
 
 def _plan(context: SliceContext, row: FileRow) -> PlannedEntry:
-    try:
+    with source_faults():
         entry = context.source.stat(row.source_path)
-    except ExternalError as error:
-        raise SourceFault(error) from error
-    existing = _existing(context, row.destination_path)
-    if entry.kind is Kind.DIR:
-        return folder_step(entry, existing)
-    if entry.kind is Kind.SYMLINK:
-        return link_step(entry, existing, context.options.links)
-    return file_step(entry, existing, context.copy_rules)
-
-
-def _existing(context: SliceContext, path: str) -> Entry | None:
-    try:
-        return context.destination.stat(path)
-    except ExternalError as error:
-        if error.reason == "not_found":
-            return None
-        raise
+    return entry_step(entry, context.destination.find(row.destination_path), context.copy_rules)

@@ -15,7 +15,7 @@ from timers.engine.transfers.scanning.planned_rows import FolderPlace, add_step
 from timers.engine.transfers.slice_context import SliceContext
 from timers.errors import ExternalError
 from timers.services.transfers.progress import FileRow, NewFile
-from timers.storages.base import SourceFault, Storage, fault
+from timers.storages.base import Storage, fault, source_faults
 
 
 class NamesSeen:
@@ -30,8 +30,7 @@ class NamesSeen:
         """Return whether a name was probably seen in another spelling; the step is kept for `add_seconds`."""
         if self._is_exact:
             return False
-        name, seen = step.entry.name, self._seen
-        key = hash(name.lower().rstrip(". ") if name.isascii() else paths.fold(name))
+        key, seen = hash(paths.fold(step.entry.name)), self._seen
         if key not in seen:
             seen.add(key)
             return False
@@ -59,13 +58,11 @@ def add_seconds(context: SliceContext, place: FolderPlace, names: NamesSeen, *, 
 def _spellings(context: SliceContext, names: NamesSeen) -> dict[str, list[str]]:
     """Return the names of the source folder that fold to the same as one of the seconds."""
     spellings: dict[str, list[str]] = {paths.fold(step.entry.name): [] for step in names.seconds}
-    try:
+    with source_faults():
         for entry in context.source.list(names.folder.source_path):
             same = spellings.get(paths.fold(entry.name))
             if same is not None:
                 same.append(entry.name)
-    except ExternalError as error:
-        raise SourceFault(error) from error
     return spellings
 
 
